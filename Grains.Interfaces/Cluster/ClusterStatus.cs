@@ -1,0 +1,98 @@
+namespace Actors;
+
+/// <summary>Every active silo of the cluster as it was at one moment.</summary>
+[GenerateSerializer, Immutable, Alias("Actors.ClusterStatus")]
+public sealed record ClusterStatus
+{
+    /// <summary>The active silos, by address.</summary>
+    [Id(0)] public required SiloStatus[] Silos { get; init; }
+}
+
+/// <summary>One silo as it was at one moment; counts are since its start.</summary>
+[GenerateSerializer, Immutable, Alias("Actors.SiloStatus")]
+public sealed record SiloStatus
+{
+    /// <summary>The silo's address, e.g. "S127.0.0.1:11111:1234".</summary>
+    [Id(0)] public required string Silo { get; init; }
+
+    /// <summary>False where the silo did not answer in time; the figures are then all zero.</summary>
+    [Id(1)] public required bool IsResponding { get; init; }
+
+    /// <summary>The version of the silo's software.</summary>
+    [Id(2)] public string Version { get; init; } = "";
+
+    /// <summary>How long the silo has been up.</summary>
+    [Id(3)] public TimeSpan Uptime { get; init; }
+
+    /// <summary>Its write-behind.</summary>
+    [Id(4)] public WriteBehindStatus WriteBehind { get; init; } = new();
+
+    /// <summary>Its reads, layer by layer.</summary>
+    [Id(5)] public CacheStatus Cache { get; init; } = new();
+}
+
+/// <summary>The write-behind of one silo.</summary>
+[GenerateSerializer, Immutable, Alias("Actors.WriteBehindStatus")]
+public sealed record WriteBehindStatus
+{
+    /// <summary>Writes acknowledged once in memory.</summary>
+    [Id(0)] public long MemoryWrites { get; init; }
+
+    /// <summary>Writes acknowledged once in the journal.</summary>
+    [Id(1)] public long JournalWrites { get; init; }
+
+    /// <summary>Writes acknowledged once in the database.</summary>
+    [Id(2)] public long DatabaseWrites { get; init; }
+
+    /// <summary>Batches committed to the database.</summary>
+    [Id(3)] public long FlushedBatches { get; init; }
+
+    /// <summary>Rows committed to the database; fewer than writes where several writes of a user were coalesced.</summary>
+    [Id(4)] public long FlushedRows { get; init; }
+
+    /// <summary>Rows not yet in the database.</summary>
+    [Id(5)] public long UnflushedRows { get; init; }
+
+    /// <summary>Bytes not yet in the database.</summary>
+    [Id(6)] public long UnflushedBytes { get; init; }
+
+    /// <summary>How long the oldest of them has waited.</summary>
+    [Id(7)] public TimeSpan OldestUnflushed { get; init; }
+
+    /// <summary>Rows the database refused because it held a later version.</summary>
+    [Id(8)] public long FenceHits { get; init; }
+
+    /// <summary>Script calls that carried writes to the journal.</summary>
+    [Id(9)] public long JournalCommits { get; init; }
+
+    /// <summary>Acknowledged writes of any durability.</summary>
+    public long Writes => MemoryWrites + JournalWrites + DatabaseWrites;
+}
+
+/// <summary>Where the reads of one silo were answered.</summary>
+[GenerateSerializer, Immutable, Alias("Actors.CacheStatus")]
+public sealed record CacheStatus
+{
+    /// <summary>Calls that found the user in memory, and calls that did not.</summary>
+    [Id(0)] public LayerStatus Memory { get; init; } = new();
+
+    /// <summary>Of those that did not: found in Redis (journal or cache), or not.</summary>
+    [Id(1)] public LayerStatus Redis { get; init; } = new();
+
+    /// <summary>Of those that did not: found in the database, or in no place at all.</summary>
+    [Id(2)] public LayerStatus Database { get; init; } = new();
+}
+
+/// <summary>Hits and misses of one layer.</summary>
+[GenerateSerializer, Immutable, Alias("Actors.LayerStatus")]
+public sealed record LayerStatus
+{
+    /// <summary>Look-ups answered by this layer.</summary>
+    [Id(0)] public long Hits { get; init; }
+
+    /// <summary>Look-ups passed on to the next one.</summary>
+    [Id(1)] public long Misses { get; init; }
+
+    /// <summary>Hits per look-up, 0 to 1; 0 where there was none.</summary>
+    public double HitRate => Hits + Misses == 0 ? 0 : (double)Hits / (Hits + Misses);
+}

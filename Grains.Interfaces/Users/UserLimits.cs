@@ -1,0 +1,41 @@
+namespace Actors;
+
+/// <summary>The limits on users and what is written to them. Sizes are bytes of UTF-8.</summary>
+public static class UserLimits
+{
+    /// <summary>A user id: 1 to 512 bytes, no NUL.</summary>
+    public const int MaxIdBytes = 512;
+
+    /// <summary>A display name: up to 512 bytes.</summary>
+    public const int MaxDisplayNameBytes = 512;
+
+    /// <summary>An e-mail address: up to 320 bytes, with one @ that is neither first nor last.</summary>
+    public const int MaxEmailBytes = 320;
+
+    /// <summary>Attributes of one user: up to 256.</summary>
+    public const int MaxAttributes = 256;
+
+    /// <summary>The name of an attribute or of a counter, and a tag: 1 to 128 bytes.</summary>
+    public const int MaxNameBytes = 128;
+
+    /// <summary>The value of an attribute: up to 4096 bytes.</summary>
+    public const int MaxAttributeValueBytes = 4096;
+
+    /// <summary>Counters of one user: up to 256.</summary>
+    public const int MaxCounters = 256;
+
+    /// <summary>Tags of one user: up to 256.</summary>
+    public const int MaxTags = 256;
+
+    /// <summary>A whole user as it is stored (JSON): up to 65,536 bytes.</summary>
+    public const int MaxUserBytes = 64 * 1024;
+
+    /// <summary>A request id: 1 to 64 bytes.</summary>
+    public const int MaxRequestIdBytes = 64;
+
+    /// <summary>How many of the last request ids of a user are remembered: 32.</summary>
+    public const int RememberedRequests = 32;
+
+    /// <summary>How long a request id is remembered at most: 10 minutes.</summary>
+    public static readonly TimeSpan RequestIdMemory = TimeSpan.FromMinutes(10);
+}

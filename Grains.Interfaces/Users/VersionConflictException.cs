@@ -1,0 +1,13 @@
+namespace Actors;
+
+/// <summary>The user is not at the version the writer expected; nothing was changed.</summary>
+[GenerateSerializer, Alias("Actors.VersionConflictException")]
+public sealed class VersionConflictException(string userId, long expectedVersion, long currentVersion)
+    : ActorsException($"User '{userId}' is at version {currentVersion}, not at the expected version {expectedVersion}.")
+{
+    /// <summary>The version the writer expected.</summary>
+    [Id(0)] public long ExpectedVersion { get; } = expectedVersion;
+
+    /// <summary>The version the user has; 0 where there is no such user.</summary>
+    [Id(1)] public long CurrentVersion { get; } = currentVersion;
+}

@@ -1,0 +1,18 @@
+namespace Actors.WriteBehind;
+
+/// <summary>
+/// One row on its way to the database: the whole state of one key as of one version. Write-behind knows no more of it
+/// than this.
+/// </summary>
+/// <param name="Key">The primary key.</param>
+/// <param name="Version">Grows by one with every change of the key; a row never replaces one of the same or a later version.</param>
+/// <param name="Epoch">The ownership under which the version was made; tells two owners' equal versions apart.</param>
+/// <param name="State">The state as UTF-8 JSON. Not to be changed after it was handed over.</param>
+public sealed record Row(string Key, long Version, long Epoch, ReadOnlyMemory<byte> State)
+{
+    /// <summary>What an entry costs beside key and state: objects, dictionary and queue slots (measured, rounded up).</summary>
+    private const int Overhead = 256;
+
+    /// <summary>The bytes of memory this row takes while it waits.</summary>
+    public int Bytes => Overhead + (2 * Key.Length) + State.Length;
+}
