@@ -1,0 +1,171 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace Actors.Fixtures;
+
+/// <summary>
+/// A server started as a child of this process, which does not outlive it: not a normal exit (a handler kills it), nor
+/// a kill -9 (on Linux the kernel does, through setpriv --pdeathsig).
+/// </summary>
+internal sealed partial class ServerProcess : IDisposable
+{
+    private const int KeptLines = 200;
+
+    private static readonly ConcurrentDictionary<ServerProcess, byte> Running = new();
+    private static readonly BlockingCollection<Action> Starts = [];
+    private static readonly string? Setpriv = OperatingSystem.IsLinux() ? Executables.Find("setpriv") : null;
+
+    private readonly Process _process;
+    private readonly ConcurrentQueue<string> _lines = new();
+
+    static ServerProcess()
+    {
+        // The kernel's parent-death signal is sent when the *thread* that forked ends. Pool threads come and go, so all
+        // children are started by one thread that stays.
+        new Thread(() =>
+        {
+            foreach (var start in Starts.GetConsumingEnumerable())
+                start();
+        })
+        { IsBackground = true, Name = "server starter" }.Start();
+
+        AppDomain.CurrentDomain.ProcessExit += (_, _) =>
+        {
+            foreach (var server in Running.Keys)
+                server.Signal(Signals.Kill);
+        };
+    }
+
+    private ServerProcess(ProcessStartInfo info)
+    {
+        _process = new Process { StartInfo = info };
+        _process.OutputDataReceived += (_, line) => Keep(line.Data);
+        _process.ErrorDataReceived += (_, line) => Keep(line.Data);
+    }
+
+    /// <summary>The server's own process id: setpriv replaces itself by the server.</summary>
+    public int Id { get; private set; }
+
+    public bool HasExited => _process.HasExited;
+
+    public int ExitCode => _process.ExitCode;
+
+    /// <summary>The last lines it wrote.</summary>
+    public string Output => string.Join('\n', _lines);
+
+    /// <summary>Starts <paramref name="file"/>; <paramref name="user"/> is who it runs as, null for the present user.</summary>
+    public static ServerProcess Start(string file, IEnumerable<string> arguments, string directory, string? user = null)
+    {
+        var info = new ProcessStartInfo
+        {
+            WorkingDirectory = directory,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+            UseShellExecute = false,
+        };
+
+        if (Setpriv is null)
+        {
+            if (user is not null)
+                throw new InvalidOperationException($"setpriv (package util-linux) is needed to run {file} as the user {user}.");
+            info.FileName = file;
+        }
+        else
+        {
+            info.FileName = Setpriv;
+            info.ArgumentList.Add("--pdeathsig");
+            info.ArgumentList.Add("KILL");
+            if (user is not null)
+            {
+                foreach (var argument in (string[])[$"--reuid={user}", $"--regid={user}", "--init-groups", "--inh-caps=-all"])
+                    info.ArgumentList.Add(argument);
+            }
+
+            info.ArgumentList.Add("--");
+            info.ArgumentList.Add(file);
+        }
+
+        foreach (var argument in arguments)
+            info.ArgumentList.Add(argument);
+
+        var server = new ServerProcess(info);
+        var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Starts.Add(() =>
+        {
+            try
+            {
+                server._process.Start();
+                server.Id = server._process.Id;
+                started.SetResult();
+            }
+            catch (Exception e)
+            {
+                started.SetException(e);
+            }
+        });
+        started.Task.GetAwaiter().GetResult();
+        Running[server] = 0;
+        server._process.BeginOutputReadLine();
+        server._process.BeginErrorReadLine();
+        return server;
+    }
+
+    /// <summary>Sends a signal, as kill does.</summary>
+    public void Signal(int signal)
+    {
+        // A process that was waited for no longer owns its id.
+        if (!_process.HasExited && Kill(Id, signal) != 0 && !_process.HasExited)
+            throw new InvalidOperationException($"kill -{signal} {Id} failed with error {Marshal.GetLastPInvokeError()}.");
+    }
+
+    /// <summary>Sends a signal to it and to the processes it started (Linux and macOS both have pgrep).</summary>
+    public void SignalTree(int signal)
+    {
+        Signal(signal);
+        using var list = Process.Start(new ProcessStartInfo("pgrep", ["-P", $"{Id}"]) { RedirectStandardOutput = true })!;
+        foreach (var line in list.StandardOutput.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            _ = Kill(int.Parse(line, CultureInfo.InvariantCulture), signal);
+        list.WaitForExit();
+    }
+
+    /// <summary>Returns once it ended, false when it did not within <paramref name="limit"/>.</summary>
+    public async Task<bool> WaitForExitAsync(TimeSpan limit)
+    {
+        try
+        {
+            await _process.WaitForExitAsync().WaitAsync(limit);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
+
+    public void Dispose()
+    {
+        if (!_process.HasExited)
+        {
+            Signal(Signals.Kill);
+            _process.WaitForExit(TimeSpan.FromSeconds(10));
+        }
+
+        Running.TryRemove(this, out _);
+        _process.Dispose();
+    }
+
+    private void Keep(string? line)
+    {
+        if (line is null)
+            return;
+        _lines.Enqueue(line);
+        while (_lines.Count > KeptLines)
+            _lines.TryDequeue(out _);
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static partial int Kill(int pid, int signal);
+}

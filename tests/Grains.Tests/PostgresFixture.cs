@@ -1,0 +1,16 @@
+using Actors.Fixtures;
+using Actors.Grains.Tests;
+
+[assembly: AssemblyFixture(typeof(PostgresFixture))]
+
+namespace Actors.Grains.Tests;
+
+/// <summary>One PostgreSQL server for all tests of this project; each takes a database of its own.</summary>
+public sealed class PostgresFixture : IAsyncLifetime
+{
+    public PostgresServer Server { get; } = new();
+
+    public async ValueTask InitializeAsync() => await Server.StartAsync();
+
+    public ValueTask DisposeAsync() => Server.DisposeAsync();
+}

@@ -1,0 +1,93 @@
+using Actors.Fixtures;
+using Actors.StoreContract;
+using Actors.WriteBehind;
+using Npgsql;
+
+namespace Actors.Grains.Tests.WriteBehind;
+
+public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreContract
+{
+    private string _connectionString = "";
+
+    [Fact]
+    public void The_description_names_the_place_and_no_secret()
+    {
+        var store = new PostgresRowStore("Host=db.example;Port=5433;Database=actors;Username=ann;Password=hunter2");
+
+        Assert.Equal("PostgreSQL at db.example:5433/actors", store.Description);
+    }
+
+    [Theory]
+    [InlineData("Password", "wrong-secret")]
+    [InlineData("Username", "nobody")]
+    [InlineData("Database", "nowhere")]
+    public async Task A_refused_login_is_reported_with_place_and_user_and_without_the_password(string key, string value)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(_connectionString) { [key] = value };
+        await using var store = new PostgresRowStore(settings.ConnectionString);
+
+        var error = await Assert.ThrowsAsync<StorageUnavailableException>(() => store.ReadAsync("u1", Token));
+
+        Assert.Contains(store.Description, error.Message, StringComparison.Ordinal);
+        Assert.Contains($"\"{settings.Username}\"", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(settings.Password!, error.ToString(), StringComparison.Ordinal);
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => store.MigrateAsync(Token));
+    }
+
+    [Fact]
+    public async Task A_refusal_by_a_constraint_or_trigger_is_an_error_of_the_row()
+    {
+        await QueryAsync("ALTER TABLE users ADD CONSTRAINT no_poison CHECK (id <> 'poison')");
+
+        var error = await Assert.ThrowsAsync<PostgresException>(() => UpsertAsync(Make("fine", 1), Make("poison", 1)));
+
+        Assert.Equal(PostgresErrorCodes.CheckViolation, error.SqlState);
+        Assert.Equal(0, await CountAsync());
+    }
+
+    [Fact]
+    public async Task A_key_with_a_NUL_is_an_error_of_the_row() =>
+        await Assert.ThrowsAsync<PostgresException>(() => UpsertAsync(Make("a\0b", 1)));
+
+    [Fact]
+    public async Task A_statement_that_takes_too_long_is_unavailability()
+    {
+        await UpsertAsync(Make("u1", 1));
+        await using var blocker = new NpgsqlConnection(_connectionString);
+        await blocker.OpenAsync(Token);
+        await using var transaction = await blocker.BeginTransactionAsync(Token);
+        await using (var command = new NpgsqlCommand("SELECT 1 FROM users FOR UPDATE", blocker, transaction))
+            await command.ExecuteNonQueryAsync(Token);
+        await using var store = new PostgresRowStore(_connectionString + ";Command Timeout=1");
+
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => store.UpsertAsync([Make("u1", 2)], Token));
+
+        await transaction.RollbackAsync(Token);
+        Assert.Empty(await store.UpsertAsync([Make("u1", 2)], Token));
+    }
+
+    [Fact]
+    public async Task A_full_house_is_unavailability()
+    {
+        await QueryAsync("DROP ROLE IF EXISTS limited; CREATE ROLE limited LOGIN PASSWORD 'limited' CONNECTION LIMIT 0");
+        var settings = new NpgsqlConnectionStringBuilder(_connectionString) { Username = "limited", Password = "limited" };
+        await using var store = new PostgresRowStore(settings.ConnectionString);
+
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => store.ReadAsync("u1", Token));
+    }
+
+    protected override async Task CreateDatabaseAsync() => _connectionString = await postgres.Server.CreateDatabaseAsync();
+
+    protected override IRowStore Open() => new PostgresRowStore(_connectionString);
+
+    protected override IRowStore OpenUnreachable() =>
+        new PostgresRowStore($"Host=127.0.0.1;Port={FreePorts.Next()};Database=actors;Username=actors;Password=secret");
+
+    protected override async Task<object?> QueryAsync(string sql)
+    {
+        await using var connection = new NpgsqlConnection(_connectionString);
+        await connection.OpenAsync(Token);
+        await using var command = new NpgsqlCommand(sql, connection);
+        return await command.ExecuteScalarAsync(Token);
+    }
+}
