@@ -1,6 +1,8 @@
 using Actors.Caching;
 using Actors.Diagnostics;
+using Actors.Resilience;
 using Actors.WriteBehind;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
@@ -19,8 +21,10 @@ public static class ActorsSiloBuilderExtensions
         var services = silo.Services;
         services.TryAddSingleton(TimeProvider.System);
         services.AddMetrics();
-        services.AddOptions<WriteBehindOptions>().ValidateRanges(WriteBehindOptions.Section).ValidateOnStart();
-        services.AddOptions<CacheOptions>().ValidateRanges(CacheOptions.Section).ValidateOnStart();
+        services.AddOptions<WriteBehindOptions>()
+            .BindConfiguration(WriteBehindOptions.Section, Strict).ValidateRanges(WriteBehindOptions.Section).ValidateOnStart();
+        services.AddOptions<CacheOptions>()
+            .BindConfiguration(CacheOptions.Section, Strict).ValidateRanges(CacheOptions.Section).ValidateOnStart();
 
         services.AddSingleton<RedisGateway>();
         services.AddSingleton<RowCache>();
@@ -35,4 +39,7 @@ public static class ActorsSiloBuilderExtensions
         silo.AddGrainService<SiloStatusService>();
         return silo;
     }
+
+    // A key that is misspelt is an error, not a default in silence.
+    private static void Strict(BinderOptions binder) => binder.ErrorOnUnknownConfiguration = true;
 }

@@ -90,7 +90,7 @@ public sealed class RedisGateway(IOptions<RedisOptions> options) : IAsyncDisposa
         ["LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "OOM", "MISCONF", "BUSY", "NOREPLICAS", "TRYAGAIN"];
 
     private static StorageUnavailableException Unavailable(RedisRole role, Exception error) =>
-        new("Redis", $"Redis ({role} role) cannot be reached: {FirstSentence(error.Message)}", error);
+        new("Redis", $"Redis ({role} role) cannot be reached: {FirstSentence(error.Message)}");
 
     private static string FirstSentence(string message)
     {

@@ -118,10 +118,10 @@ internal sealed partial class WriteBehindTable : IDisposable
         {
             await _queue.CommittedAsync(key, version).WaitAsync(Options.CommitTimeout, _clock, cancellationToken);
         }
-        catch (TimeoutException error)
+        catch (TimeoutException)
         {
             throw new StorageUnavailableException(
-                "the database", $"{_store.Description} did not commit '{key}' within {Options.CommitTimeout.TotalSeconds:0.###} s. It may do so later.", error);
+                "the database", $"{_store.Description} did not commit '{key}' within {Options.CommitTimeout.TotalSeconds:0.###} s. It may do so later.");
         }
     }
 
@@ -178,7 +178,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         catch (StorageUnavailableException storeError)
         {
             throw new StorageUnavailableException(
-                "Redis and the database", $"'{key}' cannot be read: {journalError.Message} {storeError.Message}", storeError);
+                "Redis and the database", $"'{key}' cannot be read: {journalError.Message} {storeError.Message}");
         }
     }
 
