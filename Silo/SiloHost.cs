@@ -1,0 +1,75 @@
+using System.Net;
+using Actors.Resilience;
+using Actors.Silo.Configuration;
+using Actors.Silo.Health;
+using Actors.Silo.Storage;
+using Actors.WriteBehind;
+using Microsoft.Extensions.Logging.Console;
+using Orleans.Configuration;
+using Prometheus;
+using StackExchange.Redis;
+
+namespace Actors.Silo;
+
+/// <summary>Puts a silo together: configuration, storage, Orleans, HTTP.</summary>
+internal static class SiloHost
+{
+    public static async Task RunAsync(string[] args)
+    {
+        var builder = WebApplication.CreateBuilder(args);
+        AddLogging(builder.Logging);
+        var options = SiloConfiguration.Read(builder.Configuration);
+        var urls = HttpEndpoint.Choose(builder.Configuration);
+        builder.WebHost.UseUrls(urls);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout);
+
+        await using var storage = await SiloStorage.OpenAsync(builder.Configuration, options);
+        var endpoints = SiloEndpoints.Choose(options);
+        builder.UseOrleans(silo => Configure(silo, options, endpoints, storage));
+        builder.Services.AddSingleton(storage.Rows);
+        builder.Services.Configure<RedisOptions>(redis => storage.Configure(redis, options.ServiceId));
+        builder.Services.AddHealthChecks().AddSiloChecks();
+
+        await using var app = builder.Build();
+        app.MapSiloHealth();
+        app.MapMetrics("/metrics");
+        app.Lifetime.ApplicationStarted.Register(() => Announcement.Write(Console.Out, options, endpoints, urls[0], storage));
+        await app.RunAsync();
+    }
+
+    private static void Configure(ISiloBuilder silo, SiloOptions options, SiloEndpoints endpoints, SiloStorage storage)
+    {
+        silo.AddActors();
+        silo.Configure<ClusterOptions>(cluster =>
+        {
+            cluster.ClusterId = options.ClusterId;
+            cluster.ServiceId = options.ServiceId;
+        });
+        silo.Configure<EndpointOptions>(endpoint =>
+        {
+            endpoint.AdvertisedIPAddress = endpoints.Address;
+            endpoint.SiloPort = endpoints.SiloPort;
+            endpoint.GatewayPort = endpoints.GatewayPort;
+            endpoint.SiloListeningEndpoint = new IPEndPoint(endpoints.Address, endpoints.SiloPort);
+            endpoint.GatewayListeningEndpoint = new IPEndPoint(endpoints.Address, endpoints.GatewayPort);
+        });
+
+        // A silo that is killed is declared dead after about 6 s rather than 10: what it left unflushed is taken over then.
+        silo.Configure<ClusterMembershipOptions>(membership => membership.ProbeTimeout = TimeSpan.FromSeconds(2));
+        silo.UseRedisClustering(redis => redis.ConfigurationOptions = ConfigurationOptions.Parse(storage.Redis));
+        silo.AddActivityPropagation();
+    }
+
+    private static void AddLogging(ILoggingBuilder logging)
+    {
+        logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.TimestampFormat = "HH:mm:ss ";
+            console.ColorBehavior = LoggerColorBehavior.Default;
+        });
+        logging.AddFilter("Orleans", LogLevel.Warning);
+        logging.AddFilter("Microsoft", LogLevel.Warning);
+        logging.AddFilter("Actors", LogLevel.Information);
+    }
+}
