@@ -22,7 +22,7 @@ public abstract partial class RowStoreContract : IAsyncLifetime
     }
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
+    public virtual async ValueTask DisposeAsync()
     {
         GC.SuppressFinalize(this);
         await CloseAsync(Store);

@@ -1,0 +1,233 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Actors.Embedded;
+
+/// <summary>
+/// The embedded Redis and database of a data directory. The first silo to start there hosts them, the others on this
+/// machine join it, so that together they are one cluster.
+/// </summary>
+/// <remarks>
+/// The host holds the file embedded.lock open, which proves that it lives, and says in embedded.json where its parts are:
+/// {"pid":123,"redis":"127.0.0.1:6380","database":"/data/actors.db"}.
+/// </remarks>
+public sealed partial class EmbeddedHost : IAsyncDisposable
+{
+    /// <summary>The data directory where none is given, under the current one.</summary>
+    public const string DefaultDirectory = ".actors";
+
+    /// <summary>Where the search for a free port for Redis begins; 6379 is left to a real one.</summary>
+    public const int DefaultRedisPort = 6380;
+
+    private const int Ports = 100;
+
+    // A host loads its data before it says where it is; so long others wait for it.
+    private static readonly TimeSpan JoinLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan JoinPoll = TimeSpan.FromMilliseconds(100);
+
+    private readonly string _addressFile;
+    private readonly EmbeddedAddress _address;
+    private FileLock? _lock;
+    private EmbeddedRedis? _redis;
+
+    private EmbeddedHost(string addressFile, EmbeddedAddress address, FileLock? held, EmbeddedRedis? redis)
+    {
+        _addressFile = addressFile;
+        _address = address;
+        _lock = held;
+        _redis = redis;
+        IsHost = held is not null;
+    }
+
+    /// <summary>True where this process hosts the parts, false where it joined another's.</summary>
+    public bool IsHost { get; }
+
+    /// <summary>The process that hosts the parts.</summary>
+    public int HostProcessId => _address.Pid;
+
+    /// <summary>How to reach the embedded Redis; null where that part is turned off.</summary>
+    public string? RedisConnectionString => _address.Redis;
+
+    /// <summary>The path of the SQLite file, for <see cref="SqliteRowStore"/>; null where that part is turned off.</summary>
+    public string? DatabasePath => _address.Database;
+
+    /// <summary>Hosts or joins both parts.</summary>
+    public static Task<EmbeddedHost> StartOrJoinAsync(
+        string directory, ILoggerFactory? loggers = null, CancellationToken cancellationToken = default) =>
+        StartOrJoinAsync(directory, EmbeddedParts.All, loggers, cancellationToken);
+
+    /// <summary>Hosts or joins the given parts; all silos of a directory must want the same ones.</summary>
+    /// <param name="directory">The data directory; made where it does not exist.</param>
+    /// <param name="parts">What is embedded; the rest comes by connection strings.</param>
+    /// <param name="loggers">Where it logs.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="InvalidOperationException">
+    /// The silo that hosts this directory embeds other parts: the two would share one of Redis and database and not the other.
+    /// </exception>
+    /// <exception cref="TimeoutException">Another process holds the directory, and says not where its parts are.</exception>
+    public static async Task<EmbeddedHost> StartOrJoinAsync(
+        string directory, EmbeddedParts parts, ILoggerFactory? loggers, CancellationToken cancellationToken)
+    {
+        loggers ??= NullLoggerFactory.Instance;
+        var logger = loggers.CreateLogger<EmbeddedHost>();
+        directory = Path.GetFullPath(directory);
+        Directory.CreateDirectory(directory);
+        var lockFile = Path.Combine(directory, "embedded.lock");
+        var addressFile = Path.Combine(directory, "embedded.json");
+
+        var start = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            if (FileLock.TryTake(lockFile) is { } held)
+                return await HostAsync(directory, addressFile, parts, held, loggers, logger, cancellationToken);
+
+            // An address left by a host that was killed may still stand here while its successor starts; so it must answer.
+            if (EmbeddedAddress.TryRead(addressFile) is { } address && await AnswersAsync(address, cancellationToken))
+            {
+                if (address.Parts != parts)
+                    throw DifferentParts(directory, address, parts);
+                LogJoined(logger, address.Redis, address.Database, address.Pid);
+                return new EmbeddedHost(addressFile, address, held: null, redis: null);
+            }
+
+            if (TimeProvider.System.GetElapsedTime(start) > JoinLimit)
+            {
+                throw new TimeoutException(
+                    $"Another process holds {lockFile}, but {addressFile} names no Redis that answers. End that process or use another data directory.");
+            }
+
+            await Task.Delay(JoinPoll, cancellationToken);
+        }
+    }
+
+    /// <summary>Stops what this process hosts, in good order; does nothing for one that joined.</summary>
+    public async Task StopAsync()
+    {
+        if (_lock is not { } held)
+            return;
+        _lock = null;
+
+        // First nobody joins any more, then Redis stops, then another may host.
+        File.Delete(_addressFile);
+        try
+        {
+            if (_redis is not null)
+                await _redis.StopAsync();
+        }
+        finally
+        {
+            _redis = null;
+            held.Dispose();
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync() => await StopAsync();
+
+    private static async Task<EmbeddedHost> HostAsync(
+        string directory,
+        string addressFile,
+        EmbeddedParts parts,
+        FileLock held,
+        ILoggerFactory loggers,
+        ILogger logger,
+        CancellationToken cancellationToken)
+    {
+        EmbeddedRedis? redis = null;
+        try
+        {
+            // What stands here is of a host that was killed. Silos that had joined it look for it at its old port.
+            var former = EmbeddedAddress.TryRead(addressFile)?.Redis;
+            File.Delete(addressFile);
+
+            redis = parts.HasFlag(EmbeddedParts.Redis)
+                ? await StartRedisAsync(Path.Combine(directory, "redis"), former, loggers, cancellationToken)
+                : null;
+            var address = new EmbeddedAddress(
+                Environment.ProcessId,
+                redis?.ConnectionString,
+                parts.HasFlag(EmbeddedParts.Database) ? Path.Combine(directory, "actors.db") : null);
+            address.Write(addressFile);
+            LogHosting(logger, address.Redis, address.Database);
+            return new EmbeddedHost(addressFile, address, held, redis);
+        }
+        catch
+        {
+            if (redis is not null)
+                await redis.StopAsync();
+            held.Dispose();
+            throw;
+        }
+    }
+
+    private static async Task<EmbeddedRedis> StartRedisAsync(
+        string directory, string? former, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        IEnumerable<int> ports = Enumerable.Range(DefaultRedisPort, Ports);
+        if (former is not null && IPEndPoint.TryParse(former, out var endpoint))
+            ports = ports.Prepend(endpoint.Port);
+
+        foreach (var port in ports)
+        {
+            if (!IsFree(port))
+                continue;
+            try
+            {
+                return await EmbeddedRedis.StartAsync(port, directory, loggers, cancellationToken);
+            }
+            catch (SocketException)
+            {
+                // Taken since we looked, by a silo of another directory perhaps.
+            }
+        }
+
+        throw new InvalidOperationException(string.Create(
+            CultureInfo.InvariantCulture,
+            $"No free port on loopback for the embedded Redis between {DefaultRedisPort} and {DefaultRedisPort + Ports - 1}."));
+    }
+
+    private static bool IsFree(int port)
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    private static async Task<bool> AnswersAsync(EmbeddedAddress address, CancellationToken cancellationToken)
+    {
+        if (address.Redis is null)
+            return true;
+        if (!IPEndPoint.TryParse(address.Redis, out var endpoint))
+            return false;
+        try
+        {
+            using var client = new TcpClient();
+            await client.ConnectAsync(endpoint, cancellationToken);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    private static InvalidOperationException DifferentParts(string directory, EmbeddedAddress address, EmbeddedParts parts) =>
+        new($"The silo that hosts {directory} (process {address.Pid}) embeds {address.Parts}, this one would embed {parts}. "
+            + "Give both the same ConnectionStrings, or this one another data directory.");
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Hosting the embedded parts: Redis at {Redis}, database {Database}")]
+    private static partial void LogHosting(ILogger logger, string? redis, string? database);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Joined the embedded parts of process {Pid}: Redis at {Redis}, database {Database}")]
+    private static partial void LogJoined(ILogger logger, string? redis, string? database, int pid);
+}

@@ -1,0 +1,114 @@
+using System.Net;
+using Garnet;
+using Garnet.server;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Tsavorite.core;
+
+namespace Actors.Embedded;
+
+/// <summary>
+/// Redis inside the process (Garnet), on loopback, with its data in a directory. A kill -9 of the process may lose what
+/// was written in its last moments, and a power cut more, since Garnet leaves the syncing to the operating system: good
+/// for a first start and for tests, not for production.
+/// </summary>
+public sealed class EmbeddedRedis : IAsyncDisposable
+{
+    private readonly Lock _gate = new();
+    private GarnetServer? _server;
+
+    private EmbeddedRedis(GarnetServer server, int port)
+    {
+        _server = server;
+        Port = port;
+    }
+
+    /// <summary>The port it listens on.</summary>
+    public int Port { get; }
+
+    /// <summary>Its address for clients, e.g. 127.0.0.1:6380.</summary>
+    public string ConnectionString => $"127.0.0.1:{Port}";
+
+    /// <summary>Starts it and returns once it has loaded its data and listens.</summary>
+    /// <param name="port">A free port on loopback.</param>
+    /// <param name="directory">Where its data are, made where it does not exist. One server at a time may use it.</param>
+    /// <param name="loggers">Where it logs.</param>
+    /// <param name="cancellationToken">Gives up before the start; a start under way is seen through.</param>
+    public static Task<EmbeddedRedis> StartAsync(
+        int port, string directory, ILoggerFactory? loggers = null, CancellationToken cancellationToken = default)
+    {
+        Directory.CreateDirectory(directory);
+        var options = Options(port, Path.GetFullPath(directory));
+
+        // Loading the data blocks.
+        return Task.Run(
+            () =>
+            {
+                var server = new GarnetServer(options, new QuietLoggers(loggers ?? NullLoggerFactory.Instance));
+                try
+                {
+                    server.Start();
+                    return new EmbeddedRedis(server, port);
+                }
+                catch
+                {
+                    server.Dispose();
+                    throw;
+                }
+            },
+            cancellationToken);
+    }
+
+    /// <summary>Stops it in good order: all it has acknowledged is in its files.</summary>
+    public async Task StopAsync()
+    {
+        GarnetServer? server;
+        lock (_gate)
+            (server, _server) = (_server, null);
+        if (server is null)
+            return;
+
+        // The log is written behind the answers; a stop writes what is left of it.
+        await server.Store.CommitAOFAsync(CancellationToken.None);
+        await Task.Run(server.Dispose);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync() => await StopAsync();
+
+    private static GarnetServerOptions Options(int port, string directory) => new()
+    {
+        EndPoints = [new IPEndPoint(IPAddress.Loopback, port)],
+        QuietMode = true,
+
+        // Without transaction mode scripts are not atomic.
+        EnableLua = true,
+        LuaOptions = new LuaOptions(),
+        LuaTransactionMode = true,
+
+        // The native device needs a newer C library than some systems have.
+        DeviceType = DeviceType.RandomAccess,
+        DeviceFactoryCreator = new LocalStorageNamedDeviceFactoryCreator(deviceType: DeviceType.RandomAccess),
+        CheckpointDir = directory,
+
+        // Beyond its memory Garnet evicts without a word; half a gigabyte is far more than a trial fills, and is
+        // taken only as it fills.
+        LogMemorySize = "512m",
+        PageSize = "1m",
+        IndexMemorySize = "4m",
+        IndexMaxMemorySize = "64m",
+        BufferPoolMemoryBudget = "16m",
+
+        // Each write is logged at once, but its answer does not wait for the log: that costs scripts nine tenths of
+        // their speed.
+        EnableAOF = true,
+        Recover = true,
+        WaitForCommit = false,
+        CommitFrequencyMs = 0,
+        AofMemorySize = "16m",
+        AofPageSize = "4m",
+        AofSegmentSize = "16m",
+        AofSizeLimit = "16m",
+        AofSizeLimitEnforceFrequencySecs = 2,
+    };
+}

@@ -1,0 +1,36 @@
+using Microsoft.Extensions.Logging;
+
+namespace Actors.Embedded;
+
+/// <summary>
+/// Loggers for Garnet, which tells at the level of information what only its developers want to know: that becomes debug.
+/// </summary>
+internal sealed class QuietLoggers(ILoggerFactory loggers) : ILoggerFactory
+{
+    public ILogger CreateLogger(string categoryName) => new Quiet(loggers.CreateLogger($"Garnet.{categoryName}"));
+
+    public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
+
+    // The loggers belong to the host.
+    public void Dispose()
+    {
+    }
+
+    private sealed class Quiet(ILogger logger) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => logger.BeginScope(state);
+
+        public bool IsEnabled(LogLevel logLevel) => logger.IsEnabled(Lower(logLevel));
+
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            var level = Lower(logLevel);
+            if (logger.IsEnabled(level))
+                logger.Log(level, eventId, state, exception, formatter);
+        }
+
+        private static LogLevel Lower(LogLevel level) => level == LogLevel.Information ? LogLevel.Debug : level;
+    }
+}

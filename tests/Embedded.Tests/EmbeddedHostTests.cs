@@ -1,0 +1,155 @@
+using System.Net;
+using System.Text.Json;
+using Actors.Fixtures;
+using StackExchange.Redis;
+
+namespace Actors.Embedded.Tests;
+
+public sealed class EmbeddedHostTests : IDisposable
+{
+    private readonly TemporaryDirectory _directory = new("embedded");
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    private string AddressFile => _directory.File("embedded.json");
+
+    public void Dispose() => _directory.Dispose();
+
+    [Fact]
+    public async Task The_first_hosts_and_says_where_and_the_second_joins()
+    {
+        await using var first = await StartAsync();
+        await using var second = await StartAsync();
+
+        Assert.True(first.IsHost);
+        Assert.False(second.IsHost);
+        Assert.Equal(first.RedisConnectionString, second.RedisConnectionString);
+        Assert.Equal(_directory.File("actors.db"), first.DatabasePath);
+        Assert.Equal(first.DatabasePath, second.DatabasePath);
+        Assert.Equal(Environment.ProcessId, second.HostProcessId);
+
+        using var json = JsonDocument.Parse(await File.ReadAllTextAsync(AddressFile, Token));
+        Assert.Equal(["pid", "redis", "database"], json.RootElement.EnumerateObject().Select(property => property.Name));
+        Assert.Equal(Environment.ProcessId, json.RootElement.GetProperty("pid").GetInt32());
+        Assert.Equal(first.RedisConnectionString, json.RootElement.GetProperty("redis").GetString());
+        Assert.Equal(first.DatabasePath, json.RootElement.GetProperty("database").GetString());
+        await AssertServesAsync(second);
+    }
+
+    [Fact]
+    public async Task Of_several_that_start_in_the_same_instant_exactly_one_hosts()
+    {
+        var hosts = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => Task.Run(StartAsync)));
+
+        Assert.Single(hosts, host => host.IsHost);
+        Assert.Single(hosts.Select(host => host.RedisConnectionString).Distinct());
+        foreach (var host in hosts)
+            await host.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task One_that_joined_stops_nothing()
+    {
+        await using var first = await StartAsync();
+        var second = await StartAsync();
+
+        await second.DisposeAsync();
+
+        Assert.True(File.Exists(AddressFile));
+        await AssertServesAsync(first);
+    }
+
+    [Fact]
+    public async Task After_the_host_stopped_the_next_one_hosts_the_same_data()
+    {
+        await using (var first = await StartAsync())
+        {
+            await using var client = await ConnectionMultiplexer.ConnectAsync(first.RedisConnectionString!);
+            await client.GetDatabase().StringSetAsync("k", "kept");
+        }
+
+        Assert.False(File.Exists(AddressFile));
+        await using var next = await StartAsync();
+        Assert.True(next.IsHost);
+        await using var reader = await ConnectionMultiplexer.ConnectAsync(next.RedisConnectionString!);
+        Assert.Equal("kept", await reader.GetDatabase().StringGetAsync("k"));
+    }
+
+    [Fact]
+    public async Task What_a_killed_host_left_behind_is_taken_over_with_its_port()
+    {
+        // A killed host lets go of the lock but cannot delete its address; its silos look for Redis at the old port.
+        var port = FreePorts.Next();
+        await File.WriteAllTextAsync(AddressFile, $$"""{"pid":1,"redis":"127.0.0.1:{{port}}","database":"/gone/actors.db"}""", Token);
+
+        await using var host = await StartAsync();
+
+        Assert.True(host.IsHost);
+        Assert.Equal($"127.0.0.1:{port}", host.RedisConnectionString);
+        Assert.Equal(_directory.File("actors.db"), host.DatabasePath);
+    }
+
+    [Fact]
+    public async Task A_broken_address_file_is_replaced()
+    {
+        await File.WriteAllTextAsync(AddressFile, "{ not json", Token);
+
+        await using var host = await StartAsync();
+        await using var second = await StartAsync();
+
+        Assert.True(host.IsHost);
+        Assert.Equal(host.RedisConnectionString, second.RedisConnectionString);
+    }
+
+    [Theory]
+    [InlineData(EmbeddedParts.Redis)]
+    [InlineData(EmbeddedParts.Database)]
+    public async Task Each_part_can_be_had_alone(EmbeddedParts parts)
+    {
+        await using var first = await EmbeddedHost.StartOrJoinAsync(_directory.Path, parts, null, Token);
+        await using var second = await EmbeddedHost.StartOrJoinAsync(_directory.Path, parts, null, Token);
+
+        foreach (var host in (EmbeddedHost[])[first, second])
+        {
+            Assert.Equal(parts == EmbeddedParts.Redis, host.RedisConnectionString is not null);
+            Assert.Equal(parts == EmbeddedParts.Database, host.DatabasePath is not null);
+        }
+
+        Assert.False(second.IsHost);
+    }
+
+    [Fact]
+    public async Task A_silo_that_embeds_other_parts_than_the_host_is_told_so()
+    {
+        await using var host = await StartAsync();
+
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(
+            () => EmbeddedHost.StartOrJoinAsync(_directory.Path, EmbeddedParts.Redis, null, Token));
+
+        Assert.Contains("ConnectionStrings", error.Message, StringComparison.Ordinal);
+        Assert.Contains(_directory.Path, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Hosts_of_different_directories_take_different_ports()
+    {
+        using var elsewhere = new TemporaryDirectory("embedded");
+        await using var first = await StartAsync();
+        await using var other = await EmbeddedHost.StartOrJoinAsync(elsewhere.Path, null, Token);
+
+        Assert.True(other.IsHost);
+        Assert.NotEqual(first.RedisConnectionString, other.RedisConnectionString);
+        Assert.True(IPEndPoint.Parse(other.RedisConnectionString!).Port >= EmbeddedHost.DefaultRedisPort);
+    }
+
+    private static async Task AssertServesAsync(EmbeddedHost host)
+    {
+        await using var client = await ConnectionMultiplexer.ConnectAsync(host.RedisConnectionString!);
+        Assert.True(await client.GetDatabase().PingAsync() > TimeSpan.Zero);
+        await using var store = new SqliteRowStore(host.DatabasePath!);
+        await store.MigrateAsync(Token);
+        Assert.Null(await store.ReadAsync("nobody", Token));
+    }
+
+    private Task<EmbeddedHost> StartAsync() => EmbeddedHost.StartOrJoinAsync(_directory.Path, null, Token);
+}

@@ -1,0 +1,86 @@
+using Actors.Fixtures;
+using Actors.StoreContract;
+using Actors.WriteBehind;
+using Microsoft.Data.Sqlite;
+
+namespace Actors.Embedded.Tests;
+
+public sealed class SqliteRowStoreTests : RowStoreContract
+{
+    private readonly TemporaryDirectory _directory = new("sqlite");
+    private string _path = "";
+
+    [Fact]
+    public async Task Writes_are_synced_to_disk_and_do_not_wait_for_readers()
+    {
+        Assert.Equal("wal", await QueryAsync("PRAGMA journal_mode"));
+
+        await using var reader = new SqliteConnection($"Data Source={_path};Pooling=False");
+        await reader.OpenAsync(Token);
+        await using var transaction = reader.BeginTransaction(deferred: true);
+        await using var command = reader.CreateCommand();
+        command.CommandText = "SELECT count(*) FROM users";
+        Assert.Equal(0L, await command.ExecuteScalarAsync(Token));
+
+        Assert.Empty(await UpsertAsync(Make("u1", 1)));
+
+        Assert.Equal(0L, await command.ExecuteScalarAsync(Token));
+    }
+
+    [Fact]
+    public async Task A_directory_that_does_not_exist_is_made()
+    {
+        await using var store = new SqliteRowStore(_directory.File("some/where/actors.db"));
+
+        await store.MigrateAsync(Token);
+
+        Assert.Empty(await store.UpsertAsync([Make("u1", 1)], Token));
+    }
+
+    [Fact]
+    public async Task A_file_that_is_no_database_is_reported_as_unavailable()
+    {
+        var path = _directory.File("text.db");
+        await File.WriteAllTextAsync(path, new string('x', 10_000), Token);
+        await using var store = new SqliteRowStore(path);
+
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => store.ReadAsync("u1", Token));
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => store.MigrateAsync(Token));
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        await base.DisposeAsync();
+        _directory.Dispose();
+    }
+
+    protected override Task CreateDatabaseAsync()
+    {
+        _path = _directory.File($"{Guid.NewGuid():N}.db");
+        return Task.CompletedTask;
+    }
+
+    protected override IRowStore Open() => new SqliteRowStore(_path);
+
+    // A directory that cannot be: its parent is a file.
+    protected override IRowStore OpenUnreachable()
+    {
+        File.WriteAllText(_directory.File("file"), "");
+        return new SqliteRowStore(_directory.File("file/actors.db"));
+    }
+
+    protected override async Task<object?> QueryAsync(string sql)
+    {
+        await using var connection = new SqliteConnection($"Data Source={_path};Pooling=False");
+        await connection.OpenAsync(Token);
+        await using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        return await command.ExecuteScalarAsync(Token);
+    }
+
+    protected override ValueTask DropDatabaseAsync()
+    {
+        _directory.Clear();
+        return ValueTask.CompletedTask;
+    }
+}
