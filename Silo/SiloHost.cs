@@ -1,12 +1,12 @@
 using System.Net;
+using Actors.Diagnostics;
 using Actors.Resilience;
 using Actors.Silo.Configuration;
 using Actors.Silo.Health;
 using Actors.Silo.Storage;
-using Actors.WriteBehind;
 using Microsoft.Extensions.Logging.Console;
 using Orleans.Configuration;
-using Prometheus;
+using OpenTelemetry.Metrics;
 using StackExchange.Redis;
 
 namespace Actors.Silo;
@@ -29,15 +29,16 @@ internal static class SiloHost
         builder.Services.AddSingleton(storage.Rows);
         builder.Services.Configure<RedisOptions>(redis => storage.Configure(redis, options.ServiceId));
         builder.Services.AddHealthChecks().AddSiloChecks();
+        AddMetrics(builder);
 
         await using var app = builder.Build();
         app.MapSiloHealth();
-        app.MapMetrics("/metrics");
+        app.MapPrometheusScrapingEndpoint("/metrics");
         app.Lifetime.ApplicationStarted.Register(() => Announcement.Write(Console.Out, options, endpoints, urls[0], storage));
         await app.RunAsync();
     }
 
-    private static void Configure(ISiloBuilder silo, SiloOptions options, SiloEndpoints endpoints, SiloStorage storage)
+    private static void Configure(ISiloBuilder silo, SiloSettings options, SiloEndpoints endpoints, SiloStorage storage)
     {
         silo.AddActors();
         silo.Configure<ClusterOptions>(cluster =>
@@ -60,6 +61,16 @@ internal static class SiloHost
         silo.AddActivityPropagation();
     }
 
+    private static void AddMetrics(WebApplicationBuilder builder)
+    {
+        var metrics = builder.Services.AddOpenTelemetry().WithMetrics(meters => meters
+            .AddMeter(ActorsTelemetry.MeterName, "Microsoft.Orleans", "System.Runtime")
+            .AddPrometheusExporter());
+
+        // The standard variable: pushed as well as scraped where a collector is named.
+        if (builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"] is { Length: > 0 }) metrics.WithMetrics(meters => meters.AddOtlpExporter());
+    }
+
     private static void AddLogging(ILoggingBuilder logging)
     {
         logging.AddSimpleConsole(console =>
@@ -69,7 +80,11 @@ internal static class SiloHost
             console.ColorBehavior = LoggerColorBehavior.Default;
         });
         logging.AddFilter("Orleans", LogLevel.Warning);
+
+        // Warns at every start that its first check, measured from the machine's boot, is late.
+        logging.AddFilter("Orleans.Runtime.Watchdog", LogLevel.Error);
         logging.AddFilter("Microsoft", LogLevel.Warning);
         logging.AddFilter("Actors", LogLevel.Information);
+        logging.AddFilter("Actors.Diagnostics.SiloStatusService", LogLevel.Warning);
     }
 }

@@ -1,3 +1,4 @@
+using System.Net;
 using Actors.Resilience;
 using StackExchange.Redis;
 
@@ -20,7 +21,7 @@ internal static class RedisConfiguration
 
     /// <summary>The addresses in a connection string, without its secrets.</summary>
     public static string Describe(string connectionString) =>
-        string.Join(", ", ConfigurationOptions.Parse(connectionString).EndPoints.Select(Format.ToString));
+        string.Join(", ", ConfigurationOptions.Parse(connectionString).EndPoints.Select(AddressOf));
 
     public static ConfigurationOptions Parse(string key, string connectionString)
     {
@@ -58,6 +59,12 @@ internal static class RedisConfiguration
                 "Redis", $"Redis at {Describe(connectionString)} (ConnectionStrings:{key}) cannot be reached: {error.Message.Split(';', '\n')[0]}");
         }
     }
+
+    private static string AddressOf(EndPoint endpoint) => endpoint switch
+    {
+        DnsEndPoint name => $"{name.Host}:{name.Port}",
+        _ => endpoint.ToString() ?? "",
+    };
 
     private static string? NotEmpty(string? value) => string.IsNullOrWhiteSpace(value) ? null : value;
 }

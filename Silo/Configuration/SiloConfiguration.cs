@@ -2,24 +2,24 @@ using System.ComponentModel.DataAnnotations;
 
 namespace Actors.Silo.Configuration;
 
-/// <summary>Reads <see cref="SiloOptions"/> before the host exists, since the host is built by them.</summary>
+/// <summary>Reads <see cref="SiloSettings"/> before the host exists, since the host is built by them.</summary>
 internal static class SiloConfiguration
 {
-    public static SiloOptions Read(IConfiguration configuration)
+    public static SiloSettings Read(IConfiguration configuration)
     {
-        SiloOptions options;
+        SiloSettings options;
         try
         {
-            options = configuration.GetSection(SiloOptions.Section).Get<SiloOptions>() ?? new SiloOptions();
+            options = configuration.GetSection(SiloSettings.Section).Get<SiloSettings>() ?? new SiloSettings();
         }
         catch (InvalidOperationException error)
         {
             throw new ConfigurationException(error.Message);
         }
 
-        foreach (var property in typeof(SiloOptions).GetProperties())
+        foreach (var property in typeof(SiloSettings).GetProperties())
         {
-            var key = $"{SiloOptions.Section}:{property.Name}";
+            var key = $"{SiloSettings.Section}:{property.Name}";
             var value = property.GetValue(options);
             foreach (var rule in property.GetCustomAttributes(inherit: true).OfType<ValidationAttribute>())
             {

@@ -6,15 +6,15 @@ namespace Actors.Silo.Configuration;
 /// <summary>Where this silo is reached by other silos and by clients.</summary>
 internal sealed record SiloEndpoints(IPAddress Address, int SiloPort, int GatewayPort)
 {
-    private const string AddressKey = $"{SiloOptions.Section}:{nameof(SiloOptions.Address)}";
+    private const string AddressKey = $"{SiloSettings.Section}:{nameof(SiloSettings.Address)}";
 
-    public static SiloEndpoints Choose(SiloOptions options)
+    public static SiloEndpoints Choose(SiloSettings options)
     {
         var address = AddressOf(options.Address);
         return new SiloEndpoints(
             address,
-            Ports.Choose($"{SiloOptions.Section}:{nameof(options.SiloPort)}", options.SiloPort, 11_111, address),
-            Ports.Choose($"{SiloOptions.Section}:{nameof(options.GatewayPort)}", options.GatewayPort, 30_000, address));
+            Ports.Choose($"{SiloSettings.Section}:{nameof(options.SiloPort)}", options.SiloPort, 11_111, address),
+            Ports.Choose($"{SiloSettings.Section}:{nameof(options.GatewayPort)}", options.GatewayPort, 30_000, address));
     }
 
     private static IPAddress AddressOf(string text)

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using Actors.Resilience;
 using Actors.WriteBehind;
-using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Actors.Silo.Health;

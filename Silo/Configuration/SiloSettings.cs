@@ -3,7 +3,7 @@ using System.ComponentModel.DataAnnotations;
 namespace Actors.Silo.Configuration;
 
 /// <summary>Where the silo stands and which cluster it belongs to: section <c>Actors</c>.</summary>
-public sealed class SiloOptions
+public sealed class SiloSettings
 {
     /// <summary>The configuration section of these options.</summary>
     public const string Section = "Actors";
