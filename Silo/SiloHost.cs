@@ -4,7 +4,7 @@ using Actors.Resilience;
 using Actors.Silo.Configuration;
 using Actors.Silo.Health;
 using Actors.Silo.Storage;
-using Microsoft.Extensions.Logging.Console;
+using Microsoft.Extensions.Configuration.Memory;
 using Orleans.Configuration;
 using OpenTelemetry.Metrics;
 using StackExchange.Redis;
@@ -17,34 +17,35 @@ internal static class SiloHost
     public static async Task RunAsync(string[] args)
     {
         var builder = WebApplication.CreateBuilder(args);
-        AddLogging(builder.Logging);
-        var options = SiloConfiguration.Read(builder.Configuration);
-        var urls = HttpEndpoint.Choose(builder.Configuration);
+        AddLogging(builder);
+        var settings = SiloConfiguration.Read(builder.Configuration);
+        using var ports = new Ports();
+        var urls = HttpEndpoint.Choose(builder.Configuration, ports);
         builder.WebHost.UseUrls(urls);
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = settings.StopTimeout);
 
-        await using var storage = await SiloStorage.OpenAsync(builder.Configuration, options);
-        var endpoints = SiloEndpoints.Choose(options);
-        builder.UseOrleans(silo => Configure(silo, options, endpoints, storage));
+        await using var storage = await SiloStorage.OpenAsync(builder.Configuration, settings);
+        var endpoints = SiloEndpoints.Choose(settings, ports);
+        builder.UseOrleans(silo => Configure(silo, settings, endpoints, storage));
         builder.Services.AddSingleton(storage.Rows);
-        builder.Services.Configure<RedisOptions>(redis => storage.Configure(redis, options.ServiceId));
+        builder.Services.Configure<RedisOptions>(redis => storage.Configure(redis, settings.ServiceId));
         builder.Services.AddHealthChecks().AddSiloChecks();
         AddMetrics(builder);
 
         await using var app = builder.Build();
         app.MapSiloHealth();
         app.MapPrometheusScrapingEndpoint("/metrics");
-        app.Lifetime.ApplicationStarted.Register(() => Announcement.Write(Console.Out, options, endpoints, urls[0], storage));
+        app.Lifetime.ApplicationStarted.Register(() => Announcement.Write(Console.Out, settings, endpoints, urls[0], storage));
         await app.RunAsync();
     }
 
-    private static void Configure(ISiloBuilder silo, SiloSettings options, SiloEndpoints endpoints, SiloStorage storage)
+    private static void Configure(ISiloBuilder silo, SiloSettings settings, SiloEndpoints endpoints, SiloStorage storage)
     {
         silo.AddActors();
         silo.Configure<ClusterOptions>(cluster =>
         {
-            cluster.ClusterId = options.ClusterId;
-            cluster.ServiceId = options.ServiceId;
+            cluster.ClusterId = settings.ClusterId;
+            cluster.ServiceId = settings.ServiceId;
         });
         silo.Configure<EndpointOptions>(endpoint =>
         {
@@ -71,20 +72,26 @@ internal static class SiloHost
         if (builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"] is { Length: > 0 }) metrics.WithMetrics(meters => meters.AddOtlpExporter());
     }
 
-    private static void AddLogging(ILoggingBuilder logging)
+    private static void AddLogging(WebApplicationBuilder builder)
     {
-        logging.AddSimpleConsole(console =>
+        builder.Logging.AddSimpleConsole(console =>
         {
             console.SingleLine = true;
             console.TimestampFormat = "HH:mm:ss ";
-            console.ColorBehavior = LoggerColorBehavior.Default;
         });
-        logging.AddFilter("Orleans", LogLevel.Warning);
 
-        // Warns at every start that its first check, measured from the machine's boot, is late.
-        logging.AddFilter("Orleans.Runtime.Watchdog", LogLevel.Error);
-        logging.AddFilter("Microsoft", LogLevel.Warning);
-        logging.AddFilter("Actors", LogLevel.Information);
-        logging.AddFilter("Actors.Diagnostics.SiloStatusService", LogLevel.Warning);
+        // Below all other sources, so that Logging:LogLevel:* overrides them.
+        builder.Configuration.Sources.Insert(0, new MemoryConfigurationSource
+        {
+            InitialData = new Dictionary<string, string?>
+            {
+                ["Logging:LogLevel:Default"] = "Warning",
+                ["Logging:LogLevel:Actors"] = "Information",
+                ["Logging:LogLevel:Actors.Diagnostics.SiloStatusService"] = "Warning",
+
+                // Warns at every start that its first check, measured from the machine's boot, is late.
+                ["Logging:LogLevel:Orleans.Runtime.Watchdog"] = "Error",
+            },
+        });
     }
 }

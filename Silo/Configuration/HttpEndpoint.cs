@@ -7,17 +7,17 @@ internal static class HttpEndpoint
 {
     private const int Preferred = 8080;
 
-    public static string[] Choose(IConfiguration configuration)
+    public static string[] Choose(IConfiguration configuration, Ports ports)
     {
         var asked = configuration["urls"];
         if (string.IsNullOrWhiteSpace(asked))
-            return [$"http://127.0.0.1:{Ports.Choose("--urls", asked: null, Preferred, IPAddress.Loopback)}"];
+            return [$"http://127.0.0.1:{ports.Take("--urls", asked: null, Preferred, IPAddress.Loopback)}"];
         var urls = asked.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        foreach (var url in urls) Check(url);
+        foreach (var url in urls) Check(url, ports);
         return urls;
     }
 
-    private static void Check(string url)
+    private static void Check(string url, Ports ports)
     {
         BindingAddress address;
         try
@@ -33,6 +33,6 @@ internal static class HttpEndpoint
         var ip = IPAddress.TryParse(address.Host, out var parsed) ? parsed
             : address.Host is "localhost" ? IPAddress.Loopback
             : IPAddress.Any;
-        Ports.Choose("--urls", address.Port, address.Port, ip);
+        ports.Take("--urls", address.Port, address.Port, ip);
     }
 }

@@ -7,10 +7,10 @@ internal static class SiloConfiguration
 {
     public static SiloSettings Read(IConfiguration configuration)
     {
-        SiloSettings options;
+        SiloSettings settings;
         try
         {
-            options = configuration.GetSection(SiloSettings.Section).Get<SiloSettings>() ?? new SiloSettings();
+            settings = configuration.GetSection(SiloSettings.Section).Get<SiloSettings>() ?? new SiloSettings();
         }
         catch (InvalidOperationException error)
         {
@@ -20,14 +20,14 @@ internal static class SiloConfiguration
         foreach (var property in typeof(SiloSettings).GetProperties())
         {
             var key = $"{SiloSettings.Section}:{property.Name}";
-            var value = property.GetValue(options);
+            var value = property.GetValue(settings);
             foreach (var rule in property.GetCustomAttributes(inherit: true).OfType<ValidationAttribute>())
             {
                 if (!rule.IsValid(value)) throw new ConfigurationException($"{key} is {value}; allowed {Allowed(rule)}.");
             }
         }
 
-        return options;
+        return settings;
     }
 
     private static string Allowed(ValidationAttribute rule) => rule switch

@@ -8,13 +8,13 @@ internal sealed record SiloEndpoints(IPAddress Address, int SiloPort, int Gatewa
 {
     private const string AddressKey = $"{SiloSettings.Section}:{nameof(SiloSettings.Address)}";
 
-    public static SiloEndpoints Choose(SiloSettings options)
+    public static SiloEndpoints Choose(SiloSettings settings, Ports ports)
     {
-        var address = AddressOf(options.Address);
+        var address = AddressOf(settings.Address);
         return new SiloEndpoints(
             address,
-            Ports.Choose($"{SiloSettings.Section}:{nameof(options.SiloPort)}", options.SiloPort, 11_111, address),
-            Ports.Choose($"{SiloSettings.Section}:{nameof(options.GatewayPort)}", options.GatewayPort, 30_000, address));
+            ports.Take($"{SiloSettings.Section}:{nameof(settings.SiloPort)}", settings.SiloPort, 11_111, address),
+            ports.Take($"{SiloSettings.Section}:{nameof(settings.GatewayPort)}", settings.GatewayPort, 30_000, address));
     }
 
     private static IPAddress AddressOf(string text)
