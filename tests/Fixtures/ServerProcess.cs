@@ -56,7 +56,8 @@ internal sealed partial class ServerProcess : IDisposable
     public string Output => string.Join('\n', _lines);
 
     /// <summary>Starts <paramref name="file"/>; <paramref name="user"/> is who it runs as, null for the present user.</summary>
-    public static ServerProcess Start(string file, IEnumerable<string> arguments, string directory, string? user = null)
+    public static ServerProcess Start(string file, IEnumerable<string> arguments, string directory, string? user = null,
+        IReadOnlyDictionary<string, string>? environment = null)
     {
         var info = new ProcessStartInfo
         {
@@ -66,6 +67,9 @@ internal sealed partial class ServerProcess : IDisposable
             RedirectStandardInput = true,
             UseShellExecute = false,
         };
+
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
+            info.Environment[name] = value;
 
         if (Setpriv is null)
         {

@@ -1,0 +1,64 @@
+using Actors.Fixtures;
+
+namespace Actors.Fault.Tests;
+
+/// <summary>What an operator gets wrong is said in a line that names it, with the exit code that scripts rely on.</summary>
+public sealed class BadInputTests : IDisposable
+{
+    private readonly TemporaryDirectory _directory = new("bad-input");
+
+    public void Dispose() => _directory.Dispose();
+
+    [Theory]
+    [InlineData(2, "no PostgreSQL connection string", "--ConnectionStrings:redis", "127.0.0.1:1", "--ConnectionStrings:postgres", "nonsense")]
+    [InlineData(4, "127.0.0.1:1", "--ConnectionStrings:redis", "127.0.0.1:1")]
+    [InlineData(2, "Actors:SiloPort is 70000; allowed are 1 to 65535", "--Actors:SiloPort", "70000")]
+    [InlineData(2, "Actors:WriteBehind:BatchSize is 0; allowed are 1 to 50000", "--Actors:WriteBehind:BatchSize", "0")]
+    [InlineData(2, "Actors:WriteBehind:BatchSize", "--Actors:WriteBehind:BatchSize", "many")]
+    [InlineData(2, "BatchSise", "--Actors:WriteBehind:BatchSise", "5")]
+    [InlineData(2, "Actors:Address is 'nowhere'", "--Actors:Address", "nowhere")]
+    [InlineData(2, "--urls is 'nowhere'", "--urls", "nowhere")]
+    public async Task A_silo_says_what_is_wrong_with_its_configuration(int exitCode, string message, params string[] arguments)
+    {
+        var run = await ProgramRun.RunAsync(DotnetProgram.Silo, _directory.Path, new Dictionary<string, string>(), arguments);
+        Assert.True(run.ExitCode == exitCode, run.ToString());
+        Assert.Contains("error: ", run.Error, StringComparison.Ordinal);
+        Assert.Contains(message, run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", run.Error + run.Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--Actors:SiloPort")]
+    [InlineData("--Actors:GatewayPort")]
+    [InlineData("--urls")]
+    public async Task A_port_that_was_asked_for_and_is_taken_is_an_error(string option)
+    {
+        using var taken = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        taken.Start();
+        var port = ((System.Net.IPEndPoint)taken.LocalEndpoint).Port;
+        var value = option == "--urls" ? $"http://127.0.0.1:{port}" : $"{port}";
+        var run = await ProgramRun.RunAsync(DotnetProgram.Silo, _directory.Path, new Dictionary<string, string>(), option, value);
+        Assert.True(run.ExitCode == 2, run.ToString());
+        Assert.Contains($"{port}", run.Error, StringComparison.Ordinal);
+        Assert.Contains("in use", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_wrong_database_is_named_without_its_password()
+    {
+        await using var postgres = await PostgresServer.StartNewAsync();
+        await using var redis = await RedisServer.StartNewAsync();
+        var run = await ProgramRun.RunAsync(
+            DotnetProgram.Silo,
+            _directory.Path,
+            new Dictionary<string, string>
+            {
+                ["ConnectionStrings__redis"] = redis.ConnectionString,
+                ["ConnectionStrings__postgres"] = $"Host=127.0.0.1;Port={postgres.Port};Database=absent;Username=actors;Password=secret",
+            });
+        Assert.True(run.ExitCode == 4, run.ToString());
+        Assert.Contains($"127.0.0.1:{postgres.Port}/absent", run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", run.Error + run.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", run.Error + run.Output, StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,71 @@
+using System.Text.Json;
+using Actors.Fixtures;
+
+namespace Actors.Fault.Tests;
+
+public sealed class EmbeddedSiloTests : IDisposable
+{
+    private static readonly Dictionary<string, string> NothingSet = new()
+    {
+        ["ConnectionStrings__redis"] = "",
+        ["ConnectionStrings__postgres"] = "",
+    };
+
+    private readonly TemporaryDirectory _directory = new("embedded");
+
+    public void Dispose() => _directory.Dispose();
+
+    [Fact]
+    public async Task A_user_is_still_there_after_a_stop_and_a_start()
+    {
+        using (var silo = await SiloProcess.StartAsync(_directory.Path, NothingSet))
+        {
+            var set = await CliAsync("user", "set", "ada", "--name", "Ada", "--attr", "plan=pro", "--incr", "logins=1");
+            Assert.True(set.ExitCode == 0, set.ToString());
+            await AssertAdaAsync();
+            var (_, exitCode) = await silo.StopAsync();
+            Assert.True(exitCode == 0, silo.Output);
+        }
+
+        using (await SiloProcess.StartAsync(_directory.Path, NothingSet)) await AssertAdaAsync();
+    }
+
+    [Fact]
+    public async Task A_user_is_still_there_after_a_kill_and_a_start()
+    {
+        using (var silo = await SiloProcess.StartAsync(_directory.Path, NothingSet))
+        {
+            var set = await CliAsync("user", "set", "ada", "--name", "Ada", "--attr", "plan=pro", "--incr", "logins=1");
+            Assert.True(set.ExitCode == 0, set.ToString());
+            await silo.KillAsync();
+        }
+
+        using (await SiloProcess.StartAsync(_directory.Path, NothingSet)) await AssertAdaAsync();
+    }
+
+    [Fact]
+    public async Task A_second_silo_beside_the_first_joins_it()
+    {
+        using var first = await SiloProcess.StartAsync(_directory.Path, NothingSet);
+        using var second = await SiloProcess.StartAsync(_directory.Path, NothingSet);
+        var status = await CliAsync("cluster", "status", "--json");
+        Assert.True(status.ExitCode == 0, status.ToString());
+        Assert.Equal(2, JsonDocument.Parse(status.Output).RootElement.GetProperty("silos").GetArrayLength());
+        Assert.Equal(0, (await second.StopAsync()).ExitCode);
+        Assert.True(await first.IsReadyAsync());
+    }
+
+    private async Task AssertAdaAsync()
+    {
+        var get = await CliAsync("user", "get", "ada", "--json");
+        Assert.True(get.ExitCode == 0, get.ToString());
+        var ada = JsonDocument.Parse(get.Output).RootElement;
+        Assert.Equal(1, ada.GetProperty("version").GetInt64());
+        Assert.Equal("Ada", ada.GetProperty("displayName").GetString());
+        Assert.Equal("pro", ada.GetProperty("attributes").GetProperty("plan").GetString());
+        Assert.Equal(1, ada.GetProperty("counters").GetProperty("logins").GetInt64());
+    }
+
+    private Task<ProgramRun> CliAsync(params string[] arguments) =>
+        ProgramRun.RunAsync(DotnetProgram.Cli, _directory.Path, NothingSet, arguments);
+}

@@ -1,0 +1,85 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Actors.Fixtures;
+
+/// <summary>A real silo process with ports of its own.</summary>
+public sealed class SiloProcess : IDisposable
+{
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(90);
+    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(5) };
+
+    private readonly ServerProcess _process;
+    private readonly int _httpPort;
+
+    private SiloProcess(ServerProcess process, int httpPort)
+    {
+        _process = process;
+        _httpPort = httpPort;
+    }
+
+    /// <summary>Where it serves HTTP.</summary>
+    public string Url => string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{_httpPort}");
+
+    /// <summary>What it wrote last.</summary>
+    public string Output => _process.Output;
+
+    /// <summary>Starts a silo in <paramref name="directory"/> and returns once it is ready.</summary>
+    public static async Task<SiloProcess> StartAsync(
+        string directory, IReadOnlyDictionary<string, string> environment, params string[] arguments)
+    {
+        var ports = FreePorts.Next(3);
+        string[] all =
+        [
+            DotnetProgram.Silo, "--urls", $"http://127.0.0.1:{ports[0]}", "--Actors:SiloPort", $"{ports[1]}",
+            "--Actors:GatewayPort", $"{ports[2]}", .. arguments,
+        ];
+        var silo = new SiloProcess(ServerProcess.Start(DotnetProgram.Dotnet, all, directory, environment: environment), ports[0]);
+        await Eventually.IsTrueAsync(
+            async () => silo._process.HasExited
+                ? throw new InvalidOperationException($"The silo ended while it started:\n{silo.Output}")
+                : await silo.IsReadyAsync(),
+            StartLimit);
+        return silo;
+    }
+
+    /// <summary>True when <c>/health/ready</c> answers 200.</summary>
+    public async Task<bool> IsReadyAsync()
+    {
+        try
+        {
+            using var response = await Http.GetAsync(new Uri($"{Url}/health/ready"));
+            return response.IsSuccessStatusCode;
+        }
+        catch (Exception error) when (error is HttpRequestException or TaskCanceledException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>What a path answers.</summary>
+    public Task<string> GetAsync(string path) => Http.GetStringAsync(new Uri(Url + path));
+
+    /// <summary>Sends a signal; see <see cref="Signals"/>.</summary>
+    public void Signal(int signal) => _process.Signal(signal);
+
+    /// <summary>Stops it in good order (SIGTERM); returns how long that took and the exit code.</summary>
+    public async Task<(TimeSpan Elapsed, int ExitCode)> StopAsync()
+    {
+        var watch = Stopwatch.StartNew();
+        _process.Signal(Signals.Terminate);
+        if (!await _process.WaitForExitAsync(StopLimit)) throw new TimeoutException($"The silo did not stop within {StopLimit}:\n{Output}");
+        return (watch.Elapsed, _process.ExitCode);
+    }
+
+    /// <summary>Kills it (SIGKILL) and returns once it is gone.</summary>
+    public async Task KillAsync()
+    {
+        _process.Signal(Signals.Kill);
+        await _process.WaitForExitAsync(StopLimit);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _process.Dispose();
+}
