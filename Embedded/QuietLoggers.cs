@@ -3,7 +3,8 @@ using Microsoft.Extensions.Logging;
 namespace Actors.Embedded;
 
 /// <summary>
-/// Loggers for Garnet, which tells at the level of information what only its developers want to know: that becomes debug.
+/// Loggers for Garnet, which tells at the level of information what only its developers want to know, and at the level of
+/// error that its background tasks were cancelled by a stop: both become debug.
 /// </summary>
 internal sealed class QuietLoggers(ILoggerFactory loggers) : ILoggerFactory
 {
@@ -26,7 +27,7 @@ internal sealed class QuietLoggers(ILoggerFactory loggers) : ILoggerFactory
         public void Log<TState>(
             LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            var level = Lower(logLevel);
+            var level = exception is OperationCanceledException ? LogLevel.Debug : Lower(logLevel);
             if (logger.IsEnabled(level))
                 logger.Log(level, eventId, state, exception, formatter);
         }

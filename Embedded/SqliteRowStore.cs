@@ -153,7 +153,7 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         }
         catch (Exception e) when (IsUnavailability(e))
         {
-            throw new StorageUnavailableException("the database", $"{Description} cannot be used: {e.Message}", e);
+            throw new StorageUnavailableException("the database", $"{Description} cannot be used: {e.Message}");
         }
     }
 

@@ -5,12 +5,12 @@ namespace Actors;
 public sealed record ClusterStatus
 {
     /// <summary>The active silos, by address.</summary>
-    [Id(0)] public required SiloStatus[] Silos { get; init; }
+    [Id(0)] public required SiloReport[] Silos { get; init; }
 }
 
 /// <summary>One silo as it was at one moment; counts are since its start.</summary>
-[GenerateSerializer, Immutable, Alias("Actors.SiloStatus")]
-public sealed record SiloStatus
+[GenerateSerializer, Immutable, Alias("Actors.SiloReport")]
+public sealed record SiloReport
 {
     /// <summary>The silo's address, e.g. "S127.0.0.1:11111:1234".</summary>
     [Id(0)] public required string Silo { get; init; }

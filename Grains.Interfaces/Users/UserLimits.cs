@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Actors;
 
 /// <summary>The limits on users and what is written to them. Sizes are bytes of UTF-8.</summary>
@@ -38,4 +40,47 @@ public static class UserLimits
 
     /// <summary>How long a request id is remembered at most: 10 minutes.</summary>
     public static readonly TimeSpan RequestIdMemory = TimeSpan.FromMinutes(10);
+
+    // Strict, so that half of a surrogate pair is found rather than replaced.
+    private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>Checks a user id.</summary>
+    /// <exception cref="InvalidUserException">It is not 1 to <see cref="MaxIdBytes"/> bytes of text without NUL.</exception>
+    public static void ValidateId(string? id) => ValidateText("The user id", id, 1, MaxIdBytes);
+
+    /// <summary>Checks that a text is well-formed, holds no NUL, and is of a size within limits.</summary>
+    /// <exception cref="InvalidUserException">It is not; the message says what is allowed.</exception>
+    internal static void ValidateText(string what, string? text, int minBytes, int maxBytes)
+    {
+        var allowed = minBytes == 0 ? $"up to {maxBytes} bytes" : $"{minBytes} to {maxBytes} bytes";
+        if (text is null) throw new InvalidUserException($"{what} is null; allowed are {allowed} of UTF-8.");
+        int bytes;
+        try
+        {
+            bytes = Utf8.GetByteCount(text);
+        }
+        catch (EncoderFallbackException)
+        {
+            throw new InvalidUserException($"{what} {Quote(text)} holds half of a surrogate pair; allowed is well-formed text.");
+        }
+
+        if (bytes < minBytes || bytes > maxBytes)
+            throw new InvalidUserException($"{what} {Quote(text)} has {bytes} bytes; allowed are {allowed} of UTF-8.");
+        if (text.Contains('\0', StringComparison.Ordinal))
+            throw new InvalidUserException($"{what} {Quote(text)} holds a NUL character, which is not allowed.");
+    }
+
+    /// <summary>The text as it may stand in a message: shortened, and without control characters.</summary>
+    private static string Quote(string text)
+    {
+        const int Shown = 40;
+        var quoted = new StringBuilder("'");
+        foreach (var rune in text.Take(Shown))
+        {
+            if (char.IsControl(rune) || char.IsSurrogate(rune)) quoted.Append(System.Globalization.CultureInfo.InvariantCulture, $"\\u{(int)rune:x4}");
+            else quoted.Append(rune);
+        }
+
+        return quoted.Append(text.Length > Shown ? "…'" : "'").ToString();
+    }
 }

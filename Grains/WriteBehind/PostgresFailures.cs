@@ -43,7 +43,7 @@ internal sealed class PostgresFailures
             PostgresErrorCodes.InvalidCatalogName => $"{Description}, as the user \"{_user}\": {Text(e)}",
             _ => $"{Description} cannot be used: {Text(e)}",
         };
-        return new StorageUnavailableException("the database", message, e);
+        return new StorageUnavailableException("the database", message);
     }
 
     private static bool IsUnavailability(string state) =>

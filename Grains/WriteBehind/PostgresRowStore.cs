@@ -29,6 +29,7 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
     /// <summary>Rows in a table of the database that <paramref name="connectionString"/> names.</summary>
     /// <param name="connectionString">
     /// What it says of time-outs and prepared statements holds; where it is silent: 5 s to connect, 10 s for a command,
+    /// 20 connections,
     /// statements prepared by themselves (add "Max Auto Prepare=0" where a pooler between forbids it).
     /// </param>
     /// <param name="table">The table, a name of ours and never user input.</param>
@@ -101,6 +102,9 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
             settings.AutoPrepareMinUsages = 2;
         }
 
+        // Many activations may read at once; they take turns, so that a few silos do not use up the server's connections.
+        if (!settings.ShouldSerialize("Maximum Pool Size"))
+            settings.MaxPoolSize = 20;
         if (!settings.ShouldSerialize("Application Name"))
             settings.ApplicationName = "actors";
         return settings.ConnectionString;

@@ -1,0 +1,37 @@
+namespace Actors.Cli.Cluster;
+
+/// <summary>The status of the cluster as JSON: the figures as they are, times in seconds.</summary>
+internal static class StatusJson
+{
+    public static object Of(ClusterStatus status) => new
+    {
+        Silos = status.Silos.Select(silo => new
+        {
+            silo.Silo,
+            silo.IsResponding,
+            silo.Version,
+            UptimeSeconds = silo.Uptime.TotalSeconds,
+            WriteBehind = new
+            {
+                silo.WriteBehind.MemoryWrites,
+                silo.WriteBehind.JournalWrites,
+                silo.WriteBehind.DatabaseWrites,
+                silo.WriteBehind.JournalCommits,
+                silo.WriteBehind.FlushedBatches,
+                silo.WriteBehind.FlushedRows,
+                CoalesceRatio = silo.WriteBehind.CoalesceRatio(),
+                silo.WriteBehind.UnflushedRows,
+                silo.WriteBehind.UnflushedBytes,
+                OldestUnflushedSeconds = silo.WriteBehind.OldestUnflushed.TotalSeconds,
+                silo.WriteBehind.FenceHits,
+            },
+            Cache = new { Memory = Of(silo.Cache.Memory), Redis = Of(silo.Cache.Redis), Database = Of(silo.Cache.Database) },
+        }),
+    };
+
+    /// <summary>Writes per row that went to the database; null where none did yet.</summary>
+    public static double? CoalesceRatio(this WriteBehindStatus status) =>
+        status.FlushedRows == 0 ? null : (double)status.Writes / status.FlushedRows;
+
+    private static object Of(LayerStatus layer) => new { layer.Hits, layer.Misses, layer.HitRate };
+}

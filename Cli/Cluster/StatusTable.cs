@@ -1,0 +1,77 @@
+using System.Globalization;
+using Actors.Cli.Output;
+using Spectre.Console;
+using Text = Actors.Cli.Output.Text;
+
+namespace Actors.Cli.Cluster;
+
+/// <summary>The status of the cluster as a table: a column per silo, a row per figure.</summary>
+internal static class StatusTable
+{
+    private static readonly (string Name, Func<SiloReport, string> Value)[] Rows =
+    [
+        ("version", s => s.Version),
+        ("uptime", s => Text.Of(s.Uptime)),
+        ("writes to memory", s => Text.Of(s.WriteBehind.MemoryWrites)),
+        ("writes to the journal", s => Text.Of(s.WriteBehind.JournalWrites)),
+        ("writes to the database", s => Text.Of(s.WriteBehind.DatabaseWrites)),
+        ("journal commits", s => Text.Of(s.WriteBehind.JournalCommits)),
+        ("flushed rows", s => Text.Of(s.WriteBehind.FlushedRows)),
+        ("flushed batches", s => Text.Of(s.WriteBehind.FlushedBatches)),
+        ("writes per flushed row", s => s.WriteBehind.CoalesceRatio()?.ToString("0.0", CultureInfo.InvariantCulture) ?? "-"),
+        ("unflushed rows", s => Text.Of(s.WriteBehind.UnflushedRows)),
+        ("unflushed bytes", s => Text.Bytes(s.WriteBehind.UnflushedBytes)),
+        ("oldest unflushed", s => Text.Of(s.WriteBehind.OldestUnflushed)),
+        ("fence hits", s => Text.Of(s.WriteBehind.FenceHits)),
+        ("hits in memory", s => HitRate(s.Cache.Memory)),
+        ("hits in Redis", s => HitRate(s.Cache.Redis)),
+        ("hits in the database", s => HitRate(s.Cache.Database)),
+    ];
+
+    public static void Write(ClusterStatus status, Terminal terminal, bool isRedrawn)
+    {
+        var console = AnsiConsole.Create(new()
+        {
+            Out = new TerminalOutput(terminal),
+            Ansi = terminal.IsOutputInteractive ? AnsiSupport.Detect : AnsiSupport.No,
+            Interactive = InteractionSupport.No,
+        });
+        if (isRedrawn && terminal.IsOutputInteractive)
+            console.Clear();
+        console.Write(Build(status));
+        console.WriteLine(Text.Count(status.Silos.Length, "silo"));
+    }
+
+    private static Table Build(ClusterStatus status)
+    {
+        var silos = status.Silos;
+        var table = new Table().Border(TableBorder.Simple).AddColumn("silo");
+        foreach (var silo in silos)
+            table.AddColumn(new TableColumn(Markup.Escape(Text.Printable(silo.Silo))).RightAligned());
+        foreach (var (name, value) in Rows)
+            table.AddRow([name, .. silos.Select(silo => Markup.Escape(Text.Printable(Value(silo, name, value))))]);
+        return table;
+    }
+
+    private static string Value(SiloReport silo, string name, Func<SiloReport, string> value) => silo.IsResponding
+        ? value(silo)
+        : name == Rows[0].Name ? "not responding" : "-";
+
+    private static string HitRate(LayerStatus layer) => Text.Percent(layer.HitRate, layer.Hits + layer.Misses);
+
+    private sealed class TerminalOutput(Terminal terminal) : IAnsiConsoleOutput
+    {
+        public TextWriter Writer => terminal.Output;
+
+        public bool IsTerminal => terminal.IsOutputInteractive;
+
+        public int Width => terminal.Width;
+
+        public int Height => 100;
+
+        public void SetEncoding(System.Text.Encoding encoding)
+        {
+            // Set once, for the process.
+        }
+    }
+}

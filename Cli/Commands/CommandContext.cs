@@ -1,0 +1,20 @@
+using Actors.Cli.Connection;
+using Actors.Cli.Output;
+using Microsoft.Extensions.Configuration;
+
+namespace Actors.Cli.Commands;
+
+/// <summary>All that a command touches of the world outside.</summary>
+internal sealed class CommandContext
+{
+    public required Terminal Terminal { get; init; }
+
+    public required IClusterConnector Connector { get; init; }
+
+    public required IConfiguration Configuration { get; init; }
+
+    public required TimeProvider Time { get; init; }
+
+    /// <summary>Where to begin looking for the embedded silo.</summary>
+    public string Directory { get; init; } = System.IO.Directory.GetCurrentDirectory();
+}

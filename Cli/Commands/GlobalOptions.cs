@@ -1,0 +1,37 @@
+using System.CommandLine;
+using Actors.Cli.Connection;
+
+namespace Actors.Cli.Commands;
+
+/// <summary>The options every command has.</summary>
+internal static class GlobalOptions
+{
+    public static readonly Option<string?> Redis = new("--redis")
+    {
+        Description = "Connection string of the cluster's Redis.",
+        HelpName = "CONNSTR",
+        Recursive = true,
+    };
+
+    public static readonly Option<bool> Json = new("--json")
+    {
+        Description = "Print the result as JSON.",
+        Recursive = true,
+    };
+
+    public static readonly Option<bool> Verbose = new("--verbose")
+    {
+        Description = "Show the warnings of the connection to the cluster, on standard error.",
+        Recursive = true,
+    };
+
+    public static bool IsJson(this ParseResult parsed) => parsed.GetValue(Json);
+
+    public static Task<ICluster> ConnectAsync(
+        this CommandContext context, ParseResult parsed, CancellationToken cancellationToken)
+    {
+        var target = new ClusterTarget(
+            parsed.GetValue(Redis), context.Configuration, context.Directory, parsed.GetValue(Verbose));
+        return context.Connector.ConnectAsync(target, cancellationToken);
+    }
+}

@@ -1,0 +1,81 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+using Actors.Cli.Output;
+
+namespace Actors.Cli.Commands;
+
+/// <summary>Options whose errors name the value and what is allowed.</summary>
+internal static class OptionKinds
+{
+    public static Option<int> Number(string name, string description, int fallback, int min, int max) => new(name)
+    {
+        Description = description,
+        HelpName = "N",
+        DefaultValueFactory = _ => fallback,
+        CustomParser = result =>
+        {
+            var text = ValueOf(result);
+            if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value)
+                && value >= min && value <= max)
+            {
+                return value;
+            }
+            result.AddError($"{name} '{Text.Short(text)}': allowed is a whole number from {Text.Of(min)} to {Text.Of(max)}");
+            return fallback;
+        },
+    };
+
+    public static Option<long?> Version(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "N",
+        CustomParser = result =>
+        {
+            var text = ValueOf(result);
+            if (long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value))
+                return value;
+            result.AddError($"{name} '{Text.Short(text)}': allowed is a whole number from 0");
+            return null;
+        },
+    };
+
+    public static Option<Durability> DurabilityOf(string description, params Durability[] allowed)
+    {
+        var names = string.Join(", ", allowed.Select(Text.Of));
+        return new("--durability")
+        {
+            Description = $"{description} One of {names}.",
+            HelpName = "D",
+            DefaultValueFactory = _ => Durability.Journal,
+            CustomParser = result =>
+            {
+                var text = ValueOf(result);
+                foreach (var durability in allowed)
+                {
+                    if (string.Equals(text, Text.Of(durability), StringComparison.OrdinalIgnoreCase))
+                        return durability;
+                }
+                result.AddError($"--durability '{Text.Short(text)}': allowed are {names}");
+                return Durability.Journal;
+            },
+        };
+    }
+
+    public static Option<string[]> Repeated(string name, string description, string value) => new(name)
+    {
+        Description = description + " Can be repeated.",
+        HelpName = value,
+        Arity = ArgumentArity.ZeroOrMore,
+        AllowMultipleArgumentsPerToken = false,
+        DefaultValueFactory = _ => [],
+    };
+
+    public static Option<string?> Word(string name, string description, string value) => new(name)
+    {
+        Description = description,
+        HelpName = value,
+    };
+
+    private static string ValueOf(ArgumentResult result) => result.Tokens.Count == 0 ? "" : result.Tokens[^1].Value;
+}

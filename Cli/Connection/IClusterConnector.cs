@@ -1,0 +1,25 @@
+using Microsoft.Extensions.Configuration;
+
+namespace Actors.Cli.Connection;
+
+/// <summary>Which cluster to connect to, as the command line and the environment have it.</summary>
+/// <param name="Redis">The value of --redis, if given.</param>
+/// <param name="Configuration">The environment, in which ConnectionStrings:redis may be.</param>
+/// <param name="Directory">Where to begin looking for the embedded silo.</param>
+/// <param name="IsVerbose">Show what the connection warns of.</param>
+internal sealed record ClusterTarget(string? Redis, IConfiguration Configuration, string Directory, bool IsVerbose);
+
+/// <summary>Connects to clusters; the seam at which tests put one of their own.</summary>
+internal interface IClusterConnector
+{
+    Task<ICluster> ConnectAsync(ClusterTarget target, CancellationToken cancellationToken);
+}
+
+/// <summary>A cluster one is connected to.</summary>
+internal interface ICluster : IAsyncDisposable
+{
+    /// <exception cref="InvalidUserException">The id is outside of <see cref="UserLimits"/>.</exception>
+    IUserGrain User(string id);
+
+    IClusterGrain Status { get; }
+}

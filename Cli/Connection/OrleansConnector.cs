@@ -1,0 +1,71 @@
+using Actors.Cli.Output;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Actors.Cli.Connection;
+
+/// <summary>Connects as every client app does, but without a host around it: a command has to start quickly.</summary>
+internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
+{
+    // A person is waiting; what takes longer than this is not just starting up.
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
+
+    public async Task<ICluster> ConnectAsync(ClusterTarget target, CancellationToken cancellationToken)
+    {
+        var services = new ServiceCollection();
+        services.AddSingleton(target.Configuration);
+        services.AddLogging(logging =>
+        {
+            logging.SetMinimumLevel(LogLevel.Warning);
+            if (target.IsVerbose)
+                logging.AddProvider(new TerminalLoggerProvider(terminal));
+        });
+        services.AddActorsClient(options =>
+        {
+            options.ConnectTimeout = ConnectTimeout;
+            options.SearchDirectory = target.Directory;
+            options.Redis = target.Redis ?? options.Redis;
+        });
+
+        var provider = services.BuildServiceProvider();
+        try
+        {
+            var started = provider.GetServices<IHostedService>().ToArray();
+            foreach (var service in started)
+                await service.StartAsync(cancellationToken);
+            return new OrleansCluster(provider, started);
+        }
+        catch
+        {
+            await provider.DisposeAsync();
+            throw;
+        }
+    }
+
+    private sealed class OrleansCluster(ServiceProvider provider, IHostedService[] started) : ICluster
+    {
+        private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(2);
+
+        private readonly ActorsClient _client = provider.GetRequiredService<ActorsClient>();
+
+        public IUserGrain User(string id) => _client.User(id);
+
+        public IClusterGrain Status => _client.Cluster;
+
+        public async ValueTask DisposeAsync()
+        {
+            using var timeout = new CancellationTokenSource(StopTimeout);
+            try
+            {
+                foreach (var service in started.Reverse())
+                    await service.StopAsync(timeout.Token);
+                await provider.DisposeAsync();
+            }
+            catch (Exception)
+            {
+                // All that was to be done is done and reported; how the connection ends does not change it.
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+using System.Globalization;
+using Actors.Cli.Commands;
+using Actors.Cli.Output;
+
+namespace Actors.Cli.Import;
+
+/// <summary>
+/// Users as CSV, with a header row of <c>id, name, email, tags</c> (separated by ;), <c>attr.X</c> and <c>counter.X</c>, in
+/// any order. An empty cell leaves what it stands for unchanged.
+/// </summary>
+internal static class CsvUsers
+{
+    private const string Allowed = "id, name, email, tags, attr.X and counter.X";
+
+    private enum Kind
+    {
+        Id,
+        Name,
+        Email,
+        Tags,
+        Attribute,
+        Counter,
+    }
+
+    /// <exception cref="UsageException">The header row names no id, or something unknown.</exception>
+    public static async IAsyncEnumerable<ImportRecord> ReadAsync(IAsyncEnumerable<FileLine> lines)
+    {
+        Column[]? columns = null;
+        await foreach (var record in CsvRecords.ReadAsync(lines))
+        {
+            if (columns is null)
+                columns = ReadHeader(record);
+            else
+                yield return Read(record, columns);
+        }
+    }
+
+    private static Column[] ReadHeader(CsvRecord header)
+    {
+        if (header.Fault is { } fault)
+            throw new UsageException($"the header row (line {header.Line}) cannot be read: {fault}");
+        var columns = header.Fields.Select(Column.Parse).ToArray();
+        if (columns.GroupBy(c => c).FirstOrDefault(same => same.Count() > 1) is { Key: var twice })
+            throw new UsageException($"the header row (line {header.Line}) names '{Text.Short(twice.Name)}' twice");
+        if (columns.All(c => c.Kind != Kind.Id))
+            throw new UsageException($"the header row (line {header.Line}) has no column id; columns are {Allowed}");
+        return columns;
+    }
+
+    private static ImportRecord Read(CsvRecord record, Column[] columns)
+    {
+        if (record.Fault is { } fault)
+            return ImportRecord.Bad(record.Line, fault);
+        if (record.Fields.Count != columns.Length)
+        {
+            return ImportRecord.Bad(record.Line,
+                $"has {Text.Count(record.Fields.Count, "field")}, the header row has {columns.Length}");
+        }
+
+        var id = "";
+        var patch = new UserPatch();
+        for (var i = 0; i < columns.Length; i++)
+        {
+            var (kind, name) = columns[i];
+            var value = record.Fields[i];
+            if (value.Length == 0)
+                continue;
+            switch (kind)
+            {
+                case Kind.Id:
+                    id = value;
+                    break;
+                case Kind.Name:
+                    patch = patch with { DisplayName = value };
+                    break;
+                case Kind.Email:
+                    patch = patch with { Email = value };
+                    break;
+                case Kind.Tags:
+                    patch = patch with
+                    {
+                        AddTags = [.. value.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)],
+                    };
+                    break;
+                case Kind.Attribute:
+                    (patch.Attributes ?? (patch = patch with { Attributes = [] }).Attributes!).Add(name, value);
+                    break;
+                case Kind.Counter when long.TryParse(
+                    value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var amount):
+                    (patch.Increment ?? (patch = patch with { Increment = [] }).Increment!).Add(name, amount);
+                    break;
+                case Kind.Counter:
+                    return ImportRecord.Bad(record.Line,
+                        $"counter.{Text.Short(name)} is '{Text.Short(value)}'; expected is a whole number of 64 bits");
+            }
+        }
+        return id.Length == 0 ? ImportRecord.Bad(record.Line, "has no id") : ImportRecord.Good(record.Line, id, patch);
+    }
+
+    private readonly record struct Column(Kind Kind, string Name)
+    {
+        public static Column Parse(string header) => header.Trim() switch
+        {
+            "id" => new(Kind.Id, "id"),
+            "name" or "displayName" => new(Kind.Name, "name"),
+            "email" => new(Kind.Email, "email"),
+            "tags" => new(Kind.Tags, "tags"),
+            ['a', 't', 't', 'r', '.', _, ..] name => new(Kind.Attribute, name["attr.".Length..]),
+            ['c', 'o', 'u', 'n', 't', 'e', 'r', '.', _, ..] name => new(Kind.Counter, name["counter.".Length..]),
+            var unknown => throw new UsageException($"the header row names '{Text.Short(unknown)}'; columns are {Allowed}"),
+        };
+    }
+}

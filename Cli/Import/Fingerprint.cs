@@ -1,0 +1,15 @@
+using System.Security.Cryptography;
+
+namespace Actors.Cli.Import;
+
+/// <summary>Tells one content of a file from another.</summary>
+internal static class Fingerprint
+{
+    /// <summary>32 hexadecimal digits over the whole content; leaves the stream at its beginning.</summary>
+    public static async Task<string> OfAsync(Stream stream, CancellationToken cancellationToken)
+    {
+        var hash = await SHA256.HashDataAsync(stream, cancellationToken);
+        stream.Position = 0;
+        return Convert.ToHexStringLower(hash.AsSpan(0, 16));
+    }
+}

@@ -1,0 +1,33 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Actors.Cli.Import;
+
+/// <summary>One user of a file to import: what to write, or why it cannot be.</summary>
+internal sealed class ImportRecord
+{
+    private ImportRecord(long line, string? id, UserPatch? patch, string? fault)
+    {
+        Line = line;
+        Id = id;
+        Patch = patch;
+        Fault = fault;
+    }
+
+    /// <summary>The line the record starts on, 1 for the first.</summary>
+    public long Line { get; }
+
+    public string? Id { get; }
+
+    public UserPatch? Patch { get; }
+
+    /// <summary>What is wrong with the record, or null.</summary>
+    public string? Fault { get; }
+
+    [MemberNotNullWhen(true, nameof(Id), nameof(Patch))]
+    [MemberNotNullWhen(false, nameof(Fault))]
+    public bool IsGood => Fault is null;
+
+    public static ImportRecord Good(long line, string id, UserPatch patch) => new(line, id, patch, null);
+
+    public static ImportRecord Bad(long line, string fault) => new(line, null, null, fault);
+}

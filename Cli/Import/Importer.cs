@@ -1,0 +1,137 @@
+using System.Threading.Channels;
+using Actors.Cli.Commands;
+using Actors.Cli.Connection;
+
+namespace Actors.Cli.Import;
+
+/// <summary>
+/// Writes the users of a file through their grains, many at a time. Records of one user are written one after the other and
+/// in the order of the file: the last one has to win.
+/// </summary>
+/// <remarks>
+/// A counter is incremented under a request id made of the file's fingerprint and the line, so that a record repeated after
+/// a lost answer, or after the import was killed and resumed, does not count twice (for as long as the grain remembers it:
+/// <see cref="UserLimits.RequestIdMemory"/>).
+/// </remarks>
+internal sealed class Importer(ICluster cluster, string fingerprint, Durability durability, int concurrency, TimeProvider time)
+{
+    private const int QueuedPerWorker = 4;
+
+    /// <summary>How long calls in flight may still take once the import was told to stop.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
+
+    private readonly Retry _retry = new(time);
+
+    /// <summary>
+    /// Imports all records after those done already. Throws what stopped it; <paramref name="lines"/> is right in any case.
+    /// </summary>
+    /// <param name="records">The records of the file.</param>
+    /// <param name="lines">Where to begin, and where to keep up to where all is done.</param>
+    /// <param name="report">Told of each record that is skipped: its line and the reason.</param>
+    /// <param name="cancellationToken">Stops reading, and lets calls in flight end.</param>
+    public async Task RunAsync(
+        IAsyncEnumerable<ImportRecord> records, ContiguousLines lines, Action<long, string> report, CancellationToken cancellationToken)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var abort = new CancellationTokenSource();
+        using var grace = stop.Token.Register(() => abort.CancelAfter(Grace));
+
+        var queues = Enumerable.Range(0, concurrency)
+            .Select(_ => Channel.CreateBounded<Work>(new BoundedChannelOptions(QueuedPerWorker) { SingleReader = true, SingleWriter = true }))
+            .ToArray();
+        var workers = queues
+            .Select(queue => Task.Run(() => OrStop(() => WorkAsync(queue.Reader, lines, report, stop.Token, abort.Token), stop), CancellationToken.None))
+            .ToArray();
+        try
+        {
+            await OrStop(() => DealAsync(records, queues, lines, report, stop.Token), stop);
+        }
+        finally
+        {
+            foreach (var queue in queues)
+                queue.Writer.Complete();
+            // The failure that stopped the others comes before the cancellations it caused.
+            await Task.WhenAll(workers).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        }
+        if (workers.Select(w => w.Exception?.InnerException).FirstOrDefault(e => e is not null) is { } failure)
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    private static async Task DealAsync(
+        IAsyncEnumerable<ImportRecord> records, Channel<Work>[] queues, ContiguousLines lines, Action<long, string> report,
+        CancellationToken stop)
+    {
+        var doneBefore = lines.Done.Line;
+        await foreach (var record in records.WithCancellation(stop))
+        {
+            if (stop.IsCancellationRequested)
+                return;
+            if (record.Line <= doneBefore)
+                continue;
+            var entry = lines.Begin(record.Line);
+            if (!record.IsGood)
+            {
+                report(record.Line, record.Fault);
+                lines.Skipped(entry);
+                continue;
+            }
+            var queue = queues[(uint)record.Id.GetHashCode(StringComparison.Ordinal) % (uint)queues.Length];
+            try
+            {
+                await queue.Writer.WriteAsync(new(entry, record.Id, record.Patch), stop);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+
+    private async Task WorkAsync(
+        ChannelReader<Work> queue, ContiguousLines lines, Action<long, string> report, CancellationToken stop, CancellationToken abort)
+    {
+        await foreach (var work in queue.ReadAllAsync(CancellationToken.None))
+        {
+            // What was dealt and not begun stays undone, and is read again by the import that goes on from here.
+            if (stop.IsCancellationRequested)
+                return;
+            try
+            {
+                var user = cluster.User(work.Id);
+                var options = new WriteOptions
+                {
+                    Durability = durability,
+                    RequestId = work.Patch.Increment is { Count: > 0 } ? $"import:{fingerprint}:{work.Entry.Line}" : null,
+                };
+                await _retry.RunAsync(() => user.UpdateAsync(work.Patch, options, abort), stop);
+                lines.Imported(work.Entry);
+            }
+            catch (InvalidUserException e)
+            {
+                report(work.Entry.Line, e.Message);
+                lines.Skipped(work.Entry);
+            }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>Whoever fails stops all the others.</summary>
+    private static async Task OrStop(Func<Task> work, CancellationTokenSource stop)
+    {
+        try
+        {
+            await work();
+        }
+        catch
+        {
+            await stop.CancelAsync();
+            throw;
+        }
+    }
+
+    private sealed record Work(ContiguousLines.Entry Entry, string Id, UserPatch Patch);
+}

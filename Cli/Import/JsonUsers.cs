@@ -1,0 +1,155 @@
+using System.Text.Json;
+using Actors.Cli.Output;
+
+namespace Actors.Cli.Import;
+
+/// <summary>
+/// Users as JSON lines:
+/// <c>{"id","displayName" or "name","email","attributes":{},"counters":{},"tags":[]}</c>. Blank lines are passed over.
+/// </summary>
+internal static class JsonUsers
+{
+    private const string Allowed = "id, displayName (or name), email, attributes, counters, tags";
+
+    // Of a name given twice, one would be dropped without a word.
+    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false, MaxDepth = 8 };
+
+    public static async IAsyncEnumerable<ImportRecord> ReadAsync(IAsyncEnumerable<FileLine> lines)
+    {
+        await foreach (var line in lines)
+        {
+            if (line.Bytes is null)
+                yield return ImportRecord.Bad(line.Number, $"the line is longer than {Text.Bytes(LineReader.MaxBytes)}");
+            else if (line.Bytes.AsSpan().Trim(" \t\r\n"u8).Length > 0)
+                yield return Parse(line.Number, line.Bytes);
+        }
+    }
+
+    public static ImportRecord Parse(long line, ReadOnlyMemory<byte> json)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(json, Strict);
+            return Read(line, document.RootElement);
+        }
+        catch (BadRecordException e)
+        {
+            return ImportRecord.Bad(line, e.Message);
+        }
+        catch (JsonException e)
+        {
+            return ImportRecord.Bad(line, $"not JSON: {WithoutPosition(e.Message)}");
+        }
+        catch (InvalidOperationException)
+        {
+            // What GetString throws for bytes that are no UTF-8 and for half a surrogate pair.
+            return ImportRecord.Bad(line, "holds text that is not valid UTF-8");
+        }
+    }
+
+    private static ImportRecord Read(long line, JsonElement user)
+    {
+        if (user.ValueKind != JsonValueKind.Object)
+            throw new BadRecordException($"is {Kind(user)}; expected is an object with {Allowed}");
+
+        string? id = null;
+        var patch = new UserPatch();
+        foreach (var field in user.EnumerateObject())
+        {
+            switch (field.Name)
+            {
+                case "id":
+                    id = String(field.Value, "id");
+                    break;
+                case "displayName" or "name" when patch.DisplayName is not null:
+                    throw new BadRecordException("both displayName and name are given; give one");
+                case "displayName" or "name":
+                    patch = patch with { DisplayName = String(field.Value, field.Name) };
+                    break;
+                case "email":
+                    patch = patch with { Email = String(field.Value, field.Name) };
+                    break;
+                case "attributes":
+                    patch = patch with { Attributes = Attributes(field.Value) };
+                    break;
+                case "counters":
+                    patch = patch with { Increment = Counters(field.Value) };
+                    break;
+                case "tags":
+                    patch = patch with { AddTags = Tags(field.Value) };
+                    break;
+                default:
+                    throw new BadRecordException($"unknown field '{Text.Short(field.Name)}'; allowed are {Allowed}");
+            }
+        }
+        return id is null
+            ? throw new BadRecordException("has no id")
+            : ImportRecord.Good(line, id, patch);
+    }
+
+    private static Dictionary<string, string?>? Attributes(JsonElement value)
+    {
+        if (value.ValueKind == JsonValueKind.Null)
+            return null;
+        Expect(value, JsonValueKind.Object, "attributes", "an object of strings");
+        return value.EnumerateObject().ToDictionary(a => a.Name, a => String(a.Value, $"attributes.{a.Name}"));
+    }
+
+    private static Dictionary<string, long>? Counters(JsonElement value)
+    {
+        if (value.ValueKind == JsonValueKind.Null)
+            return null;
+        Expect(value, JsonValueKind.Object, "counters", "an object of whole numbers");
+        var counters = new Dictionary<string, long>();
+        foreach (var counter in value.EnumerateObject())
+        {
+            if (counter.Value.ValueKind != JsonValueKind.Number || !counter.Value.TryGetInt64(out var amount))
+            {
+                throw new BadRecordException(
+                    $"counters.{Text.Short(counter.Name)} is {Text.Short(counter.Value.GetRawText())}; expected is a whole number of 64 bits");
+            }
+            counters.Add(counter.Name, amount);
+        }
+        return counters;
+    }
+
+    private static HashSet<string>? Tags(JsonElement value)
+    {
+        if (value.ValueKind == JsonValueKind.Null)
+            return null;
+        Expect(value, JsonValueKind.Array, "tags", "an array of strings");
+        return [.. value.EnumerateArray().Select(tag => String(tag, "a tag") ?? throw new BadRecordException("a tag is null"))];
+    }
+
+    /// <summary>A string, or null where it says null: "not given", but for an attribute "remove it".</summary>
+    private static string? String(JsonElement value, string field)
+    {
+        if (value.ValueKind == JsonValueKind.Null)
+            return null;
+        Expect(value, JsonValueKind.String, field, "a string");
+        return value.GetString();
+    }
+
+    private static void Expect(JsonElement value, JsonValueKind kind, string field, string expected)
+    {
+        if (value.ValueKind != kind)
+            throw new BadRecordException($"{Text.Short(field)} is {Kind(value)}; expected is {expected}");
+    }
+
+    private static string Kind(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Object => "an object",
+        JsonValueKind.Array => "an array",
+        JsonValueKind.String => "a string",
+        JsonValueKind.Number => "a number",
+        JsonValueKind.True or JsonValueKind.False => "a boolean",
+        _ => "null",
+    };
+
+    /// <summary>The parser counts lines within the line, from 0, which would only mislead.</summary>
+    private static string WithoutPosition(string message)
+    {
+        var at = message.IndexOf(" LineNumber:", StringComparison.Ordinal);
+        return at < 0 ? message : message[..at];
+    }
+}

@@ -1,0 +1,64 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
+
+namespace Actors.Cli.Import;
+
+/// <summary>One line of a file.</summary>
+/// <param name="Number">1 for the first.</param>
+/// <param name="Bytes">The line with its end of line, or null where it is longer than <see cref="LineReader.MaxBytes"/>.</param>
+internal readonly record struct FileLine(long Number, byte[]? Bytes);
+
+/// <summary>
+/// Reads a file line by line, as bytes: what is not UTF-8 in one line must not be the end of all others, and a line without
+/// end must not fill the memory.
+/// </summary>
+internal static class LineReader
+{
+    /// <summary>No user is larger than 64 KiB; escapes and quotes can blow that up six-fold.</summary>
+    public const int MaxBytes = 1024 * 1024;
+
+    private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
+
+    public static async IAsyncEnumerable<FileLine> ReadAsync(
+        Stream stream, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var pipe = PipeReader.Create(stream, new(bufferSize: 64 * 1024, leaveOpen: true));
+        var number = 1L;
+        var isTooLong = false;
+        while (true)
+        {
+            var read = await pipe.ReadAsync(cancellationToken);
+            var buffer = read.Buffer;
+            while (buffer.PositionOf((byte)'\n') is { } end)
+            {
+                var line = buffer.Slice(0, buffer.GetPosition(1, end));
+                yield return Line(number, line, isTooLong);
+                buffer = buffer.Slice(line.End);
+                number++;
+                isTooLong = false;
+            }
+            if (read.IsCompleted)
+            {
+                if (!buffer.IsEmpty || isTooLong)
+                    yield return Line(number, buffer, isTooLong);
+                break;
+            }
+            if (buffer.Length > MaxBytes)
+            {
+                isTooLong = true;
+                buffer = buffer.Slice(buffer.End);
+            }
+            pipe.AdvanceTo(buffer.Start, read.Buffer.End);
+        }
+        await pipe.CompleteAsync();
+    }
+
+    private static FileLine Line(long number, ReadOnlySequence<byte> line, bool isTooLong)
+    {
+        if (isTooLong || line.Length > MaxBytes)
+            return new(number, null);
+        var bytes = line.ToArray();
+        return new(number, number == 1 && bytes.AsSpan().StartsWith(ByteOrderMark) ? bytes[ByteOrderMark.Length..] : bytes);
+    }
+}

@@ -1,0 +1,60 @@
+namespace Actors.Cli.Import;
+
+/// <summary>Keeps the progress file up with the import while it runs, and at its end, however that comes.</summary>
+internal sealed class ProgressSaver : IAsyncDisposable
+{
+    // What lies between two saves is written again after a kill; a file this small can be saved often.
+    private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(200);
+
+    private readonly ProgressFile _file;
+    private readonly string _fingerprint;
+    private readonly ContiguousLines _lines;
+    private readonly CancellationTokenSource _end = new();
+    private readonly Task _saving;
+    private DoneThrough _saved;
+
+    public ProgressSaver(ProgressFile file, string fingerprint, ContiguousLines lines, TimeProvider time)
+    {
+        (_file, _fingerprint, _lines) = (file, fingerprint, lines);
+        // Once before the first user is written: a directory that cannot be written to is found out before it matters.
+        Save(lines.Done);
+        _saving = SaveAsync(new PeriodicTimer(Period, time));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _end.CancelAsync();
+        await _saving;
+        SaveIfMoved();
+        _end.Dispose();
+    }
+
+    private async Task SaveAsync(PeriodicTimer timer)
+    {
+        using (timer)
+        {
+            try
+            {
+                while (await timer.WaitForNextTickAsync(_end.Token))
+                    SaveIfMoved();
+            }
+            catch (OperationCanceledException)
+            {
+                // The import is over.
+            }
+        }
+    }
+
+    private void SaveIfMoved()
+    {
+        var done = _lines.Done;
+        if (done != _saved)
+            Save(done);
+    }
+
+    private void Save(DoneThrough done)
+    {
+        _file.Write(new(_fingerprint, done.Line, done.Imported, done.Skipped, false));
+        _saved = done;
+    }
+}

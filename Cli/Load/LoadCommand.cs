@@ -1,0 +1,150 @@
+using System.CommandLine;
+using Actors.Cli.Commands;
+using Actors.Cli.Connection;
+using Actors.Cli.Output;
+
+namespace Actors.Cli.Load;
+
+/// <summary><c>actors load writes|reads</c></summary>
+internal static class LoadCommand
+{
+    public static Command Create(CommandContext context) => new("load", "Put load on the cluster, and measure it.")
+    {
+        Writes(context),
+        Reads(context),
+    };
+
+    private static Option<int> Seconds() => OptionKinds.Number("--seconds", "How long.", 10, 1, 86_400);
+
+    private static Option<int> Users() => OptionKinds.Number("--users", "How many users.", 10_000, 1, 10_000_000);
+
+    private static Option<int> Concurrency() => OptionKinds.Number("--concurrency", "Calls in flight.", 256, 1, 10_000);
+
+    private static Option<string> Prefix() => new("--prefix")
+    {
+        Description = "The users are named by this and a number from 0.",
+        HelpName = "P",
+        DefaultValueFactory = _ => "load-",
+    };
+
+    private static Command Writes(CommandContext context)
+    {
+        var (seconds, users, concurrency, prefix) = (Seconds(), Users(), Concurrency(), Prefix());
+        var durability = OptionKinds.DurabilityOf(
+            "What each write asks for.", Durability.Memory, Durability.Journal, Durability.Database);
+        var file = OptionKinds.Word(
+            "--ledger", "Note every acknowledged write here (overwritten), for 'actors verify'.", "FILE");
+        var requestIds = new Option<bool>("--request-ids")
+        {
+            Description = "Name each write, repeat it until its receipt is known, and note exact counters in the ledger.",
+        };
+        var command = new Command("writes",
+            "Write to users: each write sets a value that never occurred before and adds one to a counter. Failed writes are counted; " +
+            "exit code 4 where not one was acknowledged.")
+        {
+            seconds, users, concurrency, durability, file, prefix, requestIds,
+        };
+        command.SetAction((parsed, cancellationToken) => WriteAsync(
+            context,
+            parsed,
+            TimeSpan.FromSeconds(parsed.GetValue(seconds)),
+            new(parsed.GetValue(users), parsed.GetValue(concurrency), parsed.GetValue(durability),
+                Checked(parsed.GetRequiredValue(prefix)), parsed.GetValue(requestIds)),
+            parsed.GetValue(file),
+            cancellationToken));
+        return command;
+    }
+
+    private static Command Reads(CommandContext context)
+    {
+        var (seconds, users, concurrency, prefix) = (Seconds(), Users(), Concurrency(), Prefix());
+        var command = new Command("reads", "Read users at random. Exit code 4 where not one read was answered.")
+        {
+            seconds, users, concurrency, prefix,
+        };
+        command.SetAction((parsed, cancellationToken) => ReadAsync(
+            context,
+            parsed,
+            TimeSpan.FromSeconds(parsed.GetValue(seconds)),
+            (cluster, meter) => new(cluster, parsed.GetValue(users), parsed.GetValue(concurrency),
+                Checked(parsed.GetRequiredValue(prefix)), meter, context.Time),
+            cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> WriteAsync(
+        CommandContext context, ParseResult parsed, TimeSpan duration, WriteLoadPlan plan, string? file, CancellationToken cancellationToken)
+    {
+        await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+        await using var ledger = file is null ? null : new LedgerWriter(file);
+        var meter = new LoadMeter(context.Time);
+        var load = new WriteLoad(cluster, plan, meter, ledger, context.Time);
+        await RunAsync(context, duration, meter, "writes acknowledged", load.RunAsync, cancellationToken);
+        if (ledger is not null)
+            await ledger.CompleteAsync();
+
+        if (parsed.IsJson())
+        {
+            var result = meter.ToJson();
+            result["run"] = load.Run;
+            if (ledger is not null)
+                result["ledger"] = new { ledger.File, Entries = ledger.Written };
+            context.Terminal.WriteJson(result);
+        }
+        else
+        {
+            meter.Write(context.Terminal, "writes acknowledged");
+            if (ledger is not null)
+                context.Terminal.WriteLine($"{Text.Count(ledger.Written, "entry", "entries")} in {ledger.File}");
+        }
+        return Outcome(meter, cancellationToken);
+    }
+
+    private static async Task<int> ReadAsync(
+        CommandContext context, ParseResult parsed, TimeSpan duration, Func<ICluster, LoadMeter, ReadLoad> create,
+        CancellationToken cancellationToken)
+    {
+        await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+        var meter = new LoadMeter(context.Time);
+        var load = create(cluster, meter);
+        await RunAsync(context, duration, meter, "reads", load.RunAsync, cancellationToken);
+
+        if (parsed.IsJson())
+        {
+            var result = meter.ToJson();
+            result["found"] = load.Found;
+            context.Terminal.WriteJson(result);
+        }
+        else
+        {
+            meter.Write(context.Terminal, "reads");
+            context.Terminal.WriteLine($"{Text.Of(load.Found)} of them found a user");
+        }
+        return Outcome(meter, cancellationToken);
+    }
+
+    private static async Task RunAsync(
+        CommandContext context, TimeSpan duration, LoadMeter meter, string calls, Func<CancellationToken, Task> run,
+        CancellationToken cancellationToken)
+    {
+        using var timer = new CancellationTokenSource(duration, context.Time);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timer.Token);
+        await using (new Progress(context.Terminal, context.Time, () => meter.Describe(calls)))
+            await run(stop.Token);
+        meter.End();
+    }
+
+    /// <summary>The summary stands in any case; the exit code says how the load came to its end.</summary>
+    private static int Outcome(LoadMeter meter, CancellationToken cancellationToken) => meter switch
+    {
+        _ when cancellationToken.IsCancellationRequested => ExitCode.Interrupted,
+        { Succeeded: 0, Failed: > 0 } => ExitCode.Unavailable,
+        _ => ExitCode.Done,
+    };
+
+    private static string Checked(string prefix)
+    {
+        UserLimits.ValidateId(prefix + "9999999");
+        return prefix;
+    }
+}

@@ -1,0 +1,107 @@
+using System.Globalization;
+using System.Text.Json;
+using Actors.Cli.Commands;
+using Actors.Cli.Connection;
+
+namespace Actors.Cli.Load;
+
+/// <summary>What a write load is to do.</summary>
+/// <param name="Users">How many users are written to.</param>
+/// <param name="Concurrency">How many of them at the same time.</param>
+/// <param name="Durability">What each write asks for.</param>
+/// <param name="Prefix">Users are named by this and a number.</param>
+/// <param name="HasRequestIds">
+/// Name each write, repeat it until its receipt is known, and demand exact counters in the ledger.
+/// </param>
+internal sealed record WriteLoadPlan(int Users, int Concurrency, Durability Durability, string Prefix, bool HasRequestIds);
+
+/// <summary>
+/// Writes to users as fast as the cluster acknowledges. Each user belongs to one worker, and each write sets a value that
+/// never occurred before: so the ledger can say of every acknowledged version exactly what it must hold.
+/// </summary>
+internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter meter, LedgerWriter? ledger, TimeProvider time)
+{
+    /// <summary>The attribute that carries the unique value.</summary>
+    public const string Attribute = "load";
+
+    /// <summary>The counter each write adds one to.</summary>
+    public const string Counter = "writes";
+
+    private const int AttemptsPerRequest = 10;
+    private static readonly TimeSpan PauseAfterFailure = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
+
+    /// <summary>Tells the values of this run from those of any other.</summary>
+    public string Run { get; } = Guid.NewGuid().ToString("N")[..12];
+
+    /// <summary>Runs until told to stop; a write in flight then is still waited for, so that its receipt is in the ledger.</summary>
+    public Task RunAsync(CancellationToken stop)
+    {
+        var workers = Math.Min(plan.Concurrency, plan.Users);
+        return Task.WhenAll(Enumerable.Range(0, workers).Select(worker => Task.Run(() => WorkAsync(worker, workers, stop), CancellationToken.None)));
+    }
+
+    private async Task WorkAsync(int worker, int workers, CancellationToken stop)
+    {
+        // Counters as they must be by the receipts so far; a user whose count is not known is not in it.
+        var counts = new Dictionary<int, long>();
+        for (var sequence = 0L; !stop.IsCancellationRequested;)
+        {
+            for (var user = worker; user < plan.Users && !stop.IsCancellationRequested; user += workers)
+                await WriteAsync(user, $"{Run}-{worker}-{sequence++}", counts, stop);
+        }
+    }
+
+    private async Task WriteAsync(int number, string token, Dictionary<int, long> counts, CancellationToken stop)
+    {
+        var id = plan.Prefix + number.ToString(CultureInfo.InvariantCulture);
+        var patch = new UserPatch
+        {
+            Attributes = new() { [Attribute] = token },
+            Increment = new() { [Counter] = 1 },
+        };
+        var options = new WriteOptions { Durability = plan.Durability, RequestId = plan.HasRequestIds ? token : null };
+        try
+        {
+            var user = cluster.User(id);
+            if (plan.HasRequestIds && !counts.ContainsKey(number))
+                counts[number] = (await user.GetAsync(CancellationToken.None))?.Counters.GetValueOrDefault(Counter) ?? 0;
+
+            var started = meter.Start();
+            var receipt = plan.HasRequestIds
+                ? await new Retry(time, AttemptsPerRequest).RunAsync(() => user.UpdateAsync(patch, options, CancellationToken.None), stop)
+                : await user.UpdateAsync(patch, options, CancellationToken.None);
+            meter.Success(started);
+            long? count = plan.HasRequestIds ? ++counts[number] : null;
+            if (ledger is not null)
+                await ledger.AddAsync(new(id, receipt.Version, receipt.Durability, State(token, count)));
+        }
+        catch (Exception e) when (e is not IOException)
+        {
+            // Whether this write took effect is not known, and so neither is the count.
+            counts.Remove(number);
+            if (stop.IsCancellationRequested && e is OperationCanceledException)
+                return;
+            meter.Failure(e);
+            await PauseAsync(e, stop);
+        }
+    }
+
+    private static byte[] State(string token, long? count)
+    {
+        var state = new Dictionary<string, object> { ["attributes"] = new Dictionary<string, string> { [Attribute] = token } };
+        if (count is not null)
+            state["counters"] = new Dictionary<string, long> { [Counter] = count.Value };
+        return JsonSerializer.SerializeToUtf8Bytes(state);
+    }
+
+    /// <summary>A cluster that refuses writes at once would otherwise be asked thousands of times a second.</summary>
+    private async Task PauseAsync(Exception exception, CancellationToken stop)
+    {
+        var pause = exception is OverloadedException { RetryAfter: var asked } && asked > PauseAfterFailure ? asked : PauseAfterFailure;
+        if (pause > LongestPause)
+            pause = LongestPause;
+        await Task.Delay(pause * (0.5 + Random.Shared.NextDouble()), time, stop).ContinueWith(
+            _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+    }
+}

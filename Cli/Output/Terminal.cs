@@ -1,0 +1,115 @@
+using System.Text;
+using System.Text.Json;
+
+namespace Actors.Cli.Output;
+
+/// <summary>
+/// Where results go (standard output), and where progress, notes and errors go (standard error), so that results can be
+/// piped while progress is watched. Safe for concurrent use.
+/// </summary>
+internal sealed class Terminal(
+    TextWriter output, TextWriter error, bool isOutputInteractive = false, bool isErrorInteractive = false, int width = 160)
+{
+    private readonly Lock _gate = new();
+    private string _progress = "";
+
+    /// <summary>Standard output; for results only.</summary>
+    public TextWriter Output { get; } = output;
+
+    /// <summary>Standard error.</summary>
+    public TextWriter ErrorOutput { get; } = error;
+
+    /// <summary>True where standard output is a terminal that can be redrawn.</summary>
+    public bool IsOutputInteractive { get; } = isOutputInteractive;
+
+    /// <summary>True where standard error is a terminal that can be redrawn.</summary>
+    public bool IsErrorInteractive { get; } = isErrorInteractive;
+
+    /// <summary>The columns there are.</summary>
+    public int Width { get; } = width;
+
+    /// <summary>The terminal of this process.</summary>
+    public static Terminal OfProcess()
+    {
+        if (OperatingSystem.IsWindows())
+            Console.OutputEncoding = Encoding.UTF8;
+        var isDumb = Environment.GetEnvironmentVariable("TERM") is "dumb";
+        var isOutputInteractive = !Console.IsOutputRedirected && !isDumb;
+        var isErrorInteractive = !Console.IsErrorRedirected && !isDumb;
+        var width = 0;
+        try
+        {
+            width = isOutputInteractive || isErrorInteractive ? Console.WindowWidth : 0;
+        }
+        catch (IOException)
+        {
+            // No window to ask; the fallback below does.
+        }
+        return new(Console.Out, Console.Error, isOutputInteractive, isErrorInteractive, width > 20 ? width : 160);
+    }
+
+    /// <summary>Writes a line of the result.</summary>
+    public void WriteLine(string line)
+    {
+        lock (_gate)
+        {
+            Clear();
+            Output.WriteLine(line);
+        }
+    }
+
+    /// <summary>Writes the result as JSON.</summary>
+    public void WriteJson<T>(T value, bool onOneLine = false) =>
+        WriteLine(JsonSerializer.Serialize(value, onOneLine ? Json.Line : Json.Readable));
+
+    /// <summary>Writes "error: …" on one line.</summary>
+    public void Error(string message) => Note("error: " + OneLine(message));
+
+    /// <summary>Writes a line beside the result.</summary>
+    public void Note(string line)
+    {
+        lock (_gate)
+        {
+            Clear();
+            ErrorOutput.WriteLine(line);
+        }
+    }
+
+    /// <summary>Shows where a long command is: over the last one on a terminal, else on a line of its own.</summary>
+    public void ShowProgress(string line)
+    {
+        lock (_gate)
+        {
+            if (!IsErrorInteractive)
+            {
+                ErrorOutput.WriteLine(line);
+                return;
+            }
+            if (line.Length >= Width)
+                line = line[..(Width - 1)];
+            // Blanks over the rest of a longer line, rather than an escape sequence some terminals would print.
+            ErrorOutput.Write('\r' + line.PadRight(_progress.Length) + '\r' + line);
+            ErrorOutput.Flush();
+            _progress = line;
+        }
+    }
+
+    /// <summary>Takes the progress off the terminal again.</summary>
+    public void EndProgress()
+    {
+        lock (_gate)
+            Clear();
+    }
+
+    private void Clear()
+    {
+        if (_progress.Length == 0)
+            return;
+        ErrorOutput.Write('\r' + new string(' ', _progress.Length) + '\r');
+        ErrorOutput.Flush();
+        _progress = "";
+    }
+
+    private static string OneLine(string message) =>
+        Text.Printable(string.Join(' ', message.Split(['\r', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)));
+}

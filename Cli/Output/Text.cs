@@ -1,0 +1,73 @@
+using System.Globalization;
+using System.Text;
+
+namespace Actors.Cli.Output;
+
+/// <summary>How values are written for people: the same everywhere, and safe to send to a terminal.</summary>
+internal static class Text
+{
+    public static string Of(Durability durability) => durability switch
+    {
+        Durability.Memory => "memory",
+        Durability.Journal => "journal",
+        Durability.Database => "database",
+        _ => ((int)durability).ToString(CultureInfo.InvariantCulture),
+    };
+
+    public static string Of(long number) => number.ToString("#,0", CultureInfo.InvariantCulture);
+
+    public static string Of(TimeSpan time) => time switch
+    {
+        { TotalDays: >= 1 } => string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalDays}d {time.Hours}h"),
+        { TotalHours: >= 1 } => string.Create(CultureInfo.InvariantCulture, $"{time.Hours}h {time.Minutes}m"),
+        { TotalMinutes: >= 1 } => string.Create(CultureInfo.InvariantCulture, $"{time.Minutes}m {time.Seconds}s"),
+        { TotalSeconds: >= 10 } => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0} s"),
+        { TotalSeconds: >= 1 } => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0.0} s"),
+        { TotalMilliseconds: >= 10 } => string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds:0} ms"),
+        { Ticks: 0 } => "0",
+        _ => string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds:0.00} ms"),
+    };
+
+    public static string Of(DateTimeOffset time) =>
+        time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+
+    public static string Bytes(long bytes) => bytes switch
+    {
+        >= 1L << 30 => string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 30):0.0} GiB"),
+        >= 1L << 20 => string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 20):0.0} MiB"),
+        >= 1L << 10 => string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 10):0.0} KiB"),
+        _ => $"{bytes} B",
+    };
+
+    /// <summary>A rate of 0 to 1; "-" where nothing was counted.</summary>
+    public static string Percent(double rate, long of) =>
+        of == 0 ? "-" : (rate * 100).ToString("0.0", CultureInfo.InvariantCulture) + " %";
+
+    /// <summary>"1 user", "2 users".</summary>
+    public static string Count(long number, string one, string? many = null) =>
+        $"{Of(number)} {(number == 1 ? one : many ?? one + "s")}";
+
+    /// <summary>Foreign text on one line, with nothing in it that would steer the terminal.</summary>
+    public static string Printable(string text)
+    {
+        if (!text.Any(IsUnprintable))
+            return text;
+        var printable = new StringBuilder(text.Length + 8);
+        foreach (var c in text)
+        {
+            if (IsUnprintable(c))
+                printable.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
+            else
+                printable.Append(c);
+        }
+        return printable.ToString();
+    }
+
+    /// <summary>As <see cref="Printable"/>, and no longer than fits into a message.</summary>
+    public static string Short(string text, int longest = 64) =>
+        text.Length <= longest ? Printable(text) : Printable(text[..longest]) + "…";
+
+    // Bidirectional overrides would let a name rearrange the line it stands in.
+    private static bool IsUnprintable(char c) =>
+        char.IsControl(c) || c is '\u2028' or '\u2029' or (>= '\u202a' and <= '\u202e') or (>= '\u2066' and <= '\u2069');
+}

@@ -1,0 +1,23 @@
+namespace Actors;
+
+/// <summary>
+/// The way into the cluster: typed accessors to its grains. Register it with
+/// <see cref="ActorsClientHostingExtensions.AddActorsClient{TBuilder}(TBuilder, Action{ActorsClientOptions}?)"/>
+/// and have it injected; it is connected once the host has started. Safe for concurrent use.
+/// </summary>
+/// <param name="cluster">The Orleans client, or any other source of grain references (in a silo, in a test).</param>
+public sealed class ActorsClient(IGrainFactory cluster)
+{
+    /// <summary>The user with this id. No call is made: that the user exists is not known before one is.</summary>
+    /// <exception cref="InvalidUserException">
+    /// The id has not 1 to <see cref="UserLimits.MaxIdBytes"/> bytes of UTF-8 without NUL.
+    /// </exception>
+    public IUserGrain User(string id)
+    {
+        UserLimits.ValidateId(id);
+        return cluster.GetGrain<IUserGrain>(id);
+    }
+
+    /// <summary>The state of the whole cluster.</summary>
+    public IClusterGrain Cluster => cluster.GetGrain<IClusterGrain>("cluster");
+}

@@ -1,0 +1,82 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+using Orleans.Clustering.Redis;
+using Orleans.Configuration;
+
+namespace Actors;
+
+/// <summary>Adds the client of an Actors cluster to a host.</summary>
+public static class ActorsClientHostingExtensions
+{
+    /// <summary>
+    /// Adds <see cref="ActorsClient"/>, which connects when the host starts. It finds the cluster by
+    /// <see cref="ActorsClientOptions.Redis"/>, else by <c>ConnectionStrings:redis</c> of the configuration, else as the
+    /// embedded silo of this machine.
+    /// </summary>
+    /// <remarks>
+    /// The start of the host throws <see cref="ClusterNotFoundException"/> where none of these is there, and
+    /// <see cref="ClusterUnreachableException"/> where what is there does not answer within
+    /// <see cref="ActorsClientOptions.ConnectTimeout"/>.
+    /// </remarks>
+    public static TBuilder AddActorsClient<TBuilder>(this TBuilder builder, Action<ActorsClientOptions>? configure = null)
+        where TBuilder : IHostApplicationBuilder
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        if (IsFirst(builder.Services, configure))
+            builder.UseOrleansClient(Configure);
+        return builder;
+    }
+
+    /// <inheritdoc cref="AddActorsClient{TBuilder}(TBuilder, Action{ActorsClientOptions}?)"/>
+    public static IHostBuilder AddActorsClient(this IHostBuilder builder, Action<ActorsClientOptions>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        return builder.ConfigureServices(services => services.AddActorsClient(configure));
+    }
+
+    /// <inheritdoc cref="AddActorsClient{TBuilder}(TBuilder, Action{ActorsClientOptions}?)"/>
+    public static IServiceCollection AddActorsClient(this IServiceCollection services, Action<ActorsClientOptions>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        if (IsFirst(services, configure))
+            services.AddOrleansClient(Configure);
+        return services;
+    }
+
+    /// <summary>Adds the options; true where the client itself is still to be added.</summary>
+    private static bool IsFirst(IServiceCollection services, Action<ActorsClientOptions>? configure)
+    {
+        var isFirst = services.All(service => service.ServiceType != typeof(ActorsClient));
+        var options = services.AddOptions<ActorsClientOptions>();
+        if (isFirst)
+        {
+            options.Configure<IServiceProvider>((client, provider) =>
+                provider.GetService<IConfiguration>()?.GetSection(ActorsClientOptions.SectionName).Bind(client));
+            services.AddSingleton(provider => new ActorsClient(provider.GetRequiredService<IClusterClient>()));
+            services.AddSingleton(provider => ClusterLocation.Find(
+                provider.GetRequiredService<IOptions<ActorsClientOptions>>().Value, provider.GetService<IConfiguration>()));
+        }
+        if (configure is not null)
+            options.Configure(configure);
+        return isFirst;
+    }
+
+    private static void Configure(IClientBuilder client)
+    {
+        client.UseRedisClustering(_ => { });
+        client.UseConnectionRetryFilter<ConnectionAttempts>();
+        client.AddActivityPropagation();
+        // Read when the client is built, not now: the host may still be adding to its configuration.
+        client.Services.AddOptions<RedisClusteringOptions>().Configure<ClusterLocation>((redis, location) =>
+            redis.ConfigurationOptions = location.Redis);
+        client.Services.AddOptions<ClusterOptions>().Configure<IOptions<ActorsClientOptions>>((cluster, options) =>
+        {
+            cluster.ClusterId = options.Value.ClusterId;
+            cluster.ServiceId = options.Value.ServiceId;
+        });
+        client.Services.AddOptions<ClientMessagingOptions>().Configure<IOptions<ActorsClientOptions>>((messaging, options) =>
+            messaging.ResponseTimeout = options.Value.ResponseTimeout);
+    }
+}

@@ -1,0 +1,94 @@
+using System.Net;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Options;
+using StackExchange.Redis;
+
+namespace Actors;
+
+/// <summary>Where the cluster was found, and on whose word.</summary>
+internal sealed class ClusterLocation
+{
+    private const string ConnectionStringKey = "ConnectionStrings:redis";
+    private const int DefaultConnectTimeout = 5_000;
+
+    private ClusterLocation(string connectionString, string source, EmbeddedSilo? embedded = null)
+    {
+        Redis = Parse(connectionString, source);
+        Source = source;
+        Embedded = embedded;
+    }
+
+    /// <summary>The Redis that lists the silos.</summary>
+    public ConfigurationOptions Redis { get; }
+
+    /// <summary>What named it, for messages.</summary>
+    public string Source { get; }
+
+    /// <summary>The embedded silo, where it is one.</summary>
+    public EmbeddedSilo? Embedded { get; }
+
+    /// <summary>The addresses of Redis, without anything secret.</summary>
+    public string Address => string.Join(", ", Redis.EndPoints.Select(Show));
+
+    /// <summary>Finds the cluster by the explicit option, else by configuration, else as the embedded silo of this machine.</summary>
+    /// <exception cref="ClusterNotFoundException">None of the three says where it is.</exception>
+    /// <exception cref="OptionsValidationException">The connection string cannot be read.</exception>
+    public static ClusterLocation Find(ActorsClientOptions options, IConfiguration? configuration)
+    {
+        if (!string.IsNullOrWhiteSpace(options.Redis))
+            return new(options.Redis, $"the option {nameof(ActorsClientOptions)}.{nameof(ActorsClientOptions.Redis)}");
+
+        if (configuration?[ConnectionStringKey] is { } configured && !string.IsNullOrWhiteSpace(configured))
+            return new(configured, ConnectionStringKey);
+
+        if (EmbeddedSilo.Find(options.SearchDirectory) is { } embedded)
+            return new(embedded.Redis, embedded.File, embedded);
+
+        var directory = Path.GetFullPath(options.SearchDirectory ?? ".");
+        throw new ClusterNotFoundException(
+            $"No cluster found: {ConnectionStringKey} is not set, and there is no {EmbeddedSilo.FileName} in {directory} or " +
+            "above. Start a silo here (dotnet run --project Silo), or set ConnectionStrings__redis to the Redis of your cluster.");
+    }
+
+    private static ConfigurationOptions Parse(string connectionString, string source)
+    {
+        ConfigurationOptions redis;
+        try
+        {
+            redis = ConfigurationOptions.Parse(connectionString);
+        }
+        catch (Exception e) when (e is ArgumentException or FormatException or OverflowException)
+        {
+            // Without the inner message: it may quote a piece of a password that holds a comma.
+            throw Unreadable(source);
+        }
+        // A URL, with its password, would be taken for the name of a host and end up in messages.
+        if (redis.EndPoints.Count == 0 || redis.EndPoints.OfType<DnsEndPoint>().Any(e => e.Host.AsSpan().ContainsAny("/@ ")))
+            throw Unreadable(source);
+
+        redis.AbortOnConnectFail = true;
+        if (!Says(connectionString, "connectTimeout"))
+            redis.ConnectTimeout = DefaultConnectTimeout;
+        // The client tries again on its own, for as long as its options allow.
+        if (!Says(connectionString, "connectRetry"))
+            redis.ConnectRetry = 1;
+        redis.ClientName ??= "actors-client";
+        return redis;
+    }
+
+    private static bool Says(string connectionString, string option) =>
+        connectionString.Split(',', StringSplitOptions.TrimEntries)
+            .Any(part => part.StartsWith(option, StringComparison.OrdinalIgnoreCase) && part[option.Length..].TrimStart().StartsWith('='));
+
+    private static OptionsValidationException Unreadable(string source) =>
+        new(nameof(ActorsClientOptions.Redis), typeof(ActorsClientOptions),
+            [$"The Redis connection string from {source} cannot be read; allowed is host:port,option=value,… " +
+             "(for example localhost:6379,password=…), not a URL."]);
+
+    private static string Show(EndPoint endPoint) => endPoint switch
+    {
+        DnsEndPoint dns => $"{dns.Host}:{(dns.Port == 0 ? 6379 : dns.Port)}",
+        IPEndPoint ip => new IPEndPoint(ip.Address, ip.Port == 0 ? 6379 : ip.Port).ToString(),
+        _ => endPoint.ToString() ?? "",
+    };
+}

@@ -1,0 +1,45 @@
+using Actors.Caching;
+using Actors.Diagnostics;
+using Actors.Resilience;
+using Actors.WriteBehind;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace Actors;
+
+/// <summary>Puts the actors into a silo.</summary>
+public static class ActorsSiloBuilderExtensions
+{
+    /// <summary>
+    /// Adds the grains and what they rest on. The silo needs an <see cref="IRowStore"/> (the database) among its services
+    /// and <see cref="RedisOptions"/> set; section options (<see cref="WriteBehindOptions"/>, <see cref="CacheOptions"/>)
+    /// have defaults.
+    /// </summary>
+    public static ISiloBuilder AddActors(this ISiloBuilder silo)
+    {
+        var services = silo.Services;
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddMetrics();
+        services.AddOptions<WriteBehindOptions>()
+            .BindConfiguration(WriteBehindOptions.Section, Strict).ValidateRanges(WriteBehindOptions.Section).ValidateOnStart();
+        services.AddOptions<CacheOptions>()
+            .BindConfiguration(CacheOptions.Section, Strict).ValidateRanges(CacheOptions.Section).ValidateOnStart();
+
+        services.AddSingleton<RedisGateway>();
+        services.AddSingleton<RowCache>();
+        services.AddSingleton<ReadCounters>();
+        services.AddSingleton<WriteBehindCounters>();
+        services.AddSingleton<WriteBehindTable>();
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, WriteBehindLifecycle>();
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, JournalRecovery>();
+
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, SiloInstruments>();
+        services.AddSingleton<SiloStatusClient>();
+        silo.AddGrainService<SiloStatusService>();
+        return silo;
+    }
+
+    // A key that is misspelt is an error, not a default in silence.
+    private static void Strict(BinderOptions binder) => binder.ErrorOnUnknownConfiguration = true;
+}

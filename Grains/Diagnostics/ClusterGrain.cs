@@ -1,0 +1,39 @@
+using Microsoft.Extensions.Logging;
+using Orleans.Concurrency;
+using MemberStatus = Orleans.Runtime.SiloStatus;
+
+namespace Actors.Diagnostics;
+
+/// <summary>Asks the status service of every active silo, all at once.</summary>
+[StatelessWorker]
+[GrainType("cluster")]
+internal sealed partial class ClusterGrain(SiloStatusClient silos, IClusterMembershipService membership, ILogger<ClusterGrain> logger)
+    : Grain, IClusterGrain
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    public async Task<ClusterStatus> GetStatusAsync(CancellationToken cancellationToken)
+    {
+        var active = membership.CurrentSnapshot.Members.Values
+            .Where(member => member.Status == MemberStatus.Active)
+            .Select(member => member.SiloAddress)
+            .Order();
+        return new() { Silos = await Task.WhenAll(active.Select(silo => AskAsync(silo, cancellationToken))) };
+    }
+
+    private async Task<SiloReport> AskAsync(SiloAddress silo, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await silos.GetStatusAsync(silo).WaitAsync(Patience, cancellationToken);
+        }
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogNoAnswer(logger, silo, error);
+            return new() { Silo = silo.ToParsableString(), IsResponding = false };
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Silo {Silo} did not tell its status")]
+    private static partial void LogNoAnswer(ILogger logger, SiloAddress silo, Exception error);
+}

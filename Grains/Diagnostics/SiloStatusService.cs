@@ -1,0 +1,62 @@
+using System.Reflection;
+using Actors.Caching;
+using Actors.WriteBehind;
+using Microsoft.Extensions.Logging;
+using Orleans.Concurrency;
+using Orleans.Runtime.Services;
+using Orleans.Services;
+
+namespace Actors.Diagnostics;
+
+/// <summary>Tells the status of the silo it runs on. One per silo, for as long as the silo lives.</summary>
+[Alias("Actors.ISiloStatusService")]
+internal interface ISiloStatusService : IGrainService
+{
+    [Alias("GetStatus")]
+    Task<SiloReport> GetStatusAsync();
+}
+
+/// <summary>Reads counters that are safe to read from any thread; holds no state of its own.</summary>
+[Reentrant]
+internal sealed class SiloStatusService(
+    GrainId id, Silo silo, ILoggerFactory loggers, ILocalSiloDetails self, WriteBehindTable table, ReadCounters reads, TimeProvider clock)
+    : GrainService(id, silo, loggers), ISiloStatusService
+{
+    private static readonly string Version =
+        typeof(SiloStatusService).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+
+    private readonly long _started = clock.GetTimestamp();
+
+    public Task<SiloReport> GetStatusAsync()
+    {
+        var counters = table.Counters;
+        var (rows, bytes, oldest) = table.Backlog;
+        return Task.FromResult(new SiloReport
+        {
+            Silo = self.SiloAddress.ToParsableString(),
+            IsResponding = true,
+            Version = Version,
+            Uptime = clock.GetElapsedTime(_started),
+            WriteBehind = new()
+            {
+                MemoryWrites = counters.Writes(Durability.Memory),
+                JournalWrites = counters.Writes(Durability.Journal),
+                DatabaseWrites = counters.Writes(Durability.Database),
+                FlushedBatches = counters.FlushedBatches,
+                FlushedRows = counters.FlushedRows,
+                UnflushedRows = rows,
+                UnflushedBytes = bytes,
+                OldestUnflushed = oldest,
+                FenceHits = counters.FenceHits,
+                JournalCommits = counters.JournalCommits,
+            },
+            Cache = new() { Memory = reads.Memory, Redis = reads.Redis, Database = reads.Database },
+        });
+    }
+}
+
+/// <summary>Reaches the status service of any silo.</summary>
+internal sealed class SiloStatusClient(IServiceProvider services) : GrainServiceClient<ISiloStatusService>(services)
+{
+    public Task<SiloReport> GetStatusAsync(SiloAddress silo) => GetGrainService(silo).GetStatusAsync();
+}

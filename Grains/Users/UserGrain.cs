@@ -1,0 +1,233 @@
+using Actors.Caching;
+using Actors.WriteBehind;
+using Microsoft.Extensions.Logging;
+using Orleans.Concurrency;
+
+namespace Actors.Users;
+
+/// <summary>
+/// One user in memory. A write is checked and applied in one turn, journaled together with the writes of other users, and
+/// acknowledged; writes to one user overlap on their way to the journal, and stay in order there.
+/// </summary>
+/// <remarks>
+/// The grain is re-entrant: all fields are touched by its turns only, one at a time, but any await may let another call
+/// run. What must not be torn apart (check the version, apply, hand over) therefore has no await in between.
+/// </remarks>
+[Reentrant]
+[GrainType("user")]
+internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters reads, TimeProvider clock, ILogger<UserGrain> logger)
+    : Grain, IUserGrain
+{
+    /// <summary>How often a write is repeated whose ownership was lost to another activation.</summary>
+    private const int MaxAttempts = 5;
+
+    // Null until loaded, and again once the ownership is lost.
+    private Ownership? _owner;
+    private Task? _loading;
+    private bool _isPossiblyStale;
+
+    // The state with every write applied, and the state with every acknowledged write applied: what the next write builds
+    // on, and what readers see.
+    private UserState _accepted = UserState.None;
+    private UserState _acknowledged = UserState.None;
+
+    // The last version known to be in the journal, and the last write on its way.
+    private long _journaled;
+    private Task _writing = Task.CompletedTask;
+
+    private string Id => this.GetPrimaryKeyString();
+
+    public async Task<User?> GetAsync(CancellationToken cancellationToken)
+    {
+        await LoadAsync(cancellationToken);
+        var user = _acknowledged.User;
+        return _isPossiblyStale && user is not null ? user with { IsPossiblyStale = true } : user;
+    }
+
+    public Task<WriteReceipt> UpdateAsync(UserPatch patch, WriteOptions? options, CancellationToken cancellationToken)
+    {
+        UserValidation.Check(patch);
+        return WriteAsync(patch, options ?? WriteOptions.Default, cancellationToken);
+    }
+
+    public Task<WriteReceipt> DeleteAsync(WriteOptions? options, CancellationToken cancellationToken) =>
+        WriteAsync(patch: null, options ?? WriteOptions.Default, cancellationToken);
+
+    public async Task FlushAsync(CancellationToken cancellationToken)
+    {
+        await LoadAsync(cancellationToken);
+        await ReachAsync(_acknowledged.Version, Durability.Database, cancellationToken);
+    }
+
+    public async Task WaitForAsync(long version, Durability durability, CancellationToken cancellationToken)
+    {
+        UserValidation.Check(new WriteOptions { Durability = durability });
+        await LoadAsync(cancellationToken);
+        if (version < 0 || version > _accepted.Version)
+            throw new InvalidUserException($"Version {version} of user '{Id}' was not written; allowed are 0 to {_accepted.Version}.");
+        await ReachAsync(version, durability, cancellationToken);
+    }
+
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) =>
+        _owner is { } owner ? table.ReleaseAsync(owner) : Task.CompletedTask;
+
+    /// <summary>Merges a patch, or deletes where there is none.</summary>
+    private async Task<WriteReceipt> WriteAsync(UserPatch? patch, WriteOptions options, CancellationToken cancellationToken)
+    {
+        UserValidation.Check(options);
+        for (var attempt = 1; attempt <= MaxAttempts; attempt++)
+        {
+            var owner = await LoadAsync(cancellationToken);
+
+            // From here until the row is handed over there is no await.
+            var now = Now();
+            if (_accepted.VersionOf(options.RequestId, now) is { } earlier)
+                return await RepeatAsync(earlier, options.Durability, cancellationToken);
+            if (options.ExpectedVersion is { } expected && expected != _accepted.ExistingVersion)
+                throw new VersionConflictException(Id, expected, _accepted.ExistingVersion);
+            if (patch is null && _accepted.User is null)
+                return await RepeatAsync(_accepted.Version, options.Durability, cancellationToken);
+            table.Admit();
+            var next = patch is null ? _accepted.Delete(options.RequestId, now) : _accepted.Apply(Id, patch, options.RequestId, now);
+            if (next.User is not null) UserValidation.Check(next.User);
+            var row = UserDocument.ToRow(Id, owner.Epoch, next);
+            UserValidation.CheckSize(row.State.Length);
+            _accepted = next;
+            var writing = AcknowledgeAsync(owner, next, table.WriteAsync(row, options.Durability));
+            _writing = writing;
+
+            if (await writing.WaitAsync(cancellationToken) is { } reached) return new() { Version = next.Version, Durability = reached };
+        }
+
+        throw Contested();
+    }
+
+    /// <summary>The receipt of a write that was accepted before.</summary>
+    private async Task<WriteReceipt> RepeatAsync(long version, Durability durability, CancellationToken cancellationToken) => new()
+    {
+        Version = version,
+        Durability = await ReachAsync(version, durability, cancellationToken),
+    };
+
+    /// <summary>
+    /// Shows readers <paramref name="next"/> once it is written. Runs to its end whether or not the caller still waits.
+    /// Returns null where the ownership was lost and nothing was written.
+    /// </summary>
+    private async Task<Durability?> AcknowledgeAsync(Ownership owner, UserState next, Task<Durability> writing)
+    {
+        try
+        {
+            var reached = await writing;
+            Acknowledge(owner, next, reached);
+            table.Counters.Acknowledged(reached);
+            return reached;
+        }
+        catch (OwnershipLostException)
+        {
+            GiveUp(owner);
+            return null;
+        }
+        catch (StorageUnavailableException)
+        {
+            // It waits in the queue all the same and may be committed later. This task owns whatever comes of that.
+            _ = AcknowledgeLaterAsync(owner, next);
+            throw;
+        }
+    }
+
+    private async Task AcknowledgeLaterAsync(Ownership owner, UserState next)
+    {
+        try
+        {
+            await table.CommittedAsync(owner.Key, next.Version);
+            Acknowledge(owner, next, Durability.Database);
+        }
+        catch (OwnershipLostException)
+        {
+            GiveUp(owner);
+        }
+    }
+
+    private void Acknowledge(Ownership owner, UserState next, Durability reached)
+    {
+        if (owner != _owner) return;
+        if (next.Version > _acknowledged.Version) _acknowledged = next;
+        if (reached != Durability.Memory) _journaled = Math.Max(_journaled, next.Version);
+    }
+
+    /// <summary>Returns once <paramref name="version"/>, which was accepted, has reached <paramref name="durability"/>, or more.</summary>
+    private async Task<Durability> ReachAsync(long version, Durability durability, CancellationToken cancellationToken)
+    {
+        const ConfigureAwaitOptions WhateverComesOfIt =
+            ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing;
+        while (_acknowledged.Version < version && !_writing.IsCompleted)
+            await _writing.WaitAsync(cancellationToken).ConfigureAwait(WhateverComesOfIt);
+        cancellationToken.ThrowIfCancellationRequested();
+        if (durability == Durability.Memory) return durability;
+        if (durability == Durability.Journal && version <= _journaled) return durability;
+        for (var attempt = 1; attempt <= MaxAttempts; attempt++)
+        {
+            var owner = await LoadAsync(cancellationToken);
+            try
+            {
+                await table.CommittedAsync(Id, version, cancellationToken);
+                return Durability.Database;
+            }
+            catch (OwnershipLostException)
+            {
+                GiveUp(owner);
+            }
+        }
+
+        throw Contested();
+    }
+
+    /// <summary>The ownership under which the state in memory may be read and written; claims and loads it where there is none.</summary>
+    private async ValueTask<Ownership> LoadAsync(CancellationToken cancellationToken)
+    {
+        reads.Count(ReadLayer.Memory, isHit: _owner is not null);
+        while (_owner is null)
+        {
+            UserLimits.ValidateId(Id);
+
+            // One load serves all calls that wait for it. It is not theirs to cancel.
+            await (_loading ??= LoadOnceAsync()).WaitAsync(cancellationToken);
+        }
+
+        return _owner;
+    }
+
+    private async Task LoadOnceAsync()
+    {
+        try
+        {
+            var opened = await table.OpenAsync(Id, CancellationToken.None);
+            _accepted = _acknowledged = opened.Row is { } row ? UserDocument.FromRow(row) : UserState.None;
+            _isPossiblyStale = opened.IsPossiblyStale;
+            _journaled = 0;
+            _owner = opened.Owner;
+        }
+        finally
+        {
+            _loading = null;
+        }
+    }
+
+    /// <summary>Ends an ownership that was lost: the next call claims and loads afresh, on the activation that is left.</summary>
+    private void GiveUp(Ownership owner)
+    {
+        if (owner != _owner) return;
+        LogOwnershipLost(logger, Id, owner.Epoch);
+        _owner = null;
+        DeactivateOnIdle();
+    }
+
+    private StorageUnavailableException Contested() =>
+        new("Redis", $"User '{Id}' was claimed by other activations {MaxAttempts} times in a row; try again.");
+
+    // To the millisecond, as it is stored: what is read back is what was acknowledged.
+    private DateTimeOffset Now() => DateTimeOffset.FromUnixTimeMilliseconds(clock.GetUtcNow().ToUnixTimeMilliseconds());
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "User '{Id}' lost its ownership (epoch {Epoch}) to another activation")]
+    private static partial void LogOwnershipLost(ILogger logger, string id, long epoch);
+}

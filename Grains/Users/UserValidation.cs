@@ -1,0 +1,63 @@
+namespace Actors.Users;
+
+/// <summary>Holds what a caller sends against <see cref="UserLimits"/>, before anything is changed.</summary>
+internal static class UserValidation
+{
+    public static void Check(WriteOptions options)
+    {
+        if (!Enum.IsDefined(options.Durability))
+        {
+            throw new InvalidUserException(
+                $"Durability {(int)options.Durability} is unknown; allowed are {string.Join(", ", Enum.GetNames<Durability>())}.");
+        }
+
+        if (options.ExpectedVersion < 0)
+            throw new InvalidUserException($"The expected version is {options.ExpectedVersion}; allowed are 0 (no such user) and up.");
+        if (options.RequestId is not null) UserLimits.ValidateText("The request id", options.RequestId, 1, UserLimits.MaxRequestIdBytes);
+    }
+
+    public static void Check(UserPatch patch)
+    {
+        if (patch is null) throw new InvalidUserException("The patch is null; to change nothing, send an empty one.");
+        UserLimits.ValidateText("The display name", patch.DisplayName ?? "", 0, UserLimits.MaxDisplayNameBytes);
+        CheckEmail(patch.Email);
+        foreach (var (name, value) in patch.Attributes ?? [])
+        {
+            UserLimits.ValidateText("The name of an attribute", name, 1, UserLimits.MaxNameBytes);
+            UserLimits.ValidateText($"The value of attribute '{name}'", value ?? "", 0, UserLimits.MaxAttributeValueBytes);
+        }
+
+        foreach (var name in patch.Increment?.Keys ?? Enumerable.Empty<string>())
+            UserLimits.ValidateText("The name of a counter", name, 1, UserLimits.MaxNameBytes);
+        foreach (var tag in (patch.AddTags ?? []).Concat(patch.RemoveTags ?? []))
+            UserLimits.ValidateText("A tag", tag, 1, UserLimits.MaxNameBytes);
+    }
+
+    /// <summary>Checks what no single patch shows: how much the whole user has become.</summary>
+    public static void Check(User user)
+    {
+        CheckCount("attributes", user.Attributes.Count, UserLimits.MaxAttributes);
+        CheckCount("counters", user.Counters.Count, UserLimits.MaxCounters);
+        CheckCount("tags", user.Tags.Count, UserLimits.MaxTags);
+    }
+
+    public static void CheckSize(int bytes)
+    {
+        if (bytes > UserLimits.MaxUserBytes)
+            throw new InvalidUserException($"The user would take {bytes} bytes; allowed are up to {UserLimits.MaxUserBytes}.");
+    }
+
+    private static void CheckEmail(string? email)
+    {
+        if (string.IsNullOrEmpty(email)) return;
+        UserLimits.ValidateText("The e-mail address", email, 1, UserLimits.MaxEmailBytes);
+        var at = email.IndexOf('@', StringComparison.Ordinal);
+        if (at <= 0 || at == email.Length - 1 || email.IndexOf('@', at + 1) >= 0)
+            throw new InvalidUserException($"The e-mail address '{email}' is none: allowed is one @ that is neither first nor last.");
+    }
+
+    private static void CheckCount(string what, int count, int limit)
+    {
+        if (count > limit) throw new InvalidUserException($"The user would have {count} {what}; allowed are up to {limit}.");
+    }
+}

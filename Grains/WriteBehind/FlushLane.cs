@@ -1,0 +1,246 @@
+using Microsoft.Extensions.Logging;
+
+namespace Actors.WriteBehind;
+
+/// <summary>
+/// The rows of some of the keys on their way to the database: coalesced per key while they wait, committed in batches,
+/// one batch at a time. So rows of one key are committed in order, and a batch never races a later one.
+/// </summary>
+internal sealed partial class FlushLane(
+    IRowStore store, FlushSettlement settlement, UnflushedBytes unflushed, WriteBehindOptions options, WriteBehindCounters counters,
+    TimeProvider clock, ILogger logger) : IDisposable
+{
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
+
+    // Guards all the fields below and every PendingRow of this lane; never held over an await.
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, PendingRow> _waiting = [];
+    private readonly Dictionary<string, PendingRow> _committing = [];
+
+    // The waiting rows by age, and those of them that someone waits for. Both bounded by the ceiling on unflushed bytes.
+    private readonly Queue<PendingRow> _byAge = new();
+    private readonly Queue<PendingRow> _urgent = new();
+    private readonly SemaphoreSlim _signal = new(0, 1);
+    private bool _isDraining;
+
+    /// <summary>The rows that are not committed yet, and since when the oldest of them waits (null: none).</summary>
+    public (int Rows, long? Since) Backlog
+    {
+        get
+        {
+            lock (_gate)
+            {
+                var since = _committing.Count > 0 ? _committing.Values.Min(pending => pending.Since)
+                    : PeekOldest() is { } oldest ? oldest.Since
+                    : (long?)null;
+                return (_waiting.Count + _committing.Count, since);
+            }
+        }
+    }
+
+    /// <summary>Takes <paramref name="row"/> in, unless the same or a later version of it is here already.</summary>
+    public void Enqueue(Row row)
+    {
+        lock (_gate)
+        {
+            if (_waiting.TryGetValue(row.Key, out var pending))
+            {
+                if (pending.Row.Version >= row.Version) return;
+                unflushed.Add(row.Bytes - pending.Row.Bytes);
+                pending.Row = row;
+                return;
+            }
+
+            if (_committing.TryGetValue(row.Key, out var committing) && committing.Row.Version >= row.Version) return;
+            unflushed.Add(row.Bytes);
+            pending = new PendingRow(row, clock.GetTimestamp());
+            _waiting.Add(row.Key, pending);
+            _byAge.Enqueue(pending);
+            if (_waiting.Count == 1) Signal();
+        }
+    }
+
+    /// <summary>The latest uncommitted row of <paramref name="key"/>, or null.</summary>
+    public Row? Find(string key)
+    {
+        lock (_gate)
+            return (_waiting.GetValueOrDefault(key) ?? _committing.GetValueOrDefault(key))?.Row;
+    }
+
+    /// <summary>
+    /// Completes once every row of <paramref name="key"/> taken in so far, up to <paramref name="version"/>, is committed;
+    /// faults with <see cref="OwnershipLostException"/> where the fence refused it.
+    /// </summary>
+    public Task CommittedAsync(string key, long version)
+    {
+        lock (_gate)
+        {
+            if (_committing.TryGetValue(key, out var pending) && pending.Row.Version >= version) return pending.Committed;
+            if (!_waiting.TryGetValue(key, out pending)) return Task.CompletedTask;
+            if (!pending.IsUrgent)
+            {
+                pending.IsUrgent = true;
+                _urgent.Enqueue(pending);
+                Signal();
+            }
+
+            return pending.Committed;
+        }
+    }
+
+    /// <summary>From now on nothing is kept waiting for others to be coalesced with; <see cref="RunAsync"/> ends when all is committed.</summary>
+    public void Drain()
+    {
+        lock (_gate)
+        {
+            _isDraining = true;
+            Signal();
+        }
+    }
+
+    /// <summary>Commits batch after batch until drained or until <paramref name="abort"/>.</summary>
+    public async Task RunAsync(CancellationToken abort)
+    {
+        try
+        {
+            while (await IsDueAsync(abort))
+            {
+                var batch = TakeBatch();
+                if (batch.Count == 0) continue;
+                var rows = batch.ConvertAll(pending => pending.Row);
+                var refused = await CommitAsync(rows, abort);
+                Complete(batch, refused);
+                await settlement.SettleAsync(rows, refused, abort);
+            }
+
+            await settlement.FinishAsync(abort);
+        }
+        catch (OperationCanceledException) when (abort.IsCancellationRequested)
+        {
+            // The drain ran out of time; what is left is in the journal, and the caller reports it.
+        }
+    }
+
+    /// <summary>Waits for a batch to be due: true when it is, false when drained.</summary>
+    private async Task<bool> IsDueAsync(CancellationToken abort)
+    {
+        while (true)
+        {
+            TimeSpan wait;
+            lock (_gate)
+            {
+                if (_urgent.Count > 0) return true;
+                var oldest = PeekOldest();
+                if (oldest is null && _isDraining) return false;
+                wait = oldest is null ? Idle
+                    : _isDraining || unflushed.IsHigh ? TimeSpan.Zero
+                    : options.FlushInterval - clock.GetElapsedTime(oldest.Since);
+                if (oldest is not null && wait <= TimeSpan.Zero) return true;
+            }
+
+            // Rounded up: a wait of a fraction of a millisecond would spin.
+            await _signal.WaitAsync((int)Math.Ceiling(wait.TotalMilliseconds), abort);
+        }
+    }
+
+    /// <summary>
+    /// The rows someone waits for; where the oldest of the others is due, as many of those by age as the batch has room for.
+    /// </summary>
+    private List<PendingRow> TakeBatch()
+    {
+        var batch = new List<PendingRow>();
+        lock (_gate)
+        {
+            Take(_urgent, batch);
+            if (_isDraining || unflushed.IsHigh || (PeekOldest() is { } oldest && clock.GetElapsedTime(oldest.Since) >= options.FlushInterval))
+                Take(_byAge, batch);
+            foreach (var pending in batch) _committing.Add(pending.Row.Key, pending);
+        }
+
+        // By key, so that the batches of two silos lock the rows they share in one order and cannot deadlock.
+        batch.Sort(static (one, other) => string.CompareOrdinal(one.Row.Key, other.Row.Key));
+        return batch;
+    }
+
+    private void Take(Queue<PendingRow> from, List<PendingRow> batch)
+    {
+        while (batch.Count < options.BatchSize && from.TryDequeue(out var pending))
+        {
+            if (pending.IsTaken) continue;
+            pending.IsTaken = true;
+            _waiting.Remove(pending.Row.Key);
+            batch.Add(pending);
+        }
+    }
+
+    /// <summary>Commits the rows, again and again until the database takes them: nothing is dropped.</summary>
+    private async Task<IReadOnlyList<RefusedRow>> CommitAsync(IReadOnlyList<Row> rows, CancellationToken abort)
+    {
+        for (var retry = FirstRetry; ; retry = retry * 2 < LastRetry ? retry * 2 : LastRetry)
+        {
+            try
+            {
+                var refused = await store.UpsertAsync(rows, abort);
+                counters.Flushed(rows.Count - refused.Count);
+                return refused;
+            }
+            catch (Exception error) when (!abort.IsCancellationRequested)
+            {
+                counters.FlushFailed();
+                LogRetry(logger, rows.Count, store.Description, retry, error);
+            }
+
+            await Task.Delay(retry * (0.5 + Random.Shared.NextDouble()), clock, abort);
+        }
+    }
+
+    private void Complete(List<PendingRow> batch, IReadOnlyList<RefusedRow> refused)
+    {
+        var refusals = refused.ToDictionary(row => row.Key);
+        lock (_gate)
+        {
+            _committing.Clear();
+            foreach (var pending in batch)
+            {
+                unflushed.Add(-pending.Row.Bytes);
+                if (!refusals.TryGetValue(pending.Row.Key, out var stored))
+                {
+                    pending.Complete();
+                    continue;
+                }
+
+                counters.FenceHit();
+                LogFenceHit(logger, pending.Row.Key, pending.Row.Version, pending.Row.Epoch, stored.StoredVersion, stored.StoredEpoch);
+                pending.Refuse();
+            }
+        }
+    }
+
+    public void Dispose() => _signal.Dispose();
+
+    private PendingRow? PeekOldest()
+    {
+        while (_byAge.TryPeek(out var oldest))
+        {
+            if (!oldest.IsTaken) return oldest;
+            _byAge.Dequeue();
+        }
+
+        return null;
+    }
+
+    private void Signal()
+    {
+        if (_signal.CurrentCount == 0) _signal.Release();
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Rows} rows could not be committed to {Store}; next attempt in about {Retry}")]
+    private static partial void LogRetry(ILogger logger, int rows, string store, TimeSpan retry, Exception error);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "The database refused '{Key}' version {Version} (epoch {Epoch}): it holds version {StoredVersion} (epoch {StoredEpoch}), written by another owner")]
+    private static partial void LogFenceHit(
+        ILogger logger, string key, long version, long epoch, long storedVersion, long storedEpoch);
+}

@@ -1,0 +1,72 @@
+using Actors.Caching;
+using Microsoft.Extensions.Logging;
+
+namespace Actors.WriteBehind;
+
+/// <summary>The silo's queue to the database: the keys divided among lanes, under one budget of bytes.</summary>
+internal sealed class FlushQueue : IDisposable
+{
+    private readonly FlushLane[] _lanes;
+    private readonly UnflushedBytes _unflushed;
+    private readonly TimeProvider _clock;
+    private readonly CancellationTokenSource _abort = new();
+    private Task _running = Task.CompletedTask;
+
+    public FlushQueue(
+        IRowStore store, Journal journal, RowCache cache, WriteBehindOptions options, WriteBehindCounters counters,
+        TimeProvider clock, ILogger logger)
+    {
+        _clock = clock;
+        _unflushed = new UnflushedBytes(options);
+        _lanes = [.. Enumerable.Range(0, options.Lanes).Select(_ => new FlushLane(
+            store, new FlushSettlement(journal, cache, clock, logger), _unflushed, options, counters, clock, logger))];
+    }
+
+    /// <summary>How much waits to be committed, and for how long the oldest of it has.</summary>
+    public (int Rows, long Bytes, TimeSpan Oldest) Backlog
+    {
+        get
+        {
+            var backlogs = Array.ConvertAll(_lanes, lane => lane.Backlog);
+            var since = backlogs.Min(backlog => backlog.Since);
+            return (backlogs.Sum(backlog => backlog.Rows), _unflushed.Current, since is { } oldest ? _clock.GetElapsedTime(oldest) : default);
+        }
+    }
+
+    /// <inheritdoc cref="UnflushedBytes.Admit"/>
+    public void Admit() => _unflushed.Admit();
+
+    /// <inheritdoc cref="FlushLane.Enqueue"/>
+    public void Enqueue(Row row) => LaneOf(row.Key).Enqueue(row);
+
+    /// <inheritdoc cref="FlushLane.Find"/>
+    public Row? Find(string key) => LaneOf(key).Find(key);
+
+    /// <inheritdoc cref="FlushLane.CommittedAsync"/>
+    public Task CommittedAsync(string key, long version) => LaneOf(key).CommittedAsync(key, version);
+
+    /// <summary>True where more than half of the budget is spent, so that what can wait should.</summary>
+    public bool IsHigh => _unflushed.IsHigh;
+
+    /// <summary>Starts committing.</summary>
+    public void Start() => _running = Task.WhenAll(Array.ConvertAll(_lanes, lane => Task.Run(() => lane.RunAsync(_abort.Token))));
+
+    /// <summary>Commits what is left, for at most <paramref name="timeout"/>; then stops. Returns how many rows are still left.</summary>
+    public async Task<int> DrainAsync(TimeSpan timeout)
+    {
+        foreach (var lane in _lanes) lane.Drain();
+        _abort.CancelAfter(timeout);
+        await _running;
+        return Backlog.Rows;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _abort.Dispose();
+        foreach (var lane in _lanes) lane.Dispose();
+    }
+
+    // The high bits, since the low ones choose the partition of the journal.
+    private FlushLane LaneOf(string key) => _lanes[(Partition.Hash(key) >> 32) % (ulong)_lanes.Length];
+}

@@ -1,0 +1,84 @@
+using Actors.Caching;
+using Microsoft.Extensions.Logging;
+
+namespace Actors.WriteBehind;
+
+/// <summary>
+/// What follows a commit, in this order: the copies in the cache are brought up to date, then the journal lets go of the
+/// rows. Were it the other way round, a user might be read from an old copy in between. Used by one lane, one call at a
+/// time.
+/// </summary>
+internal sealed partial class FlushSettlement(Journal journal, RowCache cache, TimeProvider clock, ILogger logger)
+{
+    /// <summary>The most rows kept for another attempt; beyond that the rest is settled by whoever claims or recovers the key.</summary>
+    private const int MaxPostponed = 1_000_000;
+
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+
+    // What could not be settled since Redis was away: key and the version that is in the database.
+    private readonly Dictionary<string, long> _postponed = [];
+    private long _postponedSince;
+    private Task _settling = Task.CompletedTask;
+
+    /// <summary>
+    /// Settles a committed batch. Returns while that is still under way, so that the next batch may be committed meanwhile;
+    /// the next call waits for it first.
+    /// </summary>
+    public async Task SettleAsync(IReadOnlyList<Row> rows, IReadOnlyList<RefusedRow> refused, CancellationToken abort)
+    {
+        await _settling.WaitAsync(abort);
+        _settling = SettleOneAsync(rows, refused);
+    }
+
+    /// <summary>Waits for the last settlement, and tries once more what was postponed.</summary>
+    public async Task FinishAsync(CancellationToken abort)
+    {
+        await _settling.WaitAsync(abort);
+        if (_postponed.Count > 0) await RetryPostponedAsync().WaitAsync(abort);
+    }
+
+    private async Task SettleOneAsync(IReadOnlyList<Row> rows, IReadOnlyList<RefusedRow> refused)
+    {
+        var settled = rows.ToDictionary(row => row.Key, row => row.Version);
+        foreach (var row in refused) settled[row.Key] = row.StoredVersion;
+        try
+        {
+            await cache.RefreshAsync(rows);
+            await journal.TrimAsync(settled);
+            if (_postponed.Count > 0 && clock.GetElapsedTime(_postponedSince) > RetryAfter) await RetryPostponedAsync();
+        }
+        catch (Exception error)
+        {
+            LogPostponed(logger, rows.Count, error);
+            Postpone(settled);
+        }
+    }
+
+    private async Task RetryPostponedAsync()
+    {
+        _postponedSince = clock.GetTimestamp();
+        try
+        {
+            await cache.ForgetAsync(_postponed);
+            await journal.TrimAsync(_postponed);
+            _postponed.Clear();
+        }
+        catch (Exception error)
+        {
+            LogPostponed(logger, _postponed.Count, error);
+        }
+    }
+
+    private void Postpone(Dictionary<string, long> settled)
+    {
+        _postponedSince = clock.GetTimestamp();
+        foreach (var (key, version) in settled)
+        {
+            if (_postponed.Count >= MaxPostponed && !_postponed.ContainsKey(key)) break;
+            _postponed[key] = version;
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Rows} rows are in the database; the journal and the cache will be told later")]
+    private static partial void LogPostponed(ILogger logger, int rows, Exception error);
+}

@@ -1,0 +1,69 @@
+using System.Runtime.InteropServices;
+using StackExchange.Redis;
+
+namespace Actors.WriteBehind;
+
+/// <summary>
+/// The rows of one script call and what became of them. Filled under the partition's lock, then read by the one commit
+/// loop, then read by all who wait for it: each phase ends before the next begins.
+/// </summary>
+internal sealed class JournalBatch
+{
+    private readonly List<Row> _rows = [];
+
+    // Where the latest row of a key stands, so that several versions of one key travel as the last one.
+    private readonly Dictionary<string, int> _positions = [];
+    private readonly TaskCompletionSource<JournalBatch> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private HashSet<(string, long)>? _fenced;
+    private bool _isUnavailable;
+
+    public int Count => _rows.Count;
+
+    public bool IsFull => _rows.Count >= JournalPartition.MaxBatchRows;
+
+    public Task<JournalBatch> Completion => _completion.Task;
+
+    public void Add(Row row)
+    {
+        ref var position = ref CollectionsMarshal.GetValueRefOrAddDefault(_positions, row.Key, out var exists);
+        if (exists && _rows[position].Epoch == row.Epoch)
+        {
+            if (_rows[position].Version < row.Version) _rows[position] = row;
+            return;
+        }
+
+        // A second owner's row of the same key goes along as well: the script knows which of the two is fenced.
+        position = _rows.Count;
+        _rows.Add(row);
+    }
+
+    public RedisValue[] ToArguments()
+    {
+        var arguments = new RedisValue[2 * _rows.Count];
+        for (var i = 0; i < _rows.Count; i++)
+        {
+            arguments[2 * i] = _rows[i].Key;
+            arguments[(2 * i) + 1] = JournalFormat.Encode(_rows[i]);
+        }
+
+        return arguments;
+    }
+
+    public void Complete(RedisValue[] fencedPositions)
+    {
+        if (fencedPositions.Length > 0)
+            _fenced = [.. fencedPositions.Select(position => _rows[(int)position - 1]).Select(row => (row.Key, row.Epoch))];
+        _completion.SetResult(this);
+    }
+
+    public void Fail()
+    {
+        _isUnavailable = true;
+        _completion.SetResult(this);
+    }
+
+    public AppendOutcome Of(Row row) =>
+        _isUnavailable ? AppendOutcome.Unavailable
+        : _fenced is not null && _fenced.Contains((row.Key, row.Epoch)) ? AppendOutcome.Fenced
+        : AppendOutcome.Journaled;
+}

@@ -1,0 +1,40 @@
+using System.Globalization;
+using System.Text;
+using StackExchange.Redis;
+
+namespace Actors.WriteBehind;
+
+/// <summary>How rows and owners are written in the journal; <see cref="JournalScripts"/> relies on it.</summary>
+internal static class JournalFormat
+{
+    private const int VersionLength = 16;
+    private const int EpochLength = 16;
+    private const int HeaderLength = VersionLength + EpochLength;
+
+    public static RedisValue Encode(Row row)
+    {
+        var bytes = new byte[HeaderLength + row.State.Length];
+        row.Version.TryFormat(bytes.AsSpan(0, VersionLength), out _, "x16", CultureInfo.InvariantCulture);
+        row.Epoch.TryFormat(bytes.AsSpan(VersionLength, EpochLength), out _, "D16", CultureInfo.InvariantCulture);
+        row.State.Span.CopyTo(bytes.AsSpan(HeaderLength));
+        return bytes;
+    }
+
+    public static Row Decode(string key, ReadOnlyMemory<byte> bytes) => new(
+        key,
+        long.Parse(bytes.Span[..VersionLength], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture),
+        long.Parse(bytes.Span.Slice(VersionLength, EpochLength), NumberStyles.None, CultureInfo.InvariantCulture),
+        bytes[HeaderLength..]);
+
+    public static RedisValue Version(long version) => version.ToString("x16", CultureInfo.InvariantCulture);
+
+    public static long ParseVersion(RedisValue version) =>
+        long.Parse((string)version!, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+
+    public static RedisValue Epoch(long epoch) => epoch.ToString("D16", CultureInfo.InvariantCulture);
+
+    public static long Epoch(RedisValue epoch) => long.Parse((string)epoch!, CultureInfo.InvariantCulture);
+
+    /// <summary>The silo answerable for flushing what an owner journaled.</summary>
+    public static string Silo(ReadOnlyMemory<byte> owner) => Encoding.UTF8.GetString(owner.Span[HeaderLength..]);
+}

@@ -1,0 +1,104 @@
+using Actors.Resilience;
+using Microsoft.Extensions.Logging;
+using StackExchange.Redis;
+
+namespace Actors.WriteBehind;
+
+/// <summary>What became of a row that was to be journaled.</summary>
+internal enum AppendOutcome
+{
+    /// <summary>It is in the journal.</summary>
+    Journaled,
+
+    /// <summary>It is not, since its key has another owner.</summary>
+    Fenced,
+
+    /// <summary>The journal cannot be reached. The row may or may not be in it.</summary>
+    Unavailable,
+}
+
+/// <summary>
+/// Group commit for one partition of the journal: one script call is in flight at a time, and carries every row that
+/// arrived while the one before it was. Under load the calls grow instead of growing in number.
+/// </summary>
+internal sealed partial class JournalPartition(RedisGateway redis, int index, WriteBehindCounters counters, ILogger logger)
+{
+    /// <summary>The most rows in one script call: keeps what a call blocks Redis for well below a millisecond.</summary>
+    public const int MaxBatchRows = 500;
+
+    // Guards _waiting and _isCommitting; held for a few field accesses, never over an await.
+    private readonly Lock _gate = new();
+
+    // Batches that have not been sent, oldest first. Bounded by the write-behind's ceiling on unflushed bytes, which
+    // every row was counted against before it came here.
+    private readonly Queue<JournalBatch> _waiting = new();
+    private JournalBatch? _open;
+    private bool _isCommitting;
+
+    public RedisKey Owners { get; } = $"{redis.KeyPrefix}:journal:{Partition.Tag(index)}:owners";
+
+    public RedisKey Rows { get; } = $"{redis.KeyPrefix}:journal:{Partition.Tag(index)}:rows";
+
+    public RedisKey Epoch { get; } = $"{redis.KeyPrefix}:journal:{Partition.Tag(index)}:epoch";
+
+    public async Task<AppendOutcome> AppendAsync(Row row)
+    {
+        JournalBatch batch;
+        lock (_gate)
+        {
+            if (_open is null or { IsFull: true }) _waiting.Enqueue(_open = new JournalBatch());
+            batch = _open;
+            batch.Add(row);
+            if (!_isCommitting)
+            {
+                _isCommitting = true;
+
+                // On the thread pool, off the calling grain's scheduler. It owns its failures: every batch it takes is
+                // completed, whatever happens.
+                _ = Task.Run(CommitAsync);
+            }
+        }
+
+        return (await batch.Completion).Of(row);
+    }
+
+    private async Task CommitAsync()
+    {
+        while (true)
+        {
+            JournalBatch? batch;
+            lock (_gate)
+            {
+                if (!_waiting.TryDequeue(out batch))
+                {
+                    _isCommitting = false;
+                    return;
+                }
+
+                if (ReferenceEquals(batch, _open)) _open = null;
+            }
+
+            await CommitAsync(batch);
+        }
+    }
+
+    private async Task CommitAsync(JournalBatch batch)
+    {
+        try
+        {
+            var fenced = (RedisValue[])(await redis.EvaluateAsync(
+                RedisRole.Journal, JournalScripts.Append, [Owners, Rows], batch.ToArguments()))!;
+            counters.JournalCommitted(batch.Count);
+            batch.Complete(fenced);
+        }
+        catch (Exception error)
+        {
+            // The rows go another way (WriteBehindTable); what is no outage is a defect that someone must see.
+            if (error is not StorageUnavailableException) LogDefect(logger, index, error);
+            batch.Fail();
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Journal partition {Partition} failed to commit, and not because Redis is down")]
+    private static partial void LogDefect(ILogger logger, int partition, Exception error);
+}

@@ -1,0 +1,89 @@
+using Microsoft.Extensions.Logging;
+using MemberStatus = Orleans.Runtime.SiloStatus;
+
+namespace Actors.WriteBehind;
+
+/// <summary>
+/// Flushes what silos that have gone left in the journal: once at start, and whenever the membership changes. The
+/// partitions are divided among the active silos; should two disagree on who does which, both do it, and one of them
+/// finds nothing left.
+/// </summary>
+internal sealed partial class JournalRecovery(
+    WriteBehindTable table, IClusterMembershipService membership, ILocalSiloDetails self, TimeProvider clock, ILogger<JournalRecovery> logger)
+    : ILifecycleParticipant<ISiloLifecycle>, IDisposable
+{
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(2);
+
+    private readonly CancellationTokenSource _stop = new();
+    private Task _running = Task.CompletedTask;
+
+    public void Participate(ISiloLifecycle observer) => observer.Subscribe(
+        nameof(JournalRecovery),
+        ServiceLifecycleStage.Active,
+        _ =>
+        {
+            _running = Task.Run(RunAsync, CancellationToken.None);
+            return Task.CompletedTask;
+        },
+        async _ =>
+        {
+            await _stop.CancelAsync();
+            await _running;
+        });
+
+    public void Dispose() => _stop.Dispose();
+
+    private async Task RunAsync()
+    {
+        try
+        {
+            await foreach (var snapshot in membership.MembershipUpdates.WithCancellation(_stop.Token))
+                await RecoverAsync(snapshot);
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+        }
+    }
+
+    private async Task RecoverAsync(ClusterMembershipSnapshot snapshot)
+    {
+        var living = snapshot.Members.Values
+            .Where(member => member.Status is not MemberStatus.Dead and not MemberStatus.None)
+            .Select(member => member.SiloAddress).ToList();
+        var sharing = snapshot.Members.Values
+            .Where(member => member.Status == MemberStatus.Active)
+            .Select(member => member.SiloAddress).Order().ToList();
+        var mine = sharing.IndexOf(self.SiloAddress);
+        if (mine < 0) return;
+        var names = living.Select(silo => silo.ToParsableString()).ToHashSet();
+        for (var partition = mine; partition < Partition.Count; partition += sharing.Count)
+            await RecoverAsync(partition, silo => !names.Contains(silo));
+    }
+
+    private async Task RecoverAsync(int partition, Func<string, bool> isGone)
+    {
+        // As long as it takes: with Redis away there is nothing else to do for these rows, and nobody waits for this loop.
+        while (true)
+        {
+            try
+            {
+                var rows = await table.RecoverAsync(partition, isGone, _stop.Token);
+                if (rows > 0) LogRecovered(logger, rows, partition);
+                return;
+            }
+            catch (StorageUnavailableException error)
+            {
+                LogPostponed(logger, partition, RetryAfter, error.Message);
+            }
+
+            await Task.Delay(RetryAfter * (0.5 + Random.Shared.NextDouble()), clock, _stop.Token);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "Took over {Rows} journaled rows of partition {Partition} from silos that have gone; flushing them")]
+    private static partial void LogRecovered(ILogger logger, int rows, int partition);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Partition {Partition} cannot be recovered yet, trying again in about {RetryAfter}: {Reason}")]
+    private static partial void LogPostponed(ILogger logger, int partition, TimeSpan retryAfter, string reason);
+}

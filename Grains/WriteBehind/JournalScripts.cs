@@ -1,0 +1,122 @@
+namespace Actors.WriteBehind;
+
+/// <summary>
+/// The scripts over one partition of the journal. They run on Redis 7 (Lua 5.1) and on Garnet (Lua 5.4) alike.
+/// </summary>
+/// <remarks>
+/// Two hashes by key hold a partition:
+/// <list type="bullet">
+/// <item><c>rows</c>: version, epoch, state: the latest state that is journaled and not yet flushed.</item>
+/// <item><c>owners</c>: epoch, version, silo: which activation may write the key (epoch 0: none), the version in
+/// <c>rows</c> (0: none), and the silo that is answerable for flushing it.</item>
+/// </list>
+/// Version is 16 hexadecimal digits and epoch 16 decimal digits, so that comparing the text compares the number, which
+/// Lua's doubles could not do beyond 2^53. <c>epoch</c> counts the owners of a partition; it starts from the server's
+/// clock in microseconds, so that it does not repeat itself when Redis comes back empty.
+/// </remarks>
+internal static class JournalScripts
+{
+    /// <summary>KEYS owners, rows, epoch; ARGV key, silo. Makes a new owner, fencing any former; returns epoch and row.</summary>
+    public const string Claim = """
+        local row = redis.call('HGET', KEYS[2], ARGV[1])
+        local epoch = redis.call('INCR', KEYS[3])
+        if epoch < 1000000000000000 then
+          local now = redis.call('TIME')
+          epoch = now[1] * 1000000 + now[2]
+          redis.call('SET', KEYS[3], string.format('%.0f', epoch))
+        end
+        epoch = string.format('%016.0f', epoch)
+        local version = row and string.sub(row, 1, 16) or '0000000000000000'
+        redis.call('HSET', KEYS[1], ARGV[1], epoch .. version .. ARGV[2])
+        return { epoch, row }
+        """;
+
+    /// <summary>
+    /// KEYS owners, rows; ARGV key, row, key, row, … Stores each row whose epoch still owns its key; returns the
+    /// positions (from 1) of those whose does not. A row of the same or an earlier version than the one its own epoch
+    /// journaled is a repeat and counts as stored.
+    /// </summary>
+    public const string Append = """
+        local unpack = table.unpack or unpack
+        local keys = {}
+        for i = 1, #ARGV, 2 do keys[#keys + 1] = ARGV[i] end
+        local owners = redis.call('HMGET', KEYS[1], unpack(keys))
+        local owned, rows, fenced = {}, {}, {}
+        for i = 1, #keys do
+          local owner, row = owners[i], ARGV[2 * i]
+          if owner and string.sub(owner, 1, 16) == string.sub(row, 17, 32) then
+            local version = string.sub(row, 1, 16)
+            if string.sub(owner, 17, 32) < version then
+              rows[#rows + 1] = keys[i]
+              rows[#rows + 1] = row
+              owned[#owned + 1] = keys[i]
+              owned[#owned + 1] = string.sub(owner, 1, 16) .. version .. string.sub(owner, 33)
+            end
+          else
+            fenced[#fenced + 1] = i
+          end
+        end
+        if #rows > 0 then
+          redis.call('HSET', KEYS[2], unpack(rows))
+          redis.call('HSET', KEYS[1], unpack(owned))
+        end
+        return fenced
+        """;
+
+    /// <summary>
+    /// KEYS owners, rows; ARGV key, version, key, version, … Removes each row that is not later than the version
+    /// flushed, and with it an owner that has gone.
+    /// </summary>
+    public const string Trim = """
+        local unpack = table.unpack or unpack
+        local keys = {}
+        for i = 1, #ARGV, 2 do keys[#keys + 1] = ARGV[i] end
+        local owners = redis.call('HMGET', KEYS[1], unpack(keys))
+        local rows, gone = {}, {}
+        for i = 1, #keys do
+          local owner = owners[i]
+          if owner and string.sub(owner, 17, 32) <= ARGV[2 * i] then
+            rows[#rows + 1] = keys[i]
+            if string.sub(owner, 1, 16) == '0000000000000000' then gone[#gone + 1] = keys[i] end
+          end
+        end
+        local trimmed = 0
+        if #rows > 0 then trimmed = redis.call('HDEL', KEYS[2], unpack(rows)) end
+        if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
+        return trimmed
+        """;
+
+    /// <summary>KEYS owners, rows; ARGV key, epoch. Gives up an ownership; with a row left to flush the key stays ownerless.</summary>
+    public const string Release = """
+        local owner = redis.call('HGET', KEYS[1], ARGV[1])
+        if not owner or string.sub(owner, 1, 16) ~= ARGV[2] then return 0 end
+        if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then
+          redis.call('HSET', KEYS[1], ARGV[1], '0000000000000000' .. string.sub(owner, 17))
+        else
+          redis.call('HDEL', KEYS[1], ARGV[1])
+        end
+        return 1
+        """;
+
+    /// <summary>
+    /// KEYS owners, rows; ARGV silo, key, owner, key, owner, … with owner as it was read. Ends each ownership that is still
+    /// the same, makes the silo answerable for what it left, and returns the key and row of those that have one to flush.
+    /// </summary>
+    public const string Adopt = """
+        local rows = {}
+        for i = 2, #ARGV, 2 do
+          local key, owner = ARGV[i], ARGV[i + 1]
+          if redis.call('HGET', KEYS[1], key) == owner then
+            local row = redis.call('HGET', KEYS[2], key)
+            if row then
+              redis.call('HSET', KEYS[1], key, '0000000000000000' .. string.sub(owner, 17, 32) .. ARGV[1])
+              rows[#rows + 1] = key
+              rows[#rows + 1] = row
+            else
+              redis.call('HDEL', KEYS[1], key)
+            end
+          end
+        end
+        return rows
+        """;
+}

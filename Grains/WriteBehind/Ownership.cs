@@ -1,0 +1,20 @@
+namespace Actors.WriteBehind;
+
+/// <summary>
+/// The right to write one key, held by one activation at a time. Whoever claims it next fences the one before: what that
+/// one writes from then on is refused before it is acknowledged.
+/// </summary>
+/// <param name="Key">The key.</param>
+/// <param name="Epoch">Unique to this ownership.</param>
+public sealed record Ownership(string Key, long Epoch)
+{
+    /// <summary>
+    /// An ownership taken while the journal cannot be reached. Its epoch is beyond any that the journal hands out, so it
+    /// is refused, and a proper one claimed, as soon as the journal is back.
+    /// </summary>
+    internal static Ownership WithoutJournal(string key) =>
+        new(key, Random.Shared.NextInt64(9_000_000_000_000_000, 10_000_000_000_000_000));
+}
+
+/// <summary>Another activation owns the key now; the write was not acknowledged, and has not happened.</summary>
+internal sealed class OwnershipLostException(string key) : Exception($"The ownership of '{key}' has passed to another activation.");

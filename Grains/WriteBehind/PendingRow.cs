@@ -1,0 +1,27 @@
+namespace Actors.WriteBehind;
+
+/// <summary>A key's place in a lane: its latest row, and who waits for its commit. Touched under the lane's lock only.</summary>
+internal sealed class PendingRow(Row row, long since)
+{
+    private TaskCompletionSource? _committed;
+
+    /// <summary>The latest row of the key; later ones replace it while it waits.</summary>
+    public Row Row { get; set; } = row;
+
+    /// <summary>When the first of the rows coalesced here arrived (a timestamp of the clock).</summary>
+    public long Since { get; } = since;
+
+    /// <summary>True once it is part of a batch; a queue that still names it passes it over.</summary>
+    public bool IsTaken { get; set; }
+
+    /// <summary>True where someone waits for it, so that it goes with the next batch.</summary>
+    public bool IsUrgent { get; set; }
+
+    /// <summary>Completes with the commit of <see cref="Row"/>; made on demand, since mostly nobody asks.</summary>
+    public Task Committed =>
+        (_committed ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+
+    public void Complete() => _committed?.TrySetResult();
+
+    public void Refuse() => _committed?.TrySetException(new OwnershipLostException(Row.Key));
+}

@@ -1,0 +1,37 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+
+namespace Actors.WriteBehind;
+
+/// <summary>
+/// Write-behind as part of the silo's life: the schema is there and flushing runs before the first grain does, and the
+/// queue is drained after the last grain has stopped.
+/// </summary>
+internal sealed partial class WriteBehindLifecycle(IRowStore store, WriteBehindTable table, ILogger<WriteBehindLifecycle> logger)
+    : ILifecycleParticipant<ISiloLifecycle>
+{
+    public void Participate(ISiloLifecycle observer) => observer.Subscribe(
+        nameof(WriteBehindLifecycle), ServiceLifecycleStage.RuntimeStorageServices, StartAsync, StopAsync);
+
+    private async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await store.MigrateAsync(cancellationToken);
+        table.Start();
+    }
+
+    private async Task StopAsync(CancellationToken cancellationToken)
+    {
+        var (rows, _, _) = table.Backlog;
+        var watch = Stopwatch.StartNew();
+        var left = await table.DrainAsync();
+        if (left == 0) LogDrained(logger, rows, store.Description, watch.Elapsed);
+        else LogLeft(logger, left, table.Options.DrainTimeout);
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Drained: {Rows} rows flushed to {Store} in {Elapsed}; nothing is left")]
+    private static partial void LogDrained(ILogger logger, int rows, string store, TimeSpan elapsed);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "{Rows} rows could not be flushed within {Timeout}; what of them was journaled is flushed by another silo or at the next start")]
+    private static partial void LogLeft(ILogger logger, int rows, TimeSpan timeout);
+}

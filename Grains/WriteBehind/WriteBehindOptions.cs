@@ -1,0 +1,46 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace Actors.WriteBehind;
+
+/// <summary>How writes get from the journal to the database: section <c>Actors:WriteBehind</c>.</summary>
+public sealed class WriteBehindOptions
+{
+    /// <summary>The configuration section of these options.</summary>
+    public const string Section = "Actors:WriteBehind";
+
+    /// <summary>How long a row may wait for further writes to be coalesced with, before it is flushed. Default: 500 ms.</summary>
+    /// <value>1 ms to 1 minute.</value>
+    [Range(typeof(TimeSpan), "00:00:00.001", "00:01:00")]
+    public TimeSpan FlushInterval { get; set; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>The most rows in one batch. Default: 1000.</summary>
+    /// <value>1 to 50,000.</value>
+    [Range(1, 50_000)]
+    public int BatchSize { get; set; } = 1000;
+
+    /// <summary>How many batches may be on their way to the database at once; keys are divided among the lanes. Default: 2.</summary>
+    /// <value>1 to 64.</value>
+    [Range(1, 64)]
+    public int Lanes { get; set; } = 2;
+
+    /// <summary>
+    /// The most bytes of unflushed rows this silo holds; beyond that writes are refused with
+    /// <see cref="OverloadedException"/>. Default: 256 MiB.
+    /// </summary>
+    /// <value>1 MiB to 1 TiB.</value>
+    [Range(1L << 20, 1L << 40)]
+    public long MaxUnflushedBytes { get; set; } = 256L << 20;
+
+    /// <summary>How long a write with <see cref="Durability.Database"/> or a flush waits for its commit. Default: 10 s.</summary>
+    /// <value>100 ms to 5 minutes.</value>
+    [Range(typeof(TimeSpan), "00:00:00.100", "00:05:00")]
+    public TimeSpan CommitTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// How long a graceful stop flushes at most; what is left stays in the journal and is flushed by another silo or at
+    /// the next start. Default: 20 s.
+    /// </summary>
+    /// <value>0 to 10 minutes.</value>
+    [Range(typeof(TimeSpan), "00:00:00", "00:10:00")]
+    public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(20);
+}

@@ -1,0 +1,244 @@
+using Actors.Caching;
+using Actors.Resilience;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Actors.WriteBehind;
+
+/// <summary>A row as its new owner found it.</summary>
+/// <param name="Owner">The ownership to write it under.</param>
+/// <param name="Row">The latest row, or null where there is none.</param>
+/// <param name="IsPossiblyStale">True where the journal could not be asked.</param>
+internal readonly record struct OpenedRow(Ownership Owner, Row? Row, bool IsPossiblyStale);
+
+/// <summary>
+/// One table of the database, written behind: a write is acknowledged from the journal and reaches the table in a batch.
+/// This is the whole of write-behind as a grain sees it: open a key, write it, release it.
+/// </summary>
+internal sealed partial class WriteBehindTable : IDisposable
+{
+    private readonly IRowStore _store;
+    private readonly Journal _journal;
+    private readonly RowCache _cache;
+    private readonly FlushQueue _queue;
+    private readonly ReadCounters _reads;
+    private readonly TimeProvider _clock;
+    private readonly ILogger _logger;
+
+    public WriteBehindTable(
+        IRowStore store, RedisGateway redis, RowCache cache, ILocalSiloDetails silo, IOptions<WriteBehindOptions> options,
+        WriteBehindCounters counters, ReadCounters reads, TimeProvider clock, ILogger<WriteBehindTable> logger)
+    {
+        _store = store;
+        _cache = cache;
+        _reads = reads;
+        _clock = clock;
+        _logger = logger;
+        Options = options.Value;
+        Counters = counters;
+        _journal = new Journal(redis, silo.SiloAddress.ToParsableString(), counters, logger);
+        _queue = new FlushQueue(store, _journal, cache, Options, counters, clock, logger);
+    }
+
+    public WriteBehindOptions Options { get; }
+
+    public WriteBehindCounters Counters { get; }
+
+    /// <inheritdoc cref="FlushQueue.Backlog"/>
+    public (int Rows, long Bytes, TimeSpan Oldest) Backlog => _queue.Backlog;
+
+    /// <summary>Makes the caller the owner of <paramref name="key"/>, fencing any former, and finds its latest row.</summary>
+    /// <exception cref="StorageUnavailableException">No place that could hold the row can be reached.</exception>
+    public async Task<OpenedRow> OpenAsync(string key, CancellationToken cancellationToken)
+    {
+        // Both at once: they travel together, and mostly the copy is what is needed.
+        var claiming = _journal.ClaimAsync(key);
+        var reading = ReadCacheAsync(key);
+        (Ownership Owner, Row? Row) claim;
+        try
+        {
+            claim = await claiming;
+        }
+        catch (StorageUnavailableException journalError)
+        {
+            await reading;
+            return await OpenWithoutJournalAsync(key, journalError, cancellationToken);
+        }
+
+        var copy = await reading;
+        if (claim.Row is { } journaled)
+        {
+            _reads.Count(ReadLayer.Redis, isHit: true);
+
+            // Ours to flush from now on. The silo that journaled it may do so too; the second of the two is a repeat.
+            _queue.Enqueue(journaled);
+            return new(claim.Owner, await LatestOfAsync(journaled, cancellationToken), IsPossiblyStale: false);
+        }
+
+        // What this silo has not flushed yet is later than any copy; it is not in the journal where Redis lost its data.
+        var row = Later(copy, _queue.Find(key));
+        _reads.Count(ReadLayer.Redis, isHit: row is not null);
+        return new(claim.Owner, row ?? await ReadStoreAndFillAsync(key, cancellationToken), IsPossiblyStale: false);
+    }
+
+    /// <inheritdoc cref="FlushQueue.Admit"/>
+    public void Admit() => _queue.Admit();
+
+    /// <summary>Writes <paramref name="row"/> and returns once it has reached <paramref name="durability"/>, or more.</summary>
+    /// <returns>The durability reached.</returns>
+    /// <exception cref="OwnershipLostException">The key has another owner; the row was not written.</exception>
+    /// <exception cref="StorageUnavailableException">It took longer than a commit may. The row goes on waiting for its commit.</exception>
+    public async Task<Durability> WriteAsync(Row row, Durability durability)
+    {
+        if (durability != Durability.Memory)
+        {
+            switch (await _journal.AppendAsync(row))
+            {
+                case AppendOutcome.Fenced:
+                    throw new OwnershipLostException(row.Key);
+                case AppendOutcome.Unavailable:
+                    durability = Durability.Database;
+                    break;
+            }
+        }
+
+        _queue.Enqueue(row);
+        if (durability == Durability.Database) await CommittedAsync(row.Key, row.Version, CancellationToken.None);
+        return durability;
+    }
+
+    /// <inheritdoc cref="FlushQueue.CommittedAsync"/>
+    public Task CommittedAsync(string key, long version) => _queue.CommittedAsync(key, version);
+
+    /// <summary>As <see cref="CommittedAsync(string, long)"/>, for no longer than a commit may take.</summary>
+    /// <exception cref="StorageUnavailableException">It took longer. The row goes on waiting for its commit.</exception>
+    public async Task CommittedAsync(string key, long version, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _queue.CommittedAsync(key, version).WaitAsync(Options.CommitTimeout, _clock, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            throw new StorageUnavailableException(
+                "the database", $"{_store.Description} did not commit '{key}' within {Options.CommitTimeout.TotalSeconds:0.###} s. It may do so later.");
+        }
+    }
+
+    /// <summary>Gives up <paramref name="owner"/>. Where that fails the next owner takes over just the same.</summary>
+    public async Task ReleaseAsync(Ownership owner)
+    {
+        try
+        {
+            await _journal.ReleaseAsync(owner);
+        }
+        catch (StorageUnavailableException error)
+        {
+            LogReleaseFailed(_logger, owner.Key, error.Message);
+        }
+    }
+
+    /// <summary>Starts flushing.</summary>
+    public void Start() => _queue.Start();
+
+    /// <inheritdoc cref="FlushQueue.DrainAsync"/>
+    public Task<int> DrainAsync() => _queue.DrainAsync(Options.DrainTimeout);
+
+    /// <summary>
+    /// Takes over what silos that have gone left unflushed in one partition of the journal, and flushes it. Returns how
+    /// many rows that were.
+    /// </summary>
+    public async Task<int> RecoverAsync(int partition, Func<string, bool> isGone, CancellationToken cancellationToken)
+    {
+        var recovered = 0;
+        await foreach (var row in _journal.AdoptAsync(partition, isGone, cancellationToken))
+        {
+            // Recovery can wait for the writes of the living.
+            while (_queue.IsHigh) await Task.Delay(Options.FlushInterval, _clock, cancellationToken);
+            _queue.Enqueue(row);
+            Counters.Recovered();
+            recovered++;
+        }
+
+        return recovered;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _queue.Dispose();
+
+    private async Task<OpenedRow> OpenWithoutJournalAsync(
+        string key, StorageUnavailableException journalError, CancellationToken cancellationToken)
+    {
+        _reads.Count(ReadLayer.Redis, isHit: false);
+        try
+        {
+            var row = Later(await ReadStoreAsync(key, cancellationToken), _queue.Find(key));
+            return new(Ownership.WithoutJournal(key), row, IsPossiblyStale: true);
+        }
+        catch (StorageUnavailableException storeError)
+        {
+            throw new StorageUnavailableException(
+                "Redis and the database", $"'{key}' cannot be read: {journalError.Message} {storeError.Message}");
+        }
+    }
+
+    // A journaled row is the latest, unless it was left behind by a silo that had to write past a Redis that was away.
+    private async Task<Row> LatestOfAsync(Row journaled, CancellationToken cancellationToken)
+    {
+        var latest = Later(journaled, _queue.Find(journaled.Key))!;
+        try
+        {
+            return Later(latest, await _store.ReadAsync(journaled.Key, cancellationToken))!;
+        }
+        catch (StorageUnavailableException)
+        {
+            return latest;
+        }
+    }
+
+    private async Task<Row?> ReadStoreAndFillAsync(string key, CancellationToken cancellationToken)
+    {
+        var row = await ReadStoreAsync(key, cancellationToken);
+        if (row is null) return null;
+        try
+        {
+            // Before the owner may write: a copy made later could be older than what was flushed meanwhile.
+            await _cache.FillAsync(row);
+        }
+        catch (StorageUnavailableException error)
+        {
+            LogCacheFailed(_logger, key, error.Message);
+        }
+
+        return row;
+    }
+
+    private async Task<Row?> ReadStoreAsync(string key, CancellationToken cancellationToken)
+    {
+        var row = await _store.ReadAsync(key, cancellationToken);
+        _reads.Count(ReadLayer.Database, isHit: row is not null);
+        return row;
+    }
+
+    private async Task<Row?> ReadCacheAsync(string key)
+    {
+        try
+        {
+            return await _cache.ReadAsync(key);
+        }
+        catch (StorageUnavailableException error)
+        {
+            LogCacheFailed(_logger, key, error.Message);
+            return null;
+        }
+    }
+
+    private static Row? Later(Row? one, Row? other) =>
+        one is null ? other : other is null || other.Version <= one.Version ? one : other;
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "The ownership of '{Key}' could not be released: {Reason}")]
+    private static partial void LogReleaseFailed(ILogger logger, string key, string reason);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "The cached copy of '{Key}' could not be used: {Reason}")]
+    private static partial void LogCacheFailed(ILogger logger, string key, string reason);
+}

@@ -1,0 +1,70 @@
+using System.Net;
+using Actors.Resilience;
+using StackExchange.Redis;
+
+namespace Actors.Silo.Configuration;
+
+/// <summary>Reads the connection strings of Redis and looks whether they lead anywhere, before anything else starts.</summary>
+internal static class RedisConfiguration
+{
+    private const string Example = "allowed is e.g. localhost:6379 or redis.example.org:6380,ssl=true,password=…";
+
+    private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(5);
+
+    /// <summary>The connection string of <paramref name="role"/>'s own Redis, if it has one: <c>ConnectionStrings:redis-journal</c> and so on.</summary>
+    public static string? OfRole(IConfiguration configuration, RedisRole role) => NotEmpty(configuration.GetConnectionString(KeyOf(role)));
+
+    /// <summary>The connection string of all others: <c>ConnectionStrings:redis</c>.</summary>
+    public static string? OfAll(IConfiguration configuration) => NotEmpty(configuration.GetConnectionString("redis"));
+
+    public static string KeyOf(RedisRole role) => $"redis-{role}".ToLowerInvariant();
+
+    /// <summary>The addresses in a connection string, without its secrets.</summary>
+    public static string Describe(string connectionString) =>
+        string.Join(", ", ConfigurationOptions.Parse(connectionString).EndPoints.Select(AddressOf));
+
+    public static ConfigurationOptions Parse(string key, string connectionString)
+    {
+        ConfigurationOptions options;
+        try
+        {
+            options = ConfigurationOptions.Parse(connectionString);
+        }
+        catch (Exception error) when (error is ArgumentException or FormatException)
+        {
+            // The value may hold a password, so the error names only what could not be read of it.
+            throw new ConfigurationException($"ConnectionStrings:{key} is no Redis connection string ({error.Message}); {Example}.");
+        }
+
+        return options.EndPoints.Count > 0
+            ? options
+            : throw new ConfigurationException($"ConnectionStrings:{key} names no server; {Example}.");
+    }
+
+    /// <summary>Connects once, so that a wrong address or password is reported as such and not by whatever would need it first.</summary>
+    public static async Task CheckAsync(string key, string connectionString)
+    {
+        var options = Parse(key, connectionString);
+        options.AbortOnConnectFail = true;
+        options.ConnectTimeout = (int)ConnectLimit.TotalMilliseconds;
+        options.ConnectRetry = 1;
+        try
+        {
+            await using var redis = await ConnectionMultiplexer.ConnectAsync(options);
+            await redis.GetDatabase().PingAsync();
+        }
+        catch (Exception error) when (error is RedisException or TimeoutException)
+        {
+            throw new StorageUnavailableException(
+                "Redis", $"Redis at {Describe(connectionString)} (ConnectionStrings:{key}) cannot be reached: {error.Message.Split(';', '\n')[0]}");
+        }
+    }
+
+    private static string AddressOf(EndPoint endpoint) => endpoint switch
+    {
+        DnsEndPoint name => $"{name.Host}:{name.Port}",
+        _ => endpoint.ToString() ?? "",
+    };
+
+    private static string? NotEmpty(string? value) => string.IsNullOrWhiteSpace(value) ? null : value;
+}

@@ -1,0 +1,44 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace Actors.Silo.Configuration;
+
+/// <summary>Where the silo stands and which cluster it belongs to: section <c>Actors</c>.</summary>
+public sealed class SiloSettings
+{
+    /// <summary>The configuration section of these options.</summary>
+    public const string Section = "Actors";
+
+    /// <summary>The port other silos reach this one at. Default: 11111, or the next free one.</summary>
+    /// <value>1 to 65535. One that is asked for and taken is an error.</value>
+    [Range(1, 65_535)]
+    public int? SiloPort { get; set; }
+
+    /// <summary>The port clients reach this silo at. Default: 30000, or the next free one.</summary>
+    /// <value>1 to 65535. One that is asked for and taken is an error.</value>
+    [Range(1, 65_535)]
+    public int? GatewayPort { get; set; }
+
+    /// <summary>
+    /// The address at which other silos and clients reach this one: an IP address, or "auto" for this host's own. Default:
+    /// 127.0.0.1, which only they reach who run on the same host.
+    /// </summary>
+    public string Address { get; set; } = "127.0.0.1";
+
+    /// <summary>Silos and clients with the same cluster id form one cluster. Default: "actors".</summary>
+    public string ClusterId { get; set; } = "actors";
+
+    /// <summary>
+    /// Names what the cluster keeps in Redis and stays the same over the clusters that follow one another. Letters,
+    /// digits, dots and dashes. Default: "actors".
+    /// </summary>
+    [RegularExpression("^[A-Za-z0-9.-]{1,64}$")]
+    public string ServiceId { get; set; } = "actors";
+
+    /// <summary>Where the embedded Redis and database keep their data. Default: .actors in the current directory.</summary>
+    public string DataDirectory { get; set; } = ".actors";
+
+    /// <summary>How long a graceful stop may take in all, draining included. Default: 30 s.</summary>
+    /// <value>1 second to 15 minutes.</value>
+    [Range(typeof(TimeSpan), "00:00:01", "00:15:00")]
+    public TimeSpan StopTimeout { get; set; } = TimeSpan.FromSeconds(30);
+}

@@ -1,0 +1,83 @@
+using System.Text.Json;
+using Actors.Resilience;
+using Actors.WriteBehind;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace Actors.Silo.Health;
+
+/// <summary>
+/// <c>/health/live</c>: the process answers; it looks at nothing else, so that no outage elsewhere has a silo restarted.
+/// <c>/health/ready</c>: the silo has joined, and Redis and the database answer.
+/// </summary>
+internal static class SiloHealth
+{
+    private const string Ready = "ready";
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(3);
+
+    public static IHealthChecksBuilder AddSiloChecks(this IHealthChecksBuilder checks) => checks
+        .AddCheck<MembershipCheck>("silo", tags: [Ready], timeout: Limit)
+        .AddCheck<RedisCheck>("redis", tags: [Ready], timeout: Limit)
+        .AddCheck<DatabaseCheck>("database", tags: [Ready], timeout: Limit);
+
+    public static void MapSiloHealth(this WebApplication app)
+    {
+        app.MapHealthChecks("/health/live", new() { Predicate = _ => false, ResponseWriter = WriteAsync });
+        app.MapHealthChecks("/health/ready", new() { Predicate = check => check.Tags.Contains(Ready), ResponseWriter = WriteAsync });
+    }
+
+    private static Task WriteAsync(HttpContext context, HealthReport report)
+    {
+        context.Response.ContentType = "application/json";
+        return JsonSerializer.SerializeAsync(context.Response.Body, new
+        {
+            status = report.Status.ToString(),
+            checks = report.Entries.ToDictionary(
+                entry => entry.Key,
+                entry => new { status = entry.Value.Status.ToString(), description = entry.Value.Description }),
+        });
+    }
+
+    private sealed class MembershipCheck(IClusterMembershipService membership, ILocalSiloDetails self) : IHealthCheck
+    {
+        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+        {
+            var status = membership.CurrentSnapshot.GetSiloStatus(self.SiloAddress);
+            return Task.FromResult(status == Orleans.Runtime.SiloStatus.Active
+                ? HealthCheckResult.Healthy($"{self.SiloAddress} is active")
+                : HealthCheckResult.Unhealthy($"{self.SiloAddress} is {status}"));
+        }
+    }
+
+    private sealed class RedisCheck(RedisGateway redis) : IHealthCheck
+    {
+        public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+        {
+            try
+            {
+                foreach (var role in Enum.GetValues<RedisRole>()) await redis.PingAsync(role).WaitAsync(cancellationToken);
+                return HealthCheckResult.Healthy();
+            }
+            catch (Exception error) when (error is StorageUnavailableException or OperationCanceledException)
+            {
+                return HealthCheckResult.Unhealthy(error.Message);
+            }
+        }
+    }
+
+    private sealed class DatabaseCheck(IRowStore store) : IHealthCheck
+    {
+        public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+        {
+            try
+            {
+                // Any key: that the question is answered is the answer.
+                await store.ReadAsync("", cancellationToken);
+                return HealthCheckResult.Healthy(store.Description);
+            }
+            catch (Exception error) when (error is StorageUnavailableException or OperationCanceledException)
+            {
+                return HealthCheckResult.Unhealthy(error.Message);
+            }
+        }
+    }
+}

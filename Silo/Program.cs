@@ -1,0 +1,3 @@
+using Actors.Silo;
+
+return await SiloProgram.RunAsync(args);

@@ -1,0 +1,97 @@
+using System.Net;
+using Actors.Diagnostics;
+using Actors.Resilience;
+using Actors.Silo.Configuration;
+using Actors.Silo.Health;
+using Actors.Silo.Storage;
+using Microsoft.Extensions.Configuration.Memory;
+using Orleans.Configuration;
+using OpenTelemetry.Metrics;
+using StackExchange.Redis;
+
+namespace Actors.Silo;
+
+/// <summary>Puts a silo together: configuration, storage, Orleans, HTTP.</summary>
+internal static class SiloHost
+{
+    public static async Task RunAsync(string[] args)
+    {
+        var builder = WebApplication.CreateBuilder(args);
+        AddLogging(builder);
+        var settings = SiloConfiguration.Read(builder.Configuration);
+        using var ports = new Ports();
+        var urls = HttpEndpoint.Choose(builder.Configuration, ports);
+        builder.WebHost.UseUrls(urls);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = settings.StopTimeout);
+
+        await using var storage = await SiloStorage.OpenAsync(builder.Configuration, settings);
+        var endpoints = SiloEndpoints.Choose(settings, ports);
+        builder.UseOrleans(silo => Configure(silo, settings, endpoints, storage));
+        builder.Services.AddSingleton(storage.Rows);
+        builder.Services.Configure<RedisOptions>(redis => storage.Configure(redis, settings.ServiceId));
+        builder.Services.AddHealthChecks().AddSiloChecks();
+        AddMetrics(builder);
+
+        await using var app = builder.Build();
+        app.MapSiloHealth();
+        app.MapPrometheusScrapingEndpoint("/metrics");
+        app.Lifetime.ApplicationStarted.Register(() => Announcement.Write(Console.Out, settings, endpoints, urls[0], storage));
+        await app.RunAsync();
+    }
+
+    private static void Configure(ISiloBuilder silo, SiloSettings settings, SiloEndpoints endpoints, SiloStorage storage)
+    {
+        silo.AddActors();
+        silo.Configure<ClusterOptions>(cluster =>
+        {
+            cluster.ClusterId = settings.ClusterId;
+            cluster.ServiceId = settings.ServiceId;
+        });
+        silo.Configure<EndpointOptions>(endpoint =>
+        {
+            endpoint.AdvertisedIPAddress = endpoints.Address;
+            endpoint.SiloPort = endpoints.SiloPort;
+            endpoint.GatewayPort = endpoints.GatewayPort;
+            endpoint.SiloListeningEndpoint = new IPEndPoint(endpoints.Address, endpoints.SiloPort);
+            endpoint.GatewayListeningEndpoint = new IPEndPoint(endpoints.Address, endpoints.GatewayPort);
+        });
+
+        // A silo that is killed is declared dead after about 6 s rather than 10: what it left unflushed is taken over then.
+        silo.Configure<ClusterMembershipOptions>(membership => membership.ProbeTimeout = TimeSpan.FromSeconds(2));
+        silo.UseRedisClustering(redis => redis.ConfigurationOptions = ConfigurationOptions.Parse(storage.Redis));
+        silo.AddActivityPropagation();
+    }
+
+    private static void AddMetrics(WebApplicationBuilder builder)
+    {
+        var metrics = builder.Services.AddOpenTelemetry().WithMetrics(meters => meters
+            .AddMeter(ActorsTelemetry.MeterName, "Microsoft.Orleans", "System.Runtime")
+            .AddPrometheusExporter());
+
+        // The standard variable: pushed as well as scraped where a collector is named.
+        if (builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"] is { Length: > 0 }) metrics.WithMetrics(meters => meters.AddOtlpExporter());
+    }
+
+    private static void AddLogging(WebApplicationBuilder builder)
+    {
+        builder.Logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.TimestampFormat = "HH:mm:ss ";
+        });
+
+        // Below all other sources, so that Logging:LogLevel:* overrides them.
+        builder.Configuration.Sources.Insert(0, new MemoryConfigurationSource
+        {
+            InitialData = new Dictionary<string, string?>
+            {
+                ["Logging:LogLevel:Default"] = "Warning",
+                ["Logging:LogLevel:Actors"] = "Information",
+                ["Logging:LogLevel:Actors.Diagnostics.SiloStatusService"] = "Warning",
+
+                // Warns at every start that its first check, measured from the machine's boot, is late.
+                ["Logging:LogLevel:Orleans.Runtime.Watchdog"] = "Error",
+            },
+        });
+    }
+}

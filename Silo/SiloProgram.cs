@@ -1,0 +1,39 @@
+using Actors.Silo.Configuration;
+using Microsoft.Extensions.Options;
+
+namespace Actors.Silo;
+
+/// <summary>Runs a silo to its end, and says in a line what kept it from running.</summary>
+internal static class SiloProgram
+{
+    private const int Failed = 1;
+    private const int BadConfiguration = 2;
+    private const int Unavailable = 4;
+
+    public static async Task<int> RunAsync(string[] args)
+    {
+        try
+        {
+            await SiloHost.RunAsync(args);
+            return 0;
+        }
+        catch (Exception error)
+        {
+            var (exitCode, message) = Explain(error);
+            await Console.Error.WriteLineAsync($"error: {message}");
+            return exitCode;
+        }
+    }
+
+    // What goes wrong while the host starts may come wrapped by it.
+    private static (int ExitCode, string Message) Explain(Exception error) => error switch
+    {
+        ConfigurationException => (BadConfiguration, error.Message),
+        OptionsValidationException invalid => (BadConfiguration, string.Join(Environment.NewLine + "error: ", invalid.Failures)),
+        StorageUnavailableException => (Unavailable, error.Message),
+        AggregateException { InnerExceptions: [var only] } => Explain(only),
+        InvalidOperationException { InnerException: FormatException or ArgumentException } => (BadConfiguration, error.Message),
+        { InnerException: { } inner } when Explain(inner) is { ExitCode: not Failed } explained => explained,
+        _ => (Failed, error.ToString()),
+    };
+}

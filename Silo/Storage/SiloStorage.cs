@@ -1,0 +1,112 @@
+using Actors.Resilience;
+using Actors.Silo.Configuration;
+using Actors.WriteBehind;
+using Npgsql;
+
+namespace Actors.Silo.Storage;
+
+/// <summary>
+/// The Redis and the database this silo works with: those that <c>ConnectionStrings</c> name, and for either that is not
+/// named the embedded one.
+/// </summary>
+internal sealed class SiloStorage : IAsyncDisposable
+{
+    private readonly IReadOnlyDictionary<RedisRole, string> _roles;
+    private readonly IAsyncDisposable? _embedded;
+
+    private SiloStorage(string redis, IReadOnlyDictionary<RedisRole, string> roles, IRowStore rows, IAsyncDisposable? embedded, string redisDescription)
+    {
+        Redis = redis;
+        Rows = rows;
+        RedisDescription = redisDescription;
+        _roles = roles;
+        _embedded = embedded;
+    }
+
+    /// <summary>The connection string of the Redis for all that has none of its own.</summary>
+    public string Redis { get; }
+
+    /// <summary>The database.</summary>
+    public IRowStore Rows { get; }
+
+    /// <summary>Where Redis is, without secrets, for people.</summary>
+    public string RedisDescription { get; }
+
+    /// <summary>True where any part of it runs in a silo's process.</summary>
+    public bool IsEmbedded => _embedded is not null;
+
+    public static async Task<SiloStorage> OpenAsync(IConfiguration configuration, SiloSettings options)
+    {
+        var redis = RedisConfiguration.OfAll(configuration);
+        var postgres = configuration.GetConnectionString("postgres") is { Length: > 0 } given ? CheckedPostgres(given) : null;
+        var roles = new Dictionary<RedisRole, string>();
+        foreach (var role in Enum.GetValues<RedisRole>())
+        {
+            if (RedisConfiguration.OfRole(configuration, role) is { } own) roles[role] = own;
+        }
+
+        if (redis is not null) await RedisConfiguration.CheckAsync("redis", redis);
+        foreach (var (role, own) in roles) await RedisConfiguration.CheckAsync(RedisConfiguration.KeyOf(role), own);
+
+        if (redis is not null && postgres is not null)
+            return new SiloStorage(redis, roles, new PostgresRowStore(postgres), embedded: null, $"Redis at {RedisConfiguration.Describe(redis)}");
+#if EMBEDDED
+        return await OpenEmbeddedAsync(redis, postgres, roles, options);
+#else
+        throw new ConfigurationException(
+            $"ConnectionStrings:{(redis is null ? "redis" : "postgres")} is not set, and this build has no embedded parts; set it.");
+#endif
+    }
+
+    /// <summary>Sets how the silo reaches Redis.</summary>
+    public void Configure(RedisOptions options, string serviceId)
+    {
+        options.ConnectionString = Redis;
+        options.KeyPrefix = serviceId;
+        foreach (var (role, connectionString) in _roles) options.Roles[role] = connectionString;
+    }
+
+    /// <summary>Closes the database, then stops what is embedded: after the silo, which drains into both.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Rows is IAsyncDisposable rows) await rows.DisposeAsync();
+        if (_embedded is not null) await _embedded.DisposeAsync();
+    }
+
+#if EMBEDDED
+    private static async Task<SiloStorage> OpenEmbeddedAsync(
+        string? redis, string? postgres, IReadOnlyDictionary<RedisRole, string> roles, SiloSettings options)
+    {
+        using var loggers = LoggerFactory.Create(logging => logging.AddSimpleConsole(console => console.SingleLine = true)
+            .SetMinimumLevel(LogLevel.Warning));
+        var parts = (redis is null ? Embedded.EmbeddedParts.Redis : Embedded.EmbeddedParts.None)
+            | (postgres is null ? Embedded.EmbeddedParts.Database : Embedded.EmbeddedParts.None);
+        var embedded = await Embedded.EmbeddedHost.StartOrJoinAsync(options.DataDirectory, parts, loggers, CancellationToken.None);
+        var where = embedded.IsHost ? "in this process" : $"in process {embedded.HostProcessId}";
+        return new SiloStorage(
+            redis ?? embedded.RedisConnectionString!,
+            roles,
+            postgres is not null ? new PostgresRowStore(postgres) : new Embedded.SqliteRowStore(embedded.DatabasePath!),
+            embedded,
+            redis is null
+                ? $"Redis (Garnet) at {embedded.RedisConnectionString}, {where}"
+                : $"Redis at {RedisConfiguration.Describe(redis)}");
+    }
+#endif
+
+    private static string CheckedPostgres(string connectionString)
+    {
+        try
+        {
+            var settings = new NpgsqlConnectionStringBuilder(connectionString);
+            return string.IsNullOrEmpty(settings.Host)
+                ? throw new ConfigurationException("ConnectionStrings:postgres names no Host; allowed is e.g. Host=localhost;Database=actors;Username=actors;Password=….")
+                : connectionString;
+        }
+        catch (Exception error) when (error is ArgumentException or FormatException or KeyNotFoundException)
+        {
+            throw new ConfigurationException(
+                $"ConnectionStrings:postgres is no PostgreSQL connection string ({error.Message}); allowed is e.g. Host=localhost;Database=actors;Username=actors;Password=….");
+        }
+    }
+}

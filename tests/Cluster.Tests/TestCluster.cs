@@ -1,0 +1,76 @@
+using Actors.Resilience;
+using Actors.WriteBehind;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Orleans.TestingHost;
+using StackExchange.Redis;
+
+namespace Actors.Cluster.Tests;
+
+/// <summary>Silos in this process over the real Redis and PostgreSQL, with a database and a key prefix of their own.</summary>
+public sealed class TestCluster : IAsyncDisposable
+{
+    private readonly ServersFixture _servers;
+
+    private TestCluster(ServersFixture servers, InProcessTestCluster silos, string database, string keyPrefix)
+    {
+        _servers = servers;
+        Silos = silos;
+        Database = database;
+        KeyPrefix = keyPrefix;
+    }
+
+    public InProcessTestCluster Silos { get; }
+
+    public string Database { get; }
+
+    public string KeyPrefix { get; }
+
+    public static async Task<TestCluster> StartAsync(
+        ServersFixture servers, short silos = 2, Action<WriteBehindOptions>? configure = null)
+    {
+        var database = await servers.Postgres.CreateDatabaseAsync();
+        var prefix = "test-" + Guid.NewGuid().ToString("n");
+        var builder = new InProcessTestClusterBuilder(silos);
+        builder.ConfigureSilo((_, silo) =>
+        {
+            silo.AddActors();
+            silo.Services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning));
+            silo.Services.AddSingleton<IRowStore>(_ => new PostgresRowStore(database));
+            silo.Services.Configure<RedisOptions>(redis =>
+            {
+                redis.ConnectionString = servers.Redis.ConnectionString;
+                redis.KeyPrefix = prefix;
+            });
+            if (configure is not null) silo.Services.Configure(configure);
+        });
+        var cluster = builder.Build();
+        await cluster.DeployAsync();
+        return new TestCluster(servers, cluster, database, prefix);
+    }
+
+    public IUserGrain User(string id) => Silos.Client.GetGrain<IUserGrain>(id);
+
+    public IClusterGrain Cluster => Silos.Client.GetGrain<IClusterGrain>("status");
+
+    /// <summary>One value from the database, read past everything under test.</summary>
+    public async Task<T?> QueryAsync<T>(string sql, params object[] parameters)
+    {
+        await using var source = NpgsqlDataSource.Create(Database);
+        await using var command = source.CreateCommand(sql);
+        foreach (var parameter in parameters) command.Parameters.AddWithValue(parameter);
+        return await command.ExecuteScalarAsync() is T value ? value : default;
+    }
+
+    /// <summary>How many fields a hash of the journal has, over all partitions.</summary>
+    public async Task<long> JournalLengthAsync(string hash)
+    {
+        await using var redis = await ConnectionMultiplexer.ConnectAsync(_servers.Redis.ConnectionString);
+        var lengths = Enumerable.Range(0, Partition.Count)
+            .Select(partition => redis.GetDatabase().HashLengthAsync($"{KeyPrefix}:journal:{{{partition}}}:{hash}"));
+        return (await Task.WhenAll(lengths)).Sum();
+    }
+
+    public async ValueTask DisposeAsync() => await Silos.DisposeAsync();
+}
