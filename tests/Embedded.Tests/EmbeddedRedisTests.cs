@@ -93,6 +93,20 @@ public sealed class EmbeddedRedisTests : IDisposable
     }
 
     [Fact]
+    public async Task The_commit_command_is_answered_behind_a_script()
+    {
+        await using var redis = await StartAsync();
+        await using var client = await ConnectAsync(redis);
+        var database = client.GetDatabase();
+
+        var script = database.ScriptEvaluateAsync(Increment, ["n", "seen"]);
+        var commit = database.ExecuteAsync(EmbeddedRedis.CommitCommand);
+
+        Assert.Equal(1, (long)await script);
+        Assert.False((await commit).IsNull);
+    }
+
+    [Fact]
     public async Task A_stop_may_be_repeated()
     {
         await using var redis = await StartAsync();

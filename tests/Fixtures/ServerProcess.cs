@@ -125,14 +125,12 @@ internal sealed partial class ServerProcess : IDisposable
             throw new InvalidOperationException($"kill -{signal} {Id} failed with error {Marshal.GetLastPInvokeError()}.");
     }
 
-    /// <summary>Sends a signal to it and to the processes it started (Linux and macOS both have pgrep).</summary>
+    /// <summary>Sends a signal to it and to the processes it started.</summary>
     public void SignalTree(int signal)
     {
         Signal(signal);
-        using var list = Process.Start(new ProcessStartInfo("pgrep", ["-P", $"{Id}"]) { RedirectStandardOutput = true })!;
-        foreach (var line in list.StandardOutput.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries))
-            _ = Kill(int.Parse(line, CultureInfo.InvariantCulture), signal);
-        list.WaitForExit();
+        foreach (var child in OperatingSystem.IsLinux() ? ChildrenInProc() : ChildrenByPgrep())
+            _ = Kill(child, signal);
     }
 
     /// <summary>Returns once it ended, false when it did not within <paramref name="limit"/>.</summary>
@@ -168,6 +166,38 @@ internal sealed partial class ServerProcess : IDisposable
         _lines.Enqueue(line);
         while (_lines.Count > KeptLines)
             _lines.TryDequeue(out _);
+    }
+
+    // Not by pgrep, which small Linux images lack.
+    private List<int> ChildrenInProc()
+    {
+        var children = new List<int>();
+        foreach (var directory in Directory.GetDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(directory), CultureInfo.InvariantCulture, out var pid))
+                continue;
+            try
+            {
+                // "pid (name) state parent ...", where the name may hold anything.
+                var stat = File.ReadAllText(Path.Combine(directory, "stat"));
+                if (int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1], CultureInfo.InvariantCulture) == Id)
+                    children.Add(pid);
+            }
+            catch (IOException)
+            {
+                // It ended in the meantime.
+            }
+        }
+
+        return children;
+    }
+
+    private List<int> ChildrenByPgrep()
+    {
+        using var list = Process.Start(new ProcessStartInfo("pgrep", ["-P", $"{Id}"]) { RedirectStandardOutput = true })!;
+        var lines = list.StandardOutput.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        list.WaitForExit();
+        return [.. lines.Select(line => int.Parse(line, CultureInfo.InvariantCulture))];
     }
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
