@@ -9,7 +9,7 @@ internal sealed class FakeCluster : ICluster, IClusterConnector
     public ConcurrentDictionary<string, FakeUser> Users { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Called before each write takes effect; may throw, or wait.</summary>
-    public Func<string, UserPatch, WriteOptions, Task> BeforeWrite { get; set; } = (_, _, _) => Task.CompletedTask;
+    public Func<string, UserPatch, WriteOptions, Task> BeforeWrite { get; set; } = (_, _, _) => Pause.ShortlyAsync();
 
     /// <summary>Called after each write took effect, before its receipt is given.</summary>
     public Func<string, UserPatch, WriteOptions, Task> AfterWrite { get; set; } = (_, _, _) => Task.CompletedTask;
