@@ -36,7 +36,7 @@ internal sealed class ClusterLocation
     public static ClusterLocation Find(ActorsClientOptions options, IConfiguration? configuration)
     {
         if (!string.IsNullOrWhiteSpace(options.Redis))
-            return new(options.Redis, $"the option {nameof(ActorsClientOptions)}.{nameof(ActorsClientOptions.Redis)}");
+            return new(options.Redis, "the option Redis");
 
         if (configuration?[ConnectionStringKey] is { } configured && !string.IsNullOrWhiteSpace(configured))
             return new(configured, ConnectionStringKey);

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
 
@@ -13,13 +14,15 @@ internal sealed class ConnectionAttempts(
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
     private readonly TimeProvider _time = time ?? TimeProvider.System;
-    private long? _firstFailure;
+
+    // From before the first attempt, which alone may take as long as Redis is given to answer.
+    private readonly long _began = (time ?? TimeProvider.System).GetTimestamp();
 
     public async Task<bool> ShouldRetryConnectionAttempt(Exception exception, CancellationToken cancellationToken)
     {
-        _firstFailure ??= _time.GetTimestamp();
-        var isHopeless = location.Embedded is { } embedded && !embedded.IsRunning();
-        if (isHopeless || _time.GetElapsedTime(_firstFailure.Value) >= options.Value.ConnectTimeout)
+        var isHopeless = exception is RedisConnectionException { FailureType: ConnectionFailureType.AuthenticationFailure }
+            || (location.Embedded is { } embedded && !embedded.IsRunning());
+        if (isHopeless || _time.GetElapsedTime(_began) >= options.Value.ConnectTimeout)
             throw new ClusterUnreachableException(Explain(exception), exception);
         await Task.Delay(Pause, _time, cancellationToken);
         return true;
@@ -41,7 +44,7 @@ internal sealed class ConnectionAttempts(
             RedisServerException server =>
                 $"Redis at {location.Address} (from {location.Source}) answered: {server.Message}",
             RedisConnectionException connection =>
-                $"Redis at {location.Address} (from {location.Source}) cannot be reached: {connection.FailureType}.",
+                $"Redis at {location.Address} (from {location.Source}) cannot be reached: {Reason(connection)}.",
             RedisTimeoutException or RedisException =>
                 $"Redis at {location.Address} (from {location.Source}) does not answer.",
             SiloUnavailableException =>
@@ -49,5 +52,16 @@ internal sealed class ConnectionAttempts(
             _ =>
                 $"The silos of cluster '{cluster}' listed in Redis at {location.Address} (from {location.Source}) do not answer.",
         };
+    }
+
+    /// <summary>What the network said, where it said anything.</summary>
+    private static string Reason(RedisConnectionException exception)
+    {
+        for (Exception? inner = exception; inner is not null; inner = inner.InnerException)
+        {
+            if (inner is SocketException { Message: var message })
+                return message;
+        }
+        return exception.FailureType.ToString();
     }
 }

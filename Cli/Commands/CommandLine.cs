@@ -1,8 +1,11 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using Actors.Cli.Cluster;
 using Actors.Cli.Import;
 using Actors.Cli.Load;
+using Actors.Cli.Output;
 using Actors.Cli.Users;
 using Actors.Cli.Verify;
 
@@ -28,7 +31,7 @@ internal static class CommandLine
         var parsed = Build(context).Parse(args.Length == 0 ? ["--help"] : args, Parsing);
         if (parsed.Action is ParseErrorAction || (parsed.Action is null && parsed.Errors.Count > 0))
         {
-            terminal.Error(parsed.Errors[0].Message);
+            terminal.Error(Explain(parsed));
             return ExitCode.Usage;
         }
         try
@@ -59,15 +62,38 @@ internal static class CommandLine
         }
     }
 
-    private static RootCommand Build(CommandContext context) => new(Description)
+    private static RootCommand Build(CommandContext context)
     {
-        UserCommand.Create(context),
-        ImportCommand.Create(context),
-        LoadCommand.Create(context),
-        VerifyCommand.Create(context),
-        ClusterCommand.Create(context),
-        GlobalOptions.Redis,
-        GlobalOptions.Json,
-        GlobalOptions.Verbose,
-    };
+        var root = new RootCommand(Description)
+        {
+            UserCommand.Create(context),
+            ImportCommand.Create(context),
+            LoadCommand.Create(context),
+            VerifyCommand.Create(context),
+            ClusterCommand.Create(context),
+            GlobalOptions.Redis,
+            GlobalOptions.Json,
+            GlobalOptions.Verbose,
+        };
+        var help = root.Options.OfType<HelpOption>().Single();
+        help.Action = new HelpWithDetails((HelpAction)help.Action!);
+        return root;
+    }
+
+    /// <summary>What is wrong with the command line; the parser's first error is not always the one that helps.</summary>
+    private static string Explain(ParseResult parsed)
+    {
+        var command = parsed.CommandResult.Command;
+        var name = command is RootCommand ? "actors" : command.Name;
+        var subcommands = string.Join(", ", command.Subcommands.Select(c => c.Name));
+        if (parsed.UnmatchedTokens is [var unknown, ..])
+        {
+            return command.Subcommands.Count > 0
+                ? $"'{Text.Short(unknown)}' is no command of {name}; allowed are {subcommands}"
+                : $"'{Text.Short(unknown)}' is no option of {name}, or one argument too many; see --help";
+        }
+        return command.Subcommands.Count > 0 && parsed.CommandResult.Children.All(c => c is not CommandResult)
+            ? $"{name} needs a command; allowed are {subcommands}"
+            : parsed.Errors[0].Message;
+    }
 }

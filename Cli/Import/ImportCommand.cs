@@ -7,15 +7,22 @@ namespace Actors.Cli.Import;
 /// <summary><c>actors import FILE</c></summary>
 internal static class ImportCommand
 {
-    private const string Description = """
-        Import users from a file: JSON lines, or CSV with a header row.
+    private const string Details = """
+        Formats:
+          JSON lines: {"id","displayName" or "name","email","attributes":{},"counters":{},"tags":[]}
+                      null leaves a value unchanged, and removes an attribute
+          CSV:        a header row of id, name, email, tags (separated by ;), attr.X, counter.X
+                      an empty cell leaves a value unchanged
+          Counters are added to what is there.
 
-        JSON: {"id","displayName" or "name","email","attributes":{},"counters":{},"tags":[]}; null leaves a value unchanged (and removes an attribute).
-        CSV: columns id, name, email, tags (separated by ;), attr.X, counter.X; an empty cell leaves a value unchanged.
+        Resuming:
+          FILE.progress records how far all is done; the same command goes on from there.
+          An import that was killed outright (not by Ctrl-C) repeats its last moments. Its
+          counters stay exact if it is resumed within 10 minutes.
 
-        Counters are added to what is there. FILE.progress records how far all is done: the same command goes on where an import was interrupted. One that was killed outright (not by Ctrl-C) may repeat its last moments; counters stay exact if it is resumed within 10 minutes.
-
-        Records that cannot be imported are reported by line and skipped; the exit code is then 1. Exit code 4: the cluster was unavailable for too long.
+        Exit codes:
+          1 where records were skipped (each is reported by its line), 4 where the cluster
+          was unavailable for too long.
         """;
 
     public static Command Create(CommandContext context)
@@ -28,7 +35,7 @@ internal static class ImportCommand
             "What must be reached before a line counts as done.", Durability.Journal, Durability.Database);
         var restart = new Option<bool>("--restart") { Description = "Begin from the first line, whatever FILE.progress says." };
 
-        var command = new Command("import", Description) { file, format, concurrency, durability, restart };
+        var command = new DetailedCommand("import", "Import users from a file: JSON lines, or CSV with a header row.", Details) { file, format, concurrency, durability, restart };
         command.SetAction((parsed, cancellationToken) => RunAsync(
             context,
             parsed,

@@ -9,10 +9,15 @@ internal static class VerifyCommand
 {
     private const int MostNamed = 20;
 
-    private const string Description = """
-        Check cluster and database against a ledger that 'actors load writes' wrote: no acknowledged write may be missing, none may be wrong.
+    private const string Description =
+        "Check cluster and database against a ledger: no acknowledged write may be missing, none may be wrong.";
 
-        Flushes and reads every user of the ledger through the cluster, then reads the database directly; nothing else should write to these users meanwhile. Nothing is demanded of writes acknowledged in memory only. Exit code 0 where nothing is wrong, else 1.
+    private const string Details = """
+        Flushes and reads every user of the ledger through the cluster, then reads the
+        database directly. Nothing else may write to these users meanwhile. Nothing is
+        demanded of writes acknowledged in memory only.
+
+        Exit codes: 0 where nothing is wrong, else 1.
         """;
 
     public static Command Create(CommandContext context)
@@ -21,7 +26,7 @@ internal static class VerifyCommand
         var postgres = OptionKinds.Word("--postgres", "Connection string of the database; default: ConnectionStrings__postgres.", "CONNSTR");
         var sqlite = OptionKinds.Word("--sqlite", "Path of the SQLite database; default: that of the embedded silo.", "PATH");
         var concurrency = OptionKinds.Number("--concurrency", "Users checked at the same time.", 64, 1, 10_000);
-        var command = new Command("verify", Description) { ledger, postgres, sqlite, concurrency };
+        var command = new DetailedCommand("verify", Description, Details) { ledger, postgres, sqlite, concurrency };
         command.SetAction((parsed, cancellationToken) => RunAsync(
             context,
             parsed,

@@ -1,0 +1,78 @@
+using Actors.Cli.Commands;
+using Actors.Cli.Tests.Fakes;
+
+namespace Actors.Cli.Tests;
+
+public sealed class CommandLineTests : IDisposable
+{
+    private readonly Shell _shell = new();
+
+    public void Dispose() => _shell.Dispose();
+
+    [Theory]
+    [InlineData("'bogus' is no command of actors; allowed are user, import, load, verify, cluster", "bogus")]
+    [InlineData("user needs a command; allowed are get, set, delete, flush", "user")]
+    [InlineData("'b' is no option of get", "user", "get", "a", "b")]
+    [InlineData("Required argument", "user", "get")]
+    [InlineData("'--ledger' is required", "verify")]
+    [InlineData("--seconds '0': allowed is a whole number from 1 to 86,400", "load", "writes", "--seconds", "0")]
+    [InlineData("--users 'many'", "load", "reads", "--users", "many")]
+    [InlineData("--concurrency '10001'", "load", "writes", "--concurrency", "10001")]
+    public async Task A_wrong_command_line_is_one_line_and_exit_code_2(string expected, params string[] args)
+    {
+        var result = await _shell.RunAsync(args);
+        Assert.Equal((ExitCode.Usage, ""), (result.ExitCode, result.Output));
+        Assert.Contains(expected, result.OnlyError(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Help_goes_to_standard_output()
+    {
+        foreach (var args in (string[][])[[], ["--help"], ["user", "set", "--help"], ["import", "--help"]])
+        {
+            var result = await _shell.RunAsync(args);
+            Assert.Equal((ExitCode.Done, ""), (result.ExitCode, result.Error));
+            Assert.Contains("Usage:", result.Output, StringComparison.Ordinal);
+        }
+        Assert.Contains("FILE.progress", (await _shell.RunAsync("import", "-h")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Redis_and_verbose_reach_the_connection()
+    {
+        _shell.Environment["ConnectionStrings:redis"] = "environment:1";
+        await _shell.RunAsync("user", "get", "a", "--redis", "option:2", "--verbose");
+        Assert.Equal(("option:2", true), (_shell.Cluster.Target!.Redis, _shell.Cluster.Target.IsVerbose));
+        Assert.Equal("environment:1", _shell.Cluster.Target.Configuration["ConnectionStrings:redis"]);
+    }
+
+    [Fact]
+    public async Task Status_shows_every_silo_and_those_that_do_not_answer()
+    {
+        _shell.Cluster.CurrentStatus = new()
+        {
+            Silos =
+            [
+                new()
+                {
+                    Silo = "S1:1:1",
+                    IsResponding = true,
+                    Version = "1.2.3",
+                    Uptime = TimeSpan.FromMinutes(90),
+                    WriteBehind = new() { JournalWrites = 30_000, FlushedRows = 10_000, FlushedBatches = 3, UnflushedBytes = 2048 },
+                    Cache = new() { Memory = new() { Hits = 3, Misses = 1 } },
+                },
+                new() { Silo = "S2:2:2", IsResponding = false },
+            ],
+        };
+        var text = await _shell.RunAsync("cluster", "status");
+        Assert.Equal((ExitCode.Done, ""), (text.ExitCode, text.Error));
+        foreach (var shown in (string[])["S1:1:1", "S2:2:2", "1.2.3", "1h 30m", "30,000", "2.0 KiB", "75.0 %", "not responding", "2 silos"])
+            Assert.Contains(shown, text.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain('\u001b', text.Output);
+
+        var silo = (await _shell.RunAsync("cluster", "status", "--json")).Json.GetProperty("silos")[0];
+        Assert.Equal(3.0, silo.GetProperty("writeBehind").GetProperty("coalesceRatio").GetDouble());
+        Assert.Equal(0.75, silo.GetProperty("cache").GetProperty("memory").GetProperty("hitRate").GetDouble());
+    }
+}

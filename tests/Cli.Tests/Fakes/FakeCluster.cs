@@ -1,0 +1,138 @@
+using System.Collections.Concurrent;
+using Actors.Cli.Connection;
+
+namespace Actors.Cli.Tests.Fakes;
+
+/// <summary>A cluster in memory, that can be told to fail.</summary>
+internal sealed class FakeCluster : ICluster, IClusterConnector
+{
+    public ConcurrentDictionary<string, FakeUser> Users { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Called before each write takes effect; may throw, or wait.</summary>
+    public Func<string, UserPatch, WriteOptions, Task> BeforeWrite { get; set; } = (_, _, _) => Pause.ShortlyAsync();
+
+    /// <summary>Called after each write took effect, before its receipt is given.</summary>
+    public Func<string, UserPatch, WriteOptions, Task> AfterWrite { get; set; } = (_, _, _) => Task.CompletedTask;
+
+    /// <summary>Called before each read.</summary>
+    public Func<string, Task> BeforeRead { get; set; } = _ => Task.CompletedTask;
+
+    public ClusterTarget? Target { get; private set; }
+
+    public int Connections { get; private set; }
+
+    public ClusterStatus CurrentStatus { get; set; } = new() { Silos = [] };
+
+    public IClusterGrain Status => new FakeStatus(this);
+
+    public IUserGrain User(string id)
+    {
+        UserLimits.ValidateId(id);
+        return Users.GetOrAdd(id, key => new(key, this));
+    }
+
+    public User? Find(string id) => Users.TryGetValue(id, out var user) ? user.Current : null;
+
+    public Task<ICluster> ConnectAsync(ClusterTarget target, CancellationToken cancellationToken)
+    {
+        (Target, Connections) = (target, Connections + 1);
+        return Task.FromResult<ICluster>(this);
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private sealed class FakeStatus(FakeCluster cluster) : IClusterGrain
+    {
+        public Task<ClusterStatus> GetStatusAsync(CancellationToken cancellationToken = default) =>
+            Task.FromResult(cluster.CurrentStatus);
+    }
+}
+
+/// <summary>A user as its grain would keep it.</summary>
+internal sealed class FakeUser(string id, FakeCluster cluster) : IUserGrain
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, WriteReceipt> _receipts = new(StringComparer.Ordinal);
+    private long _version;
+
+    public User? Current { get; set; }
+
+    public int Flushes { get; private set; }
+
+    public async Task<User?> GetAsync(CancellationToken cancellationToken = default)
+    {
+        await cluster.BeforeRead(id);
+        return Current;
+    }
+
+    public async Task<WriteReceipt> UpdateAsync(
+        UserPatch patch, WriteOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= WriteOptions.Default;
+        await cluster.BeforeWrite(id, patch, options);
+        cancellationToken.ThrowIfCancellationRequested();
+        WriteReceipt receipt;
+        lock (_gate)
+            receipt = Apply(patch, options);
+        await cluster.AfterWrite(id, patch, options);
+        return receipt;
+    }
+
+    public Task<WriteReceipt> DeleteAsync(WriteOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        lock (_gate)
+        {
+            if (Current is not null)
+                (Current, _version) = (null, _version + 1);
+            return Task.FromResult(new WriteReceipt { Version = _version, Durability = (options ?? WriteOptions.Default).Durability });
+        }
+    }
+
+    public Task FlushAsync(CancellationToken cancellationToken = default)
+    {
+        Flushes++;
+        return Task.CompletedTask;
+    }
+
+    public Task WaitForAsync(long version, Durability durability, CancellationToken cancellationToken = default) => Task.CompletedTask;
+
+    private WriteReceipt Apply(UserPatch patch, WriteOptions options)
+    {
+        if (options.RequestId is { } request && _receipts.TryGetValue(request, out var first))
+            return first;
+        if (options.ExpectedVersion is { } expected && expected != _version)
+            throw new VersionConflictException(id, expected, _version);
+        if (patch.Email is { Length: > 0 } email && !email.Contains('@', StringComparison.Ordinal))
+            throw new InvalidUserException($"The e-mail address '{email}' has no @.");
+
+        var attributes = Current?.Attributes.ToDictionary() ?? [];
+        foreach (var (name, value) in patch.Attributes ?? [])
+        {
+            if (value is null)
+                attributes.Remove(name);
+            else
+                attributes[name] = value;
+        }
+        var counters = Current?.Counters.ToDictionary() ?? [];
+        foreach (var (name, amount) in patch.Increment ?? [])
+            counters[name] = counters.GetValueOrDefault(name) + amount;
+        var tags = (Current?.Tags ?? new HashSet<string>()).Union(patch.AddTags ?? []).Except(patch.RemoveTags ?? []).ToHashSet();
+
+        Current = new User
+        {
+            Id = id,
+            Version = ++_version,
+            DisplayName = patch.DisplayName ?? Current?.DisplayName,
+            Email = patch.Email ?? Current?.Email,
+            Attributes = attributes,
+            Counters = counters,
+            Tags = tags,
+            CreatedAt = Current?.CreatedAt ?? DateTimeOffset.UnixEpoch,
+            UpdatedAt = DateTimeOffset.UnixEpoch,
+        };
+        var receipt = new WriteReceipt { Version = _version, Durability = options.Durability };
+        if (options.RequestId is { } named)
+            _receipts.Add(named, receipt);
+        return receipt;
+    }
+}

@@ -1,0 +1,69 @@
+using System.Text.Json;
+using Actors.Cli.Commands;
+using Microsoft.Extensions.Configuration;
+
+namespace Actors.Cli.Tests.Fakes;
+
+/// <summary>Runs commands in-process, in a directory of their own, against a cluster in memory.</summary>
+internal sealed class Shell : IDisposable
+{
+    private readonly DirectoryInfo _directory = System.IO.Directory.CreateTempSubdirectory("actors-cli-");
+
+    public FakeCluster Cluster { get; } = new();
+
+    public string Directory => _directory.FullName;
+
+    public Dictionary<string, string?> Environment { get; } = [];
+
+    public TimeProvider Time { get; init; } = new HastyTime();
+
+    public string Path(string file) => System.IO.Path.Combine(Directory, file);
+
+    public string Write(string file, string content)
+    {
+        File.WriteAllText(Path(file), content);
+        return Path(file);
+    }
+
+    public Task<Result> RunAsync(params string[] args) => RunAsync(CancellationToken.None, args);
+
+    public async Task<Result> RunAsync(CancellationToken cancellationToken, params string[] args)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        var context = new CommandContext
+        {
+            Terminal = new(output, error),
+            Connector = Cluster,
+            Configuration = new ConfigurationBuilder().AddInMemoryCollection(Environment).Build(),
+            Time = Time,
+            Directory = Directory,
+        };
+        var exitCode = await CommandLine.RunAsync(args, context, cancellationToken);
+        return new(exitCode, output.ToString(), error.ToString());
+    }
+
+    public void Dispose() => _directory.Delete(recursive: true);
+
+    /// <summary>The real time, but pauses between attempts pass at once.</summary>
+    private sealed class HastyTime : TimeProvider
+    {
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            System.CreateTimer(callback, state, period == Timeout.InfiniteTimeSpan && dueTime > TimeSpan.Zero ? dueTime / 100 : dueTime, period);
+    }
+}
+
+/// <summary>What a command came to.</summary>
+internal sealed record Result(int ExitCode, string Output, string Error)
+{
+    public JsonElement Json => JsonDocument.Parse(Output).RootElement;
+
+    /// <summary>The one line of an error.</summary>
+    public string OnlyError()
+    {
+        var lines = Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Single(lines);
+        Assert.StartsWith("error: ", lines[0], StringComparison.Ordinal);
+        return lines[0];
+    }
+}

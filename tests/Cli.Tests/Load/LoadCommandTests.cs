@@ -1,0 +1,126 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using Actors.Cli.Commands;
+using Actors.Cli.Load;
+using Actors.Cli.Tests.Fakes;
+
+namespace Actors.Cli.Tests.Load;
+
+public sealed class LoadCommandTests : IDisposable
+{
+    private readonly Shell _shell = new();
+
+    public void Dispose() => _shell.Dispose();
+
+    [Fact]
+    public async Task The_ledger_holds_every_acknowledged_write_and_no_other()
+    {
+        var acknowledged = new ConcurrentDictionary<(string, long), string>();
+        var attempts = 0;
+        _shell.Cluster.BeforeWrite = (_, _, _) => Interlocked.Increment(ref attempts) % 50 == 0 ? throw new TimeoutException() : Pause.ShortlyAsync();
+        _shell.Cluster.AfterWrite = (id, patch, _) =>
+        {
+            Assert.True(acknowledged.TryAdd((id, _shell.Cluster.Find(id)!.Version), patch.Attributes!["load"]!));
+            return Task.CompletedTask;
+        };
+        var file = _shell.Path("ledger");
+        var result = await _shell.RunAsync(
+            "load", "writes", "--seconds", "10", "--users", "10", "--concurrency", "64", "--ledger", file, "--durability", "database", "--json");
+        Assert.Equal((ExitCode.Done, ""), (result.ExitCode, result.Error));
+
+        var entries = File.ReadLines(file).Select(line => LedgerEntry.Parse(System.Text.Encoding.UTF8.GetBytes(line))).ToArray();
+        Assert.NotEmpty(entries);
+        Assert.All(entries, entry =>
+        {
+            Assert.Equal(Durability.Database, entry.Durability);
+            var token = JsonDocument.Parse(entry.State).RootElement.GetProperty("attributes").GetProperty("load").GetString();
+            Assert.Equal(acknowledged[(entry.Id, entry.Version)], token);
+        });
+        Assert.Equal(acknowledged.Count, entries.Length);
+        Assert.Equal(acknowledged.Count, acknowledged.Values.Distinct().Count());
+        Assert.Equal(10, entries.Select(e => e.Id).Distinct().Count());
+        Assert.Equal(entries.Length, result.Json.GetProperty("succeeded").GetInt64());
+        Assert.Equal(entries.Length, result.Json.GetProperty("ledger").GetProperty("entries").GetInt64());
+        Assert.True(result.Json.GetProperty("failures").GetProperty("TimeoutException").GetInt64() > 0);
+    }
+
+    [Fact]
+    public async Task A_user_is_written_by_one_worker_at_a_time()
+    {
+        var writing = new ConcurrentDictionary<string, bool>();
+        _shell.Cluster.BeforeWrite = async (id, _, _) =>
+        {
+            Assert.True(writing.TryAdd(id, true));
+            await Task.Delay(1);
+        };
+        _shell.Cluster.AfterWrite = (id, _, _) =>
+        {
+            writing.TryRemove(id, out _);
+            return Task.CompletedTask;
+        };
+        var result = await _shell.RunAsync("load", "writes", "--seconds", "10", "--users", "20", "--concurrency", "8", "--json");
+        Assert.Equal(0, result.Json.GetProperty("failed").GetInt64());
+    }
+
+    [Fact]
+    public async Task With_request_ids_answers_that_are_lost_leave_the_counters_exact()
+    {
+        var lost = 0;
+        _shell.Cluster.AfterWrite = (_, _, _) => Interlocked.Increment(ref lost) % 10 == 0 ? throw new TimeoutException() : Pause.ShortlyAsync();
+        await _shell.RunAsync("user", "set", "load-3", "--incr", "writes=7");
+        var file = _shell.Path("ledger");
+        var result = await _shell.RunAsync(
+            "load", "writes", "--seconds", "10", "--users", "10", "--concurrency", "4", "--ledger", file, "--request-ids", "--json");
+        Assert.Equal(0, result.Json.GetProperty("failed").GetInt64());
+        foreach (var last in File.ReadLines(file).Select(l => LedgerEntry.Parse(System.Text.Encoding.UTF8.GetBytes(l))).GroupBy(e => e.Id).Select(g => g.MaxBy(e => e.Version)))
+        {
+            var count = JsonDocument.Parse(last.State).RootElement.GetProperty("counters").GetProperty("writes").GetInt64();
+            Assert.Equal(_shell.Cluster.Find(last.Id)!.Counters["writes"], count);
+        }
+    }
+
+    [Fact]
+    public async Task Interrupted_it_closes_its_ledger_and_still_sums_up()
+    {
+        using var interrupt = new CancellationTokenSource();
+        var written = 0;
+        _shell.Cluster.AfterWrite = async (_, _, _) =>
+        {
+            if (Interlocked.Increment(ref written) == 1000)
+                await interrupt.CancelAsync();
+        };
+        var file = _shell.Path("ledger");
+        var result = await _shell.RunAsync(interrupt.Token, "load", "writes", "--seconds", "6000", "--users", "100", "--ledger", file);
+        Assert.Equal(ExitCode.Interrupted, result.ExitCode);
+        Assert.Contains($"{written:#,0} writes acknowledged in", result.Output, StringComparison.Ordinal);
+        Assert.Equal(written, File.ReadLines(file).Count());
+    }
+
+    [Fact]
+    public async Task Where_nothing_is_acknowledged_the_cluster_is_unavailable()
+    {
+        _shell.Cluster.BeforeWrite = (_, _, _) => throw new OverloadedException("full", TimeSpan.FromSeconds(1));
+        var result = await _shell.RunAsync("load", "writes", "--seconds", "5", "--users", "5");
+        Assert.Equal(ExitCode.Unavailable, result.ExitCode);
+        Assert.Contains("failed with OverloadedException", result.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_ledger_that_cannot_be_written_is_an_error()
+    {
+        var result = await _shell.RunAsync("load", "writes", "--seconds", "5", "--ledger", _shell.Path("no/such/directory"));
+        Assert.Equal(ExitCode.Usage, result.ExitCode);
+        result.OnlyError();
+    }
+
+    [Fact]
+    public async Task Reads_tell_how_many_found_a_user()
+    {
+        await _shell.RunAsync("user", "set", "p0", "--name", "x");
+        _shell.Cluster.BeforeRead = _ => Pause.ShortlyAsync();
+        var all = await _shell.RunAsync("load", "reads", "--seconds", "5", "--users", "1", "--prefix", "p", "--json");
+        Assert.Equal(all.Json.GetProperty("succeeded").GetInt64(), all.Json.GetProperty("found").GetInt64());
+        var none = await _shell.RunAsync("load", "reads", "--seconds", "5", "--prefix", "q", "--json");
+        Assert.Equal((ExitCode.Done, 0), (none.ExitCode, none.Json.GetProperty("found").GetInt64()));
+    }
+}

@@ -1,0 +1,173 @@
+using System.Text.Json;
+using Actors.Cli.Commands;
+using Actors.Cli.Tests.Fakes;
+using Microsoft.Data.Sqlite;
+
+namespace Actors.Cli.Tests.Verify;
+
+public sealed class VerifyCommandTests : IDisposable
+{
+    private readonly Shell _shell = new();
+
+    public void Dispose() => _shell.Dispose();
+
+    [Fact]
+    public async Task A_load_and_the_database_it_ended_up_in_agree()
+    {
+        var ledger = await LoadAsync();
+        var database = WriteDatabase();
+        var result = await _shell.RunAsync("verify", "--ledger", ledger, "--sqlite", database);
+        Assert.Equal((ExitCode.Done, ""), (result.ExitCode, result.Error));
+        Assert.Contains("20 users, ", result.Output, StringComparison.Ordinal);
+        Assert.Contains("20 rows found in SQLite at ", result.Output, StringComparison.Ordinal);
+        Assert.Contains("0 missing, 0 stale, 0 wrong", result.Output, StringComparison.Ordinal);
+        Assert.All(_shell.Cluster.Users.Values, user => Assert.Equal(1, user.Flushes));
+    }
+
+    [Fact]
+    public async Task What_is_missing_stale_and_wrong_is_counted_and_named()
+    {
+        var ledger = await LoadAsync();
+        var database = WriteDatabase();
+        Execute(database, "DELETE FROM users WHERE id = 'load-1'");
+        Execute(database, "UPDATE users SET version = version - 1 WHERE id = 'load-2'");
+        Execute(database, """UPDATE users SET state = json_set(state, '$.attributes.load', 'other') WHERE id = 'load-3'""");
+        Execute(database, "UPDATE users SET state = 'no json' WHERE id = 'load-4'");
+        _shell.Cluster.Users["load-5"].Current = null;
+
+        var text = await _shell.RunAsync("verify", "--ledger", ledger, "--sqlite", database);
+        Assert.Equal(ExitCode.Failed, text.ExitCode);
+        Assert.Contains("2 missing, 1 stale, 3 wrong", text.Output, StringComparison.Ordinal);
+        foreach (var line in (string[])["missing: load-1: not in the database", "stale: load-2: the database has version", "wrong: load-3: ",
+            "wrong: load-4: version", "missing: load-5: not in the cluster"])
+        {
+            Assert.Contains(line, text.Output, StringComparison.Ordinal);
+        }
+
+        var json = (await _shell.RunAsync("verify", "--ledger", ledger, "--sqlite", database, "--json")).Json;
+        Assert.Equal((20, 19, 2, 1, 3),
+            (json.GetProperty("users").GetInt32(), json.GetProperty("rowsFound").GetInt32(), json.GetProperty("missing").GetInt32(),
+             json.GetProperty("stale").GetInt32(), json.GetProperty("wrong").GetInt32()));
+        Assert.Equal("load-1", json.GetProperty("offenders")[0].GetProperty("id").GetString());
+    }
+
+    [Fact]
+    public async Task Only_the_first_offenders_are_named()
+    {
+        var ledger = await LoadAsync(users: 30);
+        var database = WriteDatabase();
+        Execute(database, "DELETE FROM users");
+        var result = await _shell.RunAsync("verify", "--ledger", ledger, "--sqlite", database);
+        Assert.Contains("… and 10 users more", result.Output, StringComparison.Ordinal);
+        Assert.Contains("30 missing", result.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Nothing_is_demanded_of_writes_in_memory_only()
+    {
+        var ledger = await LoadAsync(durability: "memory");
+        var database = WriteDatabase();
+        Execute(database, "DELETE FROM users");
+        var result = await _shell.RunAsync("verify", "--ledger", ledger, "--sqlite", database);
+        Assert.Equal(ExitCode.Done, result.ExitCode);
+        Assert.Contains("0 users, 0 acknowledged writes (and ", result.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_database_is_that_of_the_embedded_silo_where_none_is_named()
+    {
+        var ledger = await LoadAsync();
+        var database = WriteDatabase();
+        Directory.CreateDirectory(_shell.Path(".actors"));
+        _shell.Write(Path.Combine(".actors", "embedded.json"), JsonSerializer.Serialize(new { pid = 1, redis = "localhost:1", database }));
+        Assert.Equal(ExitCode.Done, (await _shell.RunAsync("verify", "--ledger", ledger)).ExitCode);
+    }
+
+    [Fact]
+    public async Task A_ledger_that_was_cut_off_is_read_up_to_there_and_a_broken_one_is_not()
+    {
+        var database = WriteDatabase();
+        const string Entry = """{"id":"a","version":1,"durability":"memory","state":{}}""";
+        var cut = await _shell.RunAsync("verify", "--ledger", _shell.Write("cut", Entry + "\n" + Entry[..20]), "--sqlite", database);
+        Assert.Equal(ExitCode.Done, cut.ExitCode);
+        Assert.Contains("cut off", cut.Error, StringComparison.Ordinal);
+
+        foreach (var broken in (string[])["x", "{}", """{"id":"a","version":1,"durability":"disk","state":{}}""", """{"id":"a","version":1,"durability":"journal","state":1}"""])
+        {
+            var result = await _shell.RunAsync("verify", "--ledger", _shell.Write("broken", $"{Entry}\n{broken}\n{Entry}\n"), "--sqlite", database);
+            Assert.Equal(ExitCode.Usage, result.ExitCode);
+            Assert.Contains("line 2 of", result.OnlyError(), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Without_a_database_or_a_ledger_it_says_what_to_name()
+    {
+        var ledger = _shell.Write("ledger", "");
+        (string Expected, string[] Options)[] cases =
+        [
+            ("no database to verify", ["--ledger", ledger]),
+            ("there is no ledger", ["--ledger", _shell.Path("missing"), "--sqlite", "x"]),
+            ("there is no SQLite database", ["--ledger", ledger, "--sqlite", _shell.Path("missing")]),
+            ("both --postgres and --sqlite", ["--ledger", ledger, "--sqlite", "x", "--postgres", "Host=x"]),
+            ("--postgres cannot be read", ["--ledger", ledger, "--postgres", "Host=x;Passwor=secret"]),
+        ];
+        foreach (var (expected, options) in cases)
+        {
+            var result = await _shell.RunAsync(["verify", .. options]);
+            Assert.Equal(ExitCode.Usage, result.ExitCode);
+            Assert.Contains(expected, result.OnlyError(), StringComparison.Ordinal);
+            Assert.DoesNotContain("secret", result.Error, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_database_that_does_not_answer_is_unavailable()
+    {
+        var result = await _shell.RunAsync("verify", "--ledger", _shell.Write("ledger", ""), "--postgres", "Host=127.0.0.1;Port=1;Password=secret;Timeout=2");
+        Assert.Equal(ExitCode.Unavailable, result.ExitCode);
+        Assert.DoesNotContain("secret", result.OnlyError(), StringComparison.Ordinal);
+    }
+
+    private async Task<string> LoadAsync(int users = 20, string durability = "journal")
+    {
+        var ledger = _shell.Path("ledger.jsonl");
+        var result = await _shell.RunAsync(
+            "load", "writes", "--seconds", "5", "--users", $"{users}", "--concurrency", "4", "--ledger", ledger, "--durability", durability);
+        Assert.Equal((ExitCode.Done, ""), (result.ExitCode, result.Error));
+        return ledger;
+    }
+
+    /// <summary>The database as the silos would have written it.</summary>
+    private string WriteDatabase()
+    {
+        var path = _shell.Path("actors.db");
+        Execute(path, "CREATE TABLE users (id TEXT PRIMARY KEY, version INTEGER NOT NULL, epoch INTEGER, state TEXT NOT NULL)");
+        foreach (var user in _shell.Cluster.Users.Values.Select(u => u.Current!))
+        {
+            var state = JsonSerializer.Serialize(new
+            {
+                attributes = user.Attributes,
+                counters = user.Counters,
+                createdAt = user.CreatedAt.ToUnixTimeMilliseconds(),
+                updatedAt = user.UpdatedAt.ToUnixTimeMilliseconds(),
+            });
+            Execute(path, "INSERT INTO users (id, version, state) VALUES ($id, $version, $state)",
+                ("$id", user.Id), ("$version", user.Version), ("$state", state));
+        }
+        return path;
+    }
+
+    private static void Execute(string path, string sql, params (string Name, object Value)[] parameters)
+    {
+        using var connection = new SqliteConnection($"Data Source={path};Pooling=False");
+        connection.Open();
+        using var command = connection.CreateCommand();
+#pragma warning disable CA2100 // The statements are written in this file.
+        command.CommandText = sql;
+#pragma warning restore CA2100
+        foreach (var (name, value) in parameters)
+            command.Parameters.AddWithValue(name, value);
+        command.ExecuteNonQuery();
+    }
+}

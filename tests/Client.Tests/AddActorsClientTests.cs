@@ -1,0 +1,80 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Orleans.Configuration;
+
+namespace Actors.Client.Tests;
+
+public sealed class AddActorsClientTests
+{
+    [Fact]
+    public void Options_come_from_the_configuration_and_from_code_which_wins()
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(new());
+        builder.Configuration.AddInMemoryCollection(
+        [
+            new("Actors:Client:Redis", "localhost:1"), new("Actors:Client:ClusterId", "configured"),
+            new("Actors:Client:ServiceId", "configured"),
+            new("Actors:Client:ResponseTimeout", "00:00:07"),
+        ]);
+        builder.AddActorsClient(options => options.ServiceId = "coded").AddActorsClient();
+        using var host = builder.Build();
+
+        var cluster = host.Services.GetRequiredService<IOptions<ClusterOptions>>().Value;
+        Assert.Equal(("configured", "coded"), (cluster.ClusterId, cluster.ServiceId));
+        Assert.Equal(TimeSpan.FromSeconds(7), host.Services.GetRequiredService<IOptions<ClientMessagingOptions>>().Value.ResponseTimeout);
+        Assert.Single(host.Services.GetServices<ActorsClient>());
+    }
+
+    [Fact]
+    public void An_id_is_checked_before_anything_is_called()
+    {
+        using var host = new HostBuilder().AddActorsClient(options => options.Redis = "localhost:1").Build();
+        var client = host.Services.GetRequiredService<ActorsClient>();
+
+        foreach (var id in (string[])["", "a\0b", "\ud800", "\udc00a", new('x', 513), new('é', 257)])
+        {
+            var error = Assert.Throws<InvalidUserException>(() => client.User(id));
+            Assert.Contains("1 to 512 bytes", error.Message, StringComparison.Ordinal);
+            Assert.InRange(error.Message.Length, 1, 300);
+        }
+        foreach (var id in (string[])["a", new('é', 256), "{a}*?[\ud83d\ude00] b"])
+            UserLimits.ValidateId(id);
+    }
+
+    [Fact]
+    public async Task Where_nothing_says_where_the_cluster_is_the_start_says_so()
+    {
+        var nowhere = Directory.CreateTempSubdirectory("actors-client-");
+        try
+        {
+            var services = new ServiceCollection().AddLogging();
+            services.AddActorsClient(options => options.SearchDirectory = nowhere.FullName);
+            await using var provider = services.BuildServiceProvider();
+            Assert.Throws<ClusterNotFoundException>(() => provider.GetServices<IHostedService>().ToArray());
+        }
+        finally
+        {
+            nowhere.Delete();
+        }
+    }
+
+    [Fact]
+    public async Task A_Redis_that_cannot_be_reached_fails_the_start_in_time_and_names_its_address()
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(new());
+        builder.Logging.ClearProviders();
+        builder.AddActorsClient(options =>
+        {
+            options.Redis = "127.0.0.1:1,password=secret,connectTimeout=300";
+            options.ConnectTimeout = TimeSpan.Zero;
+        });
+        using var host = builder.Build();
+
+        var error = await Assert.ThrowsAsync<ClusterUnreachableException>(() => host.StartAsync());
+        Assert.Contains("127.0.0.1:1", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", error.ToString(), StringComparison.Ordinal);
+    }
+}
