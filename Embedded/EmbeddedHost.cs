@@ -178,7 +178,7 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
             {
                 return await EmbeddedRedis.StartAsync(port, directory, loggers, cancellationToken);
             }
-            catch (SocketException)
+            catch (Exception) when (!IsFree(port))
             {
                 // Taken since we looked, by a silo of another directory perhaps.
             }

@@ -5,6 +5,7 @@ using Actors.WriteBehind;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Orleans.Configuration;
 
 namespace Actors;
 
@@ -27,6 +28,8 @@ public static class ActorsSiloBuilderExtensions
             .BindConfiguration(CacheOptions.Section, Strict).ValidateRanges(CacheOptions.Section).ValidateOnStart();
 
         services.AddSingleton<RedisGateway>();
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, CrashedSilos>();
+        services.Configure<ClusterMembershipOptions>(membership => membership.IAmAliveTablePublishTimeout = CrashedSilos.AliveEvery);
         services.AddSingleton<RowCache>();
         services.AddSingleton<ReadCounters>();
         services.AddSingleton<WriteBehindCounters>();

@@ -56,8 +56,11 @@ internal static class SiloHost
             endpoint.GatewayListeningEndpoint = new IPEndPoint(endpoints.Address, endpoints.GatewayPort);
         });
 
-        // A silo that is killed is declared dead after about 6 s rather than 10: what it left unflushed is taken over then.
-        silo.Configure<ClusterMembershipOptions>(membership => membership.ProbeTimeout = TimeSpan.FromSeconds(2));
+        silo.Configure<ClusterMembershipOptions>(membership =>
+        {
+            // A silo that is killed is declared dead after about 6 s rather than 15: what it left unflushed is taken over then.
+            membership.ProbeTimeout = TimeSpan.FromSeconds(2);
+        });
         silo.UseRedisClustering(redis => redis.ConfigurationOptions = ConfigurationOptions.Parse(storage.Redis));
         silo.AddActivityPropagation();
     }
@@ -88,6 +91,11 @@ internal static class SiloHost
                 ["Logging:LogLevel:Default"] = "Warning",
                 ["Logging:LogLevel:Actors"] = "Information",
                 ["Logging:LogLevel:Actors.Diagnostics.SiloStatusService"] = "Warning",
+
+                // What keeps the silo from starting is said in one line when it ends (SiloProgram).
+                ["Logging:LogLevel:Microsoft.Extensions.Hosting.Internal.Host"] = "None",
+                ["Logging:LogLevel:Orleans.Runtime.Silo"] = "Critical",
+                ["Logging:LogLevel:Orleans.Hosting.SiloHostedService"] = "None",
 
                 // Warns at every start that its first check, measured from the machine's boot, is late.
                 ["Logging:LogLevel:Orleans.Runtime.Watchdog"] = "Error",

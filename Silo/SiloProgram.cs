@@ -10,6 +10,9 @@ internal static class SiloProgram
     private const int BadConfiguration = 2;
     private const int Unavailable = 4;
 
+    /// <summary>The assembly whose errors are about what the configuration says.</summary>
+    private const string ConfigurationBinder = "Microsoft.Extensions.Configuration.Binder";
+
     public static async Task<int> RunAsync(string[] args)
     {
         try
@@ -32,7 +35,7 @@ internal static class SiloProgram
         OptionsValidationException invalid => (BadConfiguration, string.Join(Environment.NewLine + "error: ", invalid.Failures)),
         StorageUnavailableException => (Unavailable, error.Message),
         AggregateException { InnerExceptions: [var only] } => Explain(only),
-        InvalidOperationException { InnerException: FormatException or ArgumentException } => (BadConfiguration, error.Message),
+        InvalidOperationException { Source: ConfigurationBinder } => (BadConfiguration, error.Message),
         { InnerException: { } inner } when Explain(inner) is { ExitCode: not Failed } explained => explained,
         _ => (Failed, error.ToString()),
     };

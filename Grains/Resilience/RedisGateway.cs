@@ -14,6 +14,8 @@ public sealed class RedisGateway(IOptions<RedisOptions> options) : IAsyncDisposa
     private readonly Dictionary<RedisRole, Lazy<Task<ConnectionMultiplexer>>> _connections = Enum.GetValues<RedisRole>()
         .ToDictionary(role => role, role => new Lazy<Task<ConnectionMultiplexer>>(() => ConnectAsync(options.Value, role)));
 
+    private readonly string? _journalCommitCommand = options.Value.JournalCommitCommand;
+
     /// <summary>What all our keys begin with.</summary>
     public string KeyPrefix { get; } = options.Value.KeyPrefix;
 
@@ -21,6 +23,15 @@ public sealed class RedisGateway(IOptions<RedisOptions> options) : IAsyncDisposa
     public Task<RedisResult> EvaluateAsync(RedisRole role, string script, RedisKey[] keys, RedisValue[] arguments) =>
         CallAsync(role, (script, keys, arguments), static (redis, call) =>
             redis.ScriptEvaluateAsync(call.script, call.keys, call.arguments));
+
+    /// <summary>As <see cref="EvaluateAsync"/> on the journal, complete once the server has it in its log.</summary>
+    public async Task<RedisResult> CommitAsync(string script, RedisKey[] keys, RedisValue[] arguments)
+    {
+        var evaluating = EvaluateAsync(RedisRole.Journal, script, keys, arguments);
+        if (_journalCommitCommand is not null)
+            await CallAsync(RedisRole.Journal, _journalCommitCommand, static (redis, command) => redis.ExecuteAsync(command));
+        return await evaluating;
+    }
 
     /// <summary>Reads some fields of a hash.</summary>
     public Task<RedisValue[]> HashGetAsync(RedisRole role, RedisKey key, RedisValue[] fields) =>

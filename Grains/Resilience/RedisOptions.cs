@@ -14,6 +14,12 @@ public sealed class RedisOptions
     /// <summary>What all our keys begin with, so that several clusters may share one Redis. Default: "actors".</summary>
     public string KeyPrefix { get; set; } = "actors";
 
+    /// <summary>
+    /// A command to send behind every commit to the journal, on the same connection, and to wait for before it counts; for
+    /// a server that answers writes before they are in its log and has such a command. Default: none.
+    /// </summary>
+    public string? JournalCommitCommand { get; set; }
+
     /// <summary>How long one call may take before it counts as failed. Default: 1 s.</summary>
     public TimeSpan CallTimeout { get; set; } = TimeSpan.FromSeconds(1);
 

@@ -86,8 +86,8 @@ internal sealed partial class JournalPartition(RedisGateway redis, int index, Wr
     {
         try
         {
-            var fenced = (RedisValue[])(await redis.EvaluateAsync(
-                RedisRole.Journal, JournalScripts.Append, [Owners, Rows], batch.ToArguments()))!;
+            var fenced = (RedisValue[])(await redis.CommitAsync(
+                JournalScripts.Append, [Owners, Rows], batch.ToArguments()))!;
             counters.JournalCommitted(batch.Count);
             batch.Complete(fenced);
         }

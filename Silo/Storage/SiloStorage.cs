@@ -13,9 +13,13 @@ internal sealed class SiloStorage : IAsyncDisposable
 {
     private readonly IReadOnlyDictionary<RedisRole, string> _roles;
     private readonly IAsyncDisposable? _embedded;
+    private readonly string? _journalCommitCommand;
 
-    private SiloStorage(string redis, IReadOnlyDictionary<RedisRole, string> roles, IRowStore rows, IAsyncDisposable? embedded, string redisDescription)
+    private SiloStorage(
+        string redis, IReadOnlyDictionary<RedisRole, string> roles, IRowStore rows, string redisDescription,
+        IAsyncDisposable? embedded = null, string? journalCommitCommand = null)
     {
+        _journalCommitCommand = journalCommitCommand;
         Redis = redis;
         Rows = rows;
         RedisDescription = redisDescription;
@@ -49,7 +53,7 @@ internal sealed class SiloStorage : IAsyncDisposable
         foreach (var (role, own) in roles) await RedisConfiguration.CheckAsync(RedisConfiguration.KeyOf(role), own);
 
         if (redis is not null && postgres is not null)
-            return new SiloStorage(redis, roles, new PostgresRowStore(postgres), embedded: null, $"Redis at {RedisConfiguration.Describe(redis)}");
+            return new SiloStorage(redis, roles, new PostgresRowStore(postgres), $"Redis at {RedisConfiguration.Describe(redis)}");
 #if EMBEDDED
         return await OpenEmbeddedAsync(redis, postgres, roles, options);
 #else
@@ -63,6 +67,7 @@ internal sealed class SiloStorage : IAsyncDisposable
     {
         options.ConnectionString = Redis;
         options.KeyPrefix = serviceId;
+        options.JournalCommitCommand = _journalCommitCommand;
         foreach (var (role, connectionString) in _roles) options.Roles[role] = connectionString;
     }
 
@@ -87,10 +92,11 @@ internal sealed class SiloStorage : IAsyncDisposable
             redis ?? embedded.RedisConnectionString!,
             roles,
             postgres is not null ? new PostgresRowStore(postgres) : new Embedded.SqliteRowStore(embedded.DatabasePath!),
-            embedded,
             redis is null
                 ? $"Redis (Garnet) at {embedded.RedisConnectionString}, {where}"
-                : $"Redis at {RedisConfiguration.Describe(redis)}");
+                : $"Redis at {RedisConfiguration.Describe(redis)}",
+            embedded,
+            redis is null && !roles.ContainsKey(RedisRole.Journal) ? Embedded.EmbeddedRedis.CommitCommand : null);
     }
 #endif
 

@@ -1,0 +1,109 @@
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+
+namespace Actors.Resilience;
+
+/// <summary>
+/// Lets a silo join after others crashed. A silo that joins insists on reaching all that the membership table calls
+/// active; after a crash of the whole cluster nobody is left to strike them out, and it would give up after minutes. So
+/// while this silo waits to join, it declares dead those that are silent: their entry has not changed for
+/// <see cref="SilentFor"/> of this silo's own watching (so no clock but ours matters), and their port refuses connections.
+/// </summary>
+internal sealed partial class CrashedSilos(
+    IMembershipTable table, IClusterMembershipService membership, ILocalSiloDetails self, TimeProvider clock, ILogger<CrashedSilos> logger)
+    : ILifecycleParticipant<ISiloLifecycle>, IDisposable
+{
+    /// <summary>How often a living silo updates its entry.</summary>
+    public static readonly TimeSpan AliveEvery = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan SilentFor = 3 * AliveEvery;
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
+
+    private readonly CancellationTokenSource _joined = new();
+    private Task _watching = Task.CompletedTask;
+
+    public void Participate(ISiloLifecycle observer)
+    {
+        observer.Subscribe(nameof(CrashedSilos), ServiceLifecycleStage.ValidateInitialConnectivity - 1, _ =>
+        {
+            _watching = Task.Run(WatchAsync, CancellationToken.None);
+            return Task.CompletedTask;
+        });
+        observer.Subscribe(nameof(CrashedSilos), ServiceLifecycleStage.Active, async _ =>
+        {
+            await _joined.CancelAsync();
+            await _watching;
+        });
+    }
+
+    public void Dispose()
+    {
+        _joined.Cancel();
+        _joined.Dispose();
+    }
+
+    private async Task WatchAsync()
+    {
+        // Each active silo's last sign of life, and since when we have seen no other.
+        var seen = new Dictionary<SiloAddress, (DateTime Sign, long Since)>();
+        try
+        {
+            while (true)
+            {
+                try
+                {
+                    await LookAsync(seen);
+                }
+                catch (Exception error) when (error is not OperationCanceledException)
+                {
+                    LogFailed(logger, error);
+                }
+
+                await Task.Delay(LookEvery, clock, _joined.Token);
+            }
+        }
+        catch (OperationCanceledException) when (_joined.IsCancellationRequested)
+        {
+            // Joined.
+        }
+    }
+
+    private async Task LookAsync(Dictionary<SiloAddress, (DateTime Sign, long Since)> seen)
+    {
+        foreach (var (entry, _) in (await table.ReadAllAsync(_joined.Token)).Members)
+        {
+            if (entry.Status != SiloStatus.Active || entry.SiloAddress.Equals(self.SiloAddress)) continue;
+            if (!seen.TryGetValue(entry.SiloAddress, out var last) || last.Sign != entry.IAmAliveTime)
+            {
+                seen[entry.SiloAddress] = (entry.IAmAliveTime, clock.GetTimestamp());
+                continue;
+            }
+
+            if (clock.GetElapsedTime(last.Since) < SilentFor || await AnswersAsync(entry.SiloAddress)) continue;
+            LogDead(logger, entry.SiloAddress, SilentFor);
+            await membership.TryKill(entry.SiloAddress);
+        }
+    }
+
+    private static async Task<bool> AnswersAsync(SiloAddress silo)
+    {
+        using var socket = new Socket(silo.Endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        using var limit = new CancellationTokenSource(LookEvery);
+        try
+        {
+            await socket.ConnectAsync(silo.Endpoint, limit.Token);
+            return true;
+        }
+        catch (Exception error) when (error is SocketException or OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "Silo {Silo} is in the membership table, but has given no sign of life for {SilentFor} and cannot be reached: declaring it dead")]
+    private static partial void LogDead(ILogger logger, SiloAddress silo, TimeSpan silentFor);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The membership table could not be searched for crashed silos; trying again")]
+    private static partial void LogFailed(ILogger logger, Exception error);
+}
