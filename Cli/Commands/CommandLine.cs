@@ -45,7 +45,7 @@ internal static class CommandLine
             };
             return await parsed.InvokeAsync(invocation, cancellationToken);
         }
-        catch (Exception) when (cancellationToken.IsCancellationRequested)
+        catch (Exception e) when (cancellationToken.IsCancellationRequested && e is not CommandFailedException)
         {
             terminal.Error("interrupted");
             return ExitCode.Interrupted;
