@@ -17,7 +17,8 @@ internal static class CommandLine
     private const string Description = """
         The command line of an Actors cluster.
 
-        The cluster is found by --redis, else by ConnectionStrings__redis in the environment, else as the embedded silo of this machine (.actors/embedded.json here or above).
+        The cluster is found by --redis, else by ConnectionStrings__redis in the environment,
+        else as the embedded silo of this machine (.actors/embedded.json here or above).
 
         Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 unavailable, 130 interrupted.
         """;

@@ -43,8 +43,8 @@ internal sealed class ProgressFile(string file)
             throw new UsageException($"{Path} is not the progress of an import; --restart begins from the first line");
         if (state.Fingerprint != fingerprint)
         {
-            throw new UsageException(
-                $"{file} was changed after line {state.Line} of it had been imported ({Path}); --restart imports it from the first line");
+            throw new UsageException($"{file} was changed after line {state.Line} of it had been imported ({Path}); " +
+                "--restart imports it from the first line");
         }
         return state;
     }
