@@ -77,8 +77,9 @@ internal sealed class ClusterLocation
     }
 
     private static bool Says(string connectionString, string option) =>
-        connectionString.Split(',', StringSplitOptions.TrimEntries)
-            .Any(part => part.StartsWith(option, StringComparison.OrdinalIgnoreCase) && part[option.Length..].TrimStart().StartsWith('='));
+        connectionString.Split(',').Any(part =>
+            part.IndexOf('=', StringComparison.Ordinal) is > 0 and var at &&
+            part.AsSpan(0, at).Trim().Equals(option, StringComparison.OrdinalIgnoreCase));
 
     private static OptionsValidationException Unreadable(string source) =>
         new(nameof(ActorsClientOptions.Redis), typeof(ActorsClientOptions),

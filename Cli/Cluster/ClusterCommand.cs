@@ -13,7 +13,7 @@ internal static class ClusterCommand
     private static Command Status(CommandContext context)
     {
         var watch = new Option<bool>("--watch") { Description = "Show it again every 2 seconds, until Ctrl-C." };
-        var command = new Command("status", "Show every silo: its version, its write-behind, and where its reads are answered.") { watch };
+        var command = new Command("status", "Show every silo: its version, its write-behind, and where reads are answered.") { watch };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             await using var cluster = await context.ConnectAsync(parsed, cancellationToken);

@@ -17,7 +17,8 @@ internal static class CommandLine
     private const string Description = """
         The command line of an Actors cluster.
 
-        The cluster is found by --redis, else by ConnectionStrings__redis in the environment, else as the embedded silo of this machine (.actors/embedded.json here or above).
+        The cluster is found by --redis, else by ConnectionStrings__redis in the environment,
+        else as the embedded silo of this machine (.actors/embedded.json here or above).
 
         Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 unavailable, 130 interrupted.
         """;
@@ -45,7 +46,7 @@ internal static class CommandLine
             };
             return await parsed.InvokeAsync(invocation, cancellationToken);
         }
-        catch (Exception) when (cancellationToken.IsCancellationRequested)
+        catch (Exception e) when (cancellationToken.IsCancellationRequested && e is not CommandFailedException)
         {
             terminal.Error("interrupted");
             return ExitCode.Interrupted;

@@ -35,7 +35,10 @@ internal static class ImportCommand
             "What must be reached before a line counts as done.", Durability.Journal, Durability.Database);
         var restart = new Option<bool>("--restart") { Description = "Begin from the first line, whatever FILE.progress says." };
 
-        var command = new DetailedCommand("import", "Import users from a file: JSON lines, or CSV with a header row.", Details) { file, format, concurrency, durability, restart };
+        var command = new DetailedCommand("import", "Import users from a file: JSON lines, or CSV with a header row.", Details)
+        {
+            file, format, concurrency, durability, restart,
+        };
         command.SetAction((parsed, cancellationToken) => RunAsync(
             context,
             parsed,
@@ -54,7 +57,8 @@ internal static class ImportCommand
             throw new UsageException($"there is no file '{Text.Short(request.File)}'");
         var format = ImportFormats.Of(request.Format, request.File);
         await using var stream = new FileStream(
-            request.File, FileMode.Open, FileAccess.Read, FileShare.Read, 64 * 1024, FileOptions.Asynchronous | FileOptions.SequentialScan);
+            request.File, FileMode.Open, FileAccess.Read, FileShare.Read, 64 * 1024,
+            FileOptions.Asynchronous | FileOptions.SequentialScan);
         var fingerprint = await Fingerprint.OfAsync(stream, cancellationToken);
         var saved = new ProgressFile(request.File);
         var state = request.IsRestart ? null : saved.Read(fingerprint);

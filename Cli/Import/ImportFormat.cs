@@ -20,7 +20,8 @@ internal static class ImportFormats
         if (asked is not null)
             return Named(asked) ?? throw new UsageException($"--format '{Text.Short(asked)}': {Allowed}");
         return Named(Path.GetExtension(file).TrimStart('.'))
-            ?? throw new UsageException($"the extension of '{Text.Short(file)}' does not say its format; name it with --format, {Allowed}");
+            ?? throw new UsageException(
+                $"the extension of '{Text.Short(file)}' does not say its format; name it with --format, {Allowed}");
     }
 
     public static IAsyncEnumerable<ImportRecord> ReadAsync(

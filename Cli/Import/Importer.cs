@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Threading.Channels;
 using Actors.Cli.Commands;
 using Actors.Cli.Connection;
@@ -30,18 +31,20 @@ internal sealed class Importer(ICluster cluster, string fingerprint, Durability 
     /// <param name="report">Told of each record that is skipped: its line and the reason.</param>
     /// <param name="cancellationToken">Stops reading, and lets calls in flight end.</param>
     public async Task RunAsync(
-        IAsyncEnumerable<ImportRecord> records, ContiguousLines lines, Action<long, string> report, CancellationToken cancellationToken)
+        IAsyncEnumerable<ImportRecord> records, ContiguousLines lines, Action<long, string> report,
+        CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using var abort = new CancellationTokenSource();
         using var grace = stop.Token.Register(() => abort.CancelAfter(Grace));
 
-        var queues = Enumerable.Range(0, concurrency)
-            .Select(_ => Channel.CreateBounded<Work>(new BoundedChannelOptions(QueuedPerWorker) { SingleReader = true, SingleWriter = true }))
-            .ToArray();
-        var workers = queues
-            .Select(queue => Task.Run(() => OrStop(() => WorkAsync(queue.Reader, lines, report, stop.Token, abort.Token), stop), CancellationToken.None))
-            .ToArray();
+        var queueing = new BoundedChannelOptions(QueuedPerWorker) { SingleReader = true, SingleWriter = true };
+        var queues = Enumerable.Range(0, concurrency).Select(_ => Channel.CreateBounded<Work>(queueing)).ToArray();
+
+        Task Worker(ChannelReader<Work> queue) => Task.Run(
+            () => OrStop(() => WorkAsync(queue, lines, report, stop.Token, abort.Token), stop), CancellationToken.None);
+
+        var workers = queues.Select(queue => Worker(queue.Reader)).ToArray();
         try
         {
             await OrStop(() => DealAsync(records, queues, lines, report, stop.Token), stop);
@@ -50,11 +53,11 @@ internal sealed class Importer(ICluster cluster, string fingerprint, Durability 
         {
             foreach (var queue in queues)
                 queue.Writer.Complete();
-            // The failure that stopped the others comes before the cancellations it caused.
-            await Task.WhenAll(workers).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            // Told apart below: what stopped the import counts, not what came of stopping.
+            await ((Task)Task.WhenAll(workers)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         if (workers.Select(w => w.Exception?.InnerException).FirstOrDefault(e => e is not null) is { } failure)
-            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
+            ExceptionDispatchInfo.Throw(failure);
         cancellationToken.ThrowIfCancellationRequested();
     }
 
@@ -89,7 +92,8 @@ internal sealed class Importer(ICluster cluster, string fingerprint, Durability 
     }
 
     private async Task WorkAsync(
-        ChannelReader<Work> queue, ContiguousLines lines, Action<long, string> report, CancellationToken stop, CancellationToken abort)
+        ChannelReader<Work> queue, ContiguousLines lines, Action<long, string> report, CancellationToken stop,
+        CancellationToken abort)
     {
         await foreach (var work in queue.ReadAllAsync(CancellationToken.None))
         {

@@ -105,8 +105,8 @@ internal static class JsonUsers
         {
             if (counter.Value.ValueKind != JsonValueKind.Number || !counter.Value.TryGetInt64(out var amount))
             {
-                throw new BadRecordException(
-                    $"counters.{Text.Short(counter.Name)} is {Text.Short(counter.Value.GetRawText())}; expected is a whole number of 64 bits");
+                throw new BadRecordException($"counters.{Text.Short(counter.Name)} is {Text.Short(counter.Value.GetRawText())}; " +
+                    "expected is a whole number of 64 bits");
             }
             counters.Add(counter.Name, amount);
         }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Actors.Cli.Commands;
 using Actors.Cli.Output;
 
@@ -12,6 +13,7 @@ namespace Actors.Cli.Import;
 /// <param name="Complete">True where the whole file is done.</param>
 internal sealed record ImportState(string Fingerprint, long Line, long Imported, long Skipped, bool Complete)
 {
+    [JsonIgnore]
     public DoneThrough Done => new(Line, Imported, Skipped);
 }
 
@@ -41,8 +43,8 @@ internal sealed class ProgressFile(string file)
             throw new UsageException($"{Path} is not the progress of an import; --restart begins from the first line");
         if (state.Fingerprint != fingerprint)
         {
-            throw new UsageException(
-                $"{file} was changed after line {state.Line} of it had been imported ({Path}); --restart imports it from the first line");
+            throw new UsageException($"{file} was changed after line {state.Line} of it had been imported ({Path}); " +
+                "--restart imports it from the first line");
         }
         return state;
     }

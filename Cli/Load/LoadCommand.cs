@@ -39,8 +39,8 @@ internal static class LoadCommand
             Description = "Name each write, repeat it until its receipt is known, and note exact counters in the ledger.",
         };
         var command = new Command("writes",
-            "Write to users: each write sets a value that never occurred before and adds one to a counter. Failed writes are counted; " +
-            "exit code 4 where not one was acknowledged.")
+            "Write to users: each write sets a value that never occurred before and adds one to a counter. " +
+            "Failed writes are counted; exit code 4 where not one was acknowledged.")
         {
             seconds, users, concurrency, durability, file, prefix, requestIds,
         };
@@ -73,7 +73,8 @@ internal static class LoadCommand
     }
 
     private static async Task<int> WriteAsync(
-        CommandContext context, ParseResult parsed, TimeSpan duration, WriteLoadPlan plan, string? file, CancellationToken cancellationToken)
+        CommandContext context, ParseResult parsed, TimeSpan duration, WriteLoadPlan plan, string? file,
+        CancellationToken cancellationToken)
     {
         await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
         await using var ledger = file is null ? null : new LedgerWriter(file);

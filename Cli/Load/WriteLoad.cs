@@ -31,6 +31,8 @@ internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter 
     private static readonly TimeSpan PauseAfterFailure = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
+    private readonly Retry _retry = new(time, AttemptsPerRequest);
+
     /// <summary>Tells the values of this run from those of any other.</summary>
     public string Run { get; } = Guid.NewGuid().ToString("N")[..12];
 
@@ -38,7 +40,8 @@ internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter 
     public Task RunAsync(CancellationToken stop)
     {
         var workers = Math.Min(plan.Concurrency, plan.Users);
-        return Task.WhenAll(Enumerable.Range(0, workers).Select(worker => Task.Run(() => WorkAsync(worker, workers, stop), CancellationToken.None)));
+        return Task.WhenAll(Enumerable.Range(0, workers)
+            .Select(worker => Task.Run(() => WorkAsync(worker, workers, stop), CancellationToken.None)));
     }
 
     private async Task WorkAsync(int worker, int workers, CancellationToken stop)
@@ -69,7 +72,7 @@ internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter 
 
             var started = meter.Start();
             var receipt = plan.HasRequestIds
-                ? await new Retry(time, AttemptsPerRequest).RunAsync(() => user.UpdateAsync(patch, options, CancellationToken.None), stop)
+                ? await _retry.RunAsync(() => user.UpdateAsync(patch, options, CancellationToken.None), stop)
                 : await user.UpdateAsync(patch, options, CancellationToken.None);
             meter.Success(started);
             long? count = plan.HasRequestIds ? ++counts[number] : null;
@@ -98,10 +101,9 @@ internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter 
     /// <summary>A cluster that refuses writes at once would otherwise be asked thousands of times a second.</summary>
     private async Task PauseAsync(Exception exception, CancellationToken stop)
     {
-        var pause = exception is OverloadedException { RetryAfter: var asked } && asked > PauseAfterFailure ? asked : PauseAfterFailure;
-        if (pause > LongestPause)
-            pause = LongestPause;
-        await Task.Delay(pause * (0.5 + Random.Shared.NextDouble()), time, stop).ContinueWith(
-            _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        var pause = exception is OverloadedException overloaded ? overloaded.RetryAfter : PauseAfterFailure;
+        pause = TimeSpan.FromTicks(Math.Clamp(pause.Ticks, PauseAfterFailure.Ticks, LongestPause.Ticks));
+        await Task.Delay(pause * (0.5 + Random.Shared.NextDouble()), time, stop)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 }

@@ -110,6 +110,9 @@ internal sealed class Terminal(
         _progress = "";
     }
 
-    private static string OneLine(string message) =>
-        Text.Printable(string.Join(' ', message.Split(['\r', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)));
+    private static string OneLine(string message)
+    {
+        var lines = message.Split(['\r', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        return Text.Printable(string.Join(' ', lines));
+    }
 }

@@ -58,7 +58,10 @@ internal sealed record StoredState(long Version, bool IsDeleted, string? Differe
             if (state.TryGetProperty(name, out var map) && map.ValueKind == JsonValueKind.Object)
             {
                 foreach (var entry in map.EnumerateObject().OrderBy(e => e.Name, StringComparer.Ordinal))
-                    text.Append(name).Append('.').Append(JsonSerializer.Serialize(entry.Name)).Append('=').Append(Canonical(entry.Value)).Append('\n');
+                {
+                    var key = JsonSerializer.Serialize(entry.Name);
+                    text.Append(name).Append('.').Append(key).Append('=').Append(Canonical(entry.Value)).Append('\n');
+                }
             }
         }
         if (state.TryGetProperty("tags", out var tags) && tags.ValueKind == JsonValueKind.Array)

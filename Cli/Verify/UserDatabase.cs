@@ -69,7 +69,8 @@ internal sealed class UserDatabase
         catch (ArgumentException)
         {
             // Without the inner message, which may quote a piece of a password.
-            throw new UsageException($"{source} cannot be read as a PostgreSQL connection string; expected is Host=…;Username=…;Password=…;Database=…");
+            throw new UsageException($"{source} cannot be read as a PostgreSQL connection string; " +
+                "expected is Host=…;Username=…;Password=…;Database=…");
         }
         return new(
             $"PostgreSQL at {Text.Printable($"{parsed.Host}:{parsed.Port}/{parsed.Database}")}",

@@ -23,7 +23,8 @@ internal static class VerifyCommand
     public static Command Create(CommandContext context)
     {
         var ledger = new Option<string>("--ledger") { Description = "The ledger.", HelpName = "FILE", Required = true };
-        var postgres = OptionKinds.Word("--postgres", "Connection string of the database; default: ConnectionStrings__postgres.", "CONNSTR");
+        var postgres = OptionKinds.Word(
+            "--postgres", "Connection string of the database; default: ConnectionStrings__postgres.", "CONNSTR");
         var sqlite = OptionKinds.Word("--sqlite", "Path of the SQLite database; default: that of the embedded silo.", "PATH");
         var concurrency = OptionKinds.Number("--concurrency", "Users checked at the same time.", 64, 1, 10_000);
         var command = new DetailedCommand("verify", Description, Details) { ledger, postgres, sqlite, concurrency };
@@ -38,7 +39,8 @@ internal static class VerifyCommand
     }
 
     private static async Task<int> RunAsync(
-        CommandContext context, ParseResult parsed, string file, Func<UserDatabase> find, int concurrency, CancellationToken cancellationToken)
+        CommandContext context, ParseResult parsed, string file, Func<UserDatabase> find, int concurrency,
+        CancellationToken cancellationToken)
     {
         if (!File.Exists(file))
             throw new UsageException($"there is no ledger '{Text.Short(file)}'");

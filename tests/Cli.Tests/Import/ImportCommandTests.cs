@@ -105,6 +105,7 @@ public sealed class ImportCommandTests : IDisposable
         };
         var result = await _shell.RunAsync(interrupt.Token, "import", file);
         Assert.Equal(ExitCode.Interrupted, result.ExitCode);
+        Assert.Contains("error: interrupted; stopped after line ", result.Error, StringComparison.Ordinal);
         var line = Progress(file).GetProperty("line").GetInt64();
         Assert.InRange(line, 1, 4999);
         Assert.All(Enumerable.Range(1, (int)line), i => Assert.NotNull(_shell.Cluster.Find($"u{i}")));
