@@ -43,6 +43,17 @@ internal sealed class Shell : IDisposable
         return new(exitCode, output.ToString(), error.ToString());
     }
 
+    /// <summary>Runs a command that would go on for long, and interrupts it as Ctrl-C does once this holds.</summary>
+    public async Task<Result> RunUntilAsync(Func<bool> holds, params string[] args)
+    {
+        using var interrupt = new CancellationTokenSource();
+        var running = RunAsync(interrupt.Token, args);
+        while (!running.IsCompleted && !holds())
+            await Task.Delay(5);
+        await interrupt.CancelAsync();
+        return await running;
+    }
+
     public void Dispose() => _directory.Delete(recursive: true);
 
     /// <summary>The real time, but pauses between attempts pass at once.</summary>

@@ -132,9 +132,12 @@ public sealed class VerifyCommandTests : IDisposable
     private async Task<string> LoadAsync(int users = 20, string durability = "journal")
     {
         var ledger = _shell.Path("ledger.jsonl");
-        var result = await _shell.RunAsync(
-            "load", "writes", "--seconds", "5", "--users", $"{users}", "--concurrency", "4", "--ledger", ledger, "--durability", durability);
-        Assert.Equal((ExitCode.Done, ""), (result.ExitCode, result.Error));
+        bool IsEveryUserWrittenTwice() =>
+            Enumerable.Range(0, users).All(i => _shell.Cluster.Find($"load-{i}") is { Version: >= 2 });
+
+        await _shell.RunUntilAsync(
+            IsEveryUserWrittenTwice, "load", "writes", "--seconds", "86400", "--users", $"{users}", "--concurrency", "4",
+            "--ledger", ledger, "--durability", durability);
         return ledger;
     }
 
