@@ -68,8 +68,14 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         await ReachAsync(version, durability, cancellationToken);
     }
 
-    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) =>
-        _owner is { } owner ? table.ReleaseAsync(owner) : Task.CompletedTask;
+    public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
+    {
+        if (_owner is not { } owner) return;
+
+        // What is only in memory goes to the database first: the next owner would not find it in the journal.
+        if (_acknowledged.Version > _journaled) await CommitBeforeReleaseAsync(cancellationToken);
+        await table.ReleaseAsync(owner);
+    }
 
     /// <summary>Merges a patch, or deletes where there is none.</summary>
     private async Task<WriteReceipt> WriteAsync(UserPatch? patch, WriteOptions options, CancellationToken cancellationToken)
@@ -132,6 +138,18 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             // It waits in the queue all the same and may be committed later. This task owns whatever comes of that.
             _ = AcknowledgeLaterAsync(owner, next);
             throw;
+        }
+    }
+
+    private async Task CommitBeforeReleaseAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await table.CommittedAsync(Id, _acknowledged.Version, cancellationToken);
+        }
+        catch (Exception error) when (error is StorageUnavailableException or OwnershipLostException or OperationCanceledException)
+        {
+            LogLeftInMemory(logger, Id, error.Message);
         }
     }
 
@@ -227,6 +245,10 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
 
     // To the millisecond, as it is stored: what is read back is what was acknowledged.
     private DateTimeOffset Now() => DateTimeOffset.FromUnixTimeMilliseconds(clock.GetUtcNow().ToUnixTimeMilliseconds());
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "User '{Id}' was deactivated with a write of durability Memory that is not in the database yet: {Reason}")]
+    private static partial void LogLeftInMemory(ILogger logger, string id, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "User '{Id}' lost its ownership (epoch {Epoch}) to another activation")]
     private static partial void LogOwnershipLost(ILogger logger, string id, long epoch);

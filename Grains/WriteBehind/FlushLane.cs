@@ -108,7 +108,13 @@ internal sealed partial class FlushLane(
             while (await IsDueAsync(abort))
             {
                 var batch = TakeBatch();
-                if (batch.Count == 0) continue;
+                if (batch.Count == 0)
+                {
+                    // Nothing to commit for a while: time for what is left over from earlier.
+                    await settlement.FinishAsync(abort);
+                    continue;
+                }
+
                 var rows = batch.ConvertAll(pending => pending.Row);
                 var refused = await CommitAsync(rows, abort);
                 Complete(batch, refused);
@@ -123,7 +129,7 @@ internal sealed partial class FlushLane(
         }
     }
 
-    /// <summary>Waits for a batch to be due: true when it is, false when drained.</summary>
+    /// <summary>Waits for a batch to be due, or for a while to pass without one: false when drained, else true.</summary>
     private async Task<bool> IsDueAsync(CancellationToken abort)
     {
         while (true)
@@ -141,7 +147,8 @@ internal sealed partial class FlushLane(
             }
 
             // Rounded up: a wait of a fraction of a millisecond would spin.
-            await _signal.WaitAsync((int)Math.Ceiling(wait.TotalMilliseconds), abort);
+            var signalled = await _signal.WaitAsync((int)Math.Ceiling(wait.TotalMilliseconds), abort);
+            if (!signalled) return true;
         }
     }
 

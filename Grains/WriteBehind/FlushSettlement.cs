@@ -34,13 +34,22 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, T
     public async Task FinishAsync(CancellationToken abort)
     {
         await _settling.WaitAsync(abort);
-        if (_postponed.Count > 0) await RetryPostponedAsync().WaitAsync(abort);
+        if (_postponed.Count == 0) return;
+        _settling = RetryPostponedAsync();
+        await _settling.WaitAsync(abort);
     }
 
     private async Task SettleOneAsync(IReadOnlyList<Row> rows, IReadOnlyList<RefusedRow> refused)
     {
         var settled = rows.ToDictionary(row => row.Key, row => row.Version);
-        foreach (var row in refused) settled[row.Key] = row.StoredVersion;
+        foreach (var row in refused)
+        {
+            // A later version in the database makes the journaled one obsolete. An equal one of another owner does not:
+            // which of the two was acknowledged is not for us to decide, so the journal keeps its own.
+            if (row.StoredVersion > settled[row.Key]) settled[row.Key] = row.StoredVersion;
+            else settled.Remove(row.Key);
+        }
+
         try
         {
             await cache.RefreshAsync(rows);

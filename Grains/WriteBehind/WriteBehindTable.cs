@@ -51,21 +51,16 @@ internal sealed partial class WriteBehindTable : IDisposable
     /// <exception cref="StorageUnavailableException">No place that could hold the row can be reached.</exception>
     public async Task<OpenedRow> OpenAsync(string key, CancellationToken cancellationToken)
     {
-        // Both at once: they travel together, and mostly the copy is what is needed.
-        var claiming = _journal.ClaimAsync(key);
-        var reading = ReadCacheAsync(key);
         (Ownership Owner, Row? Row) claim;
         try
         {
-            claim = await claiming;
+            claim = await _journal.ClaimAsync(key);
         }
         catch (StorageUnavailableException journalError)
         {
-            await reading;
             return await OpenWithoutJournalAsync(key, journalError, cancellationToken);
         }
 
-        var copy = await reading;
         if (claim.Row is { } journaled)
         {
             _reads.Count(ReadLayer.Redis, isHit: true);
@@ -75,8 +70,10 @@ internal sealed partial class WriteBehindTable : IDisposable
             return new(claim.Owner, await LatestOfAsync(journaled, cancellationToken), IsPossiblyStale: false);
         }
 
-        // What this silo has not flushed yet is later than any copy; it is not in the journal where Redis lost its data.
-        var row = Later(copy, _queue.Find(key));
+        // Not before the claim has come back: in between, the former owner's last row could leave the journal for the
+        // database, and a copy read earlier would be older than that. What this silo has not flushed itself is later than
+        // any copy; it is not in the journal where Redis lost its data.
+        var row = Later(await ReadCacheAsync(key), _queue.Find(key));
         _reads.Count(ReadLayer.Redis, isHit: row is not null);
         return new(claim.Owner, row ?? await ReadStoreAndFillAsync(key, cancellationToken), IsPossiblyStale: false);
     }

@@ -1,7 +1,10 @@
+using System.Text;
 using Actors.Resilience;
 using Actors.WriteBehind;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
 using Npgsql;
 using Orleans.TestingHost;
 using StackExchange.Redis;
@@ -70,6 +73,38 @@ public sealed class TestCluster : IAsyncDisposable
         var lengths = Enumerable.Range(0, Partition.Count)
             .Select(partition => redis.GetDatabase().HashLengthAsync($"{KeyPrefix}:journal:{{{partition}}}:{hash}"));
         return (await Task.WhenAll(lengths)).Sum();
+    }
+
+    /// <summary>True while an activation has the right to write <paramref name="key"/>.</summary>
+    public async Task<bool> IsOwnedAsync(string key)
+    {
+        await using var redis = await ConnectionMultiplexer.ConnectAsync(_servers.Redis.ConnectionString);
+        string? owner = await redis.GetDatabase().HashGetAsync($"{KeyPrefix}:journal:{{{Partition.Of(key)}}}:owners", key);
+        return owner is not null && !owner.StartsWith("0000000000000000", StringComparison.Ordinal);
+    }
+
+    /// <summary>Does what a second activation of a user would: claims the key and journals a row.</summary>
+    public async Task ClaimAndWriteAsync(string key, long version, string state)
+    {
+        await using var redis = new RedisGateway(Options.Create(new RedisOptions
+        {
+            ConnectionString = _servers.Redis.ConnectionString,
+            KeyPrefix = KeyPrefix,
+        }));
+        var journal = new Journal(redis, "S127.0.0.1:1:1", new WriteBehindCounters(), NullLogger.Instance);
+        var (owner, _) = await journal.ClaimAsync(key);
+        Assert.Equal(AppendOutcome.Journaled, await journal.AppendAsync(new Row(key, version, owner.Epoch, Encoding.UTF8.GetBytes(state))));
+    }
+
+    /// <summary>Removes all of the journal, as a Redis that comes back empty would have it.</summary>
+    public async Task DeleteJournalAsync()
+    {
+        await using var redis = await ConnectionMultiplexer.ConnectAsync(_servers.Redis.ConnectionString);
+        foreach (var hash in (string[])["owners", "rows", "epoch"])
+        {
+            for (var partition = 0; partition < Partition.Count; partition++)
+                await redis.GetDatabase().KeyDeleteAsync($"{KeyPrefix}:journal:{{{partition}}}:{hash}");
+        }
     }
 
     public async ValueTask DisposeAsync() => await Silos.DisposeAsync();

@@ -1,0 +1,125 @@
+using Actors.Fixtures;
+using Orleans.Core.Internal;
+
+namespace Actors.Cluster.Tests;
+
+/// <summary>Users that move, and owners that lose their right.</summary>
+public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
+{
+    private TestCluster _cluster = null!;
+
+    // Nothing is flushed by itself, so that what is read comes from the journal.
+    public async ValueTask InitializeAsync() =>
+        _cluster = await TestCluster.StartAsync(servers, silos: 2, options => options.FlushInterval = TimeSpan.FromMinutes(1));
+
+    public ValueTask DisposeAsync() => _cluster.DisposeAsync();
+
+    [Theory]
+    [InlineData(Durability.Memory)]
+    [InlineData(Durability.Journal)]
+    [InlineData(Durability.Database)]
+    public async Task A_user_activated_anew_reads_its_last_write(Durability durability)
+    {
+        var user = _cluster.User($"moved-{durability}");
+        for (var n = 1; n <= 5; n++)
+        {
+            await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }, new() { Durability = durability });
+            await DeactivateAsync(user);
+            var read = (await user.GetAsync())!;
+            Assert.Equal((n, (long)n), (read.Version, read.Counters["n"]));
+            Assert.False(read.IsPossiblyStale);
+        }
+    }
+
+    [Fact]
+    public async Task A_request_id_is_remembered_over_activations_and_deletes()
+    {
+        var user = _cluster.User("remembering");
+        var options = new WriteOptions { RequestId = "r" };
+        var first = await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }, options);
+        await DeactivateAsync(user);
+        Assert.Equal(first.Version, (await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }, options)).Version);
+        await user.DeleteAsync();
+        await user.FlushAsync();
+        await DeactivateAsync(user);
+        Assert.Equal(first.Version, (await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }, options)).Version);
+        Assert.Null(await user.GetAsync());
+    }
+
+    [Fact]
+    public async Task A_write_of_an_owner_that_lost_its_right_is_repeated_on_what_the_other_left()
+    {
+        var user = _cluster.User("contested");
+        await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
+
+        // A second owner takes the key from under the activation and journals a write of its own.
+        await _cluster.ClaimAndWriteAsync("contested", version: 2, """{"counters":{"n":10},"createdAt":1,"updatedAt":1}""");
+
+        var receipt = await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
+        Assert.Equal(3, receipt.Version);
+        Assert.Equal(11, (await user.GetAsync())!.Counters["n"]);
+        await user.FlushAsync();
+        Assert.Equal("11", await _cluster.QueryAsync<string>("SELECT state -> 'counters' ->> 'n' FROM users WHERE id = 'contested'"));
+    }
+
+    [Fact]
+    public async Task Users_whose_journal_was_emptied_go_on_from_memory()
+    {
+        var user = _cluster.User("emptied");
+        await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
+        await _cluster.DeleteJournalAsync();
+        var receipt = await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
+        Assert.Equal(2, receipt.Version);
+        Assert.Equal(2, (await user.GetAsync())!.Counters["n"]);
+    }
+
+    [Fact]
+    public async Task A_copy_is_cached_and_spares_the_database()
+    {
+        var user = _cluster.User("cached");
+        await user.UpdateAsync(new() { DisplayName = "one" });
+        await user.FlushAsync();
+        await Eventually.IsTrueAsync(async () => await _cluster.JournalLengthAsync("rows") == 0);
+
+        await DeactivateAsync(user);
+        await user.GetAsync();
+        var before = await ReadsAsync();
+        await DeactivateAsync(user);
+        Assert.Equal("one", (await user.GetAsync())!.DisplayName);
+        var after = await ReadsAsync();
+        Assert.Equal(before.Redis.Hits + 1, after.Redis.Hits);
+        Assert.Equal(before.Database, after.Database);
+    }
+
+    [Fact]
+    public async Task A_cached_copy_follows_what_is_flushed()
+    {
+        var user = _cluster.User("followed");
+        for (var n = 1; n <= 5; n++)
+        {
+            await user.UpdateAsync(new() { DisplayName = $"name {n}" });
+            await user.FlushAsync();
+            await Eventually.IsTrueAsync(async () => await _cluster.JournalLengthAsync("rows") == 0);
+            await DeactivateAsync(user);
+            Assert.Equal($"name {n}", (await user.GetAsync())!.DisplayName);
+        }
+    }
+
+    private async Task<(LayerStatus Redis, LayerStatus Database)> ReadsAsync()
+    {
+        var silos = (await _cluster.Cluster.GetStatusAsync()).Silos;
+        return (Sum(silo => silo.Cache.Redis), Sum(silo => silo.Cache.Database));
+
+        LayerStatus Sum(Func<SiloReport, LayerStatus> layer) => new()
+        {
+            Hits = silos.Sum(silo => layer(silo).Hits),
+            Misses = silos.Sum(silo => layer(silo).Misses),
+        };
+    }
+
+    private async Task DeactivateAsync(IUserGrain user)
+    {
+        await user.Cast<IGrainManagementExtension>().DeactivateOnIdle();
+        await Eventually.IsTrueAsync(async () => !await _cluster.IsOwnedAsync(user.GetPrimaryKeyString()));
+    }
+}
