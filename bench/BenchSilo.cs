@@ -2,6 +2,7 @@ using System.Net;
 using Actors.Fixtures;
 using Actors.Resilience;
 using Actors.WriteBehind;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -66,6 +67,9 @@ internal sealed class BenchSilo : IAsyncDisposable
     private static async Task<BenchSilo> StartAsync(BenchServers servers, Action<ISiloBuilder> configure)
     {
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+
+        // To try options of the silo, e.g. Actors__WriteBehind__FlushInterval.
+        builder.Configuration.AddEnvironmentVariables();
         builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace)
             .SetMinimumLevel(LogLevel.Warning)
 

@@ -25,13 +25,14 @@ json.Validators.Add(result =>
 });
 var quick = new Option<bool>("--quick") { Description = "One short round and fewer rows: to see that it works, not to quote." };
 var details = new Option<bool>("--details") { Description = "Also print what a write or row costs: allocations, CPU time." };
+var alone = new Option<bool>("--alone") { Description = "Leave the peers out and print the details of ours: for a profiler." };
 var rounds = Number("--rounds", "Rounds, of which the median counts. Default: 5.", 1, 100);
 var seconds = Number("--seconds", "Seconds per turn. Default: 5.", 1, 600);
 var callers = Number("--callers", "Concurrent callers. Default: 512.", 1, 100_000);
 
 var command = new RootCommand("Measures Actors and its peers side by side.")
 {
-    cases, list, json, quick, details, rounds, seconds, callers,
+    cases, list, json, quick, details, alone, rounds, seconds, callers,
 };
 command.SetAction(async (parsed, cancellationToken) =>
 {
@@ -50,6 +51,7 @@ command.SetAction(async (parsed, cancellationToken) =>
         Duration = parsed.GetValue(seconds) is { } asked ? TimeSpan.FromSeconds(asked) : load.Duration,
         Callers = parsed.GetValue(callers) ?? load.Callers,
     };
+    var isAlone = parsed.GetValue(alone);
     var names = parsed.GetValue(cases) is { Length: > 0 } named ? named : Cases.All.Select(each => each.Name);
     var results = new List<CaseResult>();
     using (var progress = new ProgressLine())
@@ -57,7 +59,7 @@ command.SetAction(async (parsed, cancellationToken) =>
         try
         {
             foreach (var each in names.Distinct().Select(name => Cases.Find(name)!))
-                results.Add(await Rounds.RunAsync(each, load, progress, cancellationToken));
+                results.Add(await Rounds.RunAsync(isAlone ? each with { Peers = [] } : each, load, progress, cancellationToken));
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -65,7 +67,9 @@ command.SetAction(async (parsed, cancellationToken) =>
         }
     }
 
-    Report.Print(AnsiConsole.Console, results, parsed.GetValue(details));
+    if (!isAlone) Report.Print(AnsiConsole.Console, results);
+    if (isAlone || parsed.GetValue(details)) Report.PrintDetails(AnsiConsole.Console, results);
+    Report.PrintDoubts(AnsiConsole.Console, results);
     if (parsed.GetValue(json) is { } file) await Report.WriteJsonAsync(file, results);
     return 0;
 });

@@ -20,7 +20,7 @@ internal static class Report
         console.Write(table);
     }
 
-    public static void Print(IAnsiConsole console, IReadOnlyList<CaseResult> results, bool withDetails)
+    public static void Print(IAnsiConsole console, IReadOnlyList<CaseResult> results)
     {
         var table = Table("case", "peer", "unit")
             .AddColumn(new TableColumn("ours").RightAligned())
@@ -41,7 +41,10 @@ internal static class Report
         }
 
         console.Write(table);
-        if (withDetails) PrintDetails(console, results);
+    }
+
+    public static void PrintDoubts(IAnsiConsole console, IReadOnlyList<CaseResult> results)
+    {
         foreach (var result in results)
         {
             foreach (var doubt in result.Theirs.Append(result.Ours).SelectMany(medians => medians.Doubts).Distinct())
@@ -62,9 +65,10 @@ internal static class Report
         await JsonSerializer.SerializeAsync(stream, comparisons, ReportJson.Default.IEnumerableComparison);
     }
 
-    private static void PrintDetails(IAnsiConsole console, IReadOnlyList<CaseResult> results)
+    public static void PrintDetails(IAnsiConsole console, IReadOnlyList<CaseResult> results)
     {
         var table = Table("case", "contender")
+            .AddColumn(new TableColumn("per second").RightAligned())
             .AddColumn(new TableColumn("bytes allocated").RightAligned())
             .AddColumn(new TableColumn("CPU of this process, µs").RightAligned())
             .AddColumn(new TableColumn("CPU of Redis, µs").RightAligned());
@@ -75,12 +79,13 @@ internal static class Report
         }
 
         console.WriteLine();
-        console.WriteLine("Cost of one write or row:");
+        console.WriteLine("What one write or row costs:");
         console.Write(table);
 
         void Add(BenchCase measured, string name, Medians medians) => table.AddRow(
             new Text(measured.Name),
             new Text(name),
+            Right(Number(medians.PerSecond)),
             Right(Number(medians.Bytes)),
             Right(Number(medians.Cpu.TotalMicroseconds)),
             Right(Number(medians.RedisCpu.TotalMicroseconds)));
