@@ -6,8 +6,8 @@ namespace Actors.Bench.Writes;
 /// <summary>Watches, for as long as a turn lasts, that the flush keeps up with the writes.</summary>
 internal sealed class BacklogWatch : IAsyncDisposable
 {
-    /// <summary>The age the oldest unflushed row may have. It waits for the flush interval, and for a batch or two.</summary>
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
+    /// <summary>How much longer than the flush interval the oldest unflushed row may wait: for a batch or two.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
 
     private readonly WriteBehindTable _table;
     private readonly PeriodicTimer _timer = new(TimeSpan.FromMilliseconds(100));
@@ -21,7 +21,7 @@ internal sealed class BacklogWatch : IAsyncDisposable
     }
 
     /// <summary>Says that the flush fell behind, or null.</summary>
-    public string? Doubt => _oldest <= Limit
+    public string? Doubt => _oldest <= _table.Options.FlushInterval + Grace
         ? null
         : string.Create(CultureInfo.InvariantCulture, $"the flush did not keep up: rows waited up to {_oldest.TotalSeconds:0.0} s");
 
