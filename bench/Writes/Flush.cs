@@ -17,6 +17,7 @@ internal sealed class Flush(BenchServers servers) : Contender
     private string _database = "";
     private PostgresRowStore? _store;
     private RedisGateway? _redis;
+    private FlushQueue? _queue;
     private Row[] _rows = [];
 
     public override async Task PrepareAsync(Load load)
@@ -31,23 +32,32 @@ internal sealed class Flush(BenchServers servers) : Contender
         }));
     }
 
-    public override Task BeforeTurnAsync() => BenchServers.TruncateUsersAsync(_database);
-
-    public override async Task<Turn> RunAsync(Load load, CancellationToken cancellationToken)
+    public override async Task BeforeTurnAsync()
     {
+        await BenchServers.TruncateUsersAsync(_database);
         var options = new WriteBehindOptions { MaxUnflushedBytes = 1L << 40 };
         var counters = new WriteBehindCounters();
         var cache = new RowCache(_redis!, Options.Create(new CacheOptions()));
         var journal = new Journal(_redis!, "bench", counters, NullLogger.Instance);
-        using var queue = new FlushQueue(_store!, journal, cache, options, counters, TimeProvider.System, NullLogger.Instance);
-        foreach (var row in _rows) queue.Enqueue(row);
+        _queue = new FlushQueue(_store!, journal, cache, options, counters, TimeProvider.System, NullLogger.Instance);
+        foreach (var row in _rows) _queue.Enqueue(row);
+    }
 
+    public override async Task<Turn> RunAsync(Load load, CancellationToken cancellationToken)
+    {
         var watch = Stopwatch.StartNew();
-        queue.Start();
-        var left = await queue.DrainAsync(TimeSpan.FromMinutes(5));
+        _queue!.Start();
+        var left = await _queue.DrainAsync(TimeSpan.FromMinutes(5));
         return left == 0
             ? new Turn(_rows.Length, watch.Elapsed)
             : throw new InvalidOperationException($"{left} of {_rows.Length} rows were not flushed.");
+    }
+
+    public override Task AfterTurnAsync()
+    {
+        _queue!.Dispose();
+        _queue = null;
+        return Task.CompletedTask;
     }
 
     public override async Task VerifyAsync()
@@ -58,6 +68,7 @@ internal sealed class Flush(BenchServers servers) : Contender
 
     public override async ValueTask DisposeAsync()
     {
+        _queue?.Dispose();
         if (_store is not null) await _store.DisposeAsync();
         if (_redis is not null) await _redis.DisposeAsync();
     }
