@@ -59,7 +59,7 @@ internal sealed partial class JournalPartition(RedisGateway redis, int index, Wr
             }
         }
 
-        return (await batch.Completion).Of(row);
+        return (await batch.Completion.ConfigureAwait(false)).Of(row);
     }
 
     private async Task CommitAsync()

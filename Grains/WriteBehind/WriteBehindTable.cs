@@ -89,7 +89,9 @@ internal sealed partial class WriteBehindTable : IDisposable
     {
         if (durability != Durability.Memory)
         {
-            switch (await _journal.AppendAsync(row))
+            // Not back to the grain's scheduler (here as in what it calls): a turn of the grain is needed once it is all
+            // done, not at every step on the way.
+            switch (await _journal.AppendAsync(row).ConfigureAwait(false))
             {
                 case AppendOutcome.Fenced:
                     throw new OwnershipLostException(row.Key);
@@ -100,7 +102,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         }
 
         _queue.Enqueue(row);
-        if (durability == Durability.Database) await CommittedAsync(row.Key, row.Version, CancellationToken.None);
+        if (durability == Durability.Database) await CommittedAsync(row.Key, row.Version, CancellationToken.None).ConfigureAwait(false);
         return durability;
     }
 
@@ -113,7 +115,7 @@ internal sealed partial class WriteBehindTable : IDisposable
     {
         try
         {
-            await _queue.CommittedAsync(key, version).WaitAsync(Options.CommitTimeout, _clock, cancellationToken);
+            await _queue.CommittedAsync(key, version).WaitAsync(Options.CommitTimeout, _clock, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
