@@ -56,14 +56,17 @@ internal sealed class JournalBatch
         return arguments;
     }
 
-    public void Complete(RedisValue[] fencedPositions)
+    /// <summary>Takes in what the script answered: the positions (from 1) of the rows it refused. Returns the others.</summary>
+    public IEnumerable<Row> Journaled(RedisValue[] fencedPositions)
     {
-        if (fencedPositions.Length > 0)
-            _fenced = [.. fencedPositions.Select(position => _rows[(int)position - 1]).Select(row => (row.Key, row.Epoch))];
         ArrayPool<byte>.Shared.Return(_encoded);
         _encoded = [];
-        _completion.SetResult(this);
+        if (fencedPositions.Length == 0) return _rows;
+        _fenced = [.. fencedPositions.Select(position => _rows[(int)position - 1]).Select(row => (row.Key, row.Epoch))];
+        return _rows.Where(row => !_fenced.Contains((row.Key, row.Epoch)));
     }
+
+    public void Complete() => _completion.SetResult(this);
 
     public void Fail()
     {
