@@ -61,8 +61,8 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
             cancellationToken);
 
     /// <inheritdoc/>
-    public Task<Row?> ReadAsync(string key, CancellationToken cancellationToken) =>
-        GuardAsync(() => Task.FromResult(Read(key)), cancellationToken);
+    public Task<IReadOnlyList<Row>> ReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken) =>
+        GuardAsync(() => Task.FromResult(Read(keys)), cancellationToken);
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken) =>
@@ -88,15 +88,23 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         }
     }
 
-    private Row? Read(string key)
+    private IReadOnlyList<Row> Read(IReadOnlyList<string> keys)
     {
         using var connection = new SqliteConnection(_connectionString);
         connection.Open();
         using var command = connection.CreateCommand();
         command.CommandText = ReadSql;
-        command.Parameters.AddWithValue("$id", key);
-        using var reader = command.ExecuteReader(CommandBehavior.SingleRow);
-        return reader.Read() ? new Row(key, reader.GetInt64(0), reader.GetInt64(1), reader.GetFieldValue<byte[]>(2)) : null;
+        var id = command.Parameters.Add("$id", SqliteType.Text);
+        var rows = new List<Row>(keys.Count);
+        foreach (var key in keys)
+        {
+            id.Value = key;
+            using var reader = command.ExecuteReader(CommandBehavior.SingleRow);
+            if (reader.Read())
+                rows.Add(new Row(key, reader.GetInt64(0), reader.GetInt64(1), reader.GetFieldValue<byte[]>(2)));
+        }
+
+        return rows;
     }
 
     private async Task<IReadOnlyList<RefusedRow>> UpsertLockedAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)

@@ -9,9 +9,18 @@ namespace Actors.Caching;
 /// Copies of rows in Redis, so that a new activation is spared a read of the database: a hash per key with the fields
 /// <c>version</c>, <c>epoch</c> and <c>state</c>. A copy is never replaced by an older one.
 /// </summary>
-internal sealed class RowCache(RedisGateway redis, IOptions<CacheOptions> options)
+internal sealed class RowCache
 {
-    private static readonly RedisValue[] Fields = ["version", "epoch", "state"];
+    private readonly RedisGateway _redis;
+    private readonly CacheOptions _options;
+    private readonly Batcher<string, Row?>[] _reads;
+
+    public RowCache(RedisGateway redis, IOptions<CacheOptions> options)
+    {
+        _redis = redis;
+        _options = options.Value;
+        _reads = [.. Enumerable.Range(0, Partition.Count).Select(_ => new Batcher<string, Row?>(JournalPartition.MaxBatchRows, ReadAsync))];
+    }
 
     /// <summary>
     /// KEYS copies; ARGV mode, then version, epoch, state, time to live in ms for each. Mode "fill" also makes copies that
@@ -28,6 +37,16 @@ internal sealed class RowCache(RedisGateway redis, IOptions<CacheOptions> option
         end
         """;
 
+    /// <summary>KEYS copies. Returns version, epoch and state of each.</summary>
+    private const string Read = """
+        local copies = {}
+        for i = 1, #KEYS do
+          local copy = redis.call('HMGET', KEYS[i], 'version', 'epoch', 'state')
+          for j = 1, 3 do copies[3 * (i - 1) + j] = copy[j] end
+        end
+        return copies
+        """;
+
     /// <summary>KEYS copies; ARGV version for each. Removes copies older than that.</summary>
     private const string Forget = """
         for i = 1, #KEYS do
@@ -37,25 +56,28 @@ internal sealed class RowCache(RedisGateway redis, IOptions<CacheOptions> option
         """;
 
     /// <summary>The copy of <paramref name="key"/>, or null.</summary>
-    public async Task<Row?> ReadAsync(string key)
-    {
-        var copy = await redis.HashGetAsync(RedisRole.Cache, KeyOf(key), Fields);
-        return copy[0].IsNull ? null : new Row(key, JournalFormat.ParseVersion(copy[0]), JournalFormat.Epoch(copy[1]), (byte[])copy[2]!);
-    }
+    public Task<Row?> ReadAsync(string key) => _reads[Partition.Of(key)].AskAsync(key);
 
-    /// <summary>Keeps a copy of <paramref name="row"/>, as it was read from the database.</summary>
-    public Task FillAsync(Row row) => StoreAsync("fill", [row]);
+    /// <summary>Keeps copies of <paramref name="rows"/>, as they were read from the database.</summary>
+    public Task FillAsync(IReadOnlyList<Row> rows) => EachPartitionAsync(rows, row => row.Key, part => StoreAsync("fill", part));
 
     /// <summary>Brings the copies there are of <paramref name="rows"/> up to date; makes none.</summary>
     public Task RefreshAsync(IReadOnlyList<Row> rows) => EachPartitionAsync(rows, row => row.Key, part => StoreAsync("refresh", part));
 
     /// <summary>Removes the copies of the keys that are older than the version given.</summary>
     public Task ForgetAsync(IReadOnlyCollection<KeyValuePair<string, long>> versions) =>
-        EachPartitionAsync(versions, entry => entry.Key, part => redis.EvaluateAsync(
+        EachPartitionAsync(versions, entry => entry.Key, part => _redis.EvaluateAsync(
             RedisRole.Cache,
             Forget,
             Array.ConvertAll(part, entry => KeyOf(entry.Key)),
             Array.ConvertAll(part, entry => JournalFormat.Version(entry.Value))));
+
+    private async Task<IReadOnlyList<Row?>> ReadAsync(IReadOnlyList<string> keys)
+    {
+        var copies = (RedisValue[])(await _redis.EvaluateAsync(RedisRole.Cache, Read, [.. keys.Select(KeyOf)], []))!;
+        return [.. keys.Select((key, i) => copies[3 * i].IsNull ? null : new Row(
+            key, JournalFormat.ParseVersion(copies[3 * i]), JournalFormat.Epoch(copies[(3 * i) + 1]), (byte[])copies[(3 * i) + 2]!))];
+    }
 
     private Task StoreAsync(string mode, Row[] rows)
     {
@@ -69,7 +91,7 @@ internal sealed class RowCache(RedisGateway redis, IOptions<CacheOptions> option
             arguments[(4 * i) + 4] = TimeToLive();
         }
 
-        return redis.EvaluateAsync(RedisRole.Cache, Store, Array.ConvertAll(rows, row => KeyOf(row.Key)), arguments);
+        return _redis.EvaluateAsync(RedisRole.Cache, Store, Array.ConvertAll(rows, row => KeyOf(row.Key)), arguments);
     }
 
     // One script per partition, since all keys of a script must share a hash tag.
@@ -81,9 +103,9 @@ internal sealed class RowCache(RedisGateway redis, IOptions<CacheOptions> option
 
     private long TimeToLive()
     {
-        var jitter = 1 + (options.Value.Jitter * ((2 * Random.Shared.NextDouble()) - 1));
-        return (long)(options.Value.TimeToLive * jitter).TotalMilliseconds;
+        var jitter = 1 + (_options.Jitter * ((2 * Random.Shared.NextDouble()) - 1));
+        return (long)(_options.TimeToLive * jitter).TotalMilliseconds;
     }
 
-    private RedisKey KeyOf(string key) => $"{redis.KeyPrefix}:cache:{Partition.Tag(Partition.Of(key))}:{key}";
+    private RedisKey KeyOf(string key) => $"{_redis.KeyPrefix}:cache:{Partition.Tag(Partition.Of(key))}:{key}";
 }

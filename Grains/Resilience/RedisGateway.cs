@@ -33,10 +33,6 @@ public sealed class RedisGateway(IOptions<RedisOptions> options) : IAsyncDisposa
         return await evaluating;
     }
 
-    /// <summary>Reads some fields of a hash.</summary>
-    public Task<RedisValue[]> HashGetAsync(RedisRole role, RedisKey key, RedisValue[] fields) =>
-        CallAsync(role, (key, fields), static (redis, call) => redis.HashGetAsync(call.key, call.fields));
-
     /// <summary>Walks a hash page by page, without blocking the server.</summary>
     public async IAsyncEnumerable<HashEntry> HashScanAsync(RedisRole role, RedisKey key, int pageSize)
     {

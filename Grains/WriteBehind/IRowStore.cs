@@ -15,8 +15,8 @@ public interface IRowStore
     /// </summary>
     Task MigrateAsync(CancellationToken cancellationToken);
 
-    /// <summary>The row of <paramref name="key"/> as committed, or null.</summary>
-    Task<Row?> ReadAsync(string key, CancellationToken cancellationToken);
+    /// <summary>The rows of <paramref name="keys"/> as committed, in no particular order; a key without a row has none here.</summary>
+    Task<IReadOnlyList<Row>> ReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken);
 
     /// <summary>
     /// Commits all rows in one transaction, each only where the table holds no row of that key or one of an earlier
@@ -26,6 +26,14 @@ public interface IRowStore
     /// <param name="cancellationToken">Cancels the call; the outcome is then unknown, and repeating it is safe.</param>
     /// <returns>The rows the fence refused, with what the table holds instead; empty in the usual case.</returns>
     Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken);
+}
+
+/// <summary>Reading a single row.</summary>
+public static class RowStoreExtensions
+{
+    /// <summary>The row of <paramref name="key"/> as committed, or null.</summary>
+    public static async Task<Row?> ReadAsync(this IRowStore store, string key, CancellationToken cancellationToken) =>
+        await store.ReadAsync([key], cancellationToken) is [var row] ? row : null;
 }
 
 /// <summary>A row that was not written, since the table held the same or a later version of it.</summary>

@@ -5,6 +5,9 @@ using StackExchange.Redis;
 
 namespace Actors.WriteBehind;
 
+/// <summary>A key claimed, and what is journaled for it, if anything.</summary>
+internal readonly record struct Claim(Ownership Owner, Row? Row);
+
 /// <summary>
 /// What is acknowledged and not yet in the database, in Redis, where it outlives this silo. Also the arbiter of who may
 /// write a key. Layout and rules: <see cref="JournalScripts"/>.
@@ -16,6 +19,7 @@ internal sealed class Journal
     private readonly RedisGateway _redis;
     private readonly string _silo;
     private readonly JournalPartition[] _partitions;
+    private readonly Batcher<string, Claim>[] _claims;
 
     /// <param name="redis">The way to Redis.</param>
     /// <param name="silo">The name of this silo.</param>
@@ -27,17 +31,12 @@ internal sealed class Journal
         _redis = redis;
         _silo = silo;
         _partitions = [.. Enumerable.Range(0, Partition.Count).Select(index => new JournalPartition(redis, index, journaled, counters, logger))];
+        _claims = Array.ConvertAll(_partitions, partition =>
+            new Batcher<string, Claim>(JournalPartition.MaxBatchRows, keys => ClaimAsync(partition, keys)));
     }
 
     /// <summary>Makes the caller the owner of <paramref name="key"/> and returns what is journaled for it, if anything.</summary>
-    public async Task<(Ownership Owner, Row? Row)> ClaimAsync(string key)
-    {
-        var partition = PartitionOf(key);
-        var result = (RedisResult[])(await _redis.EvaluateAsync(
-            RedisRole.Journal, JournalScripts.Claim, [partition.Owners, partition.Rows, partition.Epoch], [key, _silo]))!;
-        var row = (byte[]?)result[1];
-        return (new Ownership(key, JournalFormat.Epoch((RedisValue)result[0])), row is null ? null : JournalFormat.Decode(key, row));
-    }
+    public Task<Claim> ClaimAsync(string key) => _claims[Partition.Of(key)].AskAsync(key);
 
     /// <summary>Journals <paramref name="row"/>, together with whatever else this silo has to journal at the moment.</summary>
     public Task<AppendOutcome> AppendAsync(Row row) => PartitionOf(row.Key).AppendAsync(row);
@@ -80,6 +79,18 @@ internal sealed class Journal
 
         if (left.Count == 1) yield break;
         foreach (var row in await AdoptAsync(owners, rows, left)) yield return row;
+    }
+
+    private async Task<IReadOnlyList<Claim>> ClaimAsync(JournalPartition partition, IReadOnlyList<string> keys)
+    {
+        var claims = (RedisValue[])(await _redis.EvaluateAsync(
+            RedisRole.Journal,
+            JournalScripts.Claim,
+            [partition.Owners, partition.Rows, partition.Epoch],
+            [_silo, .. keys.Select(key => (RedisValue)key)]))!;
+        return [.. keys.Select((key, i) => new Claim(
+            new Ownership(key, JournalFormat.Epoch(claims[2 * i])),
+            claims[(2 * i) + 1].IsNull ? null : JournalFormat.Decode(key, (byte[])claims[(2 * i) + 1]!)))];
     }
 
     private async Task<IEnumerable<Row>> AdoptAsync(RedisKey owners, RedisKey rows, List<RedisValue> left)

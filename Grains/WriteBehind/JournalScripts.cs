@@ -16,19 +16,31 @@ namespace Actors.WriteBehind;
 /// </remarks>
 internal static class JournalScripts
 {
-    /// <summary>KEYS owners, rows, epoch; ARGV key, silo. Makes a new owner, fencing any former; returns epoch and row.</summary>
+    /// <summary>
+    /// KEYS owners, rows, epoch; ARGV silo, key, key, … Makes a new owner of each key, fencing any former; returns epoch and
+    /// row of each.
+    /// </summary>
     public const string Claim = """
-        local row = redis.call('HGET', KEYS[2], ARGV[1])
-        local epoch = redis.call('INCR', KEYS[3])
-        if epoch < 1000000000000000 then
+        local unpack = table.unpack or unpack
+        local count = #ARGV - 1
+        local rows = redis.call('HMGET', KEYS[2], unpack(ARGV, 2))
+        local last = redis.call('INCRBY', KEYS[3], count)
+        if last < 1000000000000000 then
           local now = redis.call('TIME')
-          epoch = now[1] * 1000000 + now[2]
-          redis.call('SET', KEYS[3], string.format('%.0f', epoch))
+          last = now[1] * 1000000 + now[2] + count
+          redis.call('SET', KEYS[3], string.format('%.0f', last))
         end
-        epoch = string.format('%016.0f', epoch)
-        local version = row and string.sub(row, 1, 16) or '0000000000000000'
-        redis.call('HSET', KEYS[1], ARGV[1], epoch .. version .. ARGV[2])
-        return { epoch, row }
+        local owners, claims = {}, {}
+        for i = 1, count do
+          local row = rows[i]
+          local epoch = string.format('%016.0f', last - count + i)
+          owners[2 * i - 1] = ARGV[i + 1]
+          owners[2 * i] = epoch .. (row and string.sub(row, 1, 16) or '0000000000000000') .. ARGV[1]
+          claims[2 * i - 1] = epoch
+          claims[2 * i] = row
+        end
+        redis.call('HSET', KEYS[1], unpack(owners))
+        return claims
         """;
 
     /// <summary>

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Data;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
@@ -58,7 +57,7 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
             WHERE stored.version < excluded.version
             """;
         _versions = $"SELECT id, version, epoch FROM {name} WHERE id = ANY ($1)";
-        _read = $"SELECT version, epoch, state FROM {name} WHERE id = $1";
+        _read = $"SELECT id, version, epoch, state FROM {name} WHERE id = ANY ($1)";
     }
 
     /// <inheritdoc/>
@@ -75,8 +74,10 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
             cancellationToken);
 
     /// <inheritdoc/>
-    public Task<Row?> ReadAsync(string key, CancellationToken cancellationToken) =>
-        GuardAsync(token => TryReadAsync(key, token), cancellationToken);
+    public Task<IReadOnlyList<Row>> ReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken) =>
+        keys.Count == 0
+            ? Task.FromResult<IReadOnlyList<Row>>([])
+            : GuardAsync(token => TryReadAsync(keys, token), cancellationToken);
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken) =>
@@ -110,15 +111,20 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
         return settings.ConnectionString;
     }
 
-    private async Task<Row?> TryReadAsync(string key, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<Row>> TryReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken)
     {
         await using var command = _dataSource.CreateCommand(_read);
         command.CommandTimeout = _commandSeconds;
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = key, NpgsqlDbType = NpgsqlDbType.Text });
-        await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SingleRow, cancellationToken);
-        return await reader.ReadAsync(cancellationToken)
-            ? new Row(key, reader.GetInt64(0), reader.GetInt64(1), reader.GetFieldValue<byte[]>(2))
-            : null;
+        command.Parameters.Add(new NpgsqlParameter<string[]>
+        {
+            TypedValue = [.. keys],
+            NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text,
+        });
+        var rows = new List<Row>(keys.Count);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+            rows.Add(new Row(reader.GetString(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetFieldValue<byte[]>(3)));
+        return rows;
     }
 
     private async Task<IReadOnlyList<RefusedRow>> TryUpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)

@@ -17,11 +17,16 @@ internal readonly record struct OpenedRow(Ownership Owner, Row? Row, bool IsPoss
 /// </summary>
 internal sealed partial class WriteBehindTable : IDisposable
 {
+    private const int StoreReaders = 4;
+
     private readonly IRowStore _store;
     private readonly Journal _journal;
     private readonly RowCache _cache;
     private readonly FlushQueue _queue;
     private readonly ReadCounters _reads;
+
+    // Several, so that one slow answer does not hold up every key.
+    private readonly Batcher<string, Row?>[] _storeReads;
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
 
@@ -37,6 +42,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         Options = options.Value;
         Counters = counters;
         _journal = new Journal(redis, silo.SiloAddress.ToParsableString(), row => _queue!.Enqueue(row), counters, logger);
+        _storeReads = [.. Enumerable.Range(0, StoreReaders).Select(_ => new Batcher<string, Row?>(JournalPartition.MaxBatchRows, ReadStoreAndFillAsync))];
         _queue = new FlushQueue(store, _journal, cache, Options, counters, clock, logger);
     }
 
@@ -51,7 +57,7 @@ internal sealed partial class WriteBehindTable : IDisposable
     /// <exception cref="StorageUnavailableException">No place that could hold the row can be reached.</exception>
     public async Task<OpenedRow> OpenAsync(string key, CancellationToken cancellationToken)
     {
-        (Ownership Owner, Row? Row) claim;
+        Claim claim;
         try
         {
             claim = await _journal.ClaimAsync(key);
@@ -77,7 +83,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         // database, and a copy read earlier would be older than that.
         var copy = await ReadCacheAsync(key);
         _reads.Count(ReadLayer.Redis, isHit: copy is not null);
-        return new(claim.Owner, copy ?? await ReadStoreAndFillAsync(key, cancellationToken), IsPossiblyStale: false);
+        return new(claim.Owner, copy ?? await ReadStoreAsync(key, cancellationToken), IsPossiblyStale: false);
     }
 
     /// <inheritdoc cref="FlushQueue.Admit"/>
@@ -192,7 +198,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         var latest = Later(unflushed, _queue.Find(unflushed.Key))!;
         try
         {
-            return Later(latest, await _store.ReadAsync(unflushed.Key, cancellationToken))!;
+            return Later(latest, await AskStoreAsync(unflushed.Key).WaitAsync(cancellationToken))!;
         }
         catch (StorageUnavailableException)
         {
@@ -200,28 +206,31 @@ internal sealed partial class WriteBehindTable : IDisposable
         }
     }
 
-    private async Task<Row?> ReadStoreAndFillAsync(string key, CancellationToken cancellationToken)
+    private async Task<Row?> ReadStoreAsync(string key, CancellationToken cancellationToken)
     {
-        var row = await ReadStoreAsync(key, cancellationToken);
-        if (row is null) return null;
-        try
-        {
-            // Before the owner may write: a copy made later could be older than what was flushed meanwhile.
-            await _cache.FillAsync(row);
-        }
-        catch (StorageUnavailableException error)
-        {
-            LogCacheFailed(_logger, key, error.Message);
-        }
-
+        var row = await AskStoreAsync(key).WaitAsync(cancellationToken);
+        _reads.Count(ReadLayer.Database, isHit: row is not null);
         return row;
     }
 
-    private async Task<Row?> ReadStoreAsync(string key, CancellationToken cancellationToken)
+    private Task<Row?> AskStoreAsync(string key) => _storeReads[(Partition.Hash(key) >> 32) % StoreReaders].AskAsync(key);
+
+    private async Task<IReadOnlyList<Row?>> ReadStoreAndFillAsync(IReadOnlyList<string> keys)
     {
-        var row = await _store.ReadAsync(key, cancellationToken);
-        _reads.Count(ReadLayer.Database, isHit: row is not null);
-        return row;
+        // The store has a time limit of its own.
+        var rows = await _store.ReadAsync(keys, CancellationToken.None);
+        try
+        {
+            // Before the owners may write: a copy made later could be older than what was flushed meanwhile.
+            if (rows.Count > 0) await _cache.FillAsync(rows);
+        }
+        catch (StorageUnavailableException error)
+        {
+            LogCacheFailed(_logger, rows.Count, error.Message);
+        }
+
+        var found = rows.ToDictionary(row => row.Key);
+        return [.. keys.Select(key => found.GetValueOrDefault(key))];
     }
 
     private async Task<Row?> ReadCacheAsync(string key)
@@ -232,7 +241,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         }
         catch (StorageUnavailableException error)
         {
-            LogCacheFailed(_logger, key, error.Message);
+            LogCacheFailed(_logger, 1, error.Message);
             return null;
         }
     }
@@ -243,6 +252,6 @@ internal sealed partial class WriteBehindTable : IDisposable
     [LoggerMessage(Level = LogLevel.Debug, Message = "The ownership of '{Key}' could not be released: {Reason}")]
     private static partial void LogReleaseFailed(ILogger logger, string key, string reason);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "The cached copy of '{Key}' could not be used: {Reason}")]
-    private static partial void LogCacheFailed(ILogger logger, string key, string reason);
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Copies} cached copies could not be read or made: {Reason}")]
+    private static partial void LogCacheFailed(ILogger logger, int copies, string reason);
 }

@@ -38,7 +38,7 @@ internal sealed class Flush(BenchServers servers) : Contender
         var options = new WriteBehindOptions { MaxUnflushedBytes = 1L << 40 };
         var counters = new WriteBehindCounters();
         var cache = new RowCache(_redis!, Options.Create(new CacheOptions()));
-        var journal = new Journal(_redis!, "bench", counters, NullLogger.Instance);
+        var journal = new Journal(_redis!, "bench", journaled: _ => { }, counters, NullLogger.Instance);
         _queue = new FlushQueue(_store!, journal, cache, options, counters, TimeProvider.System, NullLogger.Instance);
         foreach (var row in _rows) _queue.Enqueue(row);
     }
