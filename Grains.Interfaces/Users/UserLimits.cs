@@ -49,11 +49,15 @@ public static class UserLimits
     public static void ValidateId(string? id) => ValidateText("The user id", id, 1, MaxIdBytes);
 
     /// <summary>Checks that a text is well-formed, holds no NUL, and is of a size within limits.</summary>
+    /// <param name="what">What the text is, as a message begins with it.</param>
+    /// <param name="text">The text.</param>
+    /// <param name="minBytes">The least bytes allowed.</param>
+    /// <param name="maxBytes">The most bytes allowed.</param>
+    /// <param name="name">Which of several it is. Each write checks several texts, so a message is put together only for an error.</param>
     /// <exception cref="InvalidUserException">It is not; the message says what is allowed.</exception>
-    internal static void ValidateText(string what, string? text, int minBytes, int maxBytes)
+    internal static void ValidateText(string what, string? text, int minBytes, int maxBytes, string? name = null)
     {
-        var allowed = minBytes == 0 ? $"up to {maxBytes} bytes" : $"{minBytes} to {maxBytes} bytes";
-        if (text is null) throw new InvalidUserException($"{what} is null; allowed are {allowed} of UTF-8.");
+        if (text is null) throw Invalid("is null", AllowedSize());
         int bytes;
         try
         {
@@ -61,13 +65,18 @@ public static class UserLimits
         }
         catch (EncoderFallbackException)
         {
-            throw new InvalidUserException($"{what} {Quote(text)} holds half of a surrogate pair; allowed is well-formed text.");
+            throw Invalid($"{Quote(text)} holds half of a surrogate pair", "allowed is well-formed text");
         }
 
-        if (bytes < minBytes || bytes > maxBytes)
-            throw new InvalidUserException($"{what} {Quote(text)} has {bytes} bytes; allowed are {allowed} of UTF-8.");
+        if (bytes < minBytes || bytes > maxBytes) throw Invalid($"{Quote(text)} has {bytes} bytes", AllowedSize());
         if (text.Contains('\0', StringComparison.Ordinal))
-            throw new InvalidUserException($"{what} {Quote(text)} holds a NUL character, which is not allowed.");
+            throw new InvalidUserException($"{Subject()} {Quote(text)} holds a NUL character, which is not allowed.");
+
+        string Subject() => name is null ? what : $"{what} '{name}'";
+
+        string AllowedSize() => minBytes == 0 ? $"allowed are up to {maxBytes} bytes of UTF-8" : $"allowed are {minBytes} to {maxBytes} bytes of UTF-8";
+
+        InvalidUserException Invalid(string why, string allowed) => new($"{Subject()} {why}; {allowed}.");
     }
 
     /// <summary>The text as it may stand in a message: shortened, and without control characters.</summary>

@@ -22,8 +22,8 @@ internal sealed class SiloStatusService(
     GrainId id, Silo silo, ILoggerFactory loggers, ILocalSiloDetails self, WriteBehindTable table, ReadCounters reads, TimeProvider clock)
     : GrainService(id, silo, loggers), ISiloStatusService
 {
-    private static readonly string Version =
-        typeof(SiloStatusService).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+    private static readonly string Version = ShortVersion(
+        typeof(SiloStatusService).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown");
 
     private readonly long _started = clock.GetTimestamp();
 
@@ -52,6 +52,14 @@ internal sealed class SiloStatusService(
             },
             Cache = new() { Memory = reads.Memory, Redis = reads.Redis, Database = reads.Database },
         });
+    }
+
+    // 1.2.3+0123456 rather than the commit's whole name.
+    private static string ShortVersion(string version)
+    {
+        const int ShortHash = 7;
+        var hash = version.IndexOf('+', StringComparison.Ordinal) + 1;
+        return hash == 0 || version.Length - hash <= ShortHash ? version : version[..(hash + ShortHash)];
     }
 }
 

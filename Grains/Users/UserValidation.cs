@@ -21,16 +21,22 @@ internal static class UserValidation
         if (patch is null) throw new InvalidUserException("The patch is null; to change nothing, send an empty one.");
         UserLimits.ValidateText("The display name", patch.DisplayName ?? "", 0, UserLimits.MaxDisplayNameBytes);
         CheckEmail(patch.Email);
-        foreach (var (name, value) in patch.Attributes ?? [])
+        if (patch.Attributes is { } attributes)
         {
-            UserLimits.ValidateText("The name of an attribute", name, 1, UserLimits.MaxNameBytes);
-            UserLimits.ValidateText($"The value of attribute '{name}'", value ?? "", 0, UserLimits.MaxAttributeValueBytes);
+            foreach (var (name, value) in attributes)
+            {
+                UserLimits.ValidateText("The name of an attribute", name, 1, UserLimits.MaxNameBytes);
+                UserLimits.ValidateText("The value of attribute", value ?? "", 0, UserLimits.MaxAttributeValueBytes, name);
+            }
         }
 
-        foreach (var name in patch.Increment?.Keys ?? Enumerable.Empty<string>())
-            UserLimits.ValidateText("The name of a counter", name, 1, UserLimits.MaxNameBytes);
-        foreach (var tag in (patch.AddTags ?? []).Concat(patch.RemoveTags ?? []))
-            UserLimits.ValidateText("A tag", tag, 1, UserLimits.MaxNameBytes);
+        if (patch.Increment is { } increment)
+        {
+            foreach (var name in increment.Keys) UserLimits.ValidateText("The name of a counter", name, 1, UserLimits.MaxNameBytes);
+        }
+
+        CheckTags(patch.AddTags);
+        CheckTags(patch.RemoveTags);
     }
 
     /// <summary>Checks what no single patch shows: how much the whole user has become.</summary>
@@ -54,6 +60,12 @@ internal static class UserValidation
         var at = email.IndexOf('@', StringComparison.Ordinal);
         if (at <= 0 || at == email.Length - 1 || email.IndexOf('@', at + 1) >= 0)
             throw new InvalidUserException($"The e-mail address '{email}' is none: allowed is one @ that is neither first nor last.");
+    }
+
+    private static void CheckTags(HashSet<string>? tags)
+    {
+        if (tags is null) return;
+        foreach (var tag in tags) UserLimits.ValidateText("A tag", tag, 1, UserLimits.MaxNameBytes);
     }
 
     private static void CheckCount(string what, int count, int limit)

@@ -212,7 +212,9 @@ internal sealed partial class FlushLane(
             foreach (var pending in batch)
             {
                 unflushed.Add(-pending.Row.Bytes);
-                if (!refusals.TryGetValue(pending.Row.Key, out var stored))
+                // A later version of the same owner holds all of this one: it is in the database, only not first. That happens,
+                // since writes of one key come here from several threads.
+                if (!refusals.TryGetValue(pending.Row.Key, out var stored) || stored.StoredEpoch == pending.Row.Epoch)
                 {
                     pending.Complete();
                     continue;

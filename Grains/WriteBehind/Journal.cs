@@ -17,11 +17,16 @@ internal sealed class Journal
     private readonly string _silo;
     private readonly JournalPartition[] _partitions;
 
-    public Journal(RedisGateway redis, string silo, WriteBehindCounters counters, ILogger logger)
+    /// <param name="redis">The way to Redis.</param>
+    /// <param name="silo">The name of this silo.</param>
+    /// <param name="journaled">Is given each row once it is journaled, before its writers know.</param>
+    /// <param name="counters">What is counted.</param>
+    /// <param name="logger">Where defects are logged.</param>
+    public Journal(RedisGateway redis, string silo, Action<Row> journaled, WriteBehindCounters counters, ILogger logger)
     {
         _redis = redis;
         _silo = silo;
-        _partitions = [.. Enumerable.Range(0, Partition.Count).Select(index => new JournalPartition(redis, index, counters, logger))];
+        _partitions = [.. Enumerable.Range(0, Partition.Count).Select(index => new JournalPartition(redis, index, journaled, counters, logger))];
     }
 
     /// <summary>Makes the caller the owner of <paramref name="key"/> and returns what is journaled for it, if anything.</summary>

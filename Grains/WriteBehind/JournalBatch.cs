@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 using StackExchange.Redis;
 
@@ -14,6 +15,7 @@ internal sealed class JournalBatch
     // Where the latest row of a key stands, so that several versions of one key travel as the last one.
     private readonly Dictionary<string, int> _positions = [];
     private readonly TaskCompletionSource<JournalBatch> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private byte[] _encoded = [];
     private HashSet<(string, long)>? _fenced;
     private bool _isUnavailable;
 
@@ -39,25 +41,36 @@ internal sealed class JournalBatch
 
     public RedisValue[] ToArguments()
     {
+        _encoded = ArrayPool<byte>.Shared.Rent(_rows.Sum(JournalFormat.LengthOf));
+        var free = _encoded.AsMemory();
         var arguments = new RedisValue[2 * _rows.Count];
         for (var i = 0; i < _rows.Count; i++)
         {
+            var row = free[..JournalFormat.LengthOf(_rows[i])];
+            free = free[row.Length..];
+            JournalFormat.Encode(_rows[i], row.Span);
             arguments[2 * i] = _rows[i].Key;
-            arguments[(2 * i) + 1] = JournalFormat.Encode(_rows[i]);
+            arguments[(2 * i) + 1] = row;
         }
 
         return arguments;
     }
 
-    public void Complete(RedisValue[] fencedPositions)
+    /// <summary>Takes in what the script answered: the positions (from 1) of the rows it refused. Returns the others.</summary>
+    public IEnumerable<Row> Journaled(RedisValue[] fencedPositions)
     {
-        if (fencedPositions.Length > 0)
-            _fenced = [.. fencedPositions.Select(position => _rows[(int)position - 1]).Select(row => (row.Key, row.Epoch))];
-        _completion.SetResult(this);
+        ArrayPool<byte>.Shared.Return(_encoded);
+        _encoded = [];
+        if (fencedPositions.Length == 0) return _rows;
+        _fenced = [.. fencedPositions.Select(position => _rows[(int)position - 1]).Select(row => (row.Key, row.Epoch))];
+        return _rows.Where(row => !_fenced.Contains((row.Key, row.Epoch)));
     }
+
+    public void Complete() => _completion.SetResult(this);
 
     public void Fail()
     {
+        // The encoded rows are not given back: a call that was given up on may still be sending them.
         _isUnavailable = true;
         _completion.SetResult(this);
     }

@@ -11,13 +11,15 @@ internal static class JournalFormat
     private const int EpochLength = 16;
     private const int HeaderLength = VersionLength + EpochLength;
 
-    public static RedisValue Encode(Row row)
+    /// <summary>How many bytes <see cref="Encode"/> makes of <paramref name="row"/>.</summary>
+    public static int LengthOf(Row row) => HeaderLength + row.State.Length;
+
+    /// <summary>Writes <paramref name="row"/> to <paramref name="bytes"/>, which must be of the row's length.</summary>
+    public static void Encode(Row row, Span<byte> bytes)
     {
-        var bytes = new byte[HeaderLength + row.State.Length];
-        row.Version.TryFormat(bytes.AsSpan(0, VersionLength), out _, "x16", CultureInfo.InvariantCulture);
-        row.Epoch.TryFormat(bytes.AsSpan(VersionLength, EpochLength), out _, "D16", CultureInfo.InvariantCulture);
-        row.State.Span.CopyTo(bytes.AsSpan(HeaderLength));
-        return bytes;
+        row.Version.TryFormat(bytes[..VersionLength], out _, "x16", CultureInfo.InvariantCulture);
+        row.Epoch.TryFormat(bytes.Slice(VersionLength, EpochLength), out _, "D16", CultureInfo.InvariantCulture);
+        row.State.Span.CopyTo(bytes[HeaderLength..]);
     }
 
     public static Row Decode(string key, ReadOnlyMemory<byte> bytes) => new(

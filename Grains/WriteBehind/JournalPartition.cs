@@ -21,7 +21,7 @@ internal enum AppendOutcome
 /// Group commit for one partition of the journal: one script call is in flight at a time, and carries every row that
 /// arrived while the one before it was. Under load the calls grow instead of growing in number.
 /// </summary>
-internal sealed partial class JournalPartition(RedisGateway redis, int index, WriteBehindCounters counters, ILogger logger)
+internal sealed partial class JournalPartition(RedisGateway redis, int index, Action<Row> journaled, WriteBehindCounters counters, ILogger logger)
 {
     /// <summary>The most rows in one script call: keeps what a call blocks Redis for well below a millisecond.</summary>
     public const int MaxBatchRows = 500;
@@ -59,7 +59,7 @@ internal sealed partial class JournalPartition(RedisGateway redis, int index, Wr
             }
         }
 
-        return (await batch.Completion).Of(row);
+        return (await batch.Completion.ConfigureAwait(false)).Of(row);
     }
 
     private async Task CommitAsync()
@@ -89,7 +89,11 @@ internal sealed partial class JournalPartition(RedisGateway redis, int index, Wr
             var fenced = (RedisValue[])(await redis.CommitAsync(
                 JournalScripts.Append, [Owners, Rows], batch.ToArguments()))!;
             counters.JournalCommitted(batch.Count);
-            batch.Complete(fenced);
+
+            // Here, before anyone is told and in the order of the journal: so a row that is journaled is also on its way to
+            // the database, and never comes there after a later one.
+            foreach (var row in batch.Journaled(fenced)) journaled(row);
+            batch.Complete();
         }
         catch (Exception error)
         {

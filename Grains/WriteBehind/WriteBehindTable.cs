@@ -36,7 +36,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         _logger = logger;
         Options = options.Value;
         Counters = counters;
-        _journal = new Journal(redis, silo.SiloAddress.ToParsableString(), counters, logger);
+        _journal = new Journal(redis, silo.SiloAddress.ToParsableString(), row => _queue!.Enqueue(row), counters, logger);
         _queue = new FlushQueue(store, _journal, cache, Options, counters, clock, logger);
     }
 
@@ -70,12 +70,14 @@ internal sealed partial class WriteBehindTable : IDisposable
             return new(claim.Owner, await LatestOfAsync(journaled, cancellationToken), IsPossiblyStale: false);
         }
 
+        // What this silo has not flushed is not in the journal where it was written to memory only, or Redis lost its data.
+        if (_queue.Find(key) is { } unflushed) return new(claim.Owner, await LatestOfAsync(unflushed, cancellationToken), IsPossiblyStale: false);
+
         // Not before the claim has come back: in between, the former owner's last row could leave the journal for the
-        // database, and a copy read earlier would be older than that. What this silo has not flushed itself is later than
-        // any copy; it is not in the journal where Redis lost its data.
-        var row = Later(await ReadCacheAsync(key), _queue.Find(key));
-        _reads.Count(ReadLayer.Redis, isHit: row is not null);
-        return new(claim.Owner, row ?? await ReadStoreAndFillAsync(key, cancellationToken), IsPossiblyStale: false);
+        // database, and a copy read earlier would be older than that.
+        var copy = await ReadCacheAsync(key);
+        _reads.Count(ReadLayer.Redis, isHit: copy is not null);
+        return new(claim.Owner, copy ?? await ReadStoreAndFillAsync(key, cancellationToken), IsPossiblyStale: false);
     }
 
     /// <inheritdoc cref="FlushQueue.Admit"/>
@@ -87,20 +89,25 @@ internal sealed partial class WriteBehindTable : IDisposable
     /// <exception cref="StorageUnavailableException">It took longer than a commit may. The row goes on waiting for its commit.</exception>
     public async Task<Durability> WriteAsync(Row row, Durability durability)
     {
-        if (durability != Durability.Memory)
+        if (durability == Durability.Memory)
         {
-            switch (await _journal.AppendAsync(row))
-            {
-                case AppendOutcome.Fenced:
-                    throw new OwnershipLostException(row.Key);
-                case AppendOutcome.Unavailable:
-                    durability = Durability.Database;
-                    break;
-            }
+            _queue.Enqueue(row);
+            return durability;
         }
 
-        _queue.Enqueue(row);
-        if (durability == Durability.Database) await CommittedAsync(row.Key, row.Version, CancellationToken.None);
+        // Not back to the grain's scheduler (here as in what it calls): a turn of the grain is needed once it is all done,
+        // not at every step on the way.
+        switch (await _journal.AppendAsync(row).ConfigureAwait(false))
+        {
+            case AppendOutcome.Fenced:
+                throw new OwnershipLostException(row.Key);
+            case AppendOutcome.Unavailable:
+                _queue.Enqueue(row);
+                durability = Durability.Database;
+                break;
+        }
+
+        if (durability == Durability.Database) await CommittedAsync(row.Key, row.Version, CancellationToken.None).ConfigureAwait(false);
         return durability;
     }
 
@@ -113,7 +120,7 @@ internal sealed partial class WriteBehindTable : IDisposable
     {
         try
         {
-            await _queue.CommittedAsync(key, version).WaitAsync(Options.CommitTimeout, _clock, cancellationToken);
+            await _queue.CommittedAsync(key, version).WaitAsync(Options.CommitTimeout, _clock, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -179,13 +186,13 @@ internal sealed partial class WriteBehindTable : IDisposable
         }
     }
 
-    // A journaled row is the latest, unless it was left behind by a silo that had to write past a Redis that was away.
-    private async Task<Row> LatestOfAsync(Row journaled, CancellationToken cancellationToken)
+    // An unflushed row is the latest, unless it was left behind by an owner that had to write past a Redis that was away.
+    private async Task<Row> LatestOfAsync(Row unflushed, CancellationToken cancellationToken)
     {
-        var latest = Later(journaled, _queue.Find(journaled.Key))!;
+        var latest = Later(unflushed, _queue.Find(unflushed.Key))!;
         try
         {
-            return Later(latest, await _store.ReadAsync(journaled.Key, cancellationToken))!;
+            return Later(latest, await _store.ReadAsync(unflushed.Key, cancellationToken))!;
         }
         catch (StorageUnavailableException)
         {

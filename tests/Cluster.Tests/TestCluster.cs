@@ -91,7 +91,7 @@ public sealed class TestCluster : IAsyncDisposable
             ConnectionString = _servers.Redis.ConnectionString,
             KeyPrefix = KeyPrefix,
         }));
-        var journal = new Journal(redis, "S127.0.0.1:1:1", new WriteBehindCounters(), NullLogger.Instance);
+        var journal = new Journal(redis, "S127.0.0.1:1:1", journaled: _ => { }, new WriteBehindCounters(), NullLogger.Instance);
         var (owner, _) = await journal.ClaimAsync(key);
         Assert.Equal(AppendOutcome.Journaled, await journal.AppendAsync(new Row(key, version, owner.Epoch, Encoding.UTF8.GetBytes(state))));
     }

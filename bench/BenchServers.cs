@@ -1,0 +1,139 @@
+using System.Globalization;
+using Actors.Fixtures;
+using Actors.WriteBehind;
+using Npgsql;
+using StackExchange.Redis;
+
+namespace Actors.Bench;
+
+/// <summary>
+/// Redis (append-only file, synced every second) and PostgreSQL (as installed), shared by all contenders of a case: those
+/// of <c>ConnectionStrings__redis</c> and <c>ConnectionStrings__postgres</c>, else started for it. Each contender has
+/// databases and a key prefix of its own, which are removed afterwards.
+/// </summary>
+internal sealed class BenchServers : IAsyncDisposable
+{
+    private readonly string _run = Guid.NewGuid().ToString("n")[..12];
+    private readonly List<string> _databases = [];
+    private RedisServer? _ownRedis;
+    private PostgresServer? _ownPostgres;
+    private ConnectionMultiplexer? _redis;
+    private string _postgres = "";
+
+    private BenchServers()
+    {
+    }
+
+    /// <summary>Where Redis is.</summary>
+    public string Redis { get; private set; } = "";
+
+    /// <summary>What all keys begin with.</summary>
+    public string KeyPrefix => $"bench-{_run}";
+
+    public static async Task<BenchServers> StartAsync()
+    {
+        var servers = new BenchServers();
+        try
+        {
+            await Task.WhenAll(servers.StartRedisAsync(), servers.StartPostgresAsync());
+            return servers;
+        }
+        catch
+        {
+            await servers.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Makes a database with the table of users, as the silo's migrations make it, and returns the way to it.</summary>
+    public async Task<string> CreateDatabaseAsync()
+    {
+        var name = $"bench_{_run}_{_databases.Count}";
+        await ExecuteAsync(_postgres, $"CREATE DATABASE {name}");
+        _databases.Add(name);
+        var database = new NpgsqlConnectionStringBuilder(_postgres) { Database = name }.ConnectionString;
+        await using var store = new PostgresRowStore(database);
+        await store.MigrateAsync(CancellationToken.None);
+        return database;
+    }
+
+    /// <summary>Empties the table of users, so that each turn begins alike.</summary>
+    public static Task TruncateUsersAsync(string database) => ExecuteAsync(database, "TRUNCATE users");
+
+    /// <summary>One number from a database.</summary>
+    public static async Task<long> CountAsync(string database, string sql)
+    {
+        await using var source = NpgsqlDataSource.Create(database);
+        await using var command = source.CreateCommand(sql);
+        return Convert.ToInt64(await command.ExecuteScalarAsync(), CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>Has PostgreSQL write down what is behind it, so that no contender pays for the one before.</summary>
+    public Task SettleAsync() => ExecuteAsync(_postgres, "CHECKPOINT");
+
+    /// <summary>The CPU time Redis has used so far.</summary>
+    public async Task<TimeSpan> RedisCpuAsync()
+    {
+        var server = _redis!.GetServers()[0];
+        var cpu = (await server.InfoAsync("cpu")).SelectMany(section => section)
+            .Where(entry => entry.Key is "used_cpu_sys" or "used_cpu_user")
+            .Sum(entry => double.Parse(entry.Value, CultureInfo.InvariantCulture));
+        return TimeSpan.FromSeconds(cpu);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_ownPostgres is null)
+        {
+            foreach (var database in _databases) await ExecuteAsync(_postgres, $"DROP DATABASE {database} WITH (FORCE)");
+        }
+
+        if (_redis is not null)
+        {
+            if (_ownRedis is null) await RemoveKeysAsync(_redis);
+            await _redis.DisposeAsync();
+        }
+
+        if (_ownPostgres is not null) await _ownPostgres.DisposeAsync();
+        if (_ownRedis is not null) await _ownRedis.DisposeAsync();
+    }
+
+    private async Task StartRedisAsync()
+    {
+        Redis = Environment.GetEnvironmentVariable("ConnectionStrings__redis") ?? "";
+        if (Redis == "")
+        {
+            _ownRedis = await RedisServer.StartNewAsync();
+            Redis = _ownRedis.ConnectionString;
+        }
+
+        // For INFO.
+        _redis = await ConnectionMultiplexer.ConnectAsync(Redis, options => options.AllowAdmin = true);
+    }
+
+    private async Task StartPostgresAsync()
+    {
+        _postgres = Environment.GetEnvironmentVariable("ConnectionStrings__postgres") ?? "";
+        if (_postgres != "") return;
+        _ownPostgres = await PostgresServer.StartNewAsync();
+        _postgres = _ownPostgres.ConnectionString;
+    }
+
+    private async Task RemoveKeysAsync(ConnectionMultiplexer redis)
+    {
+        foreach (var server in redis.GetServers().Where(server => !server.IsReplica))
+        {
+            await foreach (var keys in server.KeysAsync(pattern: $"{KeyPrefix}*", pageSize: 1000).Chunk(1000))
+                await redis.GetDatabase().KeyDeleteAsync(keys);
+        }
+    }
+
+    private static async Task ExecuteAsync(string database, string sql)
+    {
+        await using var connection = new NpgsqlConnection(
+            new NpgsqlConnectionStringBuilder(database) { Pooling = false, CommandTimeout = 120 }.ConnectionString);
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync();
+    }
+}

@@ -1,0 +1,26 @@
+using Actors.Bench.Peers;
+using Actors.Bench.Writes;
+
+namespace Actors.Bench;
+
+/// <summary>All that can be measured.</summary>
+internal static class Cases
+{
+    private const string OneUpsert = "one fenced upsert per write, 64 connections";
+
+    public static IReadOnlyList<BenchCase> All { get; } =
+    [
+        new(
+            "write.hot", "journaled writes, 10,000 users, flush keeping up", "writes/s", servers => new HotWrites(servers),
+            new(OneUpsert, 25, servers => new HotUpserts(servers)),
+            new("Orleans Redis grain storage, WriteStateAsync per write", 4, servers => new GrainStorageWrites(servers))),
+        new(
+            "write.distinct", "every write a new user, no coalescing", "writes/s", servers => new DistinctWrites(servers),
+            new BenchPeer(OneUpsert, 10, servers => new DistinctUpserts(servers))),
+        new(
+            "write.flush", "draining dirty rows to the database", "rows/s", servers => new Flush(servers),
+            new BenchPeer("raw unnest upsert of the same rows, same batch and lanes", 0.9, servers => new UnnestUpserts(servers))),
+    ];
+
+    public static BenchCase? Find(string name) => All.FirstOrDefault(each => each.Name == name);
+}

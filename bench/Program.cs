@@ -1,0 +1,93 @@
+// dotnet run -c Release --project bench -- CASE… [--json FILE] [--quick]
+//
+// Measures Actors and its peers in turn, in one process and over the same servers, and prints the medians and their
+// ratio. Exit codes: 0 measured, 1 failed, 2 usage.
+using System.CommandLine;
+using Actors.Bench;
+using Spectre.Console;
+
+var cases = new Argument<string[]>("CASE")
+{
+    Description = "What to measure; all cases where none is named.",
+    Arity = ArgumentArity.ZeroOrMore,
+};
+cases.Validators.Add(result =>
+{
+    foreach (var name in result.Tokens.Select(token => token.Value).Where(name => Cases.Find(name) is null))
+        result.AddError($"There is no case '{name}'. Cases: {string.Join(", ", Cases.All.Select(each => each.Name))}.");
+});
+var list = new Option<bool>("--list") { Description = "List the cases and measure nothing." };
+var json = new Option<FileInfo?>("--json") { Description = "Also write the results to this file." };
+json.Validators.Add(result =>
+{
+    if (result.Tokens is [var path, ..] && new FileInfo(path.Value).Directory is { Exists: false } directory)
+        result.AddError($"--json: there is no directory {directory.FullName}.");
+});
+var quick = new Option<bool>("--quick") { Description = "One short round and fewer rows: to see that it works, not to quote." };
+var details = new Option<bool>("--details") { Description = "Also print what a write or row costs: allocations, CPU time." };
+var alone = new Option<bool>("--alone") { Description = "Leave the peers out and print the details of ours: for a profiler." };
+var rounds = Number("--rounds", "Rounds, of which the median counts. Default: 5.", 1, 100);
+var seconds = Number("--seconds", "Seconds per turn. Default: 5.", 1, 600);
+var callers = Number("--callers", "Concurrent callers. Default: 512.", 1, 100_000);
+
+var command = new RootCommand("Measures Actors and its peers side by side.")
+{
+    cases, list, json, quick, details, alone, rounds, seconds, callers,
+};
+command.SetAction(async (parsed, cancellationToken) =>
+{
+    // A file or pipe has no width of its own; the default would break words.
+    if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 140;
+    if (parsed.GetValue(list))
+    {
+        Report.List(AnsiConsole.Console);
+        return 0;
+    }
+
+    var load = parsed.GetValue(quick) ? Load.Quick : Load.Full;
+    load = load with
+    {
+        Rounds = parsed.GetValue(rounds) ?? load.Rounds,
+        Duration = parsed.GetValue(seconds) is { } asked ? TimeSpan.FromSeconds(asked) : load.Duration,
+        Callers = parsed.GetValue(callers) ?? load.Callers,
+    };
+    var isAlone = parsed.GetValue(alone);
+    var names = parsed.GetValue(cases) is { Length: > 0 } named ? named : Cases.All.Select(each => each.Name);
+    var results = new List<CaseResult>();
+    using (var progress = new ProgressLine())
+    {
+        try
+        {
+            foreach (var each in names.Distinct().Select(name => Cases.Find(name)!))
+                results.Add(await Rounds.RunAsync(isAlone ? each with { Peers = [] } : each, load, progress, cancellationToken));
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return 1;
+        }
+    }
+
+    if (!isAlone) Report.Print(AnsiConsole.Console, results);
+    if (isAlone || parsed.GetValue(details)) Report.PrintDetails(AnsiConsole.Console, results);
+    Report.PrintDoubts(AnsiConsole.Console, results);
+    if (parsed.GetValue(json) is { } file) await Report.WriteJsonAsync(file, results);
+    return 0;
+});
+
+var parsed = command.Parse(args);
+if (parsed.Errors.Count == 0) return await parsed.InvokeAsync();
+foreach (var error in parsed.Errors) await Console.Error.WriteLineAsync(error.Message);
+await Console.Error.WriteLineAsync("Try --help.");
+return 2;
+
+static Option<int?> Number(string name, string description, int least, int most)
+{
+    var option = new Option<int?>(name) { Description = description };
+    option.Validators.Add(result =>
+    {
+        if (result.Tokens is not [var token, ..]) return;
+        if (!int.TryParse(token.Value, out var value) || value < least || value > most)
+            result.AddError($"{name} is {token.Value}; allowed are {least} to {most}.");
+    });
+    return option;
+}

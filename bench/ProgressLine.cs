@@ -1,0 +1,20 @@
+namespace Actors.Bench;
+
+/// <summary>Tells on stderr what is going on: one line rewritten on a terminal, plain lines elsewhere.</summary>
+internal sealed class ProgressLine : IDisposable
+{
+    private const string Clear = "\r\e[2K";
+
+    private readonly bool _isTerminal = !Console.IsErrorRedirected;
+
+    public void Tell(string what)
+    {
+        if (_isTerminal) Console.Error.Write(Clear + what);
+        else Console.Error.WriteLine(what);
+    }
+
+    public void Dispose()
+    {
+        if (_isTerminal) Console.Error.Write(Clear);
+    }
+}

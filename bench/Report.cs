@@ -1,0 +1,112 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Spectre.Console;
+
+namespace Actors.Bench;
+
+/// <summary>How results are shown and written.</summary>
+internal static class Report
+{
+    public static void List(IAnsiConsole console)
+    {
+        var table = Table("case", "work", "peer").AddColumn(new TableColumn("ratio to reach").RightAligned());
+        foreach (var each in Cases.All)
+        {
+            foreach (var peer in each.Peers)
+                table.AddRow(new Text(each.Name), new Text(each.Work), new Text(peer.Name), Right($">= {Number(peer.Target)}"));
+        }
+
+        console.Write(table);
+    }
+
+    public static void Print(IAnsiConsole console, IReadOnlyList<CaseResult> results)
+    {
+        var table = Table("case", "peer", "unit")
+            .AddColumn(new TableColumn("ours").RightAligned())
+            .AddColumn(new TableColumn("theirs").RightAligned())
+            .AddColumn(new TableColumn("ratio").RightAligned())
+            .AddColumn(new TableColumn("target").RightAligned());
+        foreach (var (measured, peer, ours, theirs) in Comparisons(results))
+        {
+            var ratio = ours.PerSecond / theirs.PerSecond;
+            table.AddRow(
+                new Text(measured.Name),
+                new Text(peer.Name),
+                new Text(measured.Unit),
+                Right(Number(ours.PerSecond)),
+                Right(Number(theirs.PerSecond)),
+                new Text(Number(ratio), ratio >= peer.Target ? Color.Green : Color.Yellow).RightJustified(),
+                Right($">= {Number(peer.Target)}"));
+        }
+
+        console.Write(table);
+    }
+
+    public static void PrintDoubts(IAnsiConsole console, IReadOnlyList<CaseResult> results)
+    {
+        foreach (var result in results)
+        {
+            foreach (var doubt in result.Theirs.Append(result.Ours).SelectMany(medians => medians.Doubts).Distinct())
+                console.WriteLine($"{result.Case.Name}: {doubt}", Color.Yellow);
+        }
+    }
+
+    public static async Task WriteJsonAsync(FileInfo file, IReadOnlyList<CaseResult> results)
+    {
+        var comparisons = Comparisons(results).Select(each => new Comparison(
+            each.Case.Name,
+            each.Peer.Name,
+            each.Case.Unit,
+            Math.Round(each.Ours.PerSecond, 1),
+            Math.Round(each.Theirs.PerSecond, 1),
+            Math.Round(each.Ours.PerSecond / each.Theirs.PerSecond, 3)));
+        await using var stream = file.Create();
+        await JsonSerializer.SerializeAsync(stream, comparisons, ReportJson.Default.IEnumerableComparison);
+    }
+
+    public static void PrintDetails(IAnsiConsole console, IReadOnlyList<CaseResult> results)
+    {
+        var table = Table("case", "contender")
+            .AddColumn(new TableColumn("per second").RightAligned())
+            .AddColumn(new TableColumn("bytes allocated").RightAligned())
+            .AddColumn(new TableColumn("CPU of this process, µs").RightAligned())
+            .AddColumn(new TableColumn("CPU of Redis, µs").RightAligned());
+        foreach (var result in results)
+        {
+            Add(result.Case, "ours", result.Ours);
+            foreach (var (peer, medians) in result.Case.Peers.Zip(result.Theirs)) Add(result.Case, peer.Name, medians);
+        }
+
+        console.WriteLine();
+        console.WriteLine("What one write or row costs:");
+        console.Write(table);
+
+        void Add(BenchCase measured, string name, Medians medians) => table.AddRow(
+            new Text(measured.Name),
+            new Text(name),
+            Right(Number(medians.PerSecond)),
+            Right(Number(medians.Bytes)),
+            Right(Number(medians.Cpu.TotalMicroseconds)),
+            Right(Number(medians.RedisCpu.TotalMicroseconds)));
+    }
+
+    private static IEnumerable<(BenchCase Case, BenchPeer Peer, Medians Ours, Medians Theirs)> Comparisons(
+        IEnumerable<CaseResult> results) => results.SelectMany(result =>
+            result.Case.Peers.Zip(result.Theirs, (peer, theirs) => (result.Case, peer, result.Ours, theirs)));
+
+    private static Table Table(params string[] columns) => new Table().Border(TableBorder.Rounded).AddColumns(columns);
+
+    private static Text Right(string text) => new Text(text).RightJustified();
+
+    private static string Number(double number) => number.ToString(
+        number >= 100 ? "N0" : number >= 10 ? "0.#" : "0.##", CultureInfo.InvariantCulture);
+}
+
+/// <summary>One line of the JSON report.</summary>
+internal sealed record Comparison(string Case, string Peer, string Unit, double Ours, double Theirs, double Ratio);
+
+/// <summary>Generated serialization of the JSON report.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
+[JsonSerializable(typeof(IEnumerable<Comparison>))]
+internal sealed partial class ReportJson : JsonSerializerContext;

@@ -1,0 +1,42 @@
+using System.Globalization;
+using Actors.WriteBehind;
+
+namespace Actors.Bench.Writes;
+
+/// <summary>Watches, for as long as a turn lasts, that the flush keeps up with the writes.</summary>
+internal sealed class BacklogWatch : IAsyncDisposable
+{
+    /// <summary>How much longer than the flush interval the oldest unflushed row may wait: for a batch or two.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
+
+    private readonly WriteBehindTable _table;
+    private readonly PeriodicTimer _timer = new(TimeSpan.FromMilliseconds(100));
+    private readonly Task _watching;
+    private TimeSpan _oldest;
+
+    public BacklogWatch(WriteBehindTable table)
+    {
+        _table = table;
+        _watching = WatchAsync();
+    }
+
+    /// <summary>Says that the flush fell behind, or null.</summary>
+    public string? Doubt => _oldest <= _table.Options.FlushInterval + Grace
+        ? null
+        : string.Create(CultureInfo.InvariantCulture, $"the flush did not keep up: rows waited up to {_oldest.TotalSeconds:0.0} s");
+
+    public async ValueTask DisposeAsync()
+    {
+        _timer.Dispose();
+        await _watching;
+    }
+
+    private async Task WatchAsync()
+    {
+        while (await _timer.WaitForNextTickAsync())
+        {
+            var oldest = _table.Backlog.Oldest;
+            if (oldest > _oldest) _oldest = oldest;
+        }
+    }
+}

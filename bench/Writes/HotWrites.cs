@@ -1,0 +1,42 @@
+namespace Actors.Bench.Writes;
+
+/// <summary>
+/// write.hot, ours: callers update users at random, each waiting for its write to be journaled, while the silo flushes
+/// beside it. The figure counts only if the flush keeps up, which is watched.
+/// </summary>
+internal sealed class HotWrites(BenchServers servers) : Contender
+{
+    private string _database = "";
+    private BenchSilo? _silo;
+    private IUserGrain[] _users = [];
+
+    public override async Task PrepareAsync(Load load)
+    {
+        _database = await servers.CreateDatabaseAsync();
+        _silo = await BenchSilo.StartOursAsync(servers, _database);
+        _users = [.. Enumerable.Range(0, load.Users).Select(i => _silo.Grains.GetGrain<IUserGrain>(SampleUsers.Id(i)))];
+        await Callers.EachAsync(load.Callers, load.Users, i => _users[i].UpdateAsync(SampleUsers.Profile(i)));
+    }
+
+    public override async Task<Turn> RunAsync(Load load, CancellationToken cancellationToken)
+    {
+        await using var watch = new BacklogWatch(_silo!.Table);
+        var turn = await Callers.RunAsync(
+            load.Callers,
+            load.Duration,
+            random => _users[random.Next(_users.Length)].UpdateAsync(SampleUsers.Visit(random)),
+            cancellationToken);
+        return turn with { Doubt = watch.Doubt };
+    }
+
+    public override Task AfterTurnAsync() => _silo!.DrainedAsync();
+
+    public override async Task VerifyAsync()
+    {
+        var written = _silo!.Table.Counters.Writes(Durability.Journal);
+        var stored = await BenchServers.CountAsync(_database, "SELECT sum(version) FROM users");
+        if (stored != written) throw new InvalidOperationException($"{written} writes were acknowledged, and {stored} are in the database.");
+    }
+
+    public override ValueTask DisposeAsync() => _silo?.DisposeAsync() ?? ValueTask.CompletedTask;
+}

@@ -1,0 +1,28 @@
+using Actors.WriteBehind;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Actors.Cluster.Tests;
+
+public sealed class WriteBehindTableTests(ServersFixture servers) : IAsyncLifetime
+{
+    private TestCluster _cluster = null!;
+
+    public async ValueTask InitializeAsync() => _cluster = await TestCluster.StartAsync(servers, silos: 1);
+
+    public ValueTask DisposeAsync() => _cluster.DisposeAsync();
+
+    [Fact]
+    public async Task A_version_that_comes_after_a_later_one_of_its_owner_counts_as_committed()
+    {
+        var table = _cluster.Silos.Silos[0].ServiceProvider.GetRequiredService<WriteBehindTable>();
+        var owner = (await table.OpenAsync("overtaken", CancellationToken.None)).Owner;
+
+        Assert.Equal(Durability.Database, await table.WriteAsync(Row(version: 2), Durability.Database));
+        Assert.Equal(Durability.Database, await table.WriteAsync(Row(version: 1), Durability.Database));
+
+        Assert.Equal(2, await _cluster.QueryAsync<long>("SELECT version FROM users WHERE id = 'overtaken'"));
+        Assert.Equal(0, table.Counters.FenceHits);
+
+        Row Row(long version) => new(owner.Key, version, owner.Epoch, "{}"u8.ToArray());
+    }
+}
