@@ -5,8 +5,8 @@ using Actors.Silo.Configuration;
 using Actors.Silo.Health;
 using Actors.Silo.Storage;
 using Microsoft.Extensions.Configuration.Memory;
-using Orleans.Configuration;
 using OpenTelemetry.Metrics;
+using Orleans.Configuration;
 using StackExchange.Redis;
 
 namespace Actors.Silo;

@@ -12,7 +12,7 @@ public sealed record ClusterStatus
 [GenerateSerializer, Immutable, Alias("Actors.SiloReport")]
 public sealed record SiloReport
 {
-    /// <summary>The silo's address, e.g. "S127.0.0.1:11111:1234".</summary>
+    /// <summary>The silo's address, e.g. "127.0.0.1:11111@1234".</summary>
     [Id(0)] public required string Silo { get; init; }
 
     /// <summary>False where the silo did not answer in time; the figures are then all zero.</summary>

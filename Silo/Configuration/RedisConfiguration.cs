@@ -30,11 +30,14 @@ internal static class RedisConfiguration
         {
             options = ConfigurationOptions.Parse(connectionString);
         }
-        catch (Exception error) when (error is ArgumentException or FormatException)
+        catch (Exception error) when (error is ArgumentException or FormatException or OverflowException)
         {
-            // The value may hold a password, so the error names only what could not be read of it.
-            throw new ConfigurationException($"ConnectionStrings:{key} is no Redis connection string ({error.Message}); {Example}.");
+            // Without the inner message: it may quote a piece of a password that holds a comma.
+            throw Unreadable(key);
         }
+
+        // A URL, with its password, would be taken for the name of a host and end up in messages.
+        if (options.EndPoints.OfType<DnsEndPoint>().Any(endpoint => endpoint.Host.AsSpan().ContainsAny("/@ "))) throw Unreadable(key);
 
         return options.EndPoints.Count > 0
             ? options
@@ -59,6 +62,9 @@ internal static class RedisConfiguration
                 "Redis", $"Redis at {Describe(connectionString)} (ConnectionStrings:{key}) cannot be reached: {error.Message.Split(';', '\n')[0]}");
         }
     }
+
+    private static ConfigurationException Unreadable(string key) =>
+        new($"ConnectionStrings:{key} is no Redis connection string; {Example}.");
 
     private static string AddressOf(EndPoint endpoint) => endpoint switch
     {

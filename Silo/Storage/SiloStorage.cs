@@ -111,8 +111,9 @@ internal sealed class SiloStorage : IAsyncDisposable
         }
         catch (Exception error) when (error is ArgumentException or FormatException or KeyNotFoundException)
         {
+            // Without the inner message: it may quote a piece of a password that holds a semicolon.
             throw new ConfigurationException(
-                $"ConnectionStrings:postgres is no PostgreSQL connection string ({error.Message}); allowed is e.g. Host=localhost;Database=actors;Username=actors;Password=….");
+                "ConnectionStrings:postgres is no PostgreSQL connection string; allowed is e.g. Host=localhost;Database=actors;Username=actors;Password=….");
         }
     }
 }

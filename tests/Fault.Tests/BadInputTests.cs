@@ -43,6 +43,20 @@ public sealed class BadInputTests : IDisposable
         Assert.Contains("in use", run.Error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("--ConnectionStrings:redis", "127.0.0.1:1,password=ab,hunter2=c")]
+    [InlineData("--ConnectionStrings:redis", "redis://actors:hunter2@127.0.0.1:1")]
+    [InlineData("--ConnectionStrings:postgres", "Host=127.0.0.1;Password=ab;hunter2=c")]
+    [InlineData("--ConnectionStrings:postgres", "postgres://actors:hunter2@127.0.0.1/actors")]
+    public async Task A_connection_string_that_cannot_be_read_is_not_quoted(string option, string connectionString)
+    {
+        var run = await ProgramRun.RunAsync(
+            DotnetProgram.Silo, _directory.Path, new Dictionary<string, string>(), option, connectionString);
+        Assert.True(run.ExitCode == 2, run.ToString());
+        Assert.Contains("connection string", run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("hunter2", run.Error + run.Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_wrong_database_is_named_without_its_password()
     {
