@@ -4,7 +4,9 @@ using Actors.Resilience;
 using Actors.Silo.Configuration;
 using Actors.Silo.Health;
 using Actors.Silo.Storage;
+using Actors.WriteBehind;
 using Microsoft.Extensions.Configuration.Memory;
+using Microsoft.Extensions.Logging.Console;
 using OpenTelemetry.Metrics;
 using Orleans.Configuration;
 using StackExchange.Redis;
@@ -14,6 +16,8 @@ namespace Actors.Silo;
 /// <summary>Puts a silo together: configuration, storage, Orleans, HTTP.</summary>
 internal static class SiloHost
 {
+    private static readonly TimeSpan Margin = TimeSpan.FromSeconds(5);
+
     public static async Task RunAsync(string[] args)
     {
         var builder = WebApplication.CreateBuilder(args);
@@ -24,7 +28,19 @@ internal static class SiloHost
         builder.WebHost.UseUrls(urls);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = settings.StopTimeout);
 
-        await using var storage = await SiloStorage.OpenAsync(builder.Configuration, settings);
+        builder.Services.AddOptions<WriteBehindOptions>().Validate(
+            options => options.DrainTimeout + Margin <= settings.StopTimeout,
+            $"{WriteBehindOptions.Section}:{nameof(WriteBehindOptions.DrainTimeout)} must be at least {Margin.TotalSeconds} s less than"
+            + $" {SiloSettings.Section}:{nameof(SiloSettings.StopTimeout)}, which is {settings.StopTimeout}: the silo has more to do than to drain.");
+
+        // The storage is there before the host and after it, and so are its loggers.
+        using var loggers = LoggerFactory.Create(logging =>
+        {
+            logging.AddConfiguration(builder.Configuration.GetSection("Logging"));
+            logging.AddConsole();
+            logging.Services.Configure<SimpleConsoleFormatterOptions>(Format);
+        });
+        await using var storage = await SiloStorage.OpenAsync(builder.Configuration, settings, loggers);
         var endpoints = SiloEndpoints.Choose(settings, ports);
         builder.UseOrleans(silo => Configure(silo, settings, endpoints, storage));
         builder.Services.AddSingleton(storage.Rows);
@@ -75,13 +91,15 @@ internal static class SiloHost
         if (builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"] is { Length: > 0 }) metrics.WithMetrics(meters => meters.AddOtlpExporter());
     }
 
+    private static void Format(SimpleConsoleFormatterOptions console)
+    {
+        console.SingleLine = true;
+        console.TimestampFormat = "HH:mm:ss ";
+    }
+
     private static void AddLogging(WebApplicationBuilder builder)
     {
-        builder.Logging.AddSimpleConsole(console =>
-        {
-            console.SingleLine = true;
-            console.TimestampFormat = "HH:mm:ss ";
-        });
+        builder.Services.Configure<SimpleConsoleFormatterOptions>(Format);
 
         // Below all other sources, so that Logging:LogLevel:* overrides them.
         builder.Configuration.Sources.Insert(0, new MemoryConfigurationSource
@@ -96,6 +114,9 @@ internal static class SiloHost
                 ["Logging:LogLevel:Microsoft.Extensions.Hosting.Internal.Host"] = "None",
                 ["Logging:LogLevel:Orleans.Runtime.Silo"] = "Critical",
                 ["Logging:LogLevel:Orleans.Hosting.SiloHostedService"] = "None",
+
+                // Asked every few seconds by whoever watches; what is wrong is in the answer.
+                ["Logging:LogLevel:Microsoft.Extensions.Diagnostics.HealthChecks"] = "None",
 
                 // Warns at every start that its first check, measured from the machine's boot, is late.
                 ["Logging:LogLevel:Orleans.Runtime.Watchdog"] = "Error",

@@ -71,9 +71,9 @@ internal sealed partial class JournalRecovery(
                 if (rows > 0) LogRecovered(logger, rows, partition);
                 return;
             }
-            catch (StorageUnavailableException error)
+            catch (Exception error) when (!_stop.IsCancellationRequested)
             {
-                LogPostponed(logger, partition, RetryAfter, error.Message);
+                LogPostponed(logger, partition, RetryAfter, error);
             }
 
             await Task.Delay(RetryAfter * (0.5 + Random.Shared.NextDouble()), clock, _stop.Token);
@@ -84,6 +84,6 @@ internal sealed partial class JournalRecovery(
         "Took over {Rows} journaled rows of partition {Partition} from silos that have gone; flushing them")]
     private static partial void LogRecovered(ILogger logger, int rows, int partition);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Partition {Partition} cannot be recovered yet, trying again in about {RetryAfter}: {Reason}")]
-    private static partial void LogPostponed(ILogger logger, int partition, TimeSpan retryAfter, string reason);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Partition {Partition} cannot be recovered yet, trying again in about {RetryAfter}")]
+    private static partial void LogPostponed(ILogger logger, int partition, TimeSpan retryAfter, Exception error);
 }

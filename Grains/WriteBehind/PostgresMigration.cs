@@ -7,7 +7,7 @@ namespace Actors.WriteBehind;
 /// <summary>Brings a database up to the scripts that this assembly carries, each of them once, one silo at a time.</summary>
 internal static partial class PostgresMigration
 {
-    private const string Scripts = "Actors.Users.Schema.";
+    private const string Scripts = "Actors.Schema.";
 
     // The key of the advisory lock: any number, the same for all silos ("actors" in ASCII).
     private const long LockKey = 0x6163746F7273;

@@ -77,7 +77,12 @@ internal sealed partial class WriteBehindTable : IDisposable
         }
 
         // What this silo has not flushed is not in the journal where it was written to memory only, or Redis lost its data.
-        if (_queue.Find(key) is { } unflushed) return new(claim.Owner, await LatestOfAsync(unflushed, cancellationToken), IsPossiblyStale: false);
+        if (_queue.Find(key) is { } unflushed)
+        {
+            _reads.Count(ReadLayer.Redis, isHit: false);
+            _reads.Count(ReadLayer.Database, isHit: true);
+            return new(claim.Owner, await LatestOfAsync(unflushed, cancellationToken), IsPossiblyStale: false);
+        }
 
         // Not before the claim has come back: in between, the former owner's last row could leave the journal for the
         // database, and a copy read earlier would be older than that.

@@ -45,22 +45,37 @@ internal static class RedisConfiguration
     }
 
     /// <summary>Connects once, so that a wrong address or password is reported as such and not by whatever would need it first.</summary>
-    public static async Task CheckAsync(string key, string connectionString)
+    public static async Task CheckAsync(string key, string connectionString, bool holdsJournal)
     {
         var options = Parse(key, connectionString);
         options.AbortOnConnectFail = true;
         options.ConnectTimeout = (int)ConnectLimit.TotalMilliseconds;
         options.ConnectRetry = 1;
+
+        // INFO counts as an administrator's command.
+        options.AllowAdmin = true;
         try
         {
             await using var redis = await ConnectionMultiplexer.ConnectAsync(options);
             await redis.GetDatabase().PingAsync();
+            if (holdsJournal) await RefuseEvictionAsync(redis, key, connectionString);
         }
         catch (Exception error) when (error is RedisException or TimeoutException)
         {
             throw new StorageUnavailableException(
                 "Redis", $"Redis at {Describe(connectionString)} (ConnectionStrings:{key}) cannot be reached: {error.Message.Split(';', '\n')[0]}");
         }
+    }
+
+    /// <summary>A Redis that evicts keys without a time to live would evict acknowledged writes.</summary>
+    private static async Task RefuseEvictionAsync(ConnectionMultiplexer redis, string key, string connectionString)
+    {
+        var info = (string?)await redis.GetDatabase().ExecuteAsync("INFO", "memory") ?? "";
+        var policy = info.Split('\n').Select(line => line.Trim().Split(':')).FirstOrDefault(field => field[0] == "maxmemory_policy")?[^1];
+        if (policy?.StartsWith("allkeys", StringComparison.Ordinal) != true) return;
+        throw new ConfigurationException(
+            $"Redis at {Describe(connectionString)} (ConnectionStrings:{key}) holds the journal, and its maxmemory-policy is {policy}:"
+            + " it would evict acknowledged writes. Allowed are noeviction (best) and volatile-*; set it, or give the journal a Redis of its own (ConnectionStrings:redis-journal).");
     }
 
     private static ConfigurationException Unreadable(string key) =>

@@ -5,8 +5,12 @@ namespace Actors.Silo.Configuration;
 /// <summary>Reads <see cref="SiloSettings"/> before the host exists, since the host is built by them.</summary>
 internal static class SiloConfiguration
 {
+    // Bound elsewhere, each as strictly as this.
+    private static readonly string[] Sections = ["WriteBehind", "Cache", "Client"];
+
     public static SiloSettings Read(IConfiguration configuration)
     {
+        RefuseUnknownKeys(configuration.GetSection(SiloSettings.Section));
         SiloSettings settings;
         try
         {
@@ -28,6 +32,13 @@ internal static class SiloConfiguration
         }
 
         return settings;
+    }
+
+    private static void RefuseUnknownKeys(IConfigurationSection section)
+    {
+        var known = typeof(SiloSettings).GetProperties().Select(property => property.Name).Concat(Sections).ToList();
+        foreach (var given in section.GetChildren().Where(child => !known.Contains(child.Key, StringComparer.OrdinalIgnoreCase)))
+            throw new ConfigurationException($"{given.Path} is no setting; allowed are {string.Join(", ", known.Select(name => $"{section.Key}:{name}"))}.");
     }
 
     private static string Allowed(ValidationAttribute rule) => rule switch

@@ -7,7 +7,8 @@ namespace Actors.Silo.Health;
 
 /// <summary>
 /// <c>/health/live</c>: the process answers; it looks at nothing else, so that no outage elsewhere has a silo restarted.
-/// <c>/health/ready</c>: the silo has joined, and Redis and the database answer.
+/// <c>/health/ready</c>: 200 while the silo is a member of the cluster, and "Degraded" while Redis or the database does not
+/// answer: it goes on with the other, so taking it out of service would help nobody.
 /// </summary>
 internal static class SiloHealth
 {
@@ -59,7 +60,7 @@ internal static class SiloHealth
             }
             catch (Exception error) when (error is StorageUnavailableException or OperationCanceledException)
             {
-                return HealthCheckResult.Unhealthy(error.Message);
+                return HealthCheckResult.Degraded(error.Message);
             }
         }
     }
@@ -76,7 +77,7 @@ internal static class SiloHealth
             }
             catch (Exception error) when (error is StorageUnavailableException or OperationCanceledException)
             {
-                return HealthCheckResult.Unhealthy(error.Message);
+                return HealthCheckResult.Degraded(error.Message);
             }
         }
     }

@@ -39,7 +39,7 @@ internal sealed class SiloStorage : IAsyncDisposable
     /// <summary>True where any part of it runs in a silo's process.</summary>
     public bool IsEmbedded => _embedded is not null;
 
-    public static async Task<SiloStorage> OpenAsync(IConfiguration configuration, SiloSettings options)
+    public static async Task<SiloStorage> OpenAsync(IConfiguration configuration, SiloSettings settings, ILoggerFactory loggers)
     {
         var redis = RedisConfiguration.OfAll(configuration);
         var postgres = configuration.GetConnectionString("postgres") is { Length: > 0 } given ? CheckedPostgres(given) : null;
@@ -49,13 +49,14 @@ internal sealed class SiloStorage : IAsyncDisposable
             if (RedisConfiguration.OfRole(configuration, role) is { } own) roles[role] = own;
         }
 
-        if (redis is not null) await RedisConfiguration.CheckAsync("redis", redis);
-        foreach (var (role, own) in roles) await RedisConfiguration.CheckAsync(RedisConfiguration.KeyOf(role), own);
+        if (redis is not null) await RedisConfiguration.CheckAsync("redis", redis, holdsJournal: !roles.ContainsKey(RedisRole.Journal));
+        foreach (var (role, own) in roles)
+            await RedisConfiguration.CheckAsync(RedisConfiguration.KeyOf(role), own, holdsJournal: role == RedisRole.Journal);
 
         if (redis is not null && postgres is not null)
-            return new SiloStorage(redis, roles, new PostgresRowStore(postgres), $"Redis at {RedisConfiguration.Describe(redis)}");
+            return new SiloStorage(redis, roles, Postgres(postgres, loggers), $"Redis at {RedisConfiguration.Describe(redis)}");
 #if EMBEDDED
-        return await OpenEmbeddedAsync(redis, postgres, roles, options);
+        return await OpenEmbeddedAsync(redis, postgres, roles, settings, loggers);
 #else
         throw new ConfigurationException(
             $"ConnectionStrings:{(redis is null ? "redis" : "postgres")} is not set, and this build has no embedded parts; set it.");
@@ -80,18 +81,18 @@ internal sealed class SiloStorage : IAsyncDisposable
 
 #if EMBEDDED
     private static async Task<SiloStorage> OpenEmbeddedAsync(
-        string? redis, string? postgres, IReadOnlyDictionary<RedisRole, string> roles, SiloSettings options)
+        string? redis, string? postgres, IReadOnlyDictionary<RedisRole, string> roles, SiloSettings settings, ILoggerFactory loggers)
     {
-        using var loggers = LoggerFactory.Create(logging => logging.AddSimpleConsole(console => console.SingleLine = true)
-            .SetMinimumLevel(LogLevel.Warning));
         var parts = (redis is null ? Embedded.EmbeddedParts.Redis : Embedded.EmbeddedParts.None)
             | (postgres is null ? Embedded.EmbeddedParts.Database : Embedded.EmbeddedParts.None);
-        var embedded = await Embedded.EmbeddedHost.StartOrJoinAsync(options.DataDirectory, parts, loggers, CancellationToken.None);
+        var embedded = await Embedded.EmbeddedHost.StartOrJoinAsync(settings.DataDirectory, parts, loggers, CancellationToken.None);
         var where = embedded.IsHost ? "in this process" : $"in process {embedded.HostProcessId}";
         return new SiloStorage(
             redis ?? embedded.RedisConnectionString!,
             roles,
-            postgres is not null ? new PostgresRowStore(postgres) : new Embedded.SqliteRowStore(embedded.DatabasePath!),
+            postgres is not null
+                ? Postgres(postgres, loggers)
+                : new Embedded.SqliteRowStore(embedded.DatabasePath!, loggers.CreateLogger<Embedded.SqliteRowStore>()),
             redis is null
                 ? $"Redis (Garnet) at {embedded.RedisConnectionString}, {where}"
                 : $"Redis at {RedisConfiguration.Describe(redis)}",
@@ -99,6 +100,9 @@ internal sealed class SiloStorage : IAsyncDisposable
             redis is null && !roles.ContainsKey(RedisRole.Journal) ? Embedded.EmbeddedRedis.CommitCommand : null);
     }
 #endif
+
+    private static PostgresRowStore Postgres(string connectionString, ILoggerFactory loggers) =>
+        new(connectionString, logger: loggers.CreateLogger<PostgresRowStore>());
 
     private static string CheckedPostgres(string connectionString)
     {

@@ -17,6 +17,8 @@ public sealed class BadInputTests : IDisposable
     [InlineData(2, "Actors:WriteBehind:BatchSize", "--Actors:WriteBehind:BatchSize", "many")]
     [InlineData(2, "BatchSise", "--Actors:WriteBehind:BatchSise", "5")]
     [InlineData(2, "Actors:Address is 'nowhere'", "--Actors:Address", "nowhere")]
+    [InlineData(2, "Actors:Adress is no setting; allowed are Actors:SiloPort", "--Actors:Adress", "127.0.0.1")]
+    [InlineData(2, "Actors:StopTimeout, which is 00:00:10", "--Actors:StopTimeout", "00:00:10")]
     [InlineData(2, "--urls is 'nowhere'", "--urls", "nowhere")]
     public async Task A_silo_says_what_is_wrong_with_its_configuration(int exitCode, string message, params string[] arguments)
     {
@@ -74,5 +76,16 @@ public sealed class BadInputTests : IDisposable
         Assert.Contains($"127.0.0.1:{postgres.Port}/absent", run.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("secret", run.Error + run.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", run.Error + run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_redis_that_may_evict_the_journal_is_refused()
+    {
+        await using var redis = await RedisServer.StartNewAsync(appendOnly: true, "--maxmemory-policy", "allkeys-lru");
+        var environment = new Dictionary<string, string> { ["ConnectionStrings__redis"] = redis.ConnectionString };
+        var run = await ProgramRun.RunAsync(DotnetProgram.Silo, _directory.Path, environment);
+        Assert.True(run.ExitCode == 2, run.ToString());
+        Assert.Contains("allkeys-lru", run.Error, StringComparison.Ordinal);
+        Assert.Contains("noeviction", run.Error, StringComparison.Ordinal);
     }
 }
