@@ -1,3 +1,4 @@
+using Actors.WriteBehind;
 using System.Net;
 using System.Text.Json;
 using Actors.Fixtures;
