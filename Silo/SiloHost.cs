@@ -6,7 +6,6 @@ using Actors.Silo.Health;
 using Actors.Silo.Storage;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Configuration.Memory;
-using Microsoft.Extensions.Logging.Console;
 using OpenTelemetry.Metrics;
 using Orleans.Configuration;
 using StackExchange.Redis;
@@ -38,7 +37,6 @@ internal static class SiloHost
         {
             logging.AddConfiguration(builder.Configuration.GetSection("Logging"));
             logging.AddConsole();
-            logging.Services.Configure<SimpleConsoleFormatterOptions>(Format);
         });
         await using var storage = await SiloStorage.OpenAsync(builder.Configuration, settings, loggers);
         var endpoints = SiloEndpoints.Choose(settings, ports);
@@ -91,21 +89,16 @@ internal static class SiloHost
         if (builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"] is { Length: > 0 }) metrics.WithMetrics(meters => meters.AddOtlpExporter());
     }
 
-    private static void Format(SimpleConsoleFormatterOptions console)
-    {
-        console.SingleLine = true;
-        console.TimestampFormat = "HH:mm:ss ";
-    }
-
     private static void AddLogging(WebApplicationBuilder builder)
     {
-        builder.Services.Configure<SimpleConsoleFormatterOptions>(Format);
-
-        // Below all other sources, so that Logging:LogLevel:* overrides them.
+        // Below all other sources, so that Logging:* overrides them.
         builder.Configuration.Sources.Insert(0, new MemoryConfigurationSource
         {
             InitialData = new Dictionary<string, string?>
             {
+                ["Logging:Console:FormatterName"] = "simple",
+                ["Logging:Console:FormatterOptions:SingleLine"] = "true",
+                ["Logging:Console:FormatterOptions:TimestampFormat"] = "HH:mm:ss ",
                 ["Logging:LogLevel:Default"] = "Warning",
                 ["Logging:LogLevel:Actors"] = "Information",
                 ["Logging:LogLevel:Actors.Diagnostics.SiloStatusService"] = "Warning",
