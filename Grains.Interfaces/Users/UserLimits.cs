@@ -71,7 +71,7 @@ public static class UserLimits
     }
 
     /// <summary>The text as it may stand in a message: shortened, and without control characters.</summary>
-    private static string Quote(string text)
+    internal static string Quote(string text)
     {
         const int Shown = 40;
         var quoted = new StringBuilder("'");

@@ -24,7 +24,7 @@ internal static class UserValidation
         foreach (var (name, value) in patch.Attributes ?? [])
         {
             UserLimits.ValidateText("The name of an attribute", name, 1, UserLimits.MaxNameBytes);
-            UserLimits.ValidateText($"The value of attribute '{name}'", value ?? "", 0, UserLimits.MaxAttributeValueBytes);
+            UserLimits.ValidateText($"The value of attribute {UserLimits.Quote(name)}", value ?? "", 0, UserLimits.MaxAttributeValueBytes);
         }
 
         foreach (var name in patch.Increment?.Keys ?? Enumerable.Empty<string>())
@@ -53,7 +53,7 @@ internal static class UserValidation
         UserLimits.ValidateText("The e-mail address", email, 1, UserLimits.MaxEmailBytes);
         var at = email.IndexOf('@', StringComparison.Ordinal);
         if (at <= 0 || at == email.Length - 1 || email.IndexOf('@', at + 1) >= 0)
-            throw new InvalidUserException($"The e-mail address '{email}' is none: allowed is one @ that is neither first nor last.");
+            throw new InvalidUserException($"The e-mail address {UserLimits.Quote(email)} is none: allowed is one @ that is neither first nor last.");
     }
 
     private static void CheckCount(string what, int count, int limit)
