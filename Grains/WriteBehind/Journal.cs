@@ -56,7 +56,8 @@ internal sealed class Journal
 
     /// <summary>
     /// The rows that silos which <paramref name="isGone"/> left unflushed in <paramref name="partition"/>. Each row is this
-    /// silo's to flush from the moment it is returned.
+    /// silo's to flush from the moment it is returned. Among them are rows that are this silo's already and have no owner:
+    /// the answer to an earlier adoption may have been lost, and nobody else would flush what it took over.
     /// </summary>
     public async IAsyncEnumerable<Row> AdoptAsync(
         int partition, Func<string, bool> isGone, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -65,7 +66,7 @@ internal sealed class Journal
         var left = new List<RedisValue> { _silo };
         await foreach (var owner in _redis.HashScanAsync(RedisRole.Journal, owners, ScanPage).WithCancellation(cancellationToken))
         {
-            if (!isGone(JournalFormat.Silo((byte[])owner.Value!))) continue;
+            if (!IsLeft((byte[])owner.Value!)) continue;
             left.Add(owner.Name);
             left.Add(owner.Value);
             if (left.Count <= 2 * ScanPage) continue;
@@ -75,6 +76,12 @@ internal sealed class Journal
 
         if (left.Count == 1) yield break;
         foreach (var row in await AdoptAsync(owners, rows, left)) yield return row;
+
+        bool IsLeft(byte[] owner)
+        {
+            var silo = JournalFormat.Silo(owner);
+            return silo == _silo ? JournalFormat.IsOwnerless(owner) : isGone(silo);
+        }
     }
 
     private async Task<IEnumerable<Row>> AdoptAsync(RedisKey owners, RedisKey rows, List<RedisValue> left)

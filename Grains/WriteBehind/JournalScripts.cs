@@ -11,20 +11,20 @@ namespace Actors.WriteBehind;
 /// <c>rows</c> (0: none), and the silo that is answerable for flushing it.</item>
 /// </list>
 /// Version is 16 hexadecimal digits and epoch 16 decimal digits, so that comparing the text compares the number, which
-/// Lua's doubles could not do beyond 2^53. <c>epoch</c> counts the owners of a partition; it starts from the server's
-/// clock in microseconds, so that it does not repeat itself when Redis comes back empty.
+/// Lua's doubles could not do beyond 2^53. <c>epoch</c> is the last one given out in the partition: the server's clock in
+/// microseconds, or one more than the last where that is later. So none is given out twice, also when Redis comes back
+/// empty or without its last moments.
 /// </remarks>
 internal static class JournalScripts
 {
     /// <summary>KEYS owners, rows, epoch; ARGV key, silo. Makes a new owner, fencing any former; returns epoch and row.</summary>
     public const string Claim = """
         local row = redis.call('HGET', KEYS[2], ARGV[1])
-        local epoch = redis.call('INCR', KEYS[3])
-        if epoch < 1000000000000000 then
-          local now = redis.call('TIME')
-          epoch = now[1] * 1000000 + now[2]
-          redis.call('SET', KEYS[3], string.format('%.0f', epoch))
-        end
+        local last = tonumber(redis.call('GET', KEYS[3]) or '0')
+        local now = redis.call('TIME')
+        local epoch = now[1] * 1000000 + now[2]
+        if epoch <= last then epoch = last + 1 end
+        redis.call('SET', KEYS[3], string.format('%.0f', epoch))
         epoch = string.format('%016.0f', epoch)
         local version = row and string.sub(row, 1, 16) or '0000000000000000'
         redis.call('HSET', KEYS[1], ARGV[1], epoch .. version .. ARGV[2])

@@ -48,8 +48,11 @@ internal sealed partial class WriteBehindTable : IDisposable
     public (int Rows, long Bytes, TimeSpan Oldest) Backlog => _queue.Backlog;
 
     /// <summary>Makes the caller the owner of <paramref name="key"/>, fencing any former, and finds its latest row.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="atLeast">A version that the caller knows was written: a cached copy older than that is no answer.</param>
+    /// <param name="cancellationToken">Cancels the reading; the ownership may have changed all the same.</param>
     /// <exception cref="StorageUnavailableException">No place that could hold the row can be reached.</exception>
-    public async Task<OpenedRow> OpenAsync(string key, CancellationToken cancellationToken)
+    public async Task<OpenedRow> OpenAsync(string key, long atLeast, CancellationToken cancellationToken)
     {
         (Ownership Owner, Row? Row) claim;
         try
@@ -73,7 +76,8 @@ internal sealed partial class WriteBehindTable : IDisposable
         // Not before the claim has come back: in between, the former owner's last row could leave the journal for the
         // database, and a copy read earlier would be older than that. What this silo has not flushed itself is later than
         // any copy; it is not in the journal where Redis lost its data.
-        var row = Later(await ReadCacheAsync(key), _queue.Find(key));
+        var copy = await ReadCacheAsync(key);
+        var row = Later(copy?.Version < atLeast ? null : copy, _queue.Find(key));
         _reads.Count(ReadLayer.Redis, isHit: row is not null);
         return new(claim.Owner, row ?? await ReadStoreAndFillAsync(key, cancellationToken), IsPossiblyStale: false);
     }
@@ -83,10 +87,13 @@ internal sealed partial class WriteBehindTable : IDisposable
 
     /// <summary>Writes <paramref name="row"/> and returns once it has reached <paramref name="durability"/>, or more.</summary>
     /// <returns>The durability reached.</returns>
-    /// <exception cref="OwnershipLostException">The key has another owner; the row was not written.</exception>
+    /// <exception cref="OwnershipLostException">
+    /// The key has another owner; the row was not written, unless <see cref="OwnershipLostException.IsWritten"/> says so.
+    /// </exception>
     /// <exception cref="StorageUnavailableException">It took longer than a commit may. The row goes on waiting for its commit.</exception>
     public async Task<Durability> WriteAsync(Row row, Durability durability)
     {
+        var isJournaled = false;
         if (durability != Durability.Memory)
         {
             switch (await _journal.AppendAsync(row))
@@ -96,12 +103,42 @@ internal sealed partial class WriteBehindTable : IDisposable
                 case AppendOutcome.Unavailable:
                     durability = Durability.Database;
                     break;
+                default:
+                    isJournaled = true;
+                    break;
             }
         }
 
         _queue.Enqueue(row);
-        if (durability == Durability.Database) await CommittedAsync(row.Key, row.Version, CancellationToken.None);
-        return durability;
+        if (durability != Durability.Database) return durability;
+        try
+        {
+            await CommittedAsync(row.Key, row.Version, CancellationToken.None);
+            return durability;
+        }
+        catch (OwnershipLostException lost) when (isJournaled && lost.StoredVersion > row.Version)
+        {
+            // Whoever claimed the key after the row was journaled found it there: the later version holds this one. To
+            // write it again would be to write it twice.
+            throw new OwnershipLostException(row.Key) { StoredVersion = lost.StoredVersion, IsWritten = true };
+        }
+    }
+
+    /// <summary>
+    /// As <see cref="CommittedAsync(string, long, CancellationToken)"/>, and no older copy is left in the cache by then. For
+    /// a row that is not in the journal, where the next owner would find it before it looks for a copy.
+    /// </summary>
+    public async Task CommittedAndUncachedAsync(string key, long version, CancellationToken cancellationToken)
+    {
+        await CommittedAsync(key, version, cancellationToken);
+        try
+        {
+            await _cache.ForgetAsync([new(key, version)]);
+        }
+        catch (StorageUnavailableException error)
+        {
+            LogCacheFailed(_logger, key, error.Message);
+        }
     }
 
     /// <inheritdoc cref="FlushQueue.CommittedAsync"/>
@@ -152,7 +189,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         {
             // Recovery can wait for the writes of the living.
             while (_queue.IsHigh) await Task.Delay(Options.FlushInterval, _clock, cancellationToken);
-            _queue.Enqueue(row);
+            if (!_queue.Enqueue(row)) continue;
             Counters.Recovered();
             recovered++;
         }
