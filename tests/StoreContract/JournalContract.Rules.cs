@@ -159,7 +159,7 @@ public abstract partial class JournalContract
             Assert.Equal(each.Silo == 2 ? AppendOutcome.Journaled : AppendOutcome.Fenced, outcome);
         }
 
-        Assert.Empty(await AdoptAsync(Here, "gone-1", "gone-2"));
+        Assert.Empty(await AdoptAsync(Open("another"), "gone-1", "gone-2"));
     }
 
     [Fact]
