@@ -63,6 +63,26 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Repeats_of_a_write_whose_owner_lost_its_right_get_the_receipt_of_what_was_written()
+    {
+        for (var round = 0; round < 5; round++)
+        {
+            var user = _cluster.User($"contested-repeats-{round}");
+            await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
+            await _cluster.ClaimAndWriteAsync(
+                user.GetPrimaryKeyString(), version: 2, """{"counters":{"n":10},"createdAt":1,"updatedAt":1}""");
+
+            // The first is accepted as version 2 and refused; those that found it accepted must not call that a receipt.
+            var receipts = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => user.UpdateAsync(
+                new() { Increment = new() { ["n"] = 1 } },
+                new() { RequestId = "r", Durability = (Durability)(i == 0 ? 1 : i % 3) })));
+
+            Assert.All(receipts, receipt => Assert.Equal(3, receipt.Version));
+            Assert.Equal(11, (await user.GetAsync())!.Counters["n"]);
+        }
+    }
+
+    [Fact]
     public async Task Users_whose_journal_was_emptied_go_on_from_memory()
     {
         var user = _cluster.User("emptied");
