@@ -82,9 +82,10 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     {
         if (_owner is not { } owner) return;
 
-        // What is only in memory goes to the database first: the next owner would not find it in the journal.
+        // What is only in memory goes to the database first: the next owner would not find it in the journal. So does all
+        // the rest where the journal is lost or away: the next owner may be on another silo, and has only the database.
         if (_acknowledged.Version > _journaled) await CommitBeforeReleaseAsync(cancellationToken);
-        await table.ReleaseAsync(owner);
+        if (!await table.ReleaseAsync(owner)) await CommitBeforeReleaseAsync(cancellationToken);
     }
 
     /// <summary>Merges a patch, or deletes where there is none.</summary>
@@ -264,7 +265,7 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     private DateTimeOffset Now() => DateTimeOffset.FromUnixTimeMilliseconds(clock.GetUtcNow().ToUnixTimeMilliseconds());
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "User '{Id}' was deactivated with a write of durability Memory that is not in the database yet: {Reason}")]
+        "User '{Id}' was deactivated with a write that the next activation may not find, for it is in this silo's memory only: {Reason}")]
     private static partial void LogLeftInMemory(ILogger logger, string id, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "User '{Id}' lost its ownership (epoch {Epoch}) to another activation")]

@@ -37,11 +37,14 @@ internal sealed class Journal
     /// <summary>Journals <paramref name="row"/>, together with whatever else this silo has to journal at the moment.</summary>
     public Task<AppendOutcome> AppendAsync(Row row) => PartitionOf(row.Key).AppendAsync(row);
 
-    /// <summary>Gives up <paramref name="owner"/>, so that nothing of it is kept once its last row is flushed.</summary>
-    public async Task ReleaseAsync(Ownership owner)
+    /// <summary>
+    /// Gives up <paramref name="owner"/>, so that nothing of it is kept once its last row is flushed. False where the journal
+    /// knows no such owner: another has claimed the key, or the journal was lost, and the rows with it.
+    /// </summary>
+    public async Task<bool> ReleaseAsync(Ownership owner)
     {
         var partition = PartitionOf(owner.Key);
-        await _redis.EvaluateAsync(
+        return (bool)await _redis.EvaluateAsync(
             RedisRole.Journal, JournalScripts.Release, [partition.Owners, partition.Rows], [owner.Key, JournalFormat.Epoch(owner.Epoch)]);
     }
 

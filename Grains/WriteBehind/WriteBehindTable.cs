@@ -159,16 +159,20 @@ internal sealed partial class WriteBehindTable : IDisposable
         }
     }
 
-    /// <summary>Gives up <paramref name="owner"/>. Where that fails the next owner takes over just the same.</summary>
-    public async Task ReleaseAsync(Ownership owner)
+    /// <summary>
+    /// Gives up <paramref name="owner"/>. False where the next owner, who takes over just the same, may not find in the
+    /// journal what this one put there: the journal cannot be reached, or does not know this owner.
+    /// </summary>
+    public async Task<bool> ReleaseAsync(Ownership owner)
     {
         try
         {
-            await _journal.ReleaseAsync(owner);
+            return await _journal.ReleaseAsync(owner);
         }
         catch (StorageUnavailableException error)
         {
             LogReleaseFailed(_logger, owner.Key, error.Message);
+            return false;
         }
     }
 

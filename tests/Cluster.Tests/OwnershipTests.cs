@@ -94,6 +94,22 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Users_whose_journal_was_emptied_are_in_the_database_before_they_move()
+    {
+        var user = _cluster.User("emptied-and-moved");
+        await user.UpdateAsync(new() { DisplayName = "kept" });
+        await _cluster.DeleteJournalAsync();
+
+        await user.Cast<IGrainManagementExtension>().DeactivateOnIdle();
+
+        // Long before the interval of the flush.
+        await Eventually.IsTrueAsync(
+            async () => await _cluster.QueryAsync<long>("SELECT count(*) FROM users WHERE id = 'emptied-and-moved'") == 1,
+            TimeSpan.FromSeconds(40));
+        Assert.Equal("kept", (await user.GetAsync())!.DisplayName);
+    }
+
+    [Fact]
     public async Task A_copy_is_cached_and_spares_the_database()
     {
         var user = _cluster.User("cached");

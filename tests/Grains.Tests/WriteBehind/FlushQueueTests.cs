@@ -6,7 +6,7 @@ namespace Actors.Grains.Tests.WriteBehind;
 
 public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
-    private static readonly TimeSpan Long = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Long = TimeSpan.FromHours(1);
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     private PostgresRowStore _table = null!;

@@ -5,7 +5,7 @@ namespace Actors.Grains.Tests.WriteBehind;
 /// <summary>Silos that take keys from each other, over a real journal, cache and table.</summary>
 public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
-    private static readonly TimeSpan Long = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Long = TimeSpan.FromHours(1);
 
     private readonly string _prefix = $"table-{Guid.NewGuid():n}";
     private PostgresRowStore _store = null!;
