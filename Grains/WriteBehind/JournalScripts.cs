@@ -100,13 +100,17 @@ internal static class JournalScripts
 
     /// <summary>
     /// KEYS owners, rows; ARGV silo, key, owner, key, owner, … with owner as it was read. Ends each ownership that is still
-    /// the same, makes the silo answerable for what it left, and returns the key and row of those that have one to flush.
+    /// of the silo it was of (also where that one lives on and has written meanwhile; where it is the silo itself, only what
+    /// still has no owner), makes the silo answerable for what it left, and returns the key and row of those that have one
+    /// to flush.
     /// </summary>
     public const string Adopt = """
         local rows = {}
         for i = 2, #ARGV, 2 do
-          local key, owner = ARGV[i], ARGV[i + 1]
-          if redis.call('HGET', KEYS[1], key) == owner then
+          local key, owner = ARGV[i], redis.call('HGET', KEYS[1], ARGV[i])
+          local silo = string.sub(ARGV[i + 1], 33)
+          if owner and string.sub(owner, 33) == silo
+              and (silo ~= ARGV[1] or string.sub(owner, 1, 16) == '0000000000000000') then
             local row = redis.call('HGET', KEYS[2], key)
             if row then
               redis.call('HSET', KEYS[1], key, '0000000000000000' .. string.sub(owner, 17, 32) .. ARGV[1])

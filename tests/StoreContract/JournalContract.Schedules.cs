@@ -21,6 +21,6 @@ public abstract partial class JournalContract
                     await using var look = await LookAsync();
                     await schedule.CheckAsync(look);
                 },
-                iter: 40,
+                iter: 100,
                 threads: 1);
 }
