@@ -72,7 +72,7 @@ public static class UserLimits
         if (text.Contains('\0', StringComparison.Ordinal))
             throw new InvalidUserException($"{Subject()} {Quote(text)} holds a NUL character, which is not allowed.");
 
-        string Subject() => name is null ? what : $"{what} '{name}'";
+        string Subject() => name is null ? what : $"{what} {Quote(name)}";
 
         string AllowedSize() => minBytes == 0 ? $"allowed are up to {maxBytes} bytes of UTF-8" : $"allowed are {minBytes} to {maxBytes} bytes of UTF-8";
 
@@ -80,7 +80,7 @@ public static class UserLimits
     }
 
     /// <summary>The text as it may stand in a message: shortened, and without control characters.</summary>
-    private static string Quote(string text)
+    internal static string Quote(string text)
     {
         const int Shown = 40;
         var quoted = new StringBuilder("'");

@@ -73,7 +73,8 @@ internal sealed class UserDocument
 
         public required long Version { get; init; }
 
-        public required long At { get; init; }
+        // Not required: like any number that is 0, it is left out then.
+        public long At { get; init; }
 
         public static Request From(RememberedRequest request) =>
             new() { Id = request.Id, Version = request.Version, At = request.At.ToUnixTimeMilliseconds() };

@@ -55,26 +55,37 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
 
     public async Task FlushAsync(CancellationToken cancellationToken)
     {
-        await LoadAsync(cancellationToken);
-        await ReachAsync(_acknowledged.Version, Durability.Database, cancellationToken);
+        for (var attempt = 1; attempt <= MaxAttempts; attempt++)
+        {
+            var owner = await LoadAsync(cancellationToken);
+            if (await ReachAsync(owner, _acknowledged.Version, Durability.Database, cancellationToken) is not null) return;
+        }
+
+        throw Contested();
     }
 
     public async Task WaitForAsync(long version, Durability durability, CancellationToken cancellationToken)
     {
         UserValidation.Check(new WriteOptions { Durability = durability });
-        await LoadAsync(cancellationToken);
-        if (version < 0 || version > _accepted.Version)
-            throw new InvalidUserException($"Version {version} of user '{Id}' was not written; allowed are 0 to {_accepted.Version}.");
-        await ReachAsync(version, durability, cancellationToken);
+        for (var attempt = 1; attempt <= MaxAttempts; attempt++)
+        {
+            var owner = await LoadAsync(cancellationToken);
+            if (version < 0 || version > _accepted.Version)
+                throw new InvalidUserException($"Version {version} of user '{Id}' was not written; allowed are 0 to {_accepted.Version}.");
+            if (await ReachAsync(owner, version, durability, cancellationToken) is not null) return;
+        }
+
+        throw Contested();
     }
 
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
         if (_owner is not { } owner) return;
 
-        // What is only in memory goes to the database first: the next owner would not find it in the journal.
+        // What is only in memory goes to the database first: the next owner would not find it in the journal. So does all
+        // the rest where the journal is lost or away: the next owner may be on another silo, and has only the database.
         if (_acknowledged.Version > _journaled) await CommitBeforeReleaseAsync(cancellationToken);
-        await table.ReleaseAsync(owner);
+        if (!await table.ReleaseAsync(owner)) await CommitBeforeReleaseAsync(cancellationToken);
     }
 
     /// <summary>Merges a patch, or deletes where there is none.</summary>
@@ -88,11 +99,19 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             // From here until the row is handed over there is no await.
             var now = Now();
             if (_accepted.VersionOf(options.RequestId, now) is { } earlier)
-                return await RepeatAsync(earlier, options.Durability, cancellationToken);
+            {
+                if (await RepeatAsync(owner, earlier, options.Durability, cancellationToken) is { } receipt) return receipt;
+                continue;
+            }
+
             if (options.ExpectedVersion is { } expected && expected != _accepted.ExistingVersion)
                 throw new VersionConflictException(Id, expected, _accepted.ExistingVersion);
             if (patch is null && _accepted.User is null)
-                return await RepeatAsync(_accepted.Version, options.Durability, cancellationToken);
+            {
+                if (await RepeatAsync(owner, _accepted.Version, options.Durability, cancellationToken) is { } receipt) return receipt;
+                continue;
+            }
+
             table.Admit();
             var next = patch is null ? _accepted.Delete(options.RequestId, now) : _accepted.Apply(Id, patch, options.RequestId, now);
             if (next.User is not null) UserValidation.Check(next.User);
@@ -108,12 +127,14 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         throw Contested();
     }
 
-    /// <summary>The receipt of a write that was accepted before.</summary>
-    private async Task<WriteReceipt> RepeatAsync(long version, Durability durability, CancellationToken cancellationToken) => new()
-    {
-        Version = version,
-        Durability = await ReachAsync(version, durability, cancellationToken),
-    };
+    /// <summary>
+    /// The receipt of a write that was accepted before; null where the ownership it was accepted under was lost before it
+    /// was written, so that it may not have happened at all.
+    /// </summary>
+    private async Task<WriteReceipt?> RepeatAsync(Ownership owner, long version, Durability durability, CancellationToken cancellationToken) =>
+        await ReachAsync(owner, version, durability, cancellationToken) is { } reached
+            ? new() { Version = version, Durability = reached }
+            : null;
 
     /// <summary>
     /// Shows readers <paramref name="next"/> once it is written. Runs to its end whether or not the caller still waits.
@@ -128,10 +149,12 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             table.Counters.Acknowledged(reached);
             return reached;
         }
-        catch (OwnershipLostException)
+        catch (OwnershipLostException lost)
         {
             GiveUp(owner);
-            return null;
+            if (!lost.IsWritten) return null;
+            table.Counters.Acknowledged(Durability.Database);
+            return Durability.Database;
         }
         catch (StorageUnavailableException)
         {
@@ -145,7 +168,7 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     {
         try
         {
-            await table.CommittedAsync(Id, _acknowledged.Version, cancellationToken);
+            await table.CommittedAndUncachedAsync(Id, _acknowledged.Version, cancellationToken);
         }
         catch (Exception error) when (error is StorageUnavailableException or OwnershipLostException or OperationCanceledException)
         {
@@ -173,31 +196,30 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         if (reached != Durability.Memory) _journaled = Math.Max(_journaled, next.Version);
     }
 
-    /// <summary>Returns once <paramref name="version"/>, which was accepted, has reached <paramref name="durability"/>, or more.</summary>
-    private async Task<Durability> ReachAsync(long version, Durability durability, CancellationToken cancellationToken)
+    /// <summary>
+    /// Returns once <paramref name="version"/>, which was accepted under <paramref name="owner"/>, has reached
+    /// <paramref name="durability"/>, or more; null where that ownership was lost before.
+    /// </summary>
+    private async Task<Durability?> ReachAsync(Ownership owner, long version, Durability durability, CancellationToken cancellationToken)
     {
         const ConfigureAwaitOptions WhateverComesOfIt =
             ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing;
-        while (_acknowledged.Version < version && !_writing.IsCompleted)
+        while (owner == _owner && _acknowledged.Version < version && !_writing.IsCompleted)
             await _writing.WaitAsync(cancellationToken).ConfigureAwait(WhateverComesOfIt);
         cancellationToken.ThrowIfCancellationRequested();
+        if (owner != _owner) return null;
         if (durability == Durability.Memory) return durability;
         if (durability == Durability.Journal && version <= _journaled) return durability;
-        for (var attempt = 1; attempt <= MaxAttempts; attempt++)
+        try
         {
-            var owner = await LoadAsync(cancellationToken);
-            try
-            {
-                await table.CommittedAsync(Id, version, cancellationToken);
-                return Durability.Database;
-            }
-            catch (OwnershipLostException)
-            {
-                GiveUp(owner);
-            }
+            await table.CommittedAsync(Id, version, cancellationToken);
+            return Durability.Database;
         }
-
-        throw Contested();
+        catch (OwnershipLostException)
+        {
+            GiveUp(owner);
+            return null;
+        }
     }
 
     /// <summary>The ownership under which the state in memory may be read and written; claims and loads it where there is none.</summary>
@@ -209,7 +231,8 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             UserLimits.ValidateId(Id);
 
             // One load serves all calls that wait for it. It is not theirs to cancel.
-            await (_loading ??= LoadOnceAsync()).WaitAsync(cancellationToken);
+            if (_loading is null or { IsCompleted: true }) _loading = LoadOnceAsync();
+            await _loading.WaitAsync(cancellationToken);
         }
 
         return _owner;
@@ -217,18 +240,13 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
 
     private async Task LoadOnceAsync()
     {
-        try
-        {
-            var opened = await table.OpenAsync(Id, CancellationToken.None);
-            _accepted = _acknowledged = opened.Row is { } row ? UserDocument.FromRow(row) : UserState.None;
-            _isPossiblyStale = opened.IsPossiblyStale;
-            _journaled = 0;
-            _owner = opened.Owner;
-        }
-        finally
-        {
-            _loading = null;
-        }
+        // Where an ownership was lost, what was acknowledged under it is in the table, in the journal or in this silo's
+        // queue; a copy in the cache may be older while Redis is only just back.
+        var opened = await table.OpenAsync(Id, atLeast: _acknowledged.Version, CancellationToken.None);
+        _accepted = _acknowledged = opened.Row is { } row ? UserDocument.FromRow(row) : UserState.None;
+        _isPossiblyStale = opened.IsPossiblyStale;
+        _journaled = 0;
+        _owner = opened.Owner;
     }
 
     /// <summary>Ends an ownership that was lost: the next call claims and loads afresh, on the activation that is left.</summary>
@@ -247,7 +265,7 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     private DateTimeOffset Now() => DateTimeOffset.FromUnixTimeMilliseconds(clock.GetUtcNow().ToUnixTimeMilliseconds());
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "User '{Id}' was deactivated with a write of durability Memory that is not in the database yet: {Reason}")]
+        "User '{Id}' was deactivated with a write that the next activation may not find, for it is in this silo's memory only: {Reason}")]
     private static partial void LogLeftInMemory(ILogger logger, string id, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "User '{Id}' lost its ownership (epoch {Epoch}) to another activation")]

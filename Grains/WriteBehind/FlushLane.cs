@@ -10,6 +10,9 @@ internal sealed partial class FlushLane(
     IRowStore store, FlushSettlement settlement, UnflushedBytes unflushed, WriteBehindOptions options, WriteBehindCounters counters,
     TimeProvider clock, ILogger logger) : IDisposable
 {
+    /// <summary>How many rows that were taken out of turn may stay queued by age before they are looked for.</summary>
+    private const int Spare = 64;
+
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
@@ -19,7 +22,8 @@ internal sealed partial class FlushLane(
     private readonly Dictionary<string, PendingRow> _waiting = [];
     private readonly Dictionary<string, PendingRow> _committing = [];
 
-    // The waiting rows by age, and those of them that someone waits for. Both bounded by the ceiling on unflushed bytes.
+    // The waiting rows by age, and those of them that someone waits for. Both bounded by the ceiling on unflushed bytes;
+    // each may still name rows that were taken from the other.
     private readonly Queue<PendingRow> _byAge = new();
     private readonly Queue<PendingRow> _urgent = new();
     private readonly SemaphoreSlim _signal = new(0, 1);
@@ -40,25 +44,26 @@ internal sealed partial class FlushLane(
         }
     }
 
-    /// <summary>Takes <paramref name="row"/> in, unless the same or a later version of it is here already.</summary>
-    public void Enqueue(Row row)
+    /// <summary>Takes <paramref name="row"/> in, unless the same or a later version of it is here already (false).</summary>
+    public bool Enqueue(Row row)
     {
         lock (_gate)
         {
             if (_waiting.TryGetValue(row.Key, out var pending))
             {
-                if (pending.Row.Version >= row.Version) return;
+                if (pending.Row.Version >= row.Version) return false;
                 unflushed.Add(row.Bytes - pending.Row.Bytes);
                 pending.Row = row;
-                return;
+                return true;
             }
 
-            if (_committing.TryGetValue(row.Key, out var committing) && committing.Row.Version >= row.Version) return;
+            if (_committing.TryGetValue(row.Key, out var committing) && committing.Row.Version >= row.Version) return false;
             unflushed.Add(row.Bytes);
             pending = new PendingRow(row, clock.GetTimestamp());
             _waiting.Add(row.Key, pending);
             _byAge.Enqueue(pending);
             if (_waiting.Count == 1) Signal();
+            return true;
         }
     }
 
@@ -153,17 +158,22 @@ internal sealed partial class FlushLane(
     }
 
     /// <summary>
-    /// The rows someone waits for; where the oldest of the others is due, as many of those by age as the batch has room for.
+    /// The rows someone waits for. Where the oldest of the others is due, half of the batch is theirs, by age: however many
+    /// are waited for, nothing is left behind for good.
     /// </summary>
     private List<PendingRow> TakeBatch()
     {
         var batch = new List<PendingRow>();
         lock (_gate)
         {
-            Take(_urgent, batch);
-            if (_isDraining || unflushed.IsHigh || (PeekOldest() is { } oldest && clock.GetElapsedTime(oldest.Since) >= options.FlushInterval))
-                Take(_byAge, batch);
+            var oldest = PeekOldest();
+            var isDue = oldest is not null
+                && (_isDraining || unflushed.IsHigh || clock.GetElapsedTime(oldest.Since) >= options.FlushInterval);
+            if (isDue) Take(_byAge, batch, (options.BatchSize + 1) / 2);
+            Take(_urgent, batch, options.BatchSize);
+            if (isDue) Take(_byAge, batch, options.BatchSize);
             foreach (var pending in batch) _committing.Add(pending.Row.Key, pending);
+            ForgetTaken();
         }
 
         // By key, so that the batches of two silos lock the rows they share in one order and cannot deadlock.
@@ -171,15 +181,25 @@ internal sealed partial class FlushLane(
         return batch;
     }
 
-    private void Take(Queue<PendingRow> from, List<PendingRow> batch)
+    private void Take(Queue<PendingRow> from, List<PendingRow> batch, int upTo)
     {
-        while (batch.Count < options.BatchSize && from.TryDequeue(out var pending))
+        while (batch.Count < upTo && from.TryDequeue(out var pending))
         {
             if (pending.IsTaken) continue;
             pending.IsTaken = true;
             _waiting.Remove(pending.Row.Key);
             batch.Add(pending);
         }
+    }
+
+    // A row that was taken because someone waits for it is still queued by age, maybe behind one that is not due for long;
+    // such rows are counted no more, and must not pile up. One pass per doubling costs nothing that shows.
+    private void ForgetTaken()
+    {
+        if (_byAge.Count <= Spare + (2 * _waiting.Count)) return;
+        var waiting = _byAge.Where(pending => !pending.IsTaken).ToList();
+        _byAge.Clear();
+        foreach (var pending in waiting) _byAge.Enqueue(pending);
     }
 
     /// <summary>Commits the rows, again and again until the database takes them: nothing is dropped.</summary>
@@ -193,8 +213,10 @@ internal sealed partial class FlushLane(
                 counters.Flushed(rows.Count - refused.Count);
                 return refused;
             }
-            catch (Exception error) when (!abort.IsCancellationRequested)
+            catch (Exception error)
             {
+                // Once it is to end, it ends, whatever the store makes of that.
+                abort.ThrowIfCancellationRequested();
                 counters.FlushFailed();
                 LogRetry(logger, rows.Count, store.Description, retry, error);
             }
@@ -212,9 +234,7 @@ internal sealed partial class FlushLane(
             foreach (var pending in batch)
             {
                 unflushed.Add(-pending.Row.Bytes);
-                // A later version of the same owner holds all of this one: it is in the database, only not first. That happens,
-                // since writes of one key come here from several threads.
-                if (!refusals.TryGetValue(pending.Row.Key, out var stored) || stored.StoredEpoch == pending.Row.Epoch)
+                if (!refusals.TryGetValue(pending.Row.Key, out var stored) || IsOvertaken(pending.Row, stored))
                 {
                     pending.Complete();
                     continue;
@@ -222,10 +242,13 @@ internal sealed partial class FlushLane(
 
                 counters.FenceHit();
                 LogFenceHit(logger, pending.Row.Key, pending.Row.Version, pending.Row.Epoch, stored.StoredVersion, stored.StoredEpoch);
-                pending.Refuse();
+                pending.Refuse(stored.StoredVersion);
             }
         }
     }
+
+    // A write that went by the journal may come here after a later one of the same owner that did not; the later one holds it.
+    private static bool IsOvertaken(Row row, RefusedRow stored) => stored.StoredEpoch == row.Epoch && stored.StoredVersion > row.Version;
 
     public void Dispose() => _signal.Dispose();
 

@@ -37,7 +37,7 @@ internal sealed class FlushQueue : IDisposable
     public void Admit() => _unflushed.Admit();
 
     /// <inheritdoc cref="FlushLane.Enqueue"/>
-    public void Enqueue(Row row) => LaneOf(row.Key).Enqueue(row);
+    public bool Enqueue(Row row) => LaneOf(row.Key).Enqueue(row);
 
     /// <inheritdoc cref="FlushLane.Find"/>
     public Row? Find(string key) => LaneOf(key).Find(key);

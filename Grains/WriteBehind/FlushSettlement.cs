@@ -42,6 +42,7 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, T
     private async Task SettleOneAsync(IReadOnlyList<Row> rows, IReadOnlyList<RefusedRow> refused)
     {
         var settled = rows.ToDictionary(row => row.Key, row => row.Version);
+        var lost = refused.ToDictionary(row => row.Key, row => row.StoredVersion);
         foreach (var row in refused)
         {
             // A later version in the database makes the journaled one obsolete. An equal one of another owner does not:
@@ -52,7 +53,9 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, T
 
         try
         {
-            await cache.RefreshAsync(rows);
+            // A row that was refused is not what the database holds, and must not become the copy.
+            await cache.RefreshAsync(lost.Count == 0 ? rows : [.. rows.Where(row => !lost.ContainsKey(row.Key))]);
+            await cache.ForgetAsync(lost);
             await journal.TrimAsync(settled);
             if (_postponed.Count > 0 && clock.GetElapsedTime(_postponedSince) > RetryAfter) await RetryPostponedAsync();
         }

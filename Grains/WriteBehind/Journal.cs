@@ -41,11 +41,14 @@ internal sealed class Journal
     /// <summary>Journals <paramref name="row"/>, together with whatever else this silo has to journal at the moment.</summary>
     public Task<AppendOutcome> AppendAsync(Row row) => PartitionOf(row.Key).AppendAsync(row);
 
-    /// <summary>Gives up <paramref name="owner"/>, so that nothing of it is kept once its last row is flushed.</summary>
-    public async Task ReleaseAsync(Ownership owner)
+    /// <summary>
+    /// Gives up <paramref name="owner"/>, so that nothing of it is kept once its last row is flushed. False where the journal
+    /// knows no such owner: another has claimed the key, or the journal was lost, and the rows with it.
+    /// </summary>
+    public async Task<bool> ReleaseAsync(Ownership owner)
     {
         var partition = PartitionOf(owner.Key);
-        await _redis.EvaluateAsync(
+        return (bool)await _redis.EvaluateAsync(
             RedisRole.Journal, JournalScripts.Release, [partition.Owners, partition.Rows], [owner.Key, JournalFormat.Epoch(owner.Epoch)]);
     }
 
@@ -60,7 +63,8 @@ internal sealed class Journal
 
     /// <summary>
     /// The rows that silos which <paramref name="isGone"/> left unflushed in <paramref name="partition"/>. Each row is this
-    /// silo's to flush from the moment it is returned.
+    /// silo's to flush from the moment it is returned. Among them are rows that are this silo's already and have no owner:
+    /// the answer to an earlier adoption may have been lost, and nobody else would flush what it took over.
     /// </summary>
     public async IAsyncEnumerable<Row> AdoptAsync(
         int partition, Func<string, bool> isGone, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -69,7 +73,7 @@ internal sealed class Journal
         var left = new List<RedisValue> { _silo };
         await foreach (var owner in _redis.HashScanAsync(RedisRole.Journal, owners, ScanPage).WithCancellation(cancellationToken))
         {
-            if (!isGone(JournalFormat.Silo((byte[])owner.Value!))) continue;
+            if (!IsLeft((byte[])owner.Value!)) continue;
             left.Add(owner.Name);
             left.Add(owner.Value);
             if (left.Count <= 2 * ScanPage) continue;
@@ -79,6 +83,12 @@ internal sealed class Journal
 
         if (left.Count == 1) yield break;
         foreach (var row in await AdoptAsync(owners, rows, left)) yield return row;
+
+        bool IsLeft(byte[] owner)
+        {
+            var silo = JournalFormat.Silo(owner);
+            return silo == _silo ? JournalFormat.IsOwnerless(owner) : isGone(silo);
+        }
     }
 
     private async Task<IReadOnlyList<Claim>> ClaimAsync(JournalPartition partition, IReadOnlyList<string> keys)

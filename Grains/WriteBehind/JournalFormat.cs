@@ -37,6 +37,9 @@ internal static class JournalFormat
 
     public static long Epoch(RedisValue epoch) => long.Parse((string)epoch!, CultureInfo.InvariantCulture);
 
+    /// <summary>True where no activation may write the key: it was released, or adopted.</summary>
+    public static bool IsOwnerless(ReadOnlyMemory<byte> owner) => !owner.Span[..EpochLength].ContainsAnyExcept((byte)'0');
+
     /// <summary>The silo answerable for flushing what an owner journaled.</summary>
     public static string Silo(ReadOnlyMemory<byte> owner) => Encoding.UTF8.GetString(owner.Span[HeaderLength..]);
 }

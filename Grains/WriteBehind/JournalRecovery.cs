@@ -17,6 +17,9 @@ internal sealed partial class JournalRecovery(
     private readonly CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
 
+    // The names of the silos that are not dead, as of a version of the membership. Touched by the one loop only.
+    private (MembershipVersion Version, HashSet<string> Silos) _living = (MembershipVersion.MinValue, []);
+
     public void Participate(ISiloLifecycle observer) => observer.Subscribe(
         nameof(JournalRecovery),
         ServiceLifecycleStage.Active,
@@ -47,27 +50,36 @@ internal sealed partial class JournalRecovery(
 
     private async Task RecoverAsync(ClusterMembershipSnapshot snapshot)
     {
-        var living = snapshot.Members.Values
-            .Where(member => member.Status is not MemberStatus.Dead and not MemberStatus.None)
-            .Select(member => member.SiloAddress).ToList();
         var sharing = snapshot.Members.Values
             .Where(member => member.Status == MemberStatus.Active)
             .Select(member => member.SiloAddress).Order().ToList();
         var mine = sharing.IndexOf(self.SiloAddress);
         if (mine < 0) return;
-        var names = living.Select(silo => silo.ToParsableString()).ToHashSet();
-        for (var partition = mine; partition < Partition.Count; partition += sharing.Count)
-            await RecoverAsync(partition, silo => !names.Contains(silo));
+        for (var partition = mine; partition < Partition.Count; partition += sharing.Count) await RecoverAsync(partition);
     }
 
-    private async Task RecoverAsync(int partition, Func<string, bool> isGone)
+    // By what is known now: a recovery may take long, and a silo that joined meanwhile is not gone.
+    private bool IsGone(string silo)
+    {
+        var snapshot = membership.CurrentSnapshot;
+        if (snapshot.Version != _living.Version)
+        {
+            _living = (snapshot.Version, snapshot.Members.Values
+                .Where(member => member.Status is not MemberStatus.Dead and not MemberStatus.None)
+                .Select(member => member.SiloAddress.ToParsableString()).ToHashSet());
+        }
+
+        return !_living.Silos.Contains(silo);
+    }
+
+    private async Task RecoverAsync(int partition)
     {
         // As long as it takes: with Redis away there is nothing else to do for these rows, and nobody waits for this loop.
         while (true)
         {
             try
             {
-                var rows = await table.RecoverAsync(partition, isGone, _stop.Token);
+                var rows = await table.RecoverAsync(partition, IsGone, _stop.Token);
                 if (rows > 0) LogRecovered(logger, rows, partition);
                 return;
             }

@@ -11,8 +11,9 @@ namespace Actors.WriteBehind;
 /// <c>rows</c> (0: none), and the silo that is answerable for flushing it.</item>
 /// </list>
 /// Version is 16 hexadecimal digits and epoch 16 decimal digits, so that comparing the text compares the number, which
-/// Lua's doubles could not do beyond 2^53. <c>epoch</c> counts the owners of a partition; it starts from the server's
-/// clock in microseconds, so that it does not repeat itself when Redis comes back empty.
+/// Lua's doubles could not do beyond 2^53. <c>epoch</c> is the last one given out in the partition: the server's clock in
+/// microseconds, or one more than the last where that is later. So none is given out twice, also when Redis comes back
+/// empty or without its last moments.
 /// </remarks>
 internal static class JournalScripts
 {
@@ -24,16 +25,15 @@ internal static class JournalScripts
         local unpack = table.unpack or unpack
         local count = #ARGV - 1
         local rows = redis.call('HMGET', KEYS[2], unpack(ARGV, 2))
-        local last = redis.call('INCRBY', KEYS[3], count)
-        if last < 1000000000000000 then
-          local now = redis.call('TIME')
-          last = now[1] * 1000000 + now[2] + count
-          redis.call('SET', KEYS[3], string.format('%.0f', last))
-        end
+        local last = tonumber(redis.call('GET', KEYS[3]) or '0')
+        local now = redis.call('TIME')
+        local first = now[1] * 1000000 + now[2]
+        if first <= last then first = last + 1 end
+        redis.call('SET', KEYS[3], string.format('%.0f', first + count - 1))
         local owners, claims = {}, {}
         for i = 1, count do
           local row = rows[i]
-          local epoch = string.format('%016.0f', last - count + i)
+          local epoch = string.format('%016.0f', first + i - 1)
           owners[2 * i - 1] = ARGV[i + 1]
           owners[2 * i] = epoch .. (row and string.sub(row, 1, 16) or '0000000000000000') .. ARGV[1]
           claims[2 * i - 1] = epoch
@@ -112,13 +112,17 @@ internal static class JournalScripts
 
     /// <summary>
     /// KEYS owners, rows; ARGV silo, key, owner, key, owner, … with owner as it was read. Ends each ownership that is still
-    /// the same, makes the silo answerable for what it left, and returns the key and row of those that have one to flush.
+    /// of the silo it was of (also where that one lives on and has written meanwhile; where it is the silo itself, only what
+    /// still has no owner), makes the silo answerable for what it left, and returns the key and row of those that have one
+    /// to flush.
     /// </summary>
     public const string Adopt = """
         local rows = {}
         for i = 2, #ARGV, 2 do
-          local key, owner = ARGV[i], ARGV[i + 1]
-          if redis.call('HGET', KEYS[1], key) == owner then
+          local key, owner = ARGV[i], redis.call('HGET', KEYS[1], ARGV[i])
+          local silo = string.sub(ARGV[i + 1], 33)
+          if owner and string.sub(owner, 33) == silo
+              and (silo ~= ARGV[1] or string.sub(owner, 1, 16) == '0000000000000000') then
             local row = redis.call('HGET', KEYS[2], key)
             if row then
               redis.call('HSET', KEYS[1], key, '0000000000000000' .. string.sub(owner, 17, 32) .. ARGV[1])

@@ -16,5 +16,12 @@ public sealed record Ownership(string Key, long Epoch)
         new(key, Random.Shared.NextInt64(9_000_000_000_000_000, 10_000_000_000_000_000));
 }
 
-/// <summary>Another activation owns the key now; the write was not acknowledged, and has not happened.</summary>
-internal sealed class OwnershipLostException(string key) : Exception($"The ownership of '{key}' has passed to another activation.");
+/// <summary>Another activation owns the key now; the write was not acknowledged, and has not happened unless it says so.</summary>
+internal sealed class OwnershipLostException(string key) : Exception($"The ownership of '{key}' has passed to another activation.")
+{
+    /// <summary>The version the table held in the place of the row; 0 where the journal refused it.</summary>
+    public long StoredVersion { get; init; }
+
+    /// <summary>True where the write has happened all the same: the other one took it over from the journal and built on it.</summary>
+    public bool IsWritten { get; init; }
+}

@@ -23,5 +23,6 @@ internal sealed class PendingRow(Row row, long since)
 
     public void Complete() => _committed?.TrySetResult();
 
-    public void Refuse() => _committed?.TrySetException(new OwnershipLostException(Row.Key));
+    public void Refuse(long storedVersion) =>
+        _committed?.TrySetException(new OwnershipLostException(Row.Key) { StoredVersion = storedVersion });
 }

@@ -54,8 +54,11 @@ internal sealed partial class WriteBehindTable : IDisposable
     public (int Rows, long Bytes, TimeSpan Oldest) Backlog => _queue.Backlog;
 
     /// <summary>Makes the caller the owner of <paramref name="key"/>, fencing any former, and finds its latest row.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="atLeast">A version that the caller knows was written: a cached copy older than that is no answer.</param>
+    /// <param name="cancellationToken">Cancels the reading; the ownership may have changed all the same.</param>
     /// <exception cref="StorageUnavailableException">No place that could hold the row can be reached.</exception>
-    public async Task<OpenedRow> OpenAsync(string key, CancellationToken cancellationToken)
+    public async Task<OpenedRow> OpenAsync(string key, long atLeast, CancellationToken cancellationToken)
     {
         Claim claim;
         try
@@ -87,6 +90,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         // Not before the claim has come back: in between, the former owner's last row could leave the journal for the
         // database, and a copy read earlier would be older than that.
         var copy = await ReadCacheAsync(key);
+        if (copy?.Version < atLeast) copy = null;
         _reads.Count(ReadLayer.Redis, isHit: copy is not null);
         return new(claim.Owner, copy ?? await ReadStoreAsync(key, cancellationToken), IsPossiblyStale: false);
     }
@@ -96,7 +100,9 @@ internal sealed partial class WriteBehindTable : IDisposable
 
     /// <summary>Writes <paramref name="row"/> and returns once it has reached <paramref name="durability"/>, or more.</summary>
     /// <returns>The durability reached.</returns>
-    /// <exception cref="OwnershipLostException">The key has another owner; the row was not written.</exception>
+    /// <exception cref="OwnershipLostException">
+    /// The key has another owner; the row was not written, unless <see cref="OwnershipLostException.IsWritten"/> says so.
+    /// </exception>
     /// <exception cref="StorageUnavailableException">It took longer than a commit may. The row goes on waiting for its commit.</exception>
     public async Task<Durability> WriteAsync(Row row, Durability durability)
     {
@@ -108,7 +114,8 @@ internal sealed partial class WriteBehindTable : IDisposable
 
         // Not back to the grain's scheduler (here as in what it calls): a turn of the grain is needed once it is all done,
         // not at every step on the way.
-        switch (await _journal.AppendAsync(row).ConfigureAwait(false))
+        var outcome = await _journal.AppendAsync(row).ConfigureAwait(false);
+        switch (outcome)
         {
             case AppendOutcome.Fenced:
                 throw new OwnershipLostException(row.Key);
@@ -118,8 +125,35 @@ internal sealed partial class WriteBehindTable : IDisposable
                 break;
         }
 
-        if (durability == Durability.Database) await CommittedAsync(row.Key, row.Version, CancellationToken.None).ConfigureAwait(false);
-        return durability;
+        if (durability != Durability.Database) return durability;
+        try
+        {
+            await CommittedAsync(row.Key, row.Version, CancellationToken.None).ConfigureAwait(false);
+            return durability;
+        }
+        catch (OwnershipLostException lost) when (outcome == AppendOutcome.Journaled && lost.StoredVersion > row.Version)
+        {
+            // Whoever claimed the key after the row was journaled found it there: the later version holds this one. To
+            // write it again would be to write it twice.
+            throw new OwnershipLostException(row.Key) { StoredVersion = lost.StoredVersion, IsWritten = true };
+        }
+    }
+
+    /// <summary>
+    /// As <see cref="CommittedAsync(string, long, CancellationToken)"/>, and no older copy is left in the cache by then. For
+    /// a row that is not in the journal, where the next owner would find it before it looks for a copy.
+    /// </summary>
+    public async Task CommittedAndUncachedAsync(string key, long version, CancellationToken cancellationToken)
+    {
+        await CommittedAsync(key, version, cancellationToken);
+        try
+        {
+            await _cache.ForgetAsync([new(key, version)]);
+        }
+        catch (StorageUnavailableException error)
+        {
+            LogCacheFailed(_logger, 1, error.Message);
+        }
     }
 
     /// <inheritdoc cref="FlushQueue.CommittedAsync"/>
@@ -140,16 +174,20 @@ internal sealed partial class WriteBehindTable : IDisposable
         }
     }
 
-    /// <summary>Gives up <paramref name="owner"/>. Where that fails the next owner takes over just the same.</summary>
-    public async Task ReleaseAsync(Ownership owner)
+    /// <summary>
+    /// Gives up <paramref name="owner"/>. False where the next owner, who takes over just the same, may not find in the
+    /// journal what this one put there: the journal cannot be reached, or does not know this owner.
+    /// </summary>
+    public async Task<bool> ReleaseAsync(Ownership owner)
     {
         try
         {
-            await _journal.ReleaseAsync(owner);
+            return await _journal.ReleaseAsync(owner);
         }
         catch (StorageUnavailableException error)
         {
             LogReleaseFailed(_logger, owner.Key, error.Message);
+            return false;
         }
     }
 
@@ -170,7 +208,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         {
             // Recovery can wait for the writes of the living.
             while (_queue.IsHigh) await Task.Delay(Options.FlushInterval, _clock, cancellationToken);
-            _queue.Enqueue(row);
+            if (!_queue.Enqueue(row)) continue;
             Counters.Recovered();
             recovered++;
         }

@@ -83,14 +83,17 @@ public sealed class TestCluster : IAsyncDisposable
         return owner is not null && !owner.StartsWith("0000000000000000", StringComparison.Ordinal);
     }
 
+    /// <summary>A way past the silos to the journal's Redis.</summary>
+    public RedisGateway OpenRedis() => new(Options.Create(new RedisOptions
+    {
+        ConnectionString = _servers.Redis.ConnectionString,
+        KeyPrefix = KeyPrefix,
+    }));
+
     /// <summary>Does what a second activation of a user would: claims the key and journals a row.</summary>
     public async Task ClaimAndWriteAsync(string key, long version, string state)
     {
-        await using var redis = new RedisGateway(Options.Create(new RedisOptions
-        {
-            ConnectionString = _servers.Redis.ConnectionString,
-            KeyPrefix = KeyPrefix,
-        }));
+        await using var redis = OpenRedis();
         var journal = new Journal(redis, "S127.0.0.1:1:1", journaled: _ => { }, new WriteBehindCounters(), NullLogger.Instance);
         var (owner, _) = await journal.ClaimAsync(key);
         Assert.Equal(AppendOutcome.Journaled, await journal.AppendAsync(new Row(key, version, owner.Epoch, Encoding.UTF8.GetBytes(state))));

@@ -15,7 +15,7 @@ public sealed class WriteBehindTableTests(ServersFixture servers) : IAsyncLifeti
     public async Task A_version_that_comes_after_a_later_one_of_its_owner_counts_as_committed()
     {
         var table = _cluster.Silos.Silos[0].ServiceProvider.GetRequiredService<WriteBehindTable>();
-        var owner = (await table.OpenAsync("overtaken", CancellationToken.None)).Owner;
+        var owner = (await table.OpenAsync("overtaken", atLeast: 0, CancellationToken.None)).Owner;
 
         Assert.Equal(Durability.Database, await table.WriteAsync(Row(version: 2), Durability.Database));
         Assert.Equal(Durability.Database, await table.WriteAsync(Row(version: 1), Durability.Database));

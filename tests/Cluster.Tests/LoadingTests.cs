@@ -1,0 +1,62 @@
+using Actors.Fixtures;
+using Actors.Resilience;
+using Actors.WriteBehind;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Orleans.TestingHost;
+
+namespace Actors.Cluster.Tests;
+
+/// <summary>Users whose loading never has to wait, since Redis is known to be away and the store answers at once.</summary>
+public sealed class LoadingTests
+{
+    [Fact]
+    public async Task A_load_that_failed_at_once_is_tried_again_by_the_next_call()
+    {
+        var store = new InstantStore();
+        await using var cluster = await StartAsync(store);
+        var user = cluster.Client.GetGrain<IUserGrain>("u");
+
+        // The first call of all connects, and so does wait.
+        await cluster.Client.GetGrain<IUserGrain>("another").GetAsync();
+        store.IsDown = true;
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => user.GetAsync());
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => user.GetAsync());
+        store.IsDown = false;
+
+        Assert.Null(await user.GetAsync());
+        Assert.Equal(new WriteReceipt { Version = 1, Durability = Durability.Database }, await user.UpdateAsync(new() { DisplayName = "x" }));
+        Assert.True((await user.GetAsync())!.IsPossiblyStale);
+    }
+
+    private static async Task<InProcessTestCluster> StartAsync(IRowStore store)
+    {
+        var builder = new InProcessTestClusterBuilder(1);
+        builder.ConfigureSilo((_, silo) =>
+        {
+            silo.AddActors();
+            silo.Services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Error));
+            silo.Services.AddSingleton(store);
+            silo.Services.Configure<RedisOptions>(redis => redis.ConnectionString = $"127.0.0.1:{FreePorts.Next()},connectTimeout=500,connectRetry=1");
+        });
+        var cluster = builder.Build();
+        await cluster.DeployAsync();
+        return cluster;
+    }
+
+    private sealed class InstantStore : IRowStore
+    {
+        public bool IsDown { get; set; }
+
+        public string Description => "a store that answers at once";
+
+        public Task MigrateAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task<IReadOnlyList<Row>> ReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken) => IsDown
+            ? Task.FromException<IReadOnlyList<Row>>(new StorageUnavailableException("the database", "It is down."))
+            : Task.FromResult<IReadOnlyList<Row>>([]);
+
+        public Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken) =>
+            Task.FromResult<IReadOnlyList<RefusedRow>>([]);
+    }
+}

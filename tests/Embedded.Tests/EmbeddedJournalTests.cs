@@ -1,0 +1,31 @@
+using Actors.Embedded.Tests;
+using Actors.Fixtures;
+using Actors.StoreContract;
+
+[assembly: AssemblyFixture(typeof(EmbeddedJournalFixture))]
+
+namespace Actors.Embedded.Tests;
+
+/// <summary>The journal over Garnet.</summary>
+public sealed class EmbeddedJournalTests(EmbeddedJournalFixture garnet) : JournalContract
+{
+    protected override string? CommitCommand => EmbeddedRedis.CommitCommand;
+
+    protected override Task<string> StartAsync() => Task.FromResult(garnet.Redis.ConnectionString);
+}
+
+/// <summary>One Garnet for all of them; each has keys of its own.</summary>
+public sealed class EmbeddedJournalFixture : IAsyncLifetime
+{
+    private readonly TemporaryDirectory _directory = new("garnet-journal");
+
+    public EmbeddedRedis Redis { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync() => Redis = await EmbeddedRedis.StartAsync(FreePorts.Next(), _directory.Path);
+
+    public async ValueTask DisposeAsync()
+    {
+        await Redis.DisposeAsync();
+        _directory.Dispose();
+    }
+}

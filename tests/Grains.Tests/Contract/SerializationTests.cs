@@ -1,0 +1,157 @@
+using System.Collections;
+using System.Globalization;
+using Microsoft.Extensions.DependencyInjection;
+using Orleans.Serialization;
+
+namespace Actors.Grains.Tests.Contract;
+
+public sealed class SerializationTests : IDisposable
+{
+    // One of each type, no member of which is at its default.
+    private static readonly object[] Examples =
+    [
+        new User
+        {
+            Id = "👋 {id}",
+            Version = long.MaxValue,
+            DisplayName = "Zoë \"\\\n",
+            Email = "a@b",
+            Attributes = new Dictionary<string, string> { ["a"] = "", ["é👋"] = "2" },
+            Counters = new Dictionary<string, long> { ["min"] = long.MinValue, ["max"] = long.MaxValue },
+            Tags = new HashSet<string> { "t", "T" },
+            CreatedAt = new(2025, 1, 2, 3, 4, 5, 6, TimeSpan.Zero),
+            UpdatedAt = new(2026, 1, 2, 3, 4, 5, 7, TimeSpan.Zero),
+            IsPossiblyStale = true,
+        },
+        new UserPatch
+        {
+            DisplayName = "",
+            Email = "a@b",
+            Attributes = new() { ["set"] = "v", ["removed"] = null, ["empty"] = "" },
+            Increment = new() { ["n"] = -1 },
+            AddTags = ["a", "b"],
+            RemoveTags = [""],
+        },
+        new WriteOptions { Durability = Durability.Database, ExpectedVersion = 0, RequestId = "r" },
+        new WriteReceipt { Version = 7, Durability = Durability.Database },
+        Durability.Database,
+        new InvalidUserException("what is wrong"),
+        new VersionConflictException("id", 3, 4),
+        new OverloadedException("too much", TimeSpan.FromMilliseconds(1234)),
+        new StorageUnavailableException("Redis and the database", "down"),
+        new ClusterStatus { Silos = [Report] },
+        Report,
+        Report.WriteBehind,
+        Report.Cache,
+        Report.Cache.Redis,
+    ];
+
+    private readonly ServiceProvider _services = new ServiceCollection()
+        .AddSerializer(serializer => serializer.AddAssembly(typeof(User).Assembly)).BuildServiceProvider();
+
+    public static TheoryData<string> Types => [.. WireType.All.Where(type => !type.Type.IsAbstract).Select(type => type.Type.FullName!)];
+
+    private static SiloReport Report => new()
+    {
+        Silo = "S127.0.0.1:1:1",
+        IsResponding = true,
+        Version = "1.2.3",
+        Uptime = TimeSpan.FromDays(1),
+        WriteBehind = new()
+        {
+            MemoryWrites = 1,
+            JournalWrites = 2,
+            DatabaseWrites = 3,
+            FlushedBatches = 4,
+            FlushedRows = 5,
+            UnflushedRows = 6,
+            UnflushedBytes = 7,
+            OldestUnflushed = TimeSpan.FromSeconds(8),
+            FenceHits = 9,
+            JournalCommits = 10,
+        },
+        Cache = new()
+        {
+            Memory = new() { Hits = 1, Misses = 2 },
+            Redis = new() { Hits = 3, Misses = 4 },
+            Database = new() { Hits = 5, Misses = 6 },
+        },
+    };
+
+    [Theory]
+    [MemberData(nameof(Types))]
+    public void It_arrives_as_it_was_sent(string type)
+    {
+        var sent = Example(type);
+        var serializer = _services.GetRequiredService<Serializer>();
+
+        // As an object, which is how arguments and results of a call travel.
+        AssertSame(sent, serializer.Deserialize<object>(serializer.SerializeToArray<object>(sent)));
+    }
+
+    [Theory]
+    [MemberData(nameof(Types))]
+    public void Its_copy_for_a_call_within_the_silo_is_the_same(string type) =>
+        AssertSame(Example(type), _services.GetRequiredService<DeepCopier>().Copy(Example(type)));
+
+    [Fact]
+    public void An_empty_user_and_an_empty_patch_arrive_as_they_were_sent()
+    {
+        var serializer = _services.GetRequiredService<Serializer>();
+        object[] sent = [new User { Id = "", Version = 0, CreatedAt = default, UpdatedAt = default }, new UserPatch(), new WriteOptions()];
+        Assert.All(sent, each => AssertSame(each, serializer.Deserialize<object>(serializer.SerializeToArray<object>(each))));
+    }
+
+    [Fact]
+    public void What_a_thrown_error_says_arrives_with_it()
+    {
+        var serializer = _services.GetRequiredService<Serializer>();
+        var thrown = Assert.Throws<OverloadedException>((Action)Overload);
+
+        var arrived = serializer.Deserialize<Exception>(serializer.SerializeToArray<Exception>(thrown));
+
+        Assert.Equal(TimeSpan.FromSeconds(3), Assert.IsType<OverloadedException>(arrived).RetryAfter);
+        Assert.Contains(nameof(Overload), arrived.StackTrace, StringComparison.Ordinal);
+    }
+
+    private static void Overload() => throw new OverloadedException("too much", TimeSpan.FromSeconds(3));
+
+    public void Dispose() => _services.Dispose();
+
+    private static object Example(string type)
+    {
+        var example = Assert.Single(Examples, each => each.GetType().FullName == type);
+        foreach (var member in WireType.All.Single(wire => wire.Type.FullName == type).Members)
+        {
+            var value = WireType.ValueOf(member, example);
+            Assert.NotEqual(value?.GetType().IsValueType == true && member.Name != nameof(WriteOptions.ExpectedVersion) ? Activator.CreateInstance(value.GetType()) : null, value);
+        }
+
+        return example;
+    }
+
+    private static void AssertSame(object sent, object? arrived)
+    {
+        Assert.NotNull(arrived);
+        Assert.Equal(sent.GetType(), arrived.GetType());
+        Assert.Equal(Describe(sent), Describe(arrived));
+    }
+
+    private static string Describe(object? value) => value switch
+    {
+        null => "null",
+        string text => $"'{text}'",
+        IDictionary entries => Join(entries.Keys.Cast<string>().Select(key => $"{key}={Describe(entries[key])}")),
+        IEnumerable items => Join(items.Cast<object?>().Select(Describe)),
+        Enum => $"{value:D}",
+        Exception error => $"{error.Message} {Members(error)}",
+        _ when value.GetType().Assembly == typeof(User).Assembly => Members(value),
+        IFormattable number => number.ToString(number is DateTimeOffset ? "O" : null, CultureInfo.InvariantCulture),
+        _ => value.ToString()!,
+    };
+
+    private static string Members(object value) => Join(WireType.All.Single(type => type.Type == value.GetType()).Members
+        .Select(member => $"{member.Name}: {Describe(WireType.ValueOf(member, value))}"));
+
+    private static string Join(IEnumerable<string> parts) => $"[{string.Join(", ", parts.Order(StringComparer.Ordinal))}]";
+}

@@ -1,0 +1,43 @@
+using Actors.StoreContract;
+using Actors.Users;
+using CsCheck;
+
+namespace Actors.Grains.Tests.Users;
+
+public sealed class UserDocumentTests
+{
+    [Fact]
+    public void Any_user_comes_back_from_its_row_as_it_was() =>
+        AnyUser.State("id").Sample(
+            state =>
+            {
+                var row = UserDocument.ToRow("id", 42, state);
+
+                Assert.Equal(("id", state.Version, 42L), (row.Key, row.Version, row.Epoch));
+                Assert.Equal(AnyUser.Describe(state), AnyUser.Describe(UserDocument.FromRow(row)));
+            },
+            iter: 2_000);
+
+    [Fact]
+    public void What_was_written_in_1970_comes_back_too()
+    {
+        var state = UserState.None.Apply("id", new() { DisplayName = "first" }, "request", DateTimeOffset.UnixEpoch);
+
+        Assert.Equal(AnyUser.Describe(state), AnyUser.Describe(UserDocument.FromRow(UserDocument.ToRow("id", 1, state))));
+    }
+
+    [Fact]
+    public void The_largest_tombstone_is_within_the_limit_of_a_user()
+    {
+        // So that a delete never fails for its size.
+        var (state, now) = (UserState.None.Apply("id", new(), null, AnyUser.Start), AnyUser.Start);
+        for (var i = 0; i < UserLimits.RememberedRequests; i++)
+        {
+            var request = new string('\u0001', UserLimits.MaxRequestIdBytes - 2) + $"{i:00}";
+            state = i % 2 == 0 ? state.Delete(request, now) : state.Apply("id", new(), request, now);
+        }
+
+        var row = UserDocument.ToRow("id", 1, state.Delete(null, now));
+        Assert.InRange(row.State.Length, 1, UserLimits.MaxUserBytes);
+    }
+}

@@ -1,0 +1,53 @@
+using Actors.WriteBehind;
+
+namespace Actors.Grains.Tests.WriteBehind;
+
+/// <summary>A store that fails before the commit or after it, or takes its time, by a seed; and keeps a record.</summary>
+internal sealed class FaultyStore(IRowStore inner, int seed = 0, int failuresPercent = 0) : IRowStore
+{
+    private readonly Lock _gate = new();
+    private readonly Random _random = new(seed);
+    private readonly List<IReadOnlyList<Row>> _batches = [];
+
+    public string Description => inner.Description;
+
+    /// <summary>Awaited before each commit.</summary>
+    public Func<CancellationToken, Task> Before { get; set; } = _ => Task.CompletedTask;
+
+    /// <summary>False where nothing is to hold on to the rows.</summary>
+    public bool KeepsRecord { get; init; } = true;
+
+    /// <summary>The batches as they were given.</summary>
+    public IReadOnlyList<IReadOnlyList<Row>> Batches
+    {
+        get
+        {
+            lock (_gate) return [.. _batches];
+        }
+    }
+
+    public Task MigrateAsync(CancellationToken cancellationToken) => inner.MigrateAsync(cancellationToken);
+
+    public Task<IReadOnlyList<Row>> ReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken) =>
+        inner.ReadAsync(keys, cancellationToken);
+
+    public async Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
+    {
+        bool before, after;
+        int pause;
+        lock (_gate)
+        {
+            if (KeepsRecord) _batches.Add(rows);
+            before = _random.Next(100) < failuresPercent;
+            after = _random.Next(100) < failuresPercent;
+            pause = _random.Next(100) < failuresPercent ? _random.Next(10) : 0;
+        }
+
+        await Before(cancellationToken);
+        if (pause > 0) await Task.Delay(pause, cancellationToken);
+        if (before) throw new StorageUnavailableException("the database", "It failed before the commit.");
+        var refused = await inner.UpsertAsync(rows, cancellationToken);
+        if (after) throw new TimeoutException("It failed after the commit.");
+        return refused;
+    }
+}

@@ -1,0 +1,8 @@
+using Actors.StoreContract;
+
+namespace Actors.Grains.Tests.WriteBehind;
+
+public sealed class JournalTests(RedisFixture redis) : JournalContract
+{
+    protected override Task<string> StartAsync() => Task.FromResult(redis.Server.ConnectionString);
+}

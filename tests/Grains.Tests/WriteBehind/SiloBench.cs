@@ -1,0 +1,60 @@
+using System.Net;
+using System.Text;
+using Actors.Caching;
+using Actors.Resilience;
+using Actors.WriteBehind;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+
+namespace Actors.Grains.Tests.WriteBehind;
+
+/// <summary>The write-behind of one silo, without the silo: several of them share a journal, a cache and a table.</summary>
+internal sealed class SiloBench : IAsyncDisposable
+{
+    private readonly RedisGateway _redis;
+
+    public SiloBench(RedisGateway redis, FaultyStore store, int number, WriteBehindOptions? options = null)
+    {
+        _redis = redis;
+        Store = store;
+        Cache = new RowCache(redis, Options.Create(new CacheOptions()));
+        Silo = SiloAddress.New(IPAddress.Loopback, 10_000 + number, number);
+        Table = new WriteBehindTable(
+            store, redis, Cache, new Details(Silo), Options.Create(options ?? new() { FlushInterval = TimeSpan.FromMilliseconds(5) }),
+            new WriteBehindCounters(), new ReadCounters(), TimeProvider.System, NullLogger<WriteBehindTable>.Instance);
+        Table.Start();
+    }
+
+    public SiloAddress Silo { get; }
+
+    public FaultyStore Store { get; }
+
+    public RowCache Cache { get; }
+
+    public WriteBehindTable Table { get; }
+
+    public static Row Make(Ownership owner, long version) =>
+        new(owner.Key, version, owner.Epoch, Encoding.UTF8.GetBytes($"{{\"by\":{owner.Epoch},\"at\":{version}}}"));
+
+    public Task<OpenedRow> OpenAsync(string key, long atLeast = 0) => Table.OpenAsync(key, atLeast, CancellationToken.None);
+
+    public async ValueTask DisposeAsync()
+    {
+        await Table.DrainAsync();
+        Table.Dispose();
+        await _redis.DisposeAsync();
+    }
+
+    private sealed class Details(SiloAddress silo) : ILocalSiloDetails
+    {
+        public string Name => "bench";
+
+        public string ClusterId => "bench";
+
+        public string DnsHostName => "localhost";
+
+        public SiloAddress SiloAddress => silo;
+
+        public SiloAddress GatewayAddress => silo;
+    }
+}

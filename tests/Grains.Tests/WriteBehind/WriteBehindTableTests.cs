@@ -1,0 +1,121 @@
+using Actors.WriteBehind;
+
+namespace Actors.Grains.Tests.WriteBehind;
+
+/// <summary>Silos that take keys from each other, over a real journal, cache and table.</summary>
+public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
+{
+    private static readonly TimeSpan Long = TimeSpan.FromHours(1);
+
+    private readonly string _prefix = $"table-{Guid.NewGuid():n}";
+    private PostgresRowStore _store = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _store = new PostgresRowStore(await postgres.Server.CreateDatabaseAsync());
+        await _store.MigrateAsync(Token);
+    }
+
+    public ValueTask DisposeAsync() => _store.DisposeAsync();
+
+    [Fact]
+    public async Task A_write_taken_over_from_the_journal_is_not_said_to_be_lost()
+    {
+        var gate = new TaskCompletionSource();
+        await using var first = Open(1);
+        await using var second = Open(2);
+        first.Store.Before = _ => gate.Task;
+        var mine = (await first.OpenAsync("k")).Owner;
+        var writing = first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Database);
+
+        // The second finds the row journaled, builds on it, and reaches the table first.
+        var theirs = await OpenedWithAsync(second, "k", version: 1);
+        await second.Table.WriteAsync(SiloBench.Make(theirs, 2), Durability.Database);
+        gate.SetResult();
+
+        Assert.True((await Assert.ThrowsAsync<OwnershipLostException>(() => writing)).IsWritten);
+        Assert.Equal(2, (await _store.ReadAsync("k", Token))!.Version);
+    }
+
+    [Fact]
+    public async Task A_write_that_was_fenced_is_lost_and_leaves_no_trace()
+    {
+        await using var first = Open(1);
+        await using var second = Open(2);
+        var mine = (await first.OpenAsync("k")).Owner;
+        var theirs = (await second.OpenAsync("k")).Owner;
+
+        var lost = await Assert.ThrowsAsync<OwnershipLostException>(() => first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Database));
+
+        Assert.False(lost.IsWritten);
+        Assert.Null(await _store.ReadAsync("k", Token));
+        Assert.Equal(Durability.Journal, await second.Table.WriteAsync(SiloBench.Make(theirs, 1), Durability.Journal));
+    }
+
+    [Fact]
+    public async Task A_copy_older_than_what_is_known_to_be_written_is_no_answer()
+    {
+        await using var silo = Open(1);
+        var owner = new Ownership("k", 1);
+        await silo.Cache.FillAsync([SiloBench.Make(owner, 3)]);
+        await _store.UpsertAsync([SiloBench.Make(owner, 4)], Token);
+
+        Assert.Equal(3, (await silo.OpenAsync("k")).Row!.Version);
+        Assert.Equal(3, (await silo.OpenAsync("k", atLeast: 3)).Row!.Version);
+        Assert.Equal(4, (await silo.OpenAsync("k", atLeast: 4)).Row!.Version);
+    }
+
+    [Fact]
+    public async Task What_was_only_in_memory_is_found_by_the_next_owner_once_it_is_committed()
+    {
+        await using var first = Open(1);
+        await using var second = Open(2);
+        for (var i = 0; i < 100; i++)
+        {
+            var owner = (await first.OpenAsync($"k{i}")).Owner;
+            await first.Cache.FillAsync([SiloBench.Make(owner, 1)]);
+            await first.Table.WriteAsync(SiloBench.Make(owner, 2), Durability.Memory);
+            await first.Table.CommittedAndUncachedAsync(owner.Key, 2, Token);
+            await first.Table.ReleaseAsync(owner);
+
+            await OpenedWithAsync(second, owner.Key, version: 2);
+        }
+    }
+
+    [Fact]
+    public async Task What_a_silo_left_is_flushed_by_another_that_recovers_it()
+    {
+        const int Keys = 200;
+        await using var second = Open(2);
+        var gone = Open(1, new() { FlushInterval = Long, DrainTimeout = TimeSpan.Zero });
+        await Task.WhenAll(Enumerable.Range(0, Keys).Select(async i =>
+        {
+            var owner = (await gone.OpenAsync($"k{i}")).Owner;
+            for (var version = 1; version <= 3; version++) await gone.Table.WriteAsync(SiloBench.Make(owner, version), Durability.Journal);
+        }));
+        Assert.Equal(Keys, gone.Table.Backlog.Rows);
+
+        // Killed: nothing of it reaches the table any more.
+        gone.Store.Before = token => Task.Delay(Timeout.Infinite, token);
+        await gone.DisposeAsync();
+
+        var recovered = 0;
+        for (var partition = 0; partition < Partition.Count; partition++)
+            recovered += await second.Table.RecoverAsync(partition, silo => silo == gone.Silo.ToParsableString(), Token);
+
+        Assert.Equal(Keys, recovered);
+        await Task.WhenAll(Enumerable.Range(0, Keys).Select(i => second.Table.CommittedAsync($"k{i}", 3, Token)));
+        for (var i = 0; i < Keys; i++) Assert.Equal(3, (await _store.ReadAsync($"k{i}", Token))!.Version);
+    }
+
+    private static async Task<Ownership> OpenedWithAsync(SiloBench silo, string key, long version)
+    {
+        var opened = await silo.OpenAsync(key);
+        Assert.Equal(version, opened.Row?.Version);
+        return opened.Owner;
+    }
+
+    private SiloBench Open(int number, WriteBehindOptions? options = null) => new(redis.Open(_prefix), new FaultyStore(_store), number, options);
+}

@@ -1,0 +1,221 @@
+using Actors.WriteBehind;
+
+namespace Actors.StoreContract;
+
+public abstract partial class JournalContract
+{
+    [Theory]
+    [MemberData(nameof(AwkwardKeys))]
+    public async Task A_row_of_any_key_is_found_by_the_next_owner_as_it_was_journaled(string key)
+    {
+        var (owner, none) = await Here.ClaimAsync(key);
+        Assert.Null(none);
+        var row = Make(owner, Beyond53Bits);
+        Assert.Equal(AppendOutcome.Journaled, await Here.AppendAsync(row));
+
+        var (next, found) = await Open("there").ClaimAsync(key);
+
+        AssertSame(row, found);
+        Assert.True(next.Epoch > owner.Epoch);
+        AssertSame(row, Assert.Single(await AdoptAsync(Here, "there")));
+    }
+
+    [Fact]
+    public async Task Keys_differ_by_every_character()
+    {
+        string[] keys = ["k", "K", "k ", "k\u0301", "{k}", "k1"];
+        var owners = new List<Ownership>();
+        foreach (var key in keys) owners.Add((await Here.ClaimAsync(key)).Owner);
+        await Task.WhenAll(owners.Select((owner, i) => Here.AppendAsync(Make(owner, i + 1))));
+
+        for (var i = 0; i < keys.Length; i++) AssertSame(Make(owners[i], i + 1), (await Here.ClaimAsync(keys[i])).Row);
+    }
+
+    [Fact]
+    public async Task A_state_of_any_bytes_is_kept()
+    {
+        var (owner, _) = await Here.ClaimAsync("bytes");
+        byte[] state = [.. Enumerable.Range(0, 100_000).Select(i => (byte)i)];
+        await Here.AppendAsync(new Row("bytes", 1, owner.Epoch, state));
+
+        Assert.Equal(state, (await Here.ClaimAsync("bytes")).Row!.State.ToArray());
+    }
+
+    [Fact]
+    public async Task An_owner_is_fenced_by_the_next_before_it_is_acknowledged()
+    {
+        var (first, _) = await Here.ClaimAsync("k");
+        Assert.Equal(AppendOutcome.Journaled, await Here.AppendAsync(Make(first, 1)));
+        var (second, _) = await Open("there").ClaimAsync("k");
+
+        Assert.Equal(AppendOutcome.Fenced, await Here.AppendAsync(Make(first, 2)));
+        Assert.Equal(AppendOutcome.Journaled, await Here.AppendAsync(Make(second, 2)));
+        Assert.Equal(AppendOutcome.Fenced, await Here.AppendAsync(Make(first, 3)));
+        AssertSame(Make(second, 2), (await Here.ClaimAsync("k")).Row);
+    }
+
+    [Fact]
+    public async Task Two_owners_of_one_key_in_one_batch_are_told_apart()
+    {
+        var (first, _) = await Here.ClaimAsync("k");
+        var (second, _) = await Here.ClaimAsync("k");
+
+        // What comes while a call is in flight goes as one batch; so most of these do.
+        var appends = Enumerable.Range(1, 300)
+            .Select(version => (Version: version, Owner: version % 2 == 0 ? first : second))
+            .Select(each => (each.Owner, Outcome: Here.AppendAsync(Make(each.Owner, each.Version)))).ToList();
+
+        foreach (var (owner, outcome) in appends)
+            Assert.Equal(owner == second ? AppendOutcome.Journaled : AppendOutcome.Fenced, await outcome);
+        AssertSame(Make(second, 299), (await Here.ClaimAsync("k")).Row);
+    }
+
+    [Fact]
+    public async Task An_earlier_version_does_not_replace_a_later_one_whatever_their_size()
+    {
+        var (owner, _) = await Here.ClaimAsync("k");
+        foreach (var version in (long[])[9, Beyond53Bits, Beyond53Bits + 1, long.MaxValue])
+        {
+            Assert.Equal(AppendOutcome.Journaled, await Here.AppendAsync(Make(owner, version)));
+            Assert.Equal(AppendOutcome.Journaled, await Here.AppendAsync(Make(owner, version - 1)));
+            Assert.Equal(AppendOutcome.Journaled, await Here.AppendAsync(Make(owner, version)));
+            AssertSame(Make(owner, version), await RowAsync("k"));
+        }
+    }
+
+    [Fact]
+    public async Task A_trim_removes_up_to_its_version_and_nothing_later()
+    {
+        var (owner, _) = await Here.ClaimAsync("k");
+        await Here.AppendAsync(Make(owner, Beyond53Bits));
+
+        await TrimAsync(Here, "k", Beyond53Bits - 1);
+        AssertSame(Make(owner, Beyond53Bits), await RowAsync("k"));
+        await TrimAsync(Here, "k", Beyond53Bits);
+        Assert.Null(await RowAsync("k"));
+
+        // The owner stays the owner.
+        Assert.Equal(AppendOutcome.Journaled, await Here.AppendAsync(Make(owner, Beyond53Bits + 1)));
+        AssertSame(Make(owner, Beyond53Bits + 1), await RowAsync("k"));
+    }
+
+    [Fact]
+    public async Task Nothing_is_kept_of_a_key_that_was_released_and_flushed_in_either_order()
+    {
+        var (first, _) = await Here.ClaimAsync("released first");
+        await Here.AppendAsync(Make(first, 1));
+        await Here.ReleaseAsync(first);
+        await TrimAsync(Here, first.Key, 1);
+        var (second, _) = await Here.ClaimAsync("flushed first");
+        await Here.AppendAsync(Make(second, 1));
+        await TrimAsync(Here, second.Key, 1);
+        await Here.ReleaseAsync(second);
+
+        await using var look = await LookAsync();
+        Assert.Equal((0, 0), (await look.LengthAsync("owners"), await look.LengthAsync("rows")));
+    }
+
+    [Fact]
+    public async Task An_owner_that_was_released_is_fenced_and_one_that_lost_its_right_cannot_release_the_next()
+    {
+        var (first, _) = await Here.ClaimAsync("k");
+        var (second, _) = await Here.ClaimAsync("k");
+        await Here.ReleaseAsync(first);
+        Assert.Equal(AppendOutcome.Journaled, await Here.AppendAsync(Make(second, 1)));
+        await Here.ReleaseAsync(second);
+        Assert.Equal(AppendOutcome.Fenced, await Here.AppendAsync(Make(second, 2)));
+        AssertSame(Make(second, 1), (await Here.ClaimAsync("k")).Row);
+    }
+
+    [Fact]
+    public async Task What_silos_left_is_adopted_as_it_was_and_the_living_are_left_alone()
+    {
+        // More than a page of the scan, in all partitions.
+        const int Keys = 1_300;
+        Journal[] silos = [Open("gone-1"), Open("gone-2"), Open("living")];
+        var journaled = await Task.WhenAll(Enumerable.Range(0, Keys).Select(async i =>
+        {
+            var silo = silos[i % 3];
+            var (owner, _) = await silo.ClaimAsync($"key-{i} 👋");
+            var row = Make(owner, Beyond53Bits + i);
+
+            // Some only claimed, some released.
+            if (i % 10 == 0) return (Silo: i % 3, Owner: owner, Row: null);
+            await silo.AppendAsync(row);
+            if (i % 10 == 1) await silo.ReleaseAsync(owner);
+            return (Silo: i % 3, Owner: owner, Row: (Row?)row);
+        }));
+
+        var adopted = (await AdoptAsync(Here, "gone-1", "gone-2")).ToDictionary(row => row.Key);
+
+        var expected = journaled.Where(each => each.Silo < 2 && each.Row is not null).ToList();
+        Assert.Equal(expected.Count, adopted.Count);
+        Assert.All(expected, each => AssertSame(each.Row, adopted[each.Owner.Key]));
+
+        // Whoever had them has lost them; the others have not.
+        foreach (var each in journaled.Where((_, i) => i % 50 == 0 || i % 10 > 1))
+        {
+            var outcome = await silos[each.Silo].AppendAsync(Make(each.Owner, long.MaxValue - 1));
+            Assert.Equal(each.Silo == 2 ? AppendOutcome.Journaled : AppendOutcome.Fenced, outcome);
+        }
+
+        Assert.Empty(await AdoptAsync(Open("another"), "gone-1", "gone-2"));
+    }
+
+    [Fact]
+    public async Task What_was_adopted_is_adopted_again_by_a_silo_that_did_not_get_the_answer()
+    {
+        // The answer to an adoption may be lost; its rows are then this silo's, and it must come to know of them.
+        var gone = Open("gone");
+        var (owner, _) = await gone.ClaimAsync("k");
+        await gone.AppendAsync(Make(owner, 1));
+        Assert.Single(await AdoptAsync(Here, "gone"));
+
+        AssertSame(Make(owner, 1), Assert.Single(await AdoptAsync(Here, "gone")));
+        await TrimAsync(Here, "k", 1);
+        Assert.Empty(await AdoptAsync(Here, "gone"));
+    }
+
+    [Fact]
+    public async Task A_silo_that_adopts_leaves_its_own_users_alone()
+    {
+        var (owner, _) = await Here.ClaimAsync("mine");
+        await Here.AppendAsync(Make(owner, 1));
+
+        Assert.Empty(await AdoptAsync(Here, "gone"));
+        Assert.Equal(AppendOutcome.Journaled, await Here.AppendAsync(Make(owner, 2)));
+    }
+
+    [Fact]
+    public async Task A_failover_that_lost_its_last_moments_does_not_hand_out_an_epoch_again()
+    {
+        var (before, _) = await Here.ClaimAsync("k");
+        await using var look = await LookAsync();
+
+        // The server comes back as of a moment before the claim.
+        await look.SetEpochAsync("k", before.Epoch - 1);
+        await look.ForgetOwnerAsync("k");
+
+        var (after, _) = await Open("there").ClaimAsync("k");
+        Assert.True(after.Epoch > before.Epoch);
+        Assert.Equal(AppendOutcome.Fenced, await Here.AppendAsync(Make(before, 1)));
+    }
+
+    [Fact]
+    public async Task Epochs_grow_also_where_the_clock_of_the_server_is_behind_them()
+    {
+        await using var look = await LookAsync();
+        await look.SetEpochAsync("k", 8_000_000_000_000_000);
+
+        var (first, _) = await Here.ClaimAsync("k");
+        var (second, _) = await Here.ClaimAsync("k");
+
+        Assert.Equal((8_000_000_000_000_001, 8_000_000_000_000_002), (first.Epoch, second.Epoch));
+    }
+
+    private async Task<Row?> RowAsync(string key)
+    {
+        await using var look = await LookAsync();
+        return await look.RowAsync(key);
+    }
+}

@@ -1,0 +1,35 @@
+using Actors.WriteBehind;
+using StackExchange.Redis;
+
+namespace Actors.StoreContract;
+
+/// <summary>Reads the journal past everything under test.</summary>
+internal sealed class RedisLook : IAsyncDisposable
+{
+    private readonly ConnectionMultiplexer _redis;
+    private readonly string _prefix;
+
+    private RedisLook(ConnectionMultiplexer redis, string prefix) => (_redis, _prefix) = (redis, prefix);
+
+    public static async Task<RedisLook> OpenAsync(string connectionString, string prefix) =>
+        new(await ConnectionMultiplexer.ConnectAsync(connectionString), prefix);
+
+    public async Task<Row?> RowAsync(string key)
+    {
+        var row = (byte[]?)await _redis.GetDatabase().HashGetAsync(NameOf("rows", Partition.Of(key)), key);
+        return row is null ? null : JournalFormat.Decode(key, row);
+    }
+
+    /// <summary>How many fields one of the hashes has, over all partitions.</summary>
+    public async Task<long> LengthAsync(string hash) => (await Task.WhenAll(Enumerable.Range(0, Partition.Count)
+        .Select(partition => _redis.GetDatabase().HashLengthAsync(NameOf(hash, partition))))).Sum();
+
+    /// <summary>Sets the counter of owners back, as a failover that lost its last moments does.</summary>
+    public Task SetEpochAsync(string key, long epoch) => _redis.GetDatabase().StringSetAsync(NameOf("epoch", Partition.Of(key)), epoch);
+
+    public Task ForgetOwnerAsync(string key) => _redis.GetDatabase().HashDeleteAsync(NameOf("owners", Partition.Of(key)), key);
+
+    public ValueTask DisposeAsync() => _redis.DisposeAsync();
+
+    private string NameOf(string hash, int partition) => $"{_prefix}:journal:{{{partition}}}:{hash}";
+}

@@ -1,0 +1,23 @@
+using Actors.Users;
+using CsCheck;
+
+namespace Actors.StoreContract;
+
+public abstract partial class RowStoreContract
+{
+    [Fact]
+    public Task Any_user_comes_back_from_the_table_as_it_was() =>
+        AnyUser.State("u").Array[50].SampleAsync(
+            async states =>
+            {
+                var rows = Sorted(states.Select(state => UserDocument.ToRow($"u-{Guid.NewGuid():n}", 7, state)));
+                Assert.Empty(await Store.UpsertAsync(rows, Token));
+                foreach (var row in rows)
+                {
+                    // What was written is known to come back from JSON; here it went through the database as well.
+                    Assert.Equal(AnyUser.Describe(UserDocument.FromRow(row)), AnyUser.Describe(UserDocument.FromRow(await ReadAsync(row.Key))));
+                }
+            },
+            iter: 6,
+            threads: 1);
+}
