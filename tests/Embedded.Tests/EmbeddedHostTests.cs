@@ -1,7 +1,7 @@
-using Actors.WriteBehind;
 using System.Net;
 using System.Text.Json;
 using Actors.Fixtures;
+using Actors.WriteBehind;
 using StackExchange.Redis;
 
 namespace Actors.Embedded.Tests;

@@ -16,17 +16,21 @@ internal sealed class JournalBatch
     private readonly Dictionary<string, int> _positions = [];
     private readonly TaskCompletionSource<JournalBatch> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private byte[] _encoded = [];
+
+    // Of all rows that were added, those that a later one replaced included: an upper bound.
+    private long _bytes;
     private HashSet<(string, long)>? _fenced;
     private bool _isUnavailable;
 
     public int Count => _rows.Count;
 
-    public bool IsFull => _rows.Count >= JournalPartition.MaxBatchRows;
+    public bool IsFull => _rows.Count >= JournalPartition.MaxBatchRows || _bytes >= JournalPartition.MaxBatchBytes;
 
     public Task<JournalBatch> Completion => _completion.Task;
 
     public void Add(Row row)
     {
+        _bytes += row.State.Length;
         ref var position = ref CollectionsMarshal.GetValueRefOrAddDefault(_positions, row.Key, out var exists);
         if (exists && _rows[position].Epoch == row.Epoch)
         {

@@ -23,8 +23,11 @@ internal enum AppendOutcome
 /// </summary>
 internal sealed partial class JournalPartition(RedisGateway redis, int index, Action<Row> journaled, WriteBehindCounters counters, ILogger logger)
 {
-    /// <summary>The most rows in one script call: keeps what a call blocks Redis for well below a millisecond.</summary>
+    /// <summary>The most rows in one script call, and the bytes after which it takes no more: together they keep what a call blocks Redis for to about a millisecond.</summary>
     public const int MaxBatchRows = 500;
+
+    /// <inheritdoc cref="MaxBatchRows"/>
+    public const int MaxBatchBytes = 1 << 20;
 
     // Guards _waiting and _isCommitting; held for a few field accesses, never over an await.
     private readonly Lock _gate = new();
