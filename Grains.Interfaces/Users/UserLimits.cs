@@ -70,7 +70,7 @@ public static class UserLimits
 
         if (bytes < minBytes || bytes > maxBytes) throw Invalid($"{Quote(text)} has {bytes} bytes", AllowedSize());
         if (text.Contains('\0', StringComparison.Ordinal))
-            throw new InvalidUserException($"{Subject()} {Quote(text)} holds a NUL character, which is not allowed.");
+            throw Invalid($"{Quote(text)} holds a NUL character", $"{AllowedSize()} without NUL");
 
         string Subject() => name is null ? what : $"{what} {Quote(name)}";
 

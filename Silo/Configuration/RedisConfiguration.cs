@@ -75,7 +75,8 @@ internal static class RedisConfiguration
         if (policy?.StartsWith("allkeys", StringComparison.Ordinal) != true) return;
         throw new ConfigurationException(
             $"Redis at {Describe(connectionString)} (ConnectionStrings:{key}) holds the journal, and its maxmemory-policy is {policy}:"
-            + " it would evict acknowledged writes. Allowed are noeviction (best) and volatile-*; set it, or give the journal a Redis of its own (ConnectionStrings:redis-journal).");
+            + " it would evict acknowledged writes. Allowed are noeviction (best) and volatile-*; set it, or give the journal a"
+            + " Redis of its own (ConnectionStrings:redis-journal).");
     }
 
     private static ConfigurationException Unreadable(string key) =>

@@ -23,7 +23,10 @@ internal enum AppendOutcome
 /// </summary>
 internal sealed partial class JournalPartition(RedisGateway redis, int index, Action<Row> journaled, WriteBehindCounters counters, ILogger logger)
 {
-    /// <summary>The most rows in one script call, and the bytes after which it takes no more: together they keep what a call blocks Redis for to about a millisecond.</summary>
+    /// <summary>
+    /// The most rows in one script call, and the bytes after which it takes no more: so a call blocks Redis for no more
+    /// than about a millisecond.
+    /// </summary>
     public const int MaxBatchRows = 500;
 
     /// <inheritdoc cref="MaxBatchRows"/>
