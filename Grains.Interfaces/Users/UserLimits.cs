@@ -65,7 +65,7 @@ public static class UserLimits
         }
         catch (EncoderFallbackException)
         {
-            throw Invalid($"{Quote(text)} holds half of a surrogate pair", "allowed is well-formed text");
+            throw Invalid($"{Quote(text)} holds half of a surrogate pair", $"{AllowedSize()}, well-formed");
         }
 
         if (bytes < minBytes || bytes > maxBytes) throw Invalid($"{Quote(text)} has {bytes} bytes", AllowedSize());
