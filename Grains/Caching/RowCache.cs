@@ -47,6 +47,16 @@ internal sealed class RowCache
         return copies
         """;
 
+    /// <summary>KEYS copies; ARGV version for each. Returns the positions (from 1) of copies older than that.</summary>
+    private const string Older = """
+        local older = {}
+        for i = 1, #KEYS do
+          local version = redis.call('HGET', KEYS[i], 'version')
+          if version and version < ARGV[i] then older[#older + 1] = i end
+        end
+        return older
+        """;
+
     /// <summary>KEYS copies; ARGV version for each. Removes copies older than that.</summary>
     private const string Forget = """
         for i = 1, #KEYS do
@@ -62,7 +72,7 @@ internal sealed class RowCache
     public Task FillAsync(IReadOnlyList<Row> rows) => EachPartitionAsync(rows, row => row.Key, part => StoreAsync("fill", part));
 
     /// <summary>Brings the copies there are of <paramref name="rows"/> up to date; makes none.</summary>
-    public Task RefreshAsync(IReadOnlyList<Row> rows) => EachPartitionAsync(rows, row => row.Key, part => StoreAsync("refresh", part));
+    public Task RefreshAsync(IReadOnlyList<Row> rows) => EachPartitionAsync(rows, row => row.Key, RefreshAsync);
 
     /// <summary>Removes the copies of the keys that are older than the version given.</summary>
     public Task ForgetAsync(IReadOnlyCollection<KeyValuePair<string, long>> versions) =>
@@ -77,6 +87,17 @@ internal sealed class RowCache
         var copies = (RedisValue[])(await _redis.EvaluateAsync(RedisRole.Cache, Read, [.. keys.Select(KeyOf)], []))!;
         return [.. keys.Select((key, i) => copies[3 * i].IsNull ? null : new Row(
             key, JournalFormat.ParseVersion(copies[3 * i]), JournalFormat.Epoch(copies[(3 * i) + 1]), (byte[])copies[(3 * i) + 2]!))];
+    }
+
+    // Asks first which copies there are: most rows have none, and their states need not travel.
+    private async Task RefreshAsync(Row[] rows)
+    {
+        var older = (RedisValue[])(await _redis.EvaluateAsync(
+            RedisRole.Cache,
+            Older,
+            Array.ConvertAll(rows, row => KeyOf(row.Key)),
+            Array.ConvertAll(rows, row => JournalFormat.Version(row.Version))))!;
+        if (older.Length > 0) await StoreAsync("refresh", Array.ConvertAll(older, position => rows[(int)position - 1]));
     }
 
     private Task StoreAsync(string mode, Row[] rows)
