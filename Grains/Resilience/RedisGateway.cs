@@ -28,8 +28,11 @@ public sealed class RedisGateway(IOptions<RedisOptions> options) : IAsyncDisposa
     public async Task<RedisResult> CommitAsync(string script, RedisKey[] keys, RedisValue[] arguments)
     {
         var evaluating = EvaluateAsync(RedisRole.Journal, script, keys, arguments);
-        if (_journalCommitCommand is not null)
-            await CallAsync(RedisRole.Journal, _journalCommitCommand, static (redis, command) => redis.ExecuteAsync(command));
+        if (_journalCommitCommand is null) return await evaluating;
+
+        // Both are on their way before either is awaited, and both are awaited whatever becomes of the other.
+        var committing = CallAsync(RedisRole.Journal, _journalCommitCommand, static (redis, command) => redis.ExecuteAsync(command));
+        await Task.WhenAll(evaluating, committing);
         return await evaluating;
     }
 
@@ -59,7 +62,7 @@ public sealed class RedisGateway(IOptions<RedisOptions> options) : IAsyncDisposa
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        foreach (var connection in _connections.Values.Where(lazy => lazy.IsValueCreated))
+        foreach (var connection in _connections.Values.Where(lazy => lazy is { IsValueCreated: true, Value.IsCompletedSuccessfully: true }))
             await (await connection.Value).DisposeAsync();
     }
 
