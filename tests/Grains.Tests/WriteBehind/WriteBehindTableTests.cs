@@ -1,3 +1,4 @@
+using Actors.Fixtures;
 using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
@@ -29,6 +30,9 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
         first.Store.Before = _ => gate.Task;
         var mine = (await first.OpenAsync("k")).Owner;
         var writing = first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Database);
+
+        // It is queued once it is journaled.
+        await Eventually.IsTrueAsync(() => Task.FromResult(first.Table.Backlog.Rows == 1));
 
         // The second finds the row journaled, builds on it, and reaches the table first.
         var theirs = await OpenedWithAsync(second, "k", version: 1);
