@@ -35,6 +35,7 @@ internal sealed class Batcher<TQuestion, TAnswer>(int maxBatch, Func<IReadOnlyLi
             }
         }
 
+        // Whoever awaits this decides where to go on; to pass through a grain's scheduler here as well would cost a turn.
         return (await batch.Answers.Task.ConfigureAwait(false))[position];
     }
 

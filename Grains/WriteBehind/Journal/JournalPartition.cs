@@ -65,6 +65,7 @@ internal sealed partial class JournalPartition(RedisGateway redis, int index, Ac
             }
         }
 
+        // Whoever awaits this decides where to go on; to pass through a grain's scheduler here as well would cost a turn.
         return (await batch.Completion.ConfigureAwait(false)).Of(row);
     }
 
