@@ -18,6 +18,10 @@ public sealed class ActorsClient(IGrainFactory cluster)
         return cluster.GetGrain<IUserGrain>(id);
     }
 
+    /// <summary>The way to Redis of one silo.</summary>
+    /// <param name="silo">The silo's address, as <see cref="SiloReport.Silo"/> gives it.</param>
+    public IRedisBreakerGrain RedisBreaker(string silo) => cluster.GetGrain<IRedisBreakerGrain>(silo);
+
     /// <summary>The state of the whole cluster.</summary>
     public IClusterGrain Cluster => cluster.GetGrain<IClusterGrain>("cluster");
 }

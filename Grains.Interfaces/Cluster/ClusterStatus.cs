@@ -29,6 +29,9 @@ public sealed record SiloReport
 
     /// <summary>Its reads, layer by layer.</summary>
     [Id(5)] public CacheStatus Cache { get; init; } = new();
+
+    /// <summary>Its way to Redis; null where the silo did not answer.</summary>
+    [Id(6)] public BreakerSnapshot? Breaker { get; init; }
 }
 
 /// <summary>The write-behind of one silo.</summary>
