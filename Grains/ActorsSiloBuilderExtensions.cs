@@ -14,8 +14,8 @@ public static class ActorsSiloBuilderExtensions
 {
     /// <summary>
     /// Adds the grains and what they rest on. The silo needs an <see cref="IRowStore"/> (the database) among its services
-    /// and <see cref="RedisOptions"/> set; section options (<see cref="WriteBehindOptions"/>, <see cref="CacheOptions"/>)
-    /// have defaults.
+    /// and <see cref="RedisOptions"/> set; section options (<see cref="WriteBehindOptions"/>, <see cref="CacheOptions"/>,
+    /// <see cref="BreakerOptions"/>) have defaults.
     /// </summary>
     public static ISiloBuilder AddActors(this ISiloBuilder silo)
     {
@@ -27,7 +27,16 @@ public static class ActorsSiloBuilderExtensions
         services.AddOptions<CacheOptions>()
             .BindConfiguration(CacheOptions.Section, Strict).ValidateRanges(CacheOptions.Section).ValidateOnStart();
 
+        services.AddOptions<BreakerOptions>()
+            .BindConfiguration(BreakerOptions.Section, Strict).ValidateRanges(BreakerOptions.Section)
+            .Validate(
+                breaker => breaker.RequiredProbes <= breaker.Probes,
+                $"{BreakerOptions.Section}:{nameof(BreakerOptions.RequiredProbes)} must not be more than {nameof(BreakerOptions.Probes)}.")
+            .ValidateOnStart();
+
         services.AddSingleton<RedisGateway>();
+        services.AddSingleton<RedisBreakerClient>();
+        silo.AddGrainService<RedisBreakerService>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, CrashedSilos>();
         services.Configure<ClusterMembershipOptions>(membership => membership.IAmAliveTablePublishTimeout = CrashedSilos.AliveEvery);
         services.AddSingleton<RowCache>();

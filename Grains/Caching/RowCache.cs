@@ -7,13 +7,21 @@ namespace Actors.Caching;
 
 /// <summary>
 /// Copies of rows in Redis, so that a new activation is spared a read of the database: a hash per key with the fields
-/// <c>version</c>, <c>epoch</c> and <c>state</c>. A copy is never replaced by an older one.
+/// <c>version</c>, <c>epoch</c>, <c>state</c> and <c>generation</c>. A copy is never replaced by an older one.
 /// </summary>
+/// <remarks>
+/// A copy counts only while its generation is that of its partition. A silo that was cut off from Redis has written to the
+/// database past the copies, and so may others have; it begins a new generation before it trusts any of them, or lets go of
+/// a key that others then read.
+/// </remarks>
 internal sealed class RowCache
 {
     private readonly RedisGateway _redis;
     private readonly CacheOptions _options;
     private readonly Batcher<string, Row?>[] _reads;
+
+    // After which break each partition last began a generation. Any thread: begun twice does no harm.
+    private readonly long[] _reconciled = new long[Partition.Count];
 
     public RowCache(RedisGateway redis, IOptions<CacheOptions> options)
     {
@@ -23,36 +31,48 @@ internal sealed class RowCache
     }
 
     /// <summary>
-    /// KEYS copies; ARGV mode, then version, epoch, state, time to live in ms for each. Mode "fill" also makes copies that
-    /// are not there; "refresh" replaces older ones only.
+    /// KEYS generation, copies; ARGV mode, then version, epoch, state, time to live in ms for each. Mode "fill" also makes
+    /// copies that are not there; "refresh" replaces older ones only. A generation that is gone begins afresh by the
+    /// server's clock: the same one never comes twice.
     /// </summary>
     private const string Store = """
-        for i = 1, #KEYS do
-          local a = 4 * i - 2
-          local version = redis.call('HGET', KEYS[i], 'version')
-          if (version and version < ARGV[a]) or (not version and ARGV[1] == 'fill') then
-            redis.call('HSET', KEYS[i], 'version', ARGV[a], 'epoch', ARGV[a + 1], 'state', ARGV[a + 2])
+        local generation = redis.call('GET', KEYS[1])
+        if not generation then
+          if ARGV[1] ~= 'fill' then return end
+          local now = redis.call('TIME')
+          generation = now[1] .. '.' .. now[2]
+          redis.call('SET', KEYS[1], generation)
+        end
+        for i = 2, #KEYS do
+          local a = 4 * i - 6
+          local copy = redis.call('HMGET', KEYS[i], 'version', 'generation')
+          local isThere = copy[1] and copy[2] == generation
+          if (isThere and copy[1] < ARGV[a]) or (not isThere and ARGV[1] == 'fill') then
+            redis.call('HSET', KEYS[i], 'version', ARGV[a], 'epoch', ARGV[a + 1], 'state', ARGV[a + 2], 'generation', generation)
             redis.call('PEXPIRE', KEYS[i], ARGV[a + 3])
           end
         end
         """;
 
-    /// <summary>KEYS copies. Returns version, epoch and state of each.</summary>
+    /// <summary>KEYS generation, copies. Returns version, epoch and state of each.</summary>
     private const string Read = """
         local copies = {}
-        for i = 1, #KEYS do
-          local copy = redis.call('HMGET', KEYS[i], 'version', 'epoch', 'state')
-          for j = 1, 3 do copies[3 * (i - 1) + j] = copy[j] end
+        local generation = redis.call('GET', KEYS[1])
+        for i = 2, #KEYS do
+          local copy = redis.call('HMGET', KEYS[i], 'version', 'epoch', 'state', 'generation')
+          local isThere = generation and copy[4] == generation
+          for j = 1, 3 do copies[3 * (i - 2) + j] = isThere and copy[j] or false end
         end
         return copies
         """;
 
-    /// <summary>KEYS copies; ARGV version for each. Returns the positions (from 1) of copies older than that.</summary>
+    /// <summary>KEYS generation, copies; ARGV version for each. Returns the positions (from 1) of copies older than that.</summary>
     private const string Older = """
         local older = {}
-        for i = 1, #KEYS do
-          local version = redis.call('HGET', KEYS[i], 'version')
-          if version and version < ARGV[i] then older[#older + 1] = i end
+        local generation = redis.call('GET', KEYS[1])
+        for i = 2, #KEYS do
+          local copy = redis.call('HMGET', KEYS[i], 'version', 'generation')
+          if copy[1] and copy[2] == generation and copy[1] < ARGV[i - 1] then older[#older + 1] = i - 1 end
         end
         return older
         """;
@@ -63,6 +83,17 @@ internal sealed class RowCache
           local version = redis.call('HGET', KEYS[i], 'version')
           if version and version < ARGV[i] then redis.call('DEL', KEYS[i]) end
         end
+        """;
+
+    /// <summary>KEYS copies. Removes them.</summary>
+    private const string Remove = """
+        return redis.call('DEL', (table.unpack or unpack)(KEYS))
+        """;
+
+    /// <summary>KEYS generation. Begins a new one: no copy made so far counts any more.</summary>
+    private const string Begin = """
+        local now = redis.call('TIME')
+        redis.call('SET', KEYS[1], now[1] .. '.' .. now[2])
         """;
 
     /// <summary>The copy of <paramref name="key"/>, or null.</summary>
@@ -82,9 +113,26 @@ internal sealed class RowCache
             Array.ConvertAll(part, entry => KeyOf(entry.Key)),
             Array.ConvertAll(part, entry => JournalFormat.Version(entry.Value))));
 
+    /// <summary>Removes the copies of <paramref name="keys"/>, whatever their version.</summary>
+    public Task RemoveAsync(IReadOnlyList<string> keys) => EachPartitionAsync(keys, key => key, part => _redis.EvaluateAsync(
+        RedisRole.Cache, Remove, Array.ConvertAll(part, KeyOf), []));
+
+    /// <summary>Makes sure that no copy from before the last break counts any more in the partition of <paramref name="key"/>.</summary>
+    public ValueTask ReconcileAsync(string key) => ReconcileAsync(Partition.Of(key));
+
+    private async ValueTask ReconcileAsync(int partition)
+    {
+        var breaks = _redis.Breaks(RedisRole.Cache);
+        if (Volatile.Read(ref _reconciled[partition]) == breaks) return;
+        await _redis.EvaluateAsync(RedisRole.Cache, Begin, [GenerationOf(partition)], []);
+        Volatile.Write(ref _reconciled[partition], breaks);
+    }
+
     private async Task<IReadOnlyList<Row?>> ReadAsync(IReadOnlyList<string> keys)
     {
-        var copies = (RedisValue[])(await _redis.EvaluateAsync(RedisRole.Cache, Read, [.. keys.Select(KeyOf)], []))!;
+        var partition = Partition.Of(keys[0]);
+        await ReconcileAsync(partition);
+        var copies = (RedisValue[])(await _redis.EvaluateAsync(RedisRole.Cache, Read, [GenerationOf(partition), .. keys.Select(KeyOf)], []))!;
         return [.. keys.Select((key, i) => copies[3 * i].IsNull ? null : new Row(
             key, JournalFormat.ParseVersion(copies[3 * i]), JournalFormat.Epoch(copies[(3 * i) + 1]), (byte[])copies[(3 * i) + 2]!))];
     }
@@ -95,7 +143,7 @@ internal sealed class RowCache
         var older = (RedisValue[])(await _redis.EvaluateAsync(
             RedisRole.Cache,
             Older,
-            Array.ConvertAll(rows, row => KeyOf(row.Key)),
+            KeysOf(rows),
             Array.ConvertAll(rows, row => JournalFormat.Version(row.Version))))!;
         if (older.Length > 0) await StoreAsync("refresh", Array.ConvertAll(older, position => rows[(int)position - 1]));
     }
@@ -112,7 +160,7 @@ internal sealed class RowCache
             arguments[(4 * i) + 4] = TimeToLive();
         }
 
-        return _redis.EvaluateAsync(RedisRole.Cache, Store, Array.ConvertAll(rows, row => KeyOf(row.Key)), arguments);
+        return _redis.EvaluateAsync(RedisRole.Cache, Store, KeysOf(rows), arguments);
     }
 
     // One script per partition, since all keys of a script must share a hash tag.
@@ -127,6 +175,10 @@ internal sealed class RowCache
         var jitter = 1 + (_options.Jitter * ((2 * Random.Shared.NextDouble()) - 1));
         return (long)(_options.TimeToLive * jitter).TotalMilliseconds;
     }
+
+    private RedisKey[] KeysOf(Row[] rows) => [GenerationOf(Partition.Of(rows[0].Key)), .. rows.Select(row => KeyOf(row.Key))];
+
+    private RedisKey GenerationOf(int partition) => $"{_redis.KeyPrefix}:cache-generation:{Partition.Tag(partition)}";
 
     private RedisKey KeyOf(string key) => $"{_redis.KeyPrefix}:cache:{Partition.Tag(Partition.Of(key))}:{key}";
 }

@@ -45,6 +45,42 @@ public static class ActorsTelemetry
     /// </summary>
     public const string CacheLookups = "actors.cache.lookups";
 
+    /// <summary>
+    /// Counter, {call}: calls to Redis; <see cref="RedisTag"/>, <see cref="ResultTag"/>: made, failed (or slow; also among the
+    /// made), rejected (not made, since the circuit was not closed).
+    /// </summary>
+    public const string RedisCalls = "actors.redis.calls";
+
+    /// <summary>Gauge, s: how long answered calls took in the last half minute to minute; <see cref="RedisTag"/>, <see cref="QuantileTag"/>: 0.5, 0.95, 0.99.</summary>
+    public const string RedisLatency = "actors.redis.latency";
+
+    /// <summary>Gauge: a circuit's state: 0 closed, 1 half-open, 2 open, 3 isolated; <see cref="RedisTag"/>.</summary>
+    public const string BreakerState = "actors.redis.breaker.state";
+
+    /// <summary>Counter, {transition}: how often a circuit was opened or isolated; <see cref="RedisTag"/>.</summary>
+    public const string BreakerBreaks = "actors.redis.breaker.breaks";
+
+    /// <summary>Gauge, By: memory Redis uses, by its own account; <see cref="RedisTag"/>.</summary>
+    public const string RedisMemory = "actors.redis.memory";
+
+    /// <summary>Gauge, By: memory Redis may use, 0 without a limit; <see cref="RedisTag"/>.</summary>
+    public const string RedisMemoryLimit = "actors.redis.memory.limit";
+
+    /// <summary>Gauge, {connection}: connections of clients to Redis; <see cref="RedisTag"/>.</summary>
+    public const string RedisConnections = "actors.redis.connections";
+
+    /// <summary>Counter, {key}: keys Redis has evicted since its own start; <see cref="RedisTag"/>.</summary>
+    public const string RedisEvictions = "actors.redis.evictions";
+
+    /// <summary>Counter, {lookup}: look-ups in Redis by whomever, since its own start; <see cref="RedisTag"/>, <see cref="ResultTag"/>: hit, miss.</summary>
+    public const string RedisLookups = "actors.redis.lookups";
+
+    /// <summary>The address of a Redis.</summary>
+    public const string RedisTag = "redis";
+
+    /// <summary>The share of calls that took no longer.</summary>
+    public const string QuantileTag = "quantile";
+
     /// <summary>The durability a write has reached.</summary>
     public const string DurabilityTag = "durability";
 

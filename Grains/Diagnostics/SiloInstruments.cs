@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Actors.Caching;
+using Actors.Resilience;
 using Actors.WriteBehind;
 
 namespace Actors.Diagnostics;
@@ -12,7 +13,7 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
 {
     private readonly Meter _meter;
 
-    public SiloInstruments(IMeterFactory meters, WriteBehindTable table, ReadCounters reads)
+    public SiloInstruments(IMeterFactory meters, WriteBehindTable table, ReadCounters reads, RedisGateway redis)
     {
         _meter = meters.Create(ActorsTelemetry.MeterName);
         var counters = table.Counters;
@@ -36,6 +37,7 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
             ActorsTelemetry.CacheLookups,
             () => Lookups("memory", reads.Memory).Concat(Lookups("redis", reads.Redis)).Concat(Lookups("database", reads.Database)),
             "{lookup}", "Look-ups of users by layer and result.");
+        RedisInstruments.AddTo(_meter, redis);
     }
 
     // Nothing to start: that the silo looks for its participants is what makes the instruments.

@@ -1,5 +1,6 @@
 using System.Reflection;
 using Actors.Caching;
+using Actors.Resilience;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
@@ -19,7 +20,8 @@ internal interface ISiloStatusService : IGrainService
 /// <summary>Reads counters that are safe to read from any thread; holds no state of its own.</summary>
 [Reentrant]
 internal sealed class SiloStatusService(
-    GrainId id, Silo silo, ILoggerFactory loggers, ILocalSiloDetails self, WriteBehindTable table, ReadCounters reads, TimeProvider clock)
+    GrainId id, Silo silo, ILoggerFactory loggers, ILocalSiloDetails self, WriteBehindTable table, ReadCounters reads,
+    RedisGateway redis, TimeProvider clock)
     : GrainService(id, silo, loggers), ISiloStatusService
 {
     private static readonly string Version = ShortVersion(
@@ -51,6 +53,7 @@ internal sealed class SiloStatusService(
                 JournalCommits = counters.JournalCommits,
             },
             Cache = new() { Memory = reads.Memory, Redis = reads.Redis, Database = reads.Database },
+            Breaker = redis.Snapshot(self.SiloAddress),
         });
     }
 

@@ -118,7 +118,7 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             var row = UserDocument.ToRow(Id, owner.Epoch, next);
             UserValidation.CheckSize(row.State.Length);
             _accepted = next;
-            var writing = AcknowledgeAsync(owner, next, table.WriteAsync(row, options.Durability));
+            var writing = AcknowledgeAsync(owner, next, options, table.WriteAsync(row, options.Durability));
             _writing = writing;
 
             if (await writing.WaitAsync(cancellationToken) is { } reached) return new() { Version = next.Version, Durability = reached };
@@ -138,9 +138,9 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
 
     /// <summary>
     /// Shows readers <paramref name="next"/> once it is written. Runs to its end whether or not the caller still waits.
-    /// Returns null where the ownership was lost and nothing was written.
+    /// Returns null where the ownership was lost, and nothing was written or the request can be looked for.
     /// </summary>
-    private async Task<Durability?> AcknowledgeAsync(Ownership owner, UserState next, Task<Durability> writing)
+    private async Task<Durability?> AcknowledgeAsync(Ownership owner, UserState next, WriteOptions options, Task<Durability> writing)
     {
         try
         {
@@ -152,6 +152,7 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         catch (OwnershipLostException lost)
         {
             GiveUp(owner);
+            if (lost.MayBeWritten && options.RequestId is null) throw Unknown(next.Version);
             if (!lost.IsWritten) return null;
             table.Counters.Acknowledged(Durability.Database);
             return Durability.Database;
@@ -226,12 +227,16 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     private async ValueTask<Ownership> LoadAsync(CancellationToken cancellationToken)
     {
         reads.Count(ReadLayer.Memory, isHit: _owner is not null);
-        while (_owner is null)
+
+        // What was loaded without the journal is loaded again once the journal is back.
+        var isOutdated = _owner is { IsWithoutJournal: true } && table.IsJournaling;
+        while (_owner is null || isOutdated || _loading is { IsCompleted: false })
         {
             UserLimits.ValidateId(Id);
 
             // One load serves all calls that wait for it. It is not theirs to cancel.
             if (_loading is null or { IsCompleted: true }) _loading = LoadOnceAsync();
+            isOutdated = false;
             await _loading.WaitAsync(cancellationToken);
         }
 
@@ -240,9 +245,22 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
 
     private async Task LoadOnceAsync()
     {
+        // Where there is an owner still, its writes come to their end first. No further one begins: all calls wait for this.
+        await _writing.ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
+
         // Where an ownership was lost, what was acknowledged under it is in the table, in the journal or in this silo's
         // queue; a copy in the cache may be older while Redis is only just back.
-        var opened = await table.OpenAsync(Id, atLeast: _acknowledged.Version, CancellationToken.None);
+        OpenedRow opened;
+        try
+        {
+            opened = await table.OpenAsync(Id, atLeast: _acknowledged.Version, CancellationToken.None);
+        }
+        catch (StorageUnavailableException) when (_owner is not null)
+        {
+            // It has to go on with what is in memory.
+            return;
+        }
+
         _accepted = _acknowledged = opened.Row is { } row ? UserDocument.FromRow(row) : UserState.None;
         _isPossiblyStale = opened.IsPossiblyStale;
         _journaled = 0;
@@ -257,6 +275,10 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         _owner = null;
         DeactivateOnIdle();
     }
+
+    private StorageUnavailableException Unknown(long version) => new(
+        "Redis", $"Redis failed and user '{Id}' moved while version {version} was written; whether it was cannot be told."
+            + $" Repeat such writes with a {nameof(WriteOptions.RequestId)}, and they count once.");
 
     private StorageUnavailableException Contested() =>
         new("Redis", $"User '{Id}' was claimed by other activations {MaxAttempts} times in a row; try again.");

@@ -20,6 +20,7 @@ internal sealed partial class WriteBehindTable : IDisposable
     private const int StoreReaders = 4;
 
     private readonly IRowStore _store;
+    private readonly RedisGateway _redis;
     private readonly Journal _journal;
     private readonly RowCache _cache;
     private readonly FlushQueue _queue;
@@ -35,6 +36,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         WriteBehindCounters counters, ReadCounters reads, TimeProvider clock, ILogger<WriteBehindTable> logger)
     {
         _store = store;
+        _redis = redis;
         _cache = cache;
         _reads = reads;
         _clock = clock;
@@ -47,6 +49,9 @@ internal sealed partial class WriteBehindTable : IDisposable
     }
 
     public WriteBehindOptions Options { get; }
+
+    /// <summary>True while the journal takes all writes.</summary>
+    public bool IsJournaling => _redis.IsClosed(RedisRole.Journal);
 
     public WriteBehindCounters Counters { get; }
 
@@ -65,7 +70,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         {
             claim = await _journal.ClaimAsync(key);
         }
-        catch (StorageUnavailableException journalError)
+        catch (RedisUnavailableException journalError)
         {
             return await OpenWithoutJournalAsync(key, journalError, cancellationToken);
         }
@@ -88,8 +93,9 @@ internal sealed partial class WriteBehindTable : IDisposable
         }
 
         // Not before the claim has come back: in between, the former owner's last row could leave the journal for the
-        // database, and a copy read earlier would be older than that.
-        var copy = await ReadCacheAsync(key);
+        // database, and a copy read earlier would be older than that. And not at all after an owner that did not release
+        // the key: if it was cut off from Redis, it wrote to the database and could not bring the copy up to date.
+        var copy = claim.WasOwned ? null : await ReadCacheAsync(key);
         if (copy?.Version < atLeast) copy = null;
         _reads.Count(ReadLayer.Redis, isHit: copy is not null);
         return new(claim.Owner, copy ?? await ReadStoreAsync(key, cancellationToken), IsPossiblyStale: false);
@@ -114,12 +120,14 @@ internal sealed partial class WriteBehindTable : IDisposable
 
         // Not back to the grain's scheduler (here as in what it calls): a turn of the grain is needed once it is all done,
         // not at every step on the way.
-        var outcome = await _journal.AppendAsync(row).ConfigureAwait(false);
+        var outcome = Ownership.IsEpochWithoutJournal(row.Epoch)
+            ? AppendOutcome.Unavailable
+            : await _journal.AppendAsync(row).ConfigureAwait(false);
         switch (outcome)
         {
             case AppendOutcome.Fenced:
                 throw new OwnershipLostException(row.Key);
-            case AppendOutcome.Unavailable:
+            case AppendOutcome.Unavailable or AppendOutcome.Unknown:
                 _queue.Enqueue(row);
                 durability = Durability.Database;
                 break;
@@ -137,6 +145,10 @@ internal sealed partial class WriteBehindTable : IDisposable
             // write it again would be to write it twice.
             throw new OwnershipLostException(row.Key) { StoredVersion = lost.StoredVersion, IsWritten = true };
         }
+        catch (OwnershipLostException lost) when (outcome == AppendOutcome.Unknown && lost.StoredVersion > row.Version)
+        {
+            throw new OwnershipLostException(row.Key) { StoredVersion = lost.StoredVersion, MayBeWritten = true };
+        }
     }
 
     /// <summary>
@@ -150,7 +162,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         {
             await _cache.ForgetAsync([new(key, version)]);
         }
-        catch (StorageUnavailableException error)
+        catch (RedisUnavailableException error)
         {
             LogCacheFailed(_logger, 1, error.Message);
         }
@@ -180,11 +192,14 @@ internal sealed partial class WriteBehindTable : IDisposable
     /// </summary>
     public async Task<bool> ReleaseAsync(Ownership owner)
     {
+        if (owner.IsWithoutJournal) return false;
         try
         {
+            // The next owner trusts the copies in the cache; after a break they are not to be trusted.
+            await _cache.ReconcileAsync(owner.Key);
             return await _journal.ReleaseAsync(owner);
         }
-        catch (StorageUnavailableException error)
+        catch (RedisUnavailableException error)
         {
             LogReleaseFailed(_logger, owner.Key, error.Message);
             return false;
@@ -204,7 +219,9 @@ internal sealed partial class WriteBehindTable : IDisposable
     public async Task<int> RecoverAsync(int partition, Func<string, bool> isGone, CancellationToken cancellationToken)
     {
         var recovered = 0;
-        await foreach (var row in _journal.AdoptAsync(partition, isGone, cancellationToken))
+
+        // What a silo that was cut off from Redis wrote before it went is newer than the copies it could not reach.
+        await foreach (var row in _journal.AdoptAsync(partition, isGone, _cache.RemoveAsync, cancellationToken))
         {
             // Recovery can wait for the writes of the living.
             while (_queue.IsHigh) await Task.Delay(Options.FlushInterval, _clock, cancellationToken);
@@ -220,7 +237,7 @@ internal sealed partial class WriteBehindTable : IDisposable
     public void Dispose() => _queue.Dispose();
 
     private async Task<OpenedRow> OpenWithoutJournalAsync(
-        string key, StorageUnavailableException journalError, CancellationToken cancellationToken)
+        string key, RedisUnavailableException journalError, CancellationToken cancellationToken)
     {
         _reads.Count(ReadLayer.Redis, isHit: false);
         try
@@ -267,7 +284,7 @@ internal sealed partial class WriteBehindTable : IDisposable
             // Before the owners may write: a copy made later could be older than what was flushed meanwhile.
             if (rows.Count > 0) await _cache.FillAsync(rows);
         }
-        catch (StorageUnavailableException error)
+        catch (RedisUnavailableException error)
         {
             LogCacheFailed(_logger, rows.Count, error.Message);
         }
@@ -282,7 +299,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         {
             return await _cache.ReadAsync(key);
         }
-        catch (StorageUnavailableException error)
+        catch (RedisUnavailableException error)
         {
             LogCacheFailed(_logger, 1, error.Message);
             return null;

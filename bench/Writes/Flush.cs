@@ -25,11 +25,11 @@ internal sealed class Flush(BenchServers servers) : Contender
         _rows = FlushRows.Make(load.Rows);
         _database = await servers.CreateDatabaseAsync();
         _store = new PostgresRowStore(_database);
-        _redis = new RedisGateway(Options.Create(new RedisOptions
+        _redis = new RedisGateway(new RedisOptions
         {
             ConnectionString = servers.Redis,
             KeyPrefix = $"{servers.KeyPrefix}-flush",
-        }));
+        });
     }
 
     public override async Task BeforeTurnAsync()

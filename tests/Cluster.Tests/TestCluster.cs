@@ -1,5 +1,6 @@
 using System.Text;
 using Actors.Resilience;
+using Actors.StoreContract;
 using Actors.WriteBehind;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -46,6 +47,7 @@ public sealed class TestCluster : IAsyncDisposable
                 redis.ConnectionString = servers.Redis.ConnectionString;
                 redis.KeyPrefix = prefix;
             });
+            silo.Services.AddSingleton(Options.Create(Patience.Breaker));
             if (configure is not null) silo.Services.Configure(configure);
         });
         var cluster = builder.Build();
@@ -84,11 +86,8 @@ public sealed class TestCluster : IAsyncDisposable
     }
 
     /// <summary>A way past the silos to the journal's Redis.</summary>
-    public RedisGateway OpenRedis() => new(Options.Create(new RedisOptions
-    {
-        ConnectionString = _servers.Redis.ConnectionString,
-        KeyPrefix = KeyPrefix,
-    }));
+    public RedisGateway OpenRedis() => new(
+        new RedisOptions { ConnectionString = _servers.Redis.ConnectionString, KeyPrefix = KeyPrefix }, Patience.Breaker);
 
     /// <summary>Does what a second activation of a user would: claims the key and journals a row.</summary>
     public async Task ClaimAndWriteAsync(string key, long version, string state)

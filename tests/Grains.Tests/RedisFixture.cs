@@ -1,7 +1,7 @@
 using Actors.Fixtures;
 using Actors.Grains.Tests;
 using Actors.Resilience;
-using Microsoft.Extensions.Options;
+using Actors.StoreContract;
 
 [assembly: AssemblyFixture(typeof(RedisFixture))]
 
@@ -13,12 +13,9 @@ public sealed class RedisFixture : IAsyncLifetime
     public RedisServer Server { get; } = new();
 
     /// <summary>A gateway whose keys nobody else uses.</summary>
-    public RedisGateway Open(string? prefix = null) => new(Options.Create(new RedisOptions
-    {
-        ConnectionString = Server.ConnectionString,
-        KeyPrefix = prefix ?? $"test-{Guid.NewGuid():n}",
-        CallTimeout = TimeSpan.FromSeconds(20),
-    }));
+    public RedisGateway Open(string? prefix = null) => new(
+        new RedisOptions { ConnectionString = Server.ConnectionString, KeyPrefix = prefix ?? $"test-{Guid.NewGuid():n}" },
+        Patience.Breaker);
 
     public async ValueTask InitializeAsync() => await Server.StartAsync();
 

@@ -2,7 +2,6 @@ using System.Text;
 using Actors.Resilience;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
 
 namespace Actors.StoreContract;
 
@@ -27,13 +26,12 @@ public abstract partial class JournalContract : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _redis = new RedisGateway(Options.Create(new RedisOptions
+        _redis = new RedisGateway(new RedisOptions
         {
             ConnectionString = await StartAsync(),
             KeyPrefix = _prefix,
             JournalCommitCommand = CommitCommand,
-            CallTimeout = TimeSpan.FromSeconds(20),
-        }));
+        }, Patience.Breaker);
         Here = Open("here");
     }
 
@@ -58,7 +56,7 @@ public abstract partial class JournalContract : IAsyncLifetime
     {
         var rows = new List<Row>();
         for (var partition = 0; partition < Partition.Count; partition++)
-            await foreach (var row in journal.AdoptAsync(partition, gone.Contains, CancellationToken.None)) rows.Add(row);
+            await foreach (var row in journal.AdoptAsync(partition, gone.Contains, adopting: _ => Task.CompletedTask, CancellationToken.None)) rows.Add(row);
         return rows;
     }
 

@@ -153,7 +153,7 @@ internal sealed class JournalSchedule
             var began = schedule.Now;
             var rows = new List<Row>();
             for (var partition = 0; partition < Partition.Count; partition++)
-                await foreach (var row in _journal.AdoptAsync(partition, name => name == silo, CancellationToken.None)) rows.Add(row);
+                await foreach (var row in _journal.AdoptAsync(partition, name => name == silo, adopting: _ => Task.CompletedTask, CancellationToken.None)) rows.Add(row);
             schedule._adoptions.Add((silo, began, schedule.Now));
             foreach (var row in rows)
             {

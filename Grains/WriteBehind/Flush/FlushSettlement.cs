@@ -1,4 +1,5 @@
 using Actors.Caching;
+using Actors.Resilience;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.WriteBehind;
@@ -59,9 +60,14 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, T
             await journal.TrimAsync(settled);
             if (_postponed.Count > 0 && clock.GetElapsedTime(_postponedSince) > RetryAfter) await RetryPostponedAsync();
         }
+        catch (RedisUnavailableException error)
+        {
+            LogPostponed(logger, rows.Count, error.Message);
+            Postpone(settled);
+        }
         catch (Exception error)
         {
-            LogPostponed(logger, rows.Count, error);
+            LogDefect(logger, rows.Count, error);
             Postpone(settled);
         }
     }
@@ -75,9 +81,13 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, T
             await journal.TrimAsync(_postponed);
             _postponed.Clear();
         }
+        catch (RedisUnavailableException error)
+        {
+            LogPostponed(logger, _postponed.Count, error.Message);
+        }
         catch (Exception error)
         {
-            LogPostponed(logger, _postponed.Count, error);
+            LogDefect(logger, _postponed.Count, error);
         }
     }
 
@@ -91,6 +101,9 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, T
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Rows} rows are in the database; the journal and the cache will be told later")]
-    private static partial void LogPostponed(ILogger logger, int rows, Exception error);
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Rows} rows are in the database; the journal and the cache will be told later: {Reason}")]
+    private static partial void LogPostponed(ILogger logger, int rows, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Rows} rows are in the database, but the journal and the cache could not be told, and not because Redis is down")]
+    private static partial void LogDefect(ILogger logger, int rows, Exception error);
 }

@@ -5,8 +5,14 @@ using StackExchange.Redis;
 
 namespace Actors.WriteBehind;
 
-/// <summary>A key claimed, and what is journaled for it, if anything.</summary>
-internal readonly record struct Claim(Ownership Owner, Row? Row);
+/// <summary>A key claimed.</summary>
+/// <param name="Owner">The ownership.</param>
+/// <param name="Row">What is journaled for the key, if anything.</param>
+internal readonly record struct Claim(Ownership Owner, Row? Row)
+{
+    /// <summary>True where it was taken from an owner that had not released it.</summary>
+    public bool WasOwned { get; init; }
+}
 
 /// <summary>
 /// What is acknowledged and not yet in the database, in Redis, where it outlives this silo. Also the arbiter of who may
@@ -66,8 +72,13 @@ internal sealed class Journal
     /// silo's to flush from the moment it is returned. Among them are rows that are this silo's already and have no owner:
     /// the answer to an earlier adoption may have been lost, and nobody else would flush what it took over.
     /// </summary>
+    /// <param name="partition">The partition.</param>
+    /// <param name="isGone">Tells which silos have gone.</param>
+    /// <param name="adopting">Is given keys just before their ownership ends, also those of which there is no row.</param>
+    /// <param name="cancellationToken">Ends it between two pages.</param>
     public async IAsyncEnumerable<Row> AdoptAsync(
-        int partition, Func<string, bool> isGone, [EnumeratorCancellation] CancellationToken cancellationToken)
+        int partition, Func<string, bool> isGone, Func<IReadOnlyList<string>, Task> adopting,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var (owners, rows) = (_partitions[partition].Owners, _partitions[partition].Rows);
         var left = new List<RedisValue> { _silo };
@@ -77,11 +88,13 @@ internal sealed class Journal
             left.Add(owner.Name);
             left.Add(owner.Value);
             if (left.Count <= 2 * ScanPage) continue;
+            await adopting(KeysOf(left));
             foreach (var row in await AdoptAsync(owners, rows, left)) yield return row;
             left.RemoveRange(1, left.Count - 1);
         }
 
         if (left.Count == 1) yield break;
+        await adopting(KeysOf(left));
         foreach (var row in await AdoptAsync(owners, rows, left)) yield return row;
 
         bool IsLeft(byte[] owner)
@@ -91,6 +104,8 @@ internal sealed class Journal
         }
     }
 
+    private static List<string> KeysOf(List<RedisValue> left) => [.. left.Skip(1).Chunk(2).Select(pair => (string)pair[0]!)];
+
     private async Task<IReadOnlyList<Claim>> ClaimAsync(JournalPartition partition, IReadOnlyList<string> keys)
     {
         var claims = (RedisValue[])(await _redis.EvaluateAsync(
@@ -99,8 +114,11 @@ internal sealed class Journal
             [partition.Owners, partition.Rows, partition.Epoch],
             [_silo, .. keys.Select(key => (RedisValue)key)]))!;
         return [.. keys.Select((key, i) => new Claim(
-            new Ownership(key, JournalFormat.Epoch(claims[2 * i])),
-            claims[(2 * i) + 1].IsNull ? null : JournalFormat.Decode(key, (byte[])claims[(2 * i) + 1]!)))];
+            new Ownership(key, JournalFormat.Epoch(claims[3 * i])),
+            claims[(3 * i) + 1].IsNull ? null : JournalFormat.Decode(key, (byte[])claims[(3 * i) + 1]!))
+        {
+            WasOwned = (bool)claims[(3 * i) + 2],
+        })];
     }
 
     private async Task<IEnumerable<Row>> AdoptAsync(RedisKey owners, RedisKey rows, List<RedisValue> left)

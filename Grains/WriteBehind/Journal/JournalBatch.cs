@@ -20,7 +20,7 @@ internal sealed class JournalBatch
     // Of all rows that were added, those that a later one replaced included: an upper bound.
     private long _bytes;
     private HashSet<(string, long)>? _fenced;
-    private bool _isUnavailable;
+    private AppendOutcome? _failure;
 
     public int Count => _rows.Count;
 
@@ -72,15 +72,15 @@ internal sealed class JournalBatch
 
     public void Complete() => _completion.SetResult(this);
 
-    public void Fail()
+    public void Fail(AppendOutcome failure)
     {
         // The encoded rows are not given back: a call that was given up on may still be sending them.
-        _isUnavailable = true;
+        _failure = failure;
         _completion.SetResult(this);
     }
 
     public AppendOutcome Of(Row row) =>
-        _isUnavailable ? AppendOutcome.Unavailable
+        _failure is { } failure ? failure
         : _fenced is not null && _fenced.Contains((row.Key, row.Epoch)) ? AppendOutcome.Fenced
         : AppendOutcome.Journaled;
 }

@@ -13,8 +13,11 @@ internal enum AppendOutcome
     /// <summary>It is not, since its key has another owner.</summary>
     Fenced,
 
-    /// <summary>The journal cannot be reached. The row may or may not be in it.</summary>
+    /// <summary>It is not, since the journal cannot be reached.</summary>
     Unavailable,
+
+    /// <summary>The journal did not answer. The row may or may not be in it.</summary>
+    Unknown,
 }
 
 /// <summary>
@@ -102,11 +105,16 @@ internal sealed partial class JournalPartition(RedisGateway redis, int index, Ac
             foreach (var row in batch.Journaled(fenced)) journaled(row);
             batch.Complete();
         }
+        catch (RedisUnavailableException error)
+        {
+            // The rows go another way (WriteBehindTable).
+            batch.Fail(error.MayHaveHappened ? AppendOutcome.Unknown : AppendOutcome.Unavailable);
+        }
         catch (Exception error)
         {
-            // The rows go another way (WriteBehindTable); what is no outage is a defect that someone must see.
-            if (error is not StorageUnavailableException) LogDefect(logger, index, error);
-            batch.Fail();
+            // So they do here, but what is no outage is a defect that someone must see.
+            LogDefect(logger, index, error);
+            batch.Fail(AppendOutcome.Unknown);
         }
     }
 

@@ -1,3 +1,4 @@
+using Actors.Resilience;
 using Microsoft.Extensions.Logging;
 using MemberStatus = Orleans.Runtime.SiloStatus;
 
@@ -83,6 +84,10 @@ internal sealed partial class JournalRecovery(
                 if (rows > 0) LogRecovered(logger, rows, partition);
                 return;
             }
+            catch (RedisUnavailableException error) when (!_stop.IsCancellationRequested)
+            {
+                LogWaiting(logger, partition, error.Message);
+            }
             catch (Exception error) when (!_stop.IsCancellationRequested)
             {
                 LogPostponed(logger, partition, RetryAfter, error);
@@ -95,6 +100,9 @@ internal sealed partial class JournalRecovery(
     [LoggerMessage(Level = LogLevel.Information, Message =
         "Took over {Rows} journaled rows of partition {Partition} from silos that have gone; flushing them")]
     private static partial void LogRecovered(ILogger logger, int rows, int partition);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Partition {Partition} cannot be recovered yet: {Reason}")]
+    private static partial void LogWaiting(ILogger logger, int partition, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Partition {Partition} cannot be recovered yet, trying again in about {RetryAfter}")]
     private static partial void LogPostponed(ILogger logger, int partition, TimeSpan retryAfter, Exception error);

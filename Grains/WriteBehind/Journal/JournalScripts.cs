@@ -18,13 +18,14 @@ namespace Actors.WriteBehind;
 internal static class JournalScripts
 {
     /// <summary>
-    /// KEYS owners, rows, epoch; ARGV silo, key, key, … Makes a new owner of each key, fencing any former; returns epoch and
-    /// row of each.
+    /// KEYS owners, rows, epoch; ARGV silo, key, key, … Makes a new owner of each key, fencing any former; returns of each
+    /// its epoch, its row, and 1 where a former owner had not released it.
     /// </summary>
     public const string Claim = """
         local unpack = table.unpack or unpack
         local count = #ARGV - 1
         local rows = redis.call('HMGET', KEYS[2], unpack(ARGV, 2))
+        local former = redis.call('HMGET', KEYS[1], unpack(ARGV, 2))
         local last = tonumber(redis.call('GET', KEYS[3]) or '0')
         local now = redis.call('TIME')
         local first = now[1] * 1000000 + now[2]
@@ -36,8 +37,9 @@ internal static class JournalScripts
           local epoch = string.format('%016.0f', first + i - 1)
           owners[2 * i - 1] = ARGV[i + 1]
           owners[2 * i] = epoch .. (row and string.sub(row, 1, 16) or '0000000000000000') .. ARGV[1]
-          claims[2 * i - 1] = epoch
-          claims[2 * i] = row
+          claims[3 * i - 2] = epoch
+          claims[3 * i - 1] = row
+          claims[3 * i] = former[i] and string.sub(former[i], 1, 16) ~= '0000000000000000' and 1 or 0
         end
         redis.call('HSET', KEYS[1], unpack(owners))
         return claims

@@ -8,12 +8,20 @@ namespace Actors.WriteBehind;
 /// <param name="Epoch">Unique to this ownership.</param>
 public sealed record Ownership(string Key, long Epoch)
 {
+    // Beyond any epoch that the journal hands out before the year 2255, and still of 16 digits.
+    private const long FirstWithoutJournal = 9_000_000_000_000_000;
+
+    /// <summary>True for one that was taken while the journal could not be reached: the journal knows nothing of it.</summary>
+    internal bool IsWithoutJournal => IsEpochWithoutJournal(Epoch);
+
     /// <summary>
-    /// An ownership taken while the journal cannot be reached. Its epoch is beyond any that the journal hands out, so it
-    /// is refused, and a proper one claimed, as soon as the journal is back.
+    /// An ownership taken while the journal cannot be reached. What is written under it goes to the database, past the
+    /// journal; a proper one is claimed once the journal is back.
     /// </summary>
-    internal static Ownership WithoutJournal(string key) =>
-        new(key, Random.Shared.NextInt64(9_000_000_000_000_000, 10_000_000_000_000_000));
+    internal static Ownership WithoutJournal(string key) => new(key, Random.Shared.NextInt64(FirstWithoutJournal, 10_000_000_000_000_000));
+
+    /// <inheritdoc cref="IsWithoutJournal"/>
+    internal static bool IsEpochWithoutJournal(long epoch) => epoch >= FirstWithoutJournal;
 }
 
 /// <summary>Another activation owns the key now; the write was not acknowledged, and has not happened unless it says so.</summary>
@@ -24,4 +32,7 @@ internal sealed class OwnershipLostException(string key) : Exception($"The owner
 
     /// <summary>True where the write has happened all the same: the other one took it over from the journal and built on it.</summary>
     public bool IsWritten { get; init; }
+
+    /// <summary>True where nobody can tell: the journal did not answer, so the other one may or may not have found it there.</summary>
+    public bool MayBeWritten { get; init; }
 }

@@ -1,3 +1,4 @@
+using System.Net;
 using StackExchange.Redis;
 
 namespace Actors.Resilience;
@@ -5,6 +6,11 @@ namespace Actors.Resilience;
 /// <summary>How the silo reaches Redis. Set from <c>ConnectionStrings:redis</c> and <c>ConnectionStrings:redis-&lt;role&gt;</c>.</summary>
 public sealed class RedisOptions
 {
+    // Beyond our own time limits, which are what counts: this one only ends what they gave up.
+    private static readonly TimeSpan LastResort = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ReconnectAfter = TimeSpan.FromMilliseconds(500);
+
     /// <summary>The connection string of all roles that have none of their own.</summary>
     public string ConnectionString { get; set; } = "";
 
@@ -20,17 +26,30 @@ public sealed class RedisOptions
     /// </summary>
     public string? JournalCommitCommand { get; set; }
 
-    /// <summary>How long one call may take before it counts as failed. Default: 1 s.</summary>
-    public TimeSpan CallTimeout { get; set; } = TimeSpan.FromSeconds(1);
+    /// <summary>The connection string of <paramref name="role"/>.</summary>
+    internal string Of(RedisRole role) => Roles.TryGetValue(role, out var own) ? own : ConnectionString;
+
+    /// <summary>Where the Redis of <paramref name="role"/> is, without secrets.</summary>
+    internal string AddressOf(RedisRole role) => string.Join(", ", For(role).EndPoints.Select(endpoint => endpoint switch
+    {
+        DnsEndPoint name => $"{name.Host}:{name.Port}",
+        _ => endpoint.ToString(),
+    }));
 
     /// <summary>The connection of <paramref name="role"/>, set up so that nothing queues behind a dead server.</summary>
     internal ConfigurationOptions For(RedisRole role)
     {
-        var configuration = ConfigurationOptions.Parse(Roles.TryGetValue(role, out var own) ? own : ConnectionString);
+        var configuration = ConfigurationOptions.Parse(Of(role));
         configuration.ClientName = $"{KeyPrefix}-{role}".ToLowerInvariant();
         configuration.AbortOnConnectFail = false;
         configuration.BacklogPolicy = BacklogPolicy.FailFast;
-        configuration.AsyncTimeout = configuration.SyncTimeout = (int)CallTimeout.TotalMilliseconds;
+        configuration.AsyncTimeout = configuration.SyncTimeout = (int)LastResort.TotalMilliseconds;
+        configuration.ConnectTimeout = (int)ConnectTimeout.TotalMilliseconds;
+        configuration.ReconnectRetryPolicy = new LinearRetry((int)ReconnectAfter.TotalMilliseconds);
+        configuration.HeartbeatInterval = ReconnectAfter;
+
+        // INFO counts as an administrator's command; nothing else of that kind is sent.
+        configuration.AllowAdmin = true;
         return configuration;
     }
 }

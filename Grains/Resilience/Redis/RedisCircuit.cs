@@ -1,0 +1,238 @@
+using Microsoft.Extensions.Logging;
+using StackExchange.Redis;
+
+namespace Actors.Resilience;
+
+/// <summary>
+/// The way to one Redis: a breaker, a connection for each role that uses this Redis, and a record of the calls. It looks
+/// after itself: silence is noticed and Redis is probed whether or not there are calls.
+/// </summary>
+internal sealed partial class RedisCircuit : IAsyncDisposable
+{
+    private const int KeptTransitions = 50;
+
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan HealthInterval = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ProbeKeyLife = TimeSpan.FromSeconds(10);
+
+    private readonly BreakerOptions _options;
+    private readonly TimeProvider _clock;
+    private readonly ILogger _logger;
+    private readonly CircuitBreaker _breaker;
+    private readonly LatencyWindow _latency;
+    private readonly Dictionary<RedisRole, RedisConnection> _connections;
+    private readonly string _keyPrefix;
+    private readonly string _roles;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _watching;
+
+    // The last transitions, newest last, under its own lock; the breaker adds to it under its lock, and calls nothing back.
+    private readonly Queue<BreakerTransition> _transitions = new();
+
+    // Counters that any thread adds to, interlocked.
+    private long _asked;
+    private long _answered;
+    private long _failures;
+    private long _breaks;
+
+    // Published whole by whoever learnt it last.
+    private volatile string? _lastError;
+    private volatile RedisHealth? _health;
+
+    public RedisCircuit(RedisOptions redis, IReadOnlyList<RedisRole> roles, BreakerOptions options, TimeProvider clock, ILogger logger)
+    {
+        _options = options;
+        _clock = clock;
+        _logger = logger;
+        _keyPrefix = redis.KeyPrefix;
+        _roles = string.Join(", ", roles).ToLowerInvariant();
+        Roles = roles;
+        Address = redis.AddressOf(roles[0]);
+        _latency = new LatencyWindow(clock);
+        _breaker = new CircuitBreaker(options, clock.TimestampFrequency, clock.GetTimestamp(), Changed);
+        _connections = roles.ToDictionary(
+            role => role, role => new RedisConnection(() => redis.For(role), () => _breaker.Reconnected(clock.GetTimestamp())));
+
+        // Owned by this object: it ends with DisposeAsync, and lets no failure out.
+        _watching = Task.Run(WatchAsync);
+    }
+
+    /// <summary>Where this Redis is, without secrets.</summary>
+    public string Address { get; }
+
+    /// <summary>What it is used for.</summary>
+    public IReadOnlyList<RedisRole> Roles { get; }
+
+    public BreakerState State => _breaker.State;
+
+    /// <summary>How often calls were cut off since the start.</summary>
+    public long Breaks => Volatile.Read(ref _breaks);
+
+    public long Calls => Volatile.Read(ref _asked);
+
+    public long Failures => Volatile.Read(ref _failures);
+
+    public long Rejected => _breaker.Rejected;
+
+    public LatencySnapshot Latency => _latency.Snapshot();
+
+    public RedisHealth? Health => _health;
+
+    /// <summary>Makes a call, if the circuit lets it through, and waits for its answer no longer than a call may take.</summary>
+    /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
+    public async Task<T> CallAsync<TState, T>(RedisRole role, TState state, Func<IDatabase, TState, Task<T>> call)
+    {
+        var began = _clock.GetTimestamp();
+        if (!_breaker.TryEnter(began, out var permit))
+            throw new RedisUnavailableException(role, $"its circuit is {permit.State}: {_lastError}", mayHaveHappened: false);
+        Interlocked.Increment(ref _asked);
+        try
+        {
+            var answer = await _connections[role].CallAsync(state, call).WaitAsync(_options.CallTimeout, _clock, permit.Broken);
+            var now = _clock.GetTimestamp();
+            _latency.Record(_clock.GetElapsedTime(began, now), now);
+            if (now - began >= _breaker.Slow) Interlocked.Increment(ref _failures);
+            _breaker.Answered(permit, began, now);
+            return answer;
+        }
+        catch (Exception error) when (RedisFailures.IsUnavailability(error))
+        {
+            Interlocked.Increment(ref _failures);
+            _lastError = RedisFailures.Reason(error);
+            _breaker.Failed(permit, _clock.GetTimestamp(), _lastError);
+            throw RedisFailures.Unavailable(role, error);
+        }
+        catch (Exception)
+        {
+            // An answer all the same: Redis is there, and the question was wrong.
+            _breaker.Answered(permit, began, _clock.GetTimestamp());
+            throw;
+        }
+        finally
+        {
+            Interlocked.Increment(ref _answered);
+        }
+    }
+
+    public void Isolate(string reason) => _breaker.Isolate(_clock.GetTimestamp(), reason);
+
+    public void Close(string reason) => _breaker.Close(_clock.GetTimestamp(), reason);
+
+    public CircuitSnapshot Snapshot()
+    {
+        var now = _clock.GetTimestamp();
+        var phase = _breaker.Phase;
+        return new CircuitSnapshot
+        {
+            Address = Address,
+            Roles = [.. Roles.Select(role => role.ToString().ToLowerInvariant())],
+            State = phase.State,
+            Since = At(phase.Since),
+            FailureRatio = _breaker.FailureRatio(now),
+            Latency = Latency,
+            LastError = _lastError,
+            NextProbe = _breaker.NextProbe is { } due ? At(due) : null,
+            Transitions = Transitions(),
+            Calls = Calls,
+            Failures = Failures,
+            Rejected = Rejected,
+            Health = _health,
+        };
+
+        DateTimeOffset At(long timestamp) => _clock.GetUtcNow() - _clock.GetElapsedTime(timestamp, now);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _watching;
+        foreach (var connection in _connections.Values) await connection.DisposeAsync();
+        _stop.Dispose();
+    }
+
+    private BreakerTransition[] Transitions()
+    {
+        lock (_transitions) return [.. _transitions];
+    }
+
+    private void Changed(BreakerState from, BreakerState to, string reason)
+    {
+        if (to is BreakerState.Open or BreakerState.Isolated) Interlocked.Increment(ref _breaks);
+        if (to == BreakerState.Isolated) _lastError = reason;
+        lock (_transitions)
+        {
+            if (_transitions.Count == KeptTransitions) _transitions.Dequeue();
+            _transitions.Enqueue(new() { At = _clock.GetUtcNow(), From = from, To = to, Reason = reason });
+        }
+
+        LogChanged(_logger, Address, _roles, from, to, reason);
+    }
+
+    private async Task WatchAsync()
+    {
+        using var timer = new PeriodicTimer(Tick, _clock);
+        var silence = new SilenceWatch(_clock, _options.SilenceDuration);
+        var (probing, asking) = (Task.CompletedTask, Task.CompletedTask);
+        var healthDue = _clock.GetTimestamp();
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stop.Token))
+            {
+                var now = _clock.GetTimestamp();
+
+                // In this order: a call that is answered in between makes it look less silent, not more.
+                var (phase, asked, answered) = (_breaker.Phase, Volatile.Read(ref _asked), Volatile.Read(ref _answered));
+                if (silence.IsSilent(asked - answered, answered, now)) _breaker.Silent(phase, now);
+                if (_breaker.TryProbe(now, out var permit)) probing = ProbeAsync(permit);
+                if (now < healthDue || !asking.IsCompleted || State != BreakerState.Closed) continue;
+                healthDue = now + (long)(HealthInterval.TotalSeconds * _clock.TimestampFrequency);
+                asking = AskHealthAsync();
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // Each has a time limit.
+            await Task.WhenAll(probing, asking);
+        }
+    }
+
+    /// <summary>
+    /// Writes, on the connection of every role: a server that is full, or has become a replica, answers a PING all the same.
+    /// </summary>
+    private async Task ProbeAsync(CircuitPhase permit)
+    {
+        string? failure = null;
+        try
+        {
+            await Task.WhenAll(Roles.Select(role => _connections[role].CallAsync(
+                (RedisKey)$"{_keyPrefix}:probe:{role.ToString().ToLowerInvariant()}",
+                static (redis, key) => redis.StringSetAsync(key, 1, ProbeKeyLife)))).WaitAsync(_options.ProbeTimeout, _clock);
+        }
+        catch (Exception error)
+        {
+            failure = RedisFailures.Reason(error);
+            _lastError = failure;
+        }
+
+        _breaker.Probed(permit, _clock.GetTimestamp(), failure);
+    }
+
+    private async Task AskHealthAsync()
+    {
+        try
+        {
+            _health = await CallAsync(Roles[0], _clock, static (redis, clock) => RedisInfo.ReadAsync(redis, clock));
+        }
+        catch (Exception error)
+        {
+            // Not worth more: what matters is seen by the calls that matter.
+            LogNoHealth(_logger, Address, error.Message);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Redis at {Address} ({Roles}): circuit {From} -> {To}: {Reason}")]
+    private static partial void LogChanged(ILogger logger, string address, string roles, BreakerState from, BreakerState to, string reason);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Redis at {Address} did not tell its health: {Reason}")]
+    private static partial void LogNoHealth(ILogger logger, string address, string reason);
+}

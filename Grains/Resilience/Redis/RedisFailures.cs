@@ -1,0 +1,48 @@
+using StackExchange.Redis;
+
+namespace Actors.Resilience;
+
+/// <summary>Tells a Redis that cannot serve from one that was asked something wrong, which is a defect of ours and no outage.</summary>
+internal static class RedisFailures
+{
+    // Answers of a server that is there but cannot serve: loading, demoted, cut from its primary, full, or busy. It says so
+    // before it does anything.
+    private static readonly string[] Refusals =
+        ["LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "OOM", "MISCONF", "BUSY", "NOREPLICAS", "TRYAGAIN"];
+
+    /// <summary>True where the fault lies with Redis or the way to it.</summary>
+    public static bool IsUnavailability(Exception error) => error switch
+    {
+        RedisConnectionException or RedisTimeoutException or TimeoutException or ObjectDisposedException or OperationCanceledException => true,
+        RedisServerException server => IsRefusal(server),
+        _ => false,
+    };
+
+    /// <summary>The error that the rest of the silo knows.</summary>
+    public static RedisUnavailableException Unavailable(RedisRole role, Exception error) => new(role, Reason(error), MayHaveHappened(error));
+
+    /// <summary>Why, in a line.</summary>
+    public static string Reason(Exception error) => error switch
+    {
+        TimeoutException and not RedisTimeoutException => "no answer in time",
+        OperationCanceledException => "no answer, and the circuit has opened",
+        _ => FirstSentence(error.Message),
+    };
+
+    private static bool MayHaveHappened(Exception error) => error switch
+    {
+        RedisServerException => false,
+        RedisConnectionException connection => connection.CommandStatus is not (CommandStatus.WaitingToBeSent or CommandStatus.WaitingInBacklog),
+        RedisTimeoutException timeout => timeout.Commandstatus is not (CommandStatus.WaitingToBeSent or CommandStatus.WaitingInBacklog),
+        _ => true,
+    };
+
+    private static bool IsRefusal(RedisServerException error) =>
+        Refusals.Any(refusal => error.Message.StartsWith(refusal, StringComparison.Ordinal));
+
+    private static string FirstSentence(string message)
+    {
+        var end = message.AsSpan().IndexOfAny(";\r\n");
+        return end < 0 ? message : message[..end];
+    }
+}

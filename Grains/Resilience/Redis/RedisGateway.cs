@@ -1,0 +1,110 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+using StackExchange.Redis;
+
+namespace Actors.Resilience;
+
+/// <summary>
+/// The one way from this silo to Redis. Every call has a time limit and passes the circuit of its Redis; what Redis does not
+/// serve is reported as <see cref="RedisUnavailableException"/>, at once while the circuit is open. Errors in what was asked
+/// (a script error, a wrong type) pass through: they are defects, not outages.
+/// </summary>
+public sealed class RedisGateway : IAsyncDisposable
+{
+    private readonly RedisCircuit[] _circuits;
+    private readonly Dictionary<RedisRole, RedisCircuit> _byRole;
+    private readonly string? _journalCommitCommand;
+
+    /// <summary>Opens the way; connections are made in the background.</summary>
+    public RedisGateway(IOptions<RedisOptions> redis, IOptions<BreakerOptions> breaker, TimeProvider clock, ILogger<RedisGateway> logger)
+    {
+        var options = redis.Value;
+        KeyPrefix = options.KeyPrefix;
+        _journalCommitCommand = options.JournalCommitCommand;
+
+        // Roles on one Redis share its fate, and so its circuit.
+        _circuits = [.. Enum.GetValues<RedisRole>()
+            .GroupBy(options.Of)
+            .Select(roles => new RedisCircuit(options, [.. roles], breaker.Value, clock, logger))];
+        _byRole = _circuits.SelectMany(circuit => circuit.Roles, (circuit, role) => (circuit, role)).ToDictionary(each => each.role, each => each.circuit);
+    }
+
+    /// <summary>As the other, without a log.</summary>
+    public RedisGateway(RedisOptions redis, BreakerOptions? breaker = null)
+        : this(Options.Create(redis), Options.Create(breaker ?? new BreakerOptions()), TimeProvider.System, NullLogger<RedisGateway>.Instance)
+    {
+    }
+
+    /// <summary>What all our keys begin with.</summary>
+    public string KeyPrefix { get; }
+
+    /// <summary>A circuit for each Redis.</summary>
+    internal IReadOnlyList<RedisCircuit> Circuits => _circuits;
+
+    /// <summary>True while all calls of <paramref name="role"/> go to Redis.</summary>
+    public bool IsClosed(RedisRole role) => _byRole[role].State == BreakerState.Closed;
+
+    /// <summary>How often <paramref name="role"/> was cut off since the start.</summary>
+    public long Breaks(RedisRole role) => _byRole[role].Breaks;
+
+    /// <summary>How each circuit stands.</summary>
+    public BreakerSnapshot Snapshot(SiloAddress silo) => new()
+    {
+        Silo = silo.ToParsableString(),
+        Circuits = Array.ConvertAll(_circuits, circuit => circuit.Snapshot()),
+    };
+
+    /// <summary>Makes no call until <see cref="Close"/>.</summary>
+    public void Isolate(string reason)
+    {
+        foreach (var circuit in _circuits) circuit.Isolate(reason);
+    }
+
+    /// <summary>Makes calls again.</summary>
+    public void Close(string reason)
+    {
+        foreach (var circuit in _circuits) circuit.Close(reason);
+    }
+
+    /// <summary>Runs a script atomically over its keys, which must share a hash tag.</summary>
+    public Task<RedisResult> EvaluateAsync(RedisRole role, string script, RedisKey[] keys, RedisValue[] arguments) =>
+        _byRole[role].CallAsync(role, (script, keys, arguments), static (redis, call) =>
+            redis.ScriptEvaluateAsync(call.script, call.keys, call.arguments));
+
+    /// <summary>As <see cref="EvaluateAsync"/> on the journal, complete once the server has it in its log.</summary>
+    public Task<RedisResult> CommitAsync(string script, RedisKey[] keys, RedisValue[] arguments) =>
+        _journalCommitCommand is null
+            ? EvaluateAsync(RedisRole.Journal, script, keys, arguments)
+            : _byRole[RedisRole.Journal].CallAsync(
+                RedisRole.Journal, (script, keys, arguments, command: _journalCommitCommand), static async (redis, call) =>
+                {
+                    // Both are on their way before either is awaited, and both are awaited whatever becomes of the other.
+                    var evaluating = redis.ScriptEvaluateAsync(call.script, call.keys, call.arguments);
+                    await Task.WhenAll(evaluating, redis.ExecuteAsync(call.command));
+                    return await evaluating;
+                });
+
+    /// <summary>Walks a hash page by page, without blocking the server.</summary>
+    public async IAsyncEnumerable<HashEntry> HashScanAsync(RedisRole role, RedisKey key, int pageSize)
+    {
+        await using var entries = (await _byRole[role].CallAsync(role, (key, pageSize), static (redis, call) =>
+            Task.FromResult(redis.HashScanAsync(call.key, pageSize: call.pageSize)))).GetAsyncEnumerator();
+
+        while (true)
+        {
+            // Only what has to wait for the next page is a call.
+            var next = entries.MoveNextAsync();
+            var isThere = next.IsCompletedSuccessfully ? next.Result
+                : await _byRole[role].CallAsync(role, next, static (_, next) => next.AsTask());
+            if (!isThere) yield break;
+            yield return entries.Current;
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var circuit in _circuits) await circuit.DisposeAsync();
+    }
+}

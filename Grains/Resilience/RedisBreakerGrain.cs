@@ -1,0 +1,40 @@
+using Orleans.Concurrency;
+using MemberStatus = Orleans.Runtime.SiloStatus;
+
+namespace Actors.Resilience;
+
+/// <summary>The breaker of the silo that the key names, for clients, who cannot call a grain service.</summary>
+[StatelessWorker]
+[GrainType("redis-breaker")]
+internal sealed class RedisBreakerGrain(RedisBreakerClient breakers, IClusterMembershipService membership) : Grain, IRedisBreakerGrain
+{
+    private const int MaxReason = 200;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    public Task<BreakerSnapshot> GetAsync(CancellationToken cancellationToken) =>
+        Breaker().GetAsync().WaitAsync(Patience, cancellationToken);
+
+    public Task IsolateAsync(string reason, CancellationToken cancellationToken) =>
+        Breaker().IsolateAsync($"isolated by hand: {Cut(reason)}").WaitAsync(Patience, cancellationToken);
+
+    public Task CloseAsync(CancellationToken cancellationToken) =>
+        Breaker().CloseAsync().WaitAsync(Patience, cancellationToken);
+
+    private IRedisBreakerService Breaker()
+    {
+        var key = this.GetPrimaryKeyString();
+        var active = membership.CurrentSnapshot.Members.Values
+            .Where(member => member.Status == MemberStatus.Active)
+            .ToDictionary(member => member.SiloAddress.ToParsableString(), member => member.SiloAddress);
+        return active.TryGetValue(key, out var silo)
+            ? breakers.Of(silo)
+            : throw new SiloNotFoundException(
+                $"{UserLimits.Quote(key)} is no active silo; active are {string.Join(", ", active.Keys.Order(StringComparer.Ordinal))}.");
+    }
+
+    private static string Cut(string? reason)
+    {
+        reason = string.IsNullOrWhiteSpace(reason) ? "no reason given" : reason.Trim();
+        return reason.Length <= MaxReason ? reason : reason[..MaxReason];
+    }
+}
