@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Actors.Fixtures;
 using Actors.Resilience;
 using Actors.WriteBehind;
@@ -46,6 +47,8 @@ public sealed class LoadingTests
 
     private sealed class InstantStore : IRowStore
     {
+        private readonly ConcurrentDictionary<string, Row> _rows = new();
+
         public bool IsDown { get; set; }
 
         public string Description => "a store that answers at once";
@@ -54,9 +57,12 @@ public sealed class LoadingTests
 
         public Task<IReadOnlyList<Row>> ReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken) => IsDown
             ? Task.FromException<IReadOnlyList<Row>>(new StorageUnavailableException("the database", "It is down."))
-            : Task.FromResult<IReadOnlyList<Row>>([]);
+            : Task.FromResult<IReadOnlyList<Row>>([.. keys.Where(_rows.ContainsKey).Select(key => _rows[key])]);
 
-        public Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken) =>
-            Task.FromResult<IReadOnlyList<RefusedRow>>([]);
+        public Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
+        {
+            foreach (var row in rows) _rows[row.Key] = row;
+            return Task.FromResult<IReadOnlyList<RefusedRow>>([]);
+        }
     }
 }

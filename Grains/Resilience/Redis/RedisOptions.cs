@@ -8,6 +8,7 @@ public sealed class RedisOptions
 {
     // Beyond our own time limits, which are what counts: this one only ends what they gave up.
     private static readonly TimeSpan LastResort = TimeSpan.FromSeconds(5);
+    private static readonly int DriversConnectTimeout = new ConfigurationOptions().ConnectTimeout;
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan ReconnectAfter = TimeSpan.FromMilliseconds(500);
 
@@ -44,7 +45,7 @@ public sealed class RedisOptions
         configuration.AbortOnConnectFail = false;
         configuration.BacklogPolicy = BacklogPolicy.FailFast;
         configuration.AsyncTimeout = configuration.SyncTimeout = (int)LastResort.TotalMilliseconds;
-        configuration.ConnectTimeout = (int)ConnectTimeout.TotalMilliseconds;
+        if (configuration.ConnectTimeout == DriversConnectTimeout) configuration.ConnectTimeout = (int)ConnectTimeout.TotalMilliseconds;
         configuration.ReconnectRetryPolicy = new LinearRetry((int)ReconnectAfter.TotalMilliseconds);
         configuration.HeartbeatInterval = ReconnectAfter;
 

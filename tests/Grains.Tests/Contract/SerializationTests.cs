@@ -39,6 +39,13 @@ public sealed class SerializationTests : IDisposable
         new VersionConflictException("id", 3, 4),
         new OverloadedException("too much", TimeSpan.FromMilliseconds(1234)),
         new StorageUnavailableException("Redis and the database", "down"),
+        new SiloNotFoundException("no such silo"),
+        Report.Breaker!,
+        Report.Breaker!.Circuits[0],
+        Report.Breaker!.Latency,
+        Report.Breaker!.Transitions[0],
+        Report.Breaker!.Circuits[0].Health!,
+        BreakerState.Open,
         new ClusterStatus { Silos = [Report] },
         Report,
         Report.WriteBehind,
@@ -75,6 +82,49 @@ public sealed class SerializationTests : IDisposable
             Memory = new() { Hits = 1, Misses = 2 },
             Redis = new() { Hits = 3, Misses = 4 },
             Database = new() { Hits = 5, Misses = 6 },
+        },
+        Breaker = new()
+        {
+            Silo = "127.0.0.1:1@1",
+            Circuits =
+            [
+                new()
+                {
+                    Address = "127.0.0.1:6379",
+                    Roles = ["journal", "cache"],
+                    State = BreakerState.Isolated,
+                    Since = DateTimeOffset.UnixEpoch,
+                    FailureRatio = 0.5,
+                    Latency = new()
+                    {
+                        Calls = 3,
+                        P50 = TimeSpan.FromMilliseconds(1),
+                        P95 = TimeSpan.FromMilliseconds(2),
+                        P99 = TimeSpan.FromMilliseconds(3),
+                    },
+                    LastError = "no answer in time",
+                    NextProbe = DateTimeOffset.UnixEpoch.AddSeconds(1),
+                    Transitions =
+                    [
+                        new() { At = DateTimeOffset.UnixEpoch, From = BreakerState.Open, To = BreakerState.HalfOpen, Reason = "the break is over" },
+                    ],
+                    Calls = 1,
+                    Failures = 2,
+                    Rejected = 3,
+                    Health = new()
+                    {
+                        At = DateTimeOffset.UnixEpoch,
+                        Version = "7.0.15",
+                        Uptime = TimeSpan.FromSeconds(1),
+                        UsedMemory = 1,
+                        MaxMemory = 2,
+                        ConnectedClients = 3,
+                        EvictedKeys = 4,
+                        KeyspaceHits = 5,
+                        KeyspaceMisses = 6,
+                    },
+                },
+            ],
         },
     };
 

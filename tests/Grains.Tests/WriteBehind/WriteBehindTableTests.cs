@@ -66,9 +66,29 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
         await silo.Cache.FillAsync([SiloBench.Make(owner, 3)]);
         await _store.UpsertAsync([SiloBench.Make(owner, 4)], Token);
 
-        Assert.Equal(3, (await silo.OpenAsync("k")).Row!.Version);
-        Assert.Equal(3, (await silo.OpenAsync("k", atLeast: 3)).Row!.Version);
-        Assert.Equal(4, (await silo.OpenAsync("k", atLeast: 4)).Row!.Version);
+        Assert.Equal(3, await OpenAndReleaseAsync(atLeast: 0));
+        Assert.Equal(3, await OpenAndReleaseAsync(atLeast: 3));
+        Assert.Equal(4, await OpenAndReleaseAsync(atLeast: 4));
+
+        async Task<long> OpenAndReleaseAsync(long atLeast)
+        {
+            var opened = await silo.OpenAsync("k", atLeast);
+            Assert.True(await silo.Table.ReleaseAsync(opened.Owner));
+            return opened.Row!.Version;
+        }
+    }
+
+    [Fact]
+    public async Task A_copy_is_no_answer_after_an_owner_that_did_not_release_the_key()
+    {
+        await using var silo = Open(1);
+        var owner = (await silo.OpenAsync("k")).Owner;
+        await silo.Cache.FillAsync([SiloBench.Make(owner, 3)]);
+
+        // As an owner does that has been cut off from Redis.
+        await _store.UpsertAsync([SiloBench.Make(owner, 4)], Token);
+
+        Assert.Equal(4, (await silo.OpenAsync("k")).Row!.Version);
     }
 
     [Fact]
