@@ -1,4 +1,5 @@
 using System.Text;
+using Actors.Fixtures;
 using Actors.Resilience;
 using Actors.StoreContract;
 using Actors.WriteBehind;
@@ -15,11 +16,11 @@ namespace Actors.Cluster.Tests;
 /// <summary>Silos in this process over the real Redis and PostgreSQL, with a database and a key prefix of their own.</summary>
 public sealed class TestCluster : IAsyncDisposable
 {
-    private readonly ServersFixture _servers;
+    private readonly RedisServer _redis;
 
-    private TestCluster(ServersFixture servers, InProcessTestCluster silos, string database, string keyPrefix)
+    private TestCluster(RedisServer redis, InProcessTestCluster silos, string database, string keyPrefix)
     {
-        _servers = servers;
+        _redis = redis;
         Silos = silos;
         Database = database;
         KeyPrefix = keyPrefix;
@@ -32,8 +33,10 @@ public sealed class TestCluster : IAsyncDisposable
     public string KeyPrefix { get; }
 
     public static async Task<TestCluster> StartAsync(
-        ServersFixture servers, short silos = 2, Action<WriteBehindOptions>? configure = null)
+        ServersFixture servers, short silos = 2, Action<WriteBehindOptions>? configure = null,
+        RedisServer? redis = null, BreakerOptions? breaker = null)
     {
+        redis ??= servers.Redis;
         var database = await servers.Postgres.CreateDatabaseAsync();
         var prefix = "test-" + Guid.NewGuid().ToString("n");
         var builder = new InProcessTestClusterBuilder(silos);
@@ -42,17 +45,17 @@ public sealed class TestCluster : IAsyncDisposable
             silo.AddActors();
             silo.Services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning));
             silo.Services.AddSingleton<IRowStore>(_ => new PostgresRowStore(database));
-            silo.Services.Configure<RedisOptions>(redis =>
+            silo.Services.Configure<RedisOptions>(options =>
             {
-                redis.ConnectionString = servers.Redis.ConnectionString;
-                redis.KeyPrefix = prefix;
+                options.ConnectionString = redis.ConnectionString;
+                options.KeyPrefix = prefix;
             });
-            silo.Services.AddSingleton(Options.Create(Patience.Breaker));
+            silo.Services.AddSingleton(Options.Create(breaker ?? Patience.Breaker));
             if (configure is not null) silo.Services.Configure(configure);
         });
         var cluster = builder.Build();
         await cluster.DeployAsync();
-        return new TestCluster(servers, cluster, database, prefix);
+        return new TestCluster(redis, cluster, database, prefix);
     }
 
     public IUserGrain User(string id) => Silos.Client.GetGrain<IUserGrain>(id);
@@ -71,7 +74,7 @@ public sealed class TestCluster : IAsyncDisposable
     /// <summary>How many fields a hash of the journal has, over all partitions.</summary>
     public async Task<long> JournalLengthAsync(string hash)
     {
-        await using var redis = await ConnectionMultiplexer.ConnectAsync(_servers.Redis.ConnectionString);
+        await using var redis = await ConnectionMultiplexer.ConnectAsync(_redis.ConnectionString);
         var lengths = Enumerable.Range(0, Partition.Count)
             .Select(partition => redis.GetDatabase().HashLengthAsync($"{KeyPrefix}:journal:{{{partition}}}:{hash}"));
         return (await Task.WhenAll(lengths)).Sum();
@@ -80,14 +83,14 @@ public sealed class TestCluster : IAsyncDisposable
     /// <summary>True while an activation has the right to write <paramref name="key"/>.</summary>
     public async Task<bool> IsOwnedAsync(string key)
     {
-        await using var redis = await ConnectionMultiplexer.ConnectAsync(_servers.Redis.ConnectionString);
+        await using var redis = await ConnectionMultiplexer.ConnectAsync(_redis.ConnectionString);
         string? owner = await redis.GetDatabase().HashGetAsync($"{KeyPrefix}:journal:{{{Partition.Of(key)}}}:owners", key);
         return owner is not null && !owner.StartsWith("0000000000000000", StringComparison.Ordinal);
     }
 
     /// <summary>A way past the silos to the journal's Redis.</summary>
     public RedisGateway OpenRedis() => new(
-        new RedisOptions { ConnectionString = _servers.Redis.ConnectionString, KeyPrefix = KeyPrefix }, Patience.Breaker);
+        new RedisOptions { ConnectionString = _redis.ConnectionString, KeyPrefix = KeyPrefix }, Patience.Breaker);
 
     /// <summary>Does what a second activation of a user would: claims the key and journals a row.</summary>
     public async Task ClaimAndWriteAsync(string key, long version, string state)
@@ -101,7 +104,7 @@ public sealed class TestCluster : IAsyncDisposable
     /// <summary>Removes all of the journal, as a Redis that comes back empty would have it.</summary>
     public async Task DeleteJournalAsync()
     {
-        await using var redis = await ConnectionMultiplexer.ConnectAsync(_servers.Redis.ConnectionString);
+        await using var redis = await ConnectionMultiplexer.ConnectAsync(_redis.ConnectionString);
         foreach (var hash in (string[])["owners", "rows", "epoch"])
         {
             for (var partition = 0; partition < Partition.Count; partition++)

@@ -1,0 +1,167 @@
+using Actors.Fixtures;
+using Actors.Resilience;
+using Orleans.Core.Internal;
+
+namespace Actors.Cluster.Tests;
+
+/// <summary>Silos that are cut off from Redis, by hand or since it is gone, and come back to it.</summary>
+public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
+{
+    private static readonly BreakerOptions Quick = new()
+    {
+        BreakDuration = TimeSpan.FromMilliseconds(200),
+        MaxBreakDuration = TimeSpan.FromMilliseconds(500),
+        RampDuration = TimeSpan.FromMilliseconds(200),
+    };
+
+    private readonly RedisServer _redis = new();
+    private TestCluster _cluster = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        await _redis.StartAsync();
+        _cluster = await TestCluster.StartAsync(servers, silos: 2, redis: _redis, breaker: Quick);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _cluster.DisposeAsync();
+        await _redis.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_silo_that_is_isolated_goes_on_by_the_database_and_comes_back_by_hand()
+    {
+        var silos = (await _cluster.Cluster.GetStatusAsync()).Silos;
+        var isolated = Breaker(silos[0].Silo);
+        await isolated.IsolateAsync("maintenance of the network");
+
+        var snapshot = await isolated.GetAsync();
+        Assert.Equal(BreakerState.Isolated, snapshot.State);
+        Assert.Contains("maintenance of the network", snapshot.Transitions[^1].Reason, StringComparison.Ordinal);
+        Assert.Equal(["journal", "cache"], Assert.Single(snapshot.Circuits).Roles);
+        Assert.Equal(BreakerState.Closed, (await Breaker(silos[1].Silo).GetAsync()).State);
+
+        // Users are on both silos; none notices but by the receipt.
+        var receipts = await Task.WhenAll(Enumerable.Range(0, 100).Select(i => _cluster.User($"user-{i}").UpdateAsync(new() { DisplayName = "x" })));
+        Assert.Equal([Durability.Journal, Durability.Database], receipts.Select(receipt => receipt.Durability).Distinct().Order());
+        Assert.Equal(BreakerState.Isolated, (await isolated.GetAsync()).State);
+        Assert.Equal(
+            [BreakerState.Closed, BreakerState.Isolated],
+            (await _cluster.Cluster.GetStatusAsync()).Silos.Select(silo => silo.Breaker!.State).Order());
+
+        await isolated.CloseAsync();
+        Assert.Equal(BreakerState.Closed, (await isolated.GetAsync()).State);
+        receipts = await Task.WhenAll(Enumerable.Range(0, 100).Select(i => _cluster.User($"user-{i}").UpdateAsync(new() { DisplayName = "y" })));
+        Assert.All(receipts, receipt => Assert.Equal(new WriteReceipt { Version = 2, Durability = Durability.Journal }, receipt));
+    }
+
+    [Fact]
+    public async Task An_address_of_no_active_silo_is_refused()
+    {
+        var error = await Assert.ThrowsAsync<SiloNotFoundException>(() => Breaker("127.0.0.1:1@1").GetAsync());
+        Assert.Contains("'127.0.0.1:1@1'", error.Message, StringComparison.Ordinal);
+        Assert.Contains((await _cluster.Cluster.GetStatusAsync()).Silos[0].Silo, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task While_Redis_is_gone_users_are_served_and_written_and_afterwards_the_journal_takes_over()
+    {
+        var active = _cluster.User("active");
+        await active.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
+        await _redis.KillAsync();
+
+        // Also a user nobody has seen before, whose earlier writes might be in the journal.
+        var fresh = _cluster.User("fresh");
+        Assert.Equal(Durability.Database, (await fresh.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })).Durability);
+        Assert.True((await fresh.GetAsync())!.IsPossiblyStale);
+        Assert.Equal(Durability.Database, (await active.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })).Durability);
+        Assert.False((await active.GetAsync())!.IsPossiblyStale);
+        await StateIsAsync(BreakerState.Open);
+
+        // With the circuit open nothing waits for Redis any more.
+        await Task.WhenAll(Enumerable.Range(0, 200).Select(i => _cluster.User($"during-{i}").UpdateAsync(new() { Increment = new() { ["n"] = 1 } })));
+
+        await _redis.StartAsync();
+        await StateIsAsync(BreakerState.Closed);
+        Assert.False((await fresh.GetAsync())!.IsPossiblyStale);
+        foreach (var user in new[] { active, fresh })
+        {
+            var receipt = await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
+            Assert.Equal(Durability.Journal, receipt.Durability);
+            Assert.Equal(receipt.Version, (await user.GetAsync())!.Counters["n"]);
+        }
+
+        var receipts = await Task.WhenAll(Enumerable.Range(0, 200)
+            .Select(i => _cluster.User($"during-{i}").UpdateAsync(new() { Increment = new() { ["n"] = 1 } })));
+        Assert.All(receipts, receipt => Assert.Equal(new WriteReceipt { Version = 2, Durability = Durability.Journal }, receipt));
+    }
+
+    [Fact]
+    public async Task A_user_under_writes_without_a_pause_comes_back_to_the_journal()
+    {
+        await IsolateAllAsync();
+        var user = _cluster.User("busy");
+        await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
+        using var stop = new CancellationTokenSource();
+        var writers = Enumerable.Range(0, 32).Select(async _ =>
+        {
+            var (writes, last) = (0, Durability.Memory);
+            while (!stop.IsCancellationRequested)
+            {
+                last = (await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })).Durability;
+                writes++;
+            }
+
+            return (writes, last);
+        }).ToArray();
+        await CloseAllAsync();
+        await Eventually.IsTrueAsync(async () =>
+            (await user.UpdateAsync(new() { DisplayName = "x" })).Durability == Durability.Journal);
+        await stop.CancelAsync();
+
+        var written = await Task.WhenAll(writers);
+        Assert.Equal(1 + written.Sum(each => each.writes), (await user.GetAsync())!.Counters["n"]);
+    }
+
+    [Fact]
+    public async Task No_copy_from_before_a_break_is_read_after_it()
+    {
+        var user = _cluster.User("copied");
+        await user.UpdateAsync(new() { DisplayName = "before" }, new() { Durability = Durability.Database });
+        await DeactivateAsync(user);
+        Assert.Equal("before", (await user.GetAsync())!.DisplayName);
+        await DeactivateAsync(user);
+        Assert.Equal("before", (await user.GetAsync())!.DisplayName);
+
+        await IsolateAllAsync();
+        await user.UpdateAsync(new() { DisplayName = "after" });
+        await DeactivateAsync(user);
+        await CloseAllAsync();
+
+        var read = (await user.GetAsync())!;
+        Assert.Equal("after", read.DisplayName);
+        Assert.False(read.IsPossiblyStale);
+    }
+
+    private IRedisBreakerGrain Breaker(string silo) => _cluster.Silos.Client.GetGrain<IRedisBreakerGrain>(silo);
+
+    private async Task IsolateAllAsync()
+    {
+        foreach (var silo in (await _cluster.Cluster.GetStatusAsync()).Silos) await Breaker(silo.Silo).IsolateAsync("test");
+    }
+
+    private async Task CloseAllAsync()
+    {
+        foreach (var silo in (await _cluster.Cluster.GetStatusAsync()).Silos) await Breaker(silo.Silo).CloseAsync();
+    }
+
+    private Task StateIsAsync(BreakerState state) => Eventually.IsTrueAsync(async () =>
+        (await _cluster.Cluster.GetStatusAsync()).Silos.All(silo => silo.Breaker!.State == state));
+
+    private static async Task DeactivateAsync(IUserGrain user)
+    {
+        await user.Cast<IGrainManagementExtension>().DeactivateOnIdle();
+        await Task.Delay(TimeSpan.FromMilliseconds(200));
+    }
+}
