@@ -47,7 +47,7 @@ internal static class BreakerTable
         [
             new(Text.Of(circuit.State), BreakerText.Colour(circuit.State)),
             Text.Of(BreakerText.Between(circuit.Since, now)),
-            circuit.NextProbe is { } probe ? Text.Of(BreakerText.Between(now, probe)) : "-",
+            circuit.NextProbe is { } probe ? Text.Of(BreakerText.Between(now, probe)) : FittedTable.None,
         ],
         [(circuit.FailureRatio * 100).ToString("0.0", CultureInfo.InvariantCulture) + " %"],
         [
@@ -60,8 +60,9 @@ internal static class BreakerTable
 
     private static Cell[][] RowWithout(SiloReport silo)
     {
-        Cell[] none = ["-", "-", "-"];
-        return [[silo.Silo], [silo.IsResponding ? "unknown" : "not responding", "-"], none, ["-"], none, none];
+        Cell none = FittedTable.None;
+        Cell[] three = [none, none, none];
+        return [[silo.Silo], [silo.IsResponding ? "unknown" : "not responding", none], three, [none], three, three];
     }
 
     private static void WriteHistory(string silo, CircuitSnapshot circuit, int transitions, Terminal terminal)

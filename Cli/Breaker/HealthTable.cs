@@ -6,6 +6,11 @@ namespace Actors.Cli.Breaker;
 /// <summary>The health of each Redis as a table: what it says of itself, and how long the silos wait for it.</summary>
 internal static class HealthTable
 {
+    private static readonly Cell None = FittedTable.None;
+
+    // What stands in the place of the figures of a Redis that no silo has asked yet.
+    private static readonly Cell[][] Unknown = [[None, None], [None, None, None], [None], [None, None]];
+
     public static void Write(ClusterStatus status, DateTimeOffset now, Terminal terminal)
     {
         var console = TerminalConsole.Of(terminal);
@@ -26,33 +31,30 @@ internal static class HealthTable
             terminal.WriteLine(Text.Printable($"{silo.Silo}: not responding"));
     }
 
-    private static Cell[][] Row(RedisView view, DateTimeOffset now)
-    {
-        var health = view.Health;
-        return
+    private static Cell[][] Row(RedisView view, DateTimeOffset now) =>
+    [
+        [view.Address, BreakerText.Roles(view.Roles)],
         [
-            [view.Address, BreakerText.Roles(view.Roles)],
-            [
-                new(Text.Of(view.State), BreakerText.Colour(view.State)),
-                health is null ? "never" : Text.Of(BreakerText.Between(health.At, now)) + " ago",
-            ],
-            health is null ? ["-", "-"] : [health.Version, Text.Of(health.Uptime)],
-            health is null
-                ? ["-", "-", "-"]
-                : [
-                    Text.Bytes(health.UsedMemory),
-                    health.MaxMemory == 0 ? "no limit" : Text.Bytes(health.MaxMemory),
-                    Text.Percent(health.MemoryUse, health.MaxMemory),
-                ],
-            [health is null ? "-" : Text.Of(health.ConnectedClients)],
-            health is null
-                ? ["-", "-"]
-                : [Text.Of(health.EvictedKeys), Text.Percent(health.HitRate, health.KeyspaceHits + health.KeyspaceMisses)],
-            [
-                BreakerText.Latency(view.Latency, latency => latency.P50),
-                BreakerText.Latency(view.Latency, latency => latency.P95),
-                BreakerText.Latency(view.Latency, latency => latency.P99),
-            ],
-        ];
-    }
+            new(Text.Of(view.State), BreakerText.Colour(view.State)),
+            view.Health is { } health ? Text.Of(BreakerText.Between(health.At, now)) + " ago" : "never",
+        ],
+        .. view.Health is { } figures ? Figures(figures) : Unknown,
+        [
+            BreakerText.Latency(view.Latency, latency => latency.P50),
+            BreakerText.Latency(view.Latency, latency => latency.P95),
+            BreakerText.Latency(view.Latency, latency => latency.P99),
+        ],
+    ];
+
+    private static Cell[][] Figures(RedisHealth health) =>
+    [
+        [health.Version, Text.Of(health.Uptime)],
+        [
+            Text.Bytes(health.UsedMemory),
+            health.MaxMemory == 0 ? "no limit" : Text.Bytes(health.MaxMemory),
+            Text.Percent(health.MemoryUse, health.MaxMemory),
+        ],
+        [Text.Of(health.ConnectedClients)],
+        [Text.Of(health.EvictedKeys), Text.Percent(health.HitRate, health.KeyspaceHits + health.KeyspaceMisses)],
+    ];
 }

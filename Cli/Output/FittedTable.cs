@@ -20,6 +20,9 @@ internal readonly record struct Cell(string Text, string? Colour = null)
 /// </summary>
 internal sealed class FittedTable
 {
+    /// <summary>The cell of a figure that is not there.</summary>
+    public const string None = "-";
+
     private const int Gap = 2;
 
     private readonly List<(string[] Headings, bool IsRight)> _groups = [];
@@ -44,7 +47,7 @@ internal sealed class FittedTable
         for (var group = 0; group < _groups.Count; group++)
         {
             var (headings, isRight) = _groups[group];
-            foreach (var heading in Columns(headings.Select(h => new Cell(h)), group < stacked))
+            foreach (var heading in Columns([.. headings.Select(h => new Cell(h))], group < stacked))
             {
                 var column = new TableColumn(heading).PadLeft(0).PadRight(1);
                 table.AddColumn(isRight ? column.RightAligned().NoWrap() : column);
@@ -61,10 +64,13 @@ internal sealed class FittedTable
         return this;
     }
 
-    private static IEnumerable<string> Columns(IEnumerable<Cell> cells, bool isStacked)
+    private static IEnumerable<string> Columns(Cell[] cells, bool isStacked)
     {
-        var columns = cells.Select(cell => cell.ToMarkup());
-        return isStacked ? [string.Join('\n', columns)] : columns;
+        if (!isStacked)
+            return cells.Select(cell => cell.ToMarkup());
+        // Lines below the last figure would only make the row taller.
+        var used = Math.Max(Array.FindLastIndex(cells, cell => cell.Text != None) + 1, 1);
+        return [string.Join('\n', cells.Take(used).Select(cell => cell.ToMarkup()))];
     }
 
     private int WidthWith(int stacked) => 1 + _groups.Select((group, index) =>

@@ -167,6 +167,18 @@ public sealed class BreakerSteeringTests : IDisposable
         }
     }
 
+    [Fact]
+    public async Task What_was_done_stays_on_a_terminal_that_is_redrawn()
+    {
+        using var shell = new Shell { IsInteractive = true };
+        shell.Cluster.CurrentStatus = _shell.Cluster.CurrentStatus;
+        var result = await shell.RunUntilAsync(() => shell.Cluster.StatusCalls >= 3, "breaker", "close", "11111", "--watch");
+        Assert.Equal(ExitCode.Done, result.ExitCode);
+        var drawn = result.Output.Split("2 silos")[..^1];
+        Assert.NotEmpty(drawn);
+        Assert.All(drawn, screen => Assert.Contains($"{Silos.First}: closed; was closed, is closed", screen, StringComparison.Ordinal));
+    }
+
     private BreakerState State(int silo) => _shell.Cluster.CurrentStatus.Silos[silo].Breaker!.State;
 
     private void Show(params SiloReport[] silos) => _shell.Cluster.CurrentStatus = new() { Silos = silos };
