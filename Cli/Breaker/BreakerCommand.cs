@@ -24,7 +24,8 @@ internal static class BreakerCommand
 
     private static WatchOption Watch() => new(WatchPeriod, "Show it again every second, until Ctrl-C.");
 
-    private static WatchOption WatchOn() => new(WatchPeriod, "Then show all breakers every second, until Ctrl-C, unless something failed.");
+    private static WatchOption WatchOn() =>
+        new(WatchPeriod, "Then show all breakers every second, until Ctrl-C, unless something failed.");
 
     private static Command List(CommandContext context)
     {
@@ -32,14 +33,17 @@ internal static class BreakerCommand
         var transitions = OptionKinds.Number(
             "--transitions", "How many of the last changes of state to show of each circuit; JSON has all that are kept.",
             UsualTransitions, 0, KeptTransitions);
-        var command = new Command("list", "Show the circuit breaker of every silo, a row for each Redis it uses.") { transitions };
+        var command = new Command("list", "Show the circuit breaker of every silo, a row for each Redis it uses.")
+        {
+            transitions,
+        };
         watch.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
-            return await watch.RunAsync(context, parsed, Show(
-                context, cluster, parsed.IsJson(), watch.IsGiven(parsed), BreakerJson.Of,
-                (status, now) => BreakerTable.Write(status, parsed.GetValue(transitions), now, context.Terminal)), cancellationToken);
+            var show = Show(context, cluster, parsed.IsJson(), watch.IsGiven(parsed), BreakerJson.Of,
+                (status, now) => BreakerTable.Write(status, parsed.GetValue(transitions), now, context.Terminal));
+            return await watch.RunAsync(context, parsed, show, cancellationToken);
         });
         return command;
     }
@@ -53,9 +57,9 @@ internal static class BreakerCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
-            return await watch.RunAsync(context, parsed, Show(
-                context, cluster, parsed.IsJson(), watch.IsGiven(parsed), HealthJson.Of,
-                (status, now) => HealthTable.Write(status, now, context.Terminal)), cancellationToken);
+            var show = Show(context, cluster, parsed.IsJson(), watch.IsGiven(parsed), HealthJson.Of,
+                (status, now) => HealthTable.Write(status, now, context.Terminal));
+            return await watch.RunAsync(context, parsed, show, cancellationToken);
         });
         return command;
     }
@@ -114,14 +118,14 @@ internal static class BreakerCommand
         // What failed is to be read, which a screen that is redrawn would prevent.
         if (outcome == ExitCode.Done && watch.IsGiven(parsed))
         {
-            await watch.RunAsync(context, parsed, Show(
-                context, cluster, parsed.IsJson(), isRedrawn: true, BreakerJson.Of, (status, now) =>
-                {
-                    // Redrawing has taken them off the terminal.
-                    if (context.Terminal.IsOutputInteractive)
-                        WriteLines();
-                    BreakerTable.Write(status, UsualTransitions, now, context.Terminal);
-                }), cancellationToken);
+            var show = Show(context, cluster, parsed.IsJson(), isRedrawn: true, BreakerJson.Of, (status, now) =>
+            {
+                // Redrawing has taken them off the terminal.
+                if (context.Terminal.IsOutputInteractive)
+                    WriteLines();
+                BreakerTable.Write(status, UsualTransitions, now, context.Terminal);
+            });
+            await watch.RunAsync(context, parsed, show, cancellationToken);
         }
         return outcome;
     }

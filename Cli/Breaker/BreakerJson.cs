@@ -3,7 +3,8 @@ namespace Actors.Cli.Breaker;
 /// <summary>Breakers as JSON: the figures as they are, times in seconds.</summary>
 internal static class BreakerJson
 {
-    public static object Of(ClusterStatus status, DateTimeOffset now) => new { Silos = status.Silos.Select(silo => Of(silo, now)) };
+    public static object Of(ClusterStatus status, DateTimeOffset now) =>
+        new { Silos = status.Silos.Select(silo => Of(silo, now)) };
 
     public static object Of(BreakerSnapshot breaker, DateTimeOffset now) => new
     {

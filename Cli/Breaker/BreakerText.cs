@@ -26,6 +26,6 @@ internal static class BreakerText
         _ => "magenta",
     };
 
-    /// <summary>How long from one to the other; never less than nothing, as a silo's clock may be ahead of this one or behind it.</summary>
+    /// <summary>How long from one to the other; never less than nothing, as clocks of silos differ from this one.</summary>
     public static TimeSpan Between(DateTimeOffset start, DateTimeOffset end) => start < end ? end - start : TimeSpan.Zero;
 }

@@ -13,7 +13,12 @@ internal static class HealthJson
             Health = BreakerJson.Of(view.Health),
             HealthAgeSeconds = view.Health is { } health ? BreakerText.Between(health.At, now).TotalSeconds : (double?)null,
             Latency = BreakerJson.Of(view.Latency),
-            Silos = view.Seen.Select(seen => new { seen.Silo, seen.Circuit.State, Latency = BreakerJson.Of(seen.Circuit.Latency) }),
+            Silos = view.Seen.Select(seen => new
+            {
+                seen.Silo,
+                seen.Circuit.State,
+                Latency = BreakerJson.Of(seen.Circuit.Latency),
+            }),
         }),
         NotResponding = status.Silos.Where(silo => !silo.IsResponding).Select(silo => silo.Silo),
     };

@@ -9,7 +9,8 @@ internal sealed class SiloChoice
 {
     private readonly Argument<string?> _silo = new("SILO")
     {
-        Description = "The silo's address as 'breaker list' shows it, or a part that only one has: its port, host:port, its beginning.",
+        Description =
+            "The silo's address as 'breaker list' shows it, or a part that only one has: its port, host:port, its beginning.",
         Arity = ArgumentArity.ZeroOrOne,
     };
 

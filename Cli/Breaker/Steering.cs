@@ -37,8 +37,9 @@ internal static class Steering
     {
         foreach (var steered in all)
         {
+            var tried = steered.IsDone ? $"{steer.Done}, but reading the state" : steer.Doing;
             if (steered.Error is { } error)
-                terminal.Error($"{steered.Silo}: {(steered.IsDone ? "reading the state" : steer.Doing)} failed: {Failure.Of(error).Message}");
+                terminal.Error($"{steered.Silo}: {tried} failed: {Failure.Of(error).Message}");
         }
     }
 
@@ -54,7 +55,9 @@ internal static class Steering
         }),
     };
 
-    /// <summary>The first failure decides. Of all silos, one that has left meanwhile is none: nothing of it is left to steer.</summary>
+    /// <summary>
+    /// The first failure decides. Of all silos, one that has left meanwhile is none: nothing of it is left to steer.
+    /// </summary>
     public static int Outcome(IEnumerable<Steered> all, bool isAll) => all
         .Select(steered => steered.Error)
         .OfType<Exception>()

@@ -86,7 +86,10 @@ internal static class OptionKinds
         {
             var text = ValueOf(result).Trim();
             if (text.Length is 0 || text.Length > longest)
-                result.AddError($"{name} '{Text.Short(text)}': allowed are 1 to {Text.Of(longest)} characters, not {Text.Of(text.Length)}");
+            {
+                result.AddError(
+                    $"{name} '{Text.Short(text)}': allowed are 1 to {Text.Of(longest)} characters, not {Text.Of(text.Length)}");
+            }
             return text;
         },
     };

@@ -75,8 +75,10 @@ internal sealed class FittedTable
 
     private int WidthWith(int stacked) => 1 + _groups.Select((group, index) =>
     {
-        var widths = group.Headings.Select((heading, at) =>
-            Gap + Math.Max(heading.Length, _rows.Select(row => Text.Printable(row[index][at].Text).Length).DefaultIfEmpty().Max()));
+        var widths = group.Headings.Select((heading, at) => Gap + _rows
+            .Select(row => Text.Printable(row[index][at].Text).Length)
+            .Append(heading.Length)
+            .Max());
         return index < stacked ? widths.Max() : widths.Sum();
     }).Sum();
 }

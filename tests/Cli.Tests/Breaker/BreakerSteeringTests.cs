@@ -125,6 +125,16 @@ public sealed class BreakerSteeringTests : IDisposable
     }
 
     [Fact]
+    public async Task A_state_that_cannot_be_read_afterwards_does_not_hide_that_it_was_done()
+    {
+        _shell.Cluster.BeforeSteering = _ => _shell.Cluster.BeforeBreakerRead = () => throw new TimeoutException();
+        var result = await _shell.RunAsync("breaker", "isolate", "11111", "--reason", "r");
+        Assert.Equal(ExitCode.Unavailable, result.ExitCode);
+        Assert.Equal($"{Silos.First}: isolated; was closed, is unknown", result.Output.Trim());
+        Assert.Contains("isolated, but reading the state failed", result.OnlyError(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_silo_that_has_left_meanwhile_is_a_wrong_name_but_no_failure_of_all()
     {
         Show(Silos.Of(Silos.First), Silos.NotResponding(Silos.Second));

@@ -9,6 +9,7 @@ internal sealed class FakeBreaker(string silo, FakeCluster cluster) : IRedisBrea
     public async Task<BreakerSnapshot> GetAsync(CancellationToken cancellationToken = default)
     {
         await Pause.ShortlyAsync();
+        cluster.BeforeBreakerRead();
         return Find().Breaker!;
     }
 

@@ -32,6 +32,9 @@ internal sealed class FakeCluster : ICluster, IClusterConnector
     /// <summary>Called with the silo before its breaker is steered; may throw.</summary>
     public Action<string> BeforeSteering { get; set; } = _ => { };
 
+    /// <summary>Called before the state of a breaker is given; may throw.</summary>
+    public Action BeforeBreakerRead { get; set; } = () => { };
+
     public IClusterGrain Status => new FakeStatus(this);
 
     public IRedisBreakerGrain Breaker(string silo) => new FakeBreaker(silo, this);
