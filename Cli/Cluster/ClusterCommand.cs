@@ -12,30 +12,22 @@ internal static class ClusterCommand
 
     private static Command Status(CommandContext context)
     {
-        var watch = new Option<bool>("--watch") { Description = "Show it again every 2 seconds, until Ctrl-C." };
-        var command = new Command("status", "Show every silo: its version, its write-behind, and where reads are answered.") { watch };
+        var watch = new WatchOption(WatchPeriod, "Show it again every 2 seconds, until Ctrl-C.");
+        var command = new Command("status",
+            "Show every silo: its version, its write-behind, where reads are answered, and its way to Redis.");
+        watch.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
-            var isWatching = parsed.GetValue(watch);
-            while (true)
+            return await watch.RunAsync(context, parsed, ShowAsync, cancellationToken);
+
+            async Task ShowAsync(CancellationToken token)
             {
-                var status = await cluster.Status.GetStatusAsync(cancellationToken);
+                var status = await cluster.Status.GetStatusAsync(token);
                 if (parsed.IsJson())
-                    context.Terminal.WriteJson(StatusJson.Of(status), onOneLine: isWatching);
+                    context.Terminal.WriteJson(StatusJson.Of(status, context.Time.GetUtcNow()), onOneLine: watch.IsGiven(parsed));
                 else
-                    StatusTable.Write(status, context.Terminal, isRedrawn: isWatching);
-                if (!isWatching)
-                    return ExitCode.Done;
-                try
-                {
-                    await Task.Delay(WatchPeriod, context.Time, cancellationToken);
-                }
-                catch (OperationCanceledException)
-                {
-                    // Ctrl-C is how watching is meant to end.
-                    return ExitCode.Done;
-                }
+                    StatusTable.Write(status, context.Terminal, isRedrawn: watch.IsGiven(parsed));
             }
         });
         return command;

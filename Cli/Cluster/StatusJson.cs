@@ -1,9 +1,11 @@
+using Actors.Cli.Breaker;
+
 namespace Actors.Cli.Cluster;
 
 /// <summary>The status of the cluster as JSON: the figures as they are, times in seconds.</summary>
 internal static class StatusJson
 {
-    public static object Of(ClusterStatus status) => new
+    public static object Of(ClusterStatus status, DateTimeOffset now) => new
     {
         Silos = status.Silos.Select(silo => new
         {
@@ -26,6 +28,7 @@ internal static class StatusJson
                 silo.WriteBehind.FenceHits,
             },
             Cache = new { Memory = Of(silo.Cache.Memory), Redis = Of(silo.Cache.Redis), Database = Of(silo.Cache.Database) },
+            Breaker = silo.Breaker is { } breaker ? BreakerJson.Of(breaker, now) : null,
         }),
     };
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Actors.Cli.Breaker;
 using Actors.Cli.Output;
 using Spectre.Console;
 using Text = Actors.Cli.Output.Text;
@@ -26,16 +27,13 @@ internal static class StatusTable
         ("hits in memory", s => HitRate(s.Cache.Memory)),
         ("hits in Redis", s => HitRate(s.Cache.Redis)),
         ("hits in the database", s => HitRate(s.Cache.Database)),
+        ("Redis", s => s.Breaker is { } breaker ? BreakerText.States(breaker) : "-"),
+        ("Redis P99", s => s.Breaker is { } breaker ? BreakerText.Latency(breaker.Latency, l => l.P99) : "-"),
     ];
 
     public static void Write(ClusterStatus status, Terminal terminal, bool isRedrawn)
     {
-        var console = AnsiConsole.Create(new()
-        {
-            Out = new TerminalOutput(terminal),
-            Ansi = terminal.IsOutputInteractive ? AnsiSupport.Detect : AnsiSupport.No,
-            Interactive = InteractionSupport.No,
-        });
+        var console = TerminalConsole.Of(terminal);
         if (isRedrawn && terminal.IsOutputInteractive)
             console.Clear();
         console.Write(Build(status));
@@ -58,20 +56,4 @@ internal static class StatusTable
         : name == Rows[0].Name ? "not responding" : "-";
 
     private static string HitRate(LayerStatus layer) => Text.Percent(layer.HitRate, layer.Hits + layer.Misses);
-
-    private sealed class TerminalOutput(Terminal terminal) : IAnsiConsoleOutput
-    {
-        public TextWriter Writer => terminal.Output;
-
-        public bool IsTerminal => terminal.IsOutputInteractive;
-
-        public int Width => terminal.Width;
-
-        public int Height => 100;
-
-        public void SetEncoding(System.Text.Encoding encoding)
-        {
-            // Set once, for the process.
-        }
-    }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
+using Actors.Cli.Breaker;
 using Actors.Cli.Cluster;
 using Actors.Cli.Import;
 using Actors.Cli.Load;
@@ -72,6 +73,7 @@ internal static class CommandLine
             LoadCommand.Create(context),
             VerifyCommand.Create(context),
             ClusterCommand.Create(context),
+            BreakerCommand.Create(context),
             GlobalOptions.Redis,
             GlobalOptions.Json,
             GlobalOptions.Verbose,

@@ -77,5 +77,22 @@ internal static class OptionKinds
         HelpName = value,
     };
 
+    public static Option<string> Phrase(string name, string description, string value, int longest) => new(name)
+    {
+        Description = $"{description} 1 to {Text.Of(longest)} characters.",
+        HelpName = value,
+        Required = true,
+        CustomParser = result =>
+        {
+            var text = ValueOf(result).Trim();
+            if (text.Length is 0 || text.Length > longest)
+            {
+                result.AddError(
+                    $"{name} '{Text.Short(text)}': allowed are 1 to {Text.Of(longest)} characters, not {Text.Of(text.Length)}");
+            }
+            return text;
+        },
+    };
+
     private static string ValueOf(ArgumentResult result) => result.Tokens.Count == 0 ? "" : result.Tokens[^1].Value;
 }

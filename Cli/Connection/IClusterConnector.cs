@@ -22,4 +22,7 @@ internal interface ICluster : IAsyncDisposable
     IUserGrain User(string id);
 
     IClusterGrain Status { get; }
+
+    /// <summary>The way to Redis of one silo, which is named as its report names it.</summary>
+    IRedisBreakerGrain Breaker(string silo);
 }

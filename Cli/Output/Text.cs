@@ -14,6 +14,15 @@ internal static class Text
         _ => ((int)durability).ToString(CultureInfo.InvariantCulture),
     };
 
+    public static string Of(BreakerState state) => state switch
+    {
+        BreakerState.Closed => "closed",
+        BreakerState.HalfOpen => "half-open",
+        BreakerState.Open => "open",
+        BreakerState.Isolated => "isolated",
+        _ => ((int)state).ToString(CultureInfo.InvariantCulture),
+    };
+
     public static string Of(long number) => number.ToString("#,0", CultureInfo.InvariantCulture);
 
     public static string Of(TimeSpan time) => time switch

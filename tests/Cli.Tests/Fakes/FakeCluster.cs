@@ -23,7 +23,21 @@ internal sealed class FakeCluster : ICluster, IClusterConnector
 
     public ClusterStatus CurrentStatus { get; set; } = new() { Silos = [] };
 
+    /// <summary>How often the status was asked for.</summary>
+    public int StatusCalls { get; private set; }
+
+    /// <summary>Called before each status is given; may throw.</summary>
+    public Action BeforeStatus { get; set; } = () => { };
+
+    /// <summary>Called with the silo before its breaker is steered; may throw.</summary>
+    public Action<string> BeforeSteering { get; set; } = _ => { };
+
+    /// <summary>Called before the state of a breaker is given; may throw.</summary>
+    public Action BeforeBreakerRead { get; set; } = () => { };
+
     public IClusterGrain Status => new FakeStatus(this);
+
+    public IRedisBreakerGrain Breaker(string silo) => new FakeBreaker(silo, this);
 
     public IUserGrain User(string id)
     {
@@ -43,8 +57,14 @@ internal sealed class FakeCluster : ICluster, IClusterConnector
 
     private sealed class FakeStatus(FakeCluster cluster) : IClusterGrain
     {
-        public Task<ClusterStatus> GetStatusAsync(CancellationToken cancellationToken = default) =>
-            Task.FromResult(cluster.CurrentStatus);
+        public async Task<ClusterStatus> GetStatusAsync(CancellationToken cancellationToken = default)
+        {
+            await Pause.ShortlyAsync();
+            cancellationToken.ThrowIfCancellationRequested();
+            cluster.StatusCalls++;
+            cluster.BeforeStatus();
+            return cluster.CurrentStatus;
+        }
     }
 }
 

@@ -17,6 +17,12 @@ internal sealed class Shell : IDisposable
 
     public TimeProvider Time { get; init; } = new HastyTime();
 
+    /// <summary>Whether the output is a terminal that is redrawn.</summary>
+    public bool IsInteractive { get; init; }
+
+    /// <summary>The columns of the terminal.</summary>
+    public int Width { get; init; } = 160;
+
     public string Path(string file) => System.IO.Path.Combine(Directory, file);
 
     public string Write(string file, string content)
@@ -33,7 +39,7 @@ internal sealed class Shell : IDisposable
         using var error = new StringWriter();
         var context = new CommandContext
         {
-            Terminal = new(output, error),
+            Terminal = new(output, error, IsInteractive, IsInteractive, Width),
             Connector = Cluster,
             Configuration = new ConfigurationBuilder().AddInMemoryCollection(Environment).Build(),
             Time = Time,

@@ -1,0 +1,149 @@
+using System.CommandLine;
+using Actors.Cli.Commands;
+using Actors.Cli.Connection;
+using Actors.Cli.Output;
+
+namespace Actors.Cli.Breaker;
+
+/// <summary><c>actors breaker list|health|isolate|close</c></summary>
+internal static class BreakerCommand
+{
+    private const int LongestReason = 200;
+    private const int UsualTransitions = 3;
+    private const int KeptTransitions = 50;
+
+    private static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(1);
+
+    public static Command Create(CommandContext context) => new("breaker", "See and steer the way of each silo to Redis.")
+    {
+        List(context),
+        Health(context),
+        Isolate(context),
+        Close(context),
+    };
+
+    private static WatchOption Watch() => new(WatchPeriod, "Show it again every second, until Ctrl-C.");
+
+    private static WatchOption WatchOn() =>
+        new(WatchPeriod, "Then show all breakers every second, until Ctrl-C, unless something failed.");
+
+    private static Command List(CommandContext context)
+    {
+        var watch = Watch();
+        var transitions = OptionKinds.Number(
+            "--transitions", "How many of the last changes of state to show of each circuit; JSON has all that are kept.",
+            UsualTransitions, 0, KeptTransitions);
+        var command = new Command("list", "Show the circuit breaker of every silo, a row for each Redis it uses.")
+        {
+            transitions,
+        };
+        watch.AddTo(command);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            var show = Show(context, cluster, parsed.IsJson(), watch.IsGiven(parsed), BreakerJson.Of,
+                (status, now) => BreakerTable.Write(status, parsed.GetValue(transitions), now, context.Terminal));
+            return await watch.RunAsync(context, parsed, show, cancellationToken);
+        });
+        return command;
+    }
+
+    private static Command Health(CommandContext context)
+    {
+        var watch = Watch();
+        var command = new Command("health",
+            "Show every Redis: what it says of itself, and how long its calls take, each figure as the slowest silo has it.");
+        watch.AddTo(command);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            var show = Show(context, cluster, parsed.IsJson(), watch.IsGiven(parsed), HealthJson.Of,
+                (status, now) => HealthTable.Write(status, now, context.Terminal));
+            return await watch.RunAsync(context, parsed, show, cancellationToken);
+        });
+        return command;
+    }
+
+    private static Command Isolate(CommandContext context)
+    {
+        var (silos, watch) = (new SiloChoice(), WatchOn());
+        var reason = OptionKinds.Phrase("--reason", "Why, for whoever looks later.", "TEXT", LongestReason);
+        var command = new Command("isolate",
+            "Keep silos away from Redis, whatever its health, until 'breaker close'. They go on with memory and database.")
+        {
+            reason,
+        };
+        silos.AddTo(command);
+        watch.AddTo(command);
+        command.SetAction((parsed, cancellationToken) =>
+        {
+            var why = parsed.GetRequiredValue(reason);
+            return SteerAsync(context, parsed, silos, watch,
+                new("isolating", "isolated", (breaker, token) => breaker.IsolateAsync(why, token)), cancellationToken);
+        });
+        return command;
+    }
+
+    private static Command Close(CommandContext context)
+    {
+        var (silos, watch) = (new SiloChoice(), WatchOn());
+        var command = new Command("close",
+            "End an isolation, or a break before its time: calls go to Redis at once. It opens again should they fail.");
+        silos.AddTo(command);
+        watch.AddTo(command);
+        command.SetAction((parsed, cancellationToken) => SteerAsync(context, parsed, silos, watch,
+            new("closing", "closed", (breaker, token) => breaker.CloseAsync(token)), cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> SteerAsync(
+        CommandContext context, ParseResult parsed, SiloChoice silos, WatchOption watch, Steer steer,
+        CancellationToken cancellationToken)
+    {
+        silos.Check(parsed);
+        await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+        var chosen = silos.Of(await cluster.Status.GetStatusAsync(cancellationToken), parsed);
+        var steered = await Steering.RunAsync(cluster, chosen, steer, cancellationToken);
+        var lines = steered.Where(one => one.IsDone).Select(one => Steering.Describe(one, steer)).ToArray();
+
+        void WriteLines() => Array.ForEach(lines, context.Terminal.WriteLine);
+
+        if (parsed.IsJson())
+            context.Terminal.WriteJson(Steering.Json(steered, context.Time.GetUtcNow()), onOneLine: watch.IsGiven(parsed));
+        else
+            WriteLines();
+        Steering.WriteErrors(steered, steer, context.Terminal);
+
+        var outcome = Steering.Outcome(steered, silos.IsAll(parsed));
+        // What failed is to be read, which a screen that is redrawn would prevent.
+        if (outcome == ExitCode.Done && watch.IsGiven(parsed))
+        {
+            var show = Show(context, cluster, parsed.IsJson(), isRedrawn: true, BreakerJson.Of, (status, now) =>
+            {
+                // Redrawing has taken them off the terminal.
+                if (context.Terminal.IsOutputInteractive)
+                    WriteLines();
+                BreakerTable.Write(status, UsualTransitions, now, context.Terminal);
+            });
+            await watch.RunAsync(context, parsed, show, cancellationToken);
+        }
+        return outcome;
+    }
+
+    /// <summary>Asks once for the status of all silos and shows it, as JSON or as a table.</summary>
+    private static Func<CancellationToken, Task> Show(
+        CommandContext context, ICluster cluster, bool isJson, bool isRedrawn, Func<ClusterStatus, DateTimeOffset, object> toJson,
+        Action<ClusterStatus, DateTimeOffset> draw) => async cancellationToken =>
+    {
+        var status = await cluster.Status.GetStatusAsync(cancellationToken);
+        var now = context.Time.GetUtcNow();
+        if (isJson)
+        {
+            context.Terminal.WriteJson(toJson(status, now), onOneLine: isRedrawn);
+            return;
+        }
+        if (isRedrawn && context.Terminal.IsOutputInteractive)
+            TerminalConsole.Of(context.Terminal).Clear(home: true);
+        draw(status, now);
+    };
+}

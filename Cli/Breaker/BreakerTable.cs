@@ -1,0 +1,85 @@
+using System.Globalization;
+using Actors.Cli.Output;
+using Text = Actors.Cli.Output.Text;
+
+namespace Actors.Cli.Breaker;
+
+/// <summary>The breakers as a table, a row per silo and circuit, and below it how each circuit came to its state.</summary>
+internal static class BreakerTable
+{
+    private const int TransitionWidth = 22;
+    private const int IndentOfReason = 50;
+
+    /// <param name="status">What to show.</param>
+    /// <param name="transitions">How many of the last changes of state to show of each circuit.</param>
+    /// <param name="now">The time that durations end at.</param>
+    /// <param name="terminal">Where to.</param>
+    public static void Write(ClusterStatus status, int transitions, DateTimeOffset now, Terminal terminal)
+    {
+        var console = TerminalConsole.Of(terminal);
+        var table = new FittedTable()
+            .Words("silo")
+            .Words("redis", "for")
+            .Words("state", "since", "probe in")
+            .Figures("failing")
+            .Figures("p50", "p95", "p99")
+            .Figures("calls", "failed", "rejected");
+        foreach (var silo in status.Silos)
+        {
+            if (silo.Breaker is null)
+                table.AddRow(RowWithout(silo));
+            foreach (var circuit in silo.Breaker?.Circuits ?? [])
+                table.AddRow(Row(silo.Silo, circuit, now));
+        }
+        console.Write(table.Build(terminal.Width));
+        terminal.WriteLine(Text.Count(status.Silos.Length, "silo"));
+        foreach (var silo in status.Silos)
+        {
+            foreach (var circuit in silo.Breaker?.Circuits ?? [])
+                WriteHistory(silo.Silo, circuit, transitions, terminal);
+        }
+    }
+
+    private static Cell[][] Row(string silo, CircuitSnapshot circuit, DateTimeOffset now) =>
+    [
+        [silo],
+        [circuit.Address, BreakerText.Roles(circuit.Roles)],
+        [
+            new(Text.Of(circuit.State), BreakerText.Colour(circuit.State)),
+            Text.Of(BreakerText.Between(circuit.Since, now)),
+            circuit.NextProbe is { } probe ? Text.Of(BreakerText.Between(now, probe)) : FittedTable.None,
+        ],
+        [(circuit.FailureRatio * 100).ToString("0.0", CultureInfo.InvariantCulture) + " %"],
+        [
+            BreakerText.Latency(circuit.Latency, latency => latency.P50),
+            BreakerText.Latency(circuit.Latency, latency => latency.P95),
+            BreakerText.Latency(circuit.Latency, latency => latency.P99),
+        ],
+        [Text.Of(circuit.Calls), Text.Of(circuit.Failures), Text.Of(circuit.Rejected)],
+    ];
+
+    private static Cell[][] RowWithout(SiloReport silo)
+    {
+        Cell none = FittedTable.None;
+        Cell[] three = [none, none, none];
+        return [[silo.Silo], [silo.IsResponding ? "unknown" : "not responding", none], three, [none], three, three];
+    }
+
+    private static void WriteHistory(string silo, CircuitSnapshot circuit, int transitions, Terminal terminal)
+    {
+        var last = circuit.Transitions.TakeLast(transitions).ToArray();
+        if (last.Length == 0 && circuit.LastError is null)
+            return;
+        // A driver's error can fill a screen; the whole of it is in the JSON.
+        var longest = Math.Max(terminal.Width - IndentOfReason, IndentOfReason);
+        terminal.WriteLine("");
+        terminal.WriteLine(Text.Printable($"{silo}, Redis {circuit.Address} ({BreakerText.Roles(circuit.Roles)})"));
+        foreach (var transition in last)
+        {
+            var change = $"{Text.Of(transition.From)} → {Text.Of(transition.To)}".PadRight(TransitionWidth);
+            terminal.WriteLine($"  {Text.Of(transition.At)}  {change}{Text.Short(transition.Reason, longest)}");
+        }
+        if (circuit.LastError is { } error)
+            terminal.WriteLine($"  last error: {Text.Short(error, longest + IndentOfReason / 2)}");
+    }
+}

@@ -1,0 +1,195 @@
+using Actors.Cli.Commands;
+using Actors.Cli.Tests.Fakes;
+
+namespace Actors.Cli.Tests.Breaker;
+
+public sealed class BreakerSteeringTests : IDisposable
+{
+    private readonly Shell _shell = new();
+
+    public BreakerSteeringTests() => Show(Silos.Of(Silos.First), Silos.Of(Silos.Second));
+
+    public void Dispose() => _shell.Dispose();
+
+    [Fact]
+    public async Task Isolate_and_close_steer_one_silo_and_say_what_became_of_it()
+    {
+        var isolate = await _shell.RunAsync("breaker", "isolate", Silos.Second, "--reason", "maintenance");
+        Assert.Equal((ExitCode.Done, ""), (isolate.ExitCode, isolate.Error));
+        Assert.Equal($"{Silos.Second}: isolated; was closed, is isolated", isolate.Output.Trim());
+        Assert.Equal((BreakerState.Closed, BreakerState.Isolated), (State(0), State(1)));
+        Assert.Equal("maintenance", _shell.Cluster.CurrentStatus.Silos[1].Breaker!.Transitions[^1].Reason);
+
+        var close = await _shell.RunAsync("breaker", "close", Silos.Second);
+        Assert.Equal($"{Silos.Second}: closed; was isolated, is closed", close.Output.Trim());
+        Assert.Equal(BreakerState.Closed, State(1));
+    }
+
+    [Fact]
+    public async Task All_steers_every_silo_with_all_its_circuits()
+    {
+        Show(Silos.Of(Silos.First, Silos.Closed("a:1", "journal"), Silos.Open("b:1", "cache")), Silos.Of(Silos.Second));
+        var result = await _shell.RunAsync("breaker", "isolate", "--all", "--reason", "r");
+        Assert.Equal(ExitCode.Done, result.ExitCode);
+        Assert.Equal(
+            [
+                $"{Silos.First}: isolated; was closed (journal), open (cache), is isolated",
+                $"{Silos.Second}: isolated; was closed, is isolated",
+            ],
+            result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+        Assert.Equal((BreakerState.Isolated, BreakerState.Isolated), (State(0), State(1)));
+    }
+
+    [Theory]
+    [InlineData(Silos.Second)]
+    [InlineData("127.0.0.1:11112")]
+    [InlineData("11112")]
+    [InlineData("127.0.0.1:11112@15")]
+    [InlineData("127.0.0.1:1112")]
+    public async Task A_part_that_only_one_silo_has_is_enough(string silo)
+    {
+        // The last one is also the beginning of another address, but names this silo as it is.
+        var other = silo == "127.0.0.1:1112" ? "127.0.0.1:11120@1" : Silos.First;
+        var named = silo == "127.0.0.1:1112" ? "127.0.0.1:1112@1" : Silos.Second;
+        Show(Silos.Of(other), Silos.Of(named));
+        var result = await _shell.RunAsync("breaker", "isolate", silo, "--reason", "r");
+        Assert.Equal((ExitCode.Done, ""), (result.ExitCode, result.Error));
+        Assert.Equal((BreakerState.Closed, BreakerState.Isolated), (State(0), State(1)));
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1", "names several silos")]
+    [InlineData("127.0.0.1:1111", "names several silos")]
+    [InlineData("1", "names several silos")]
+    [InlineData("11113", "names no silo")]
+    [InlineData("1111", "names no silo")]
+    [InlineData("154395619", "names no silo")]
+    [InlineData("", "names no silo")]
+    public async Task An_ambiguous_or_unknown_silo_is_refused_and_those_allowed_are_named(string silo, string expected)
+    {
+        foreach (var command in (string[][])[["breaker", "close", silo], ["breaker", "isolate", silo, "--reason", "r"]])
+        {
+            var result = await _shell.RunAsync(command);
+            Assert.Equal((ExitCode.Usage, ""), (result.ExitCode, result.Output));
+            Assert.Contains($"'{silo}' {expected}; allowed are {Silos.First}, {Silos.Second}", result.OnlyError(), StringComparison.Ordinal);
+        }
+        Assert.Equal((BreakerState.Closed, BreakerState.Closed), (State(0), State(1)));
+    }
+
+    [Theory]
+    [InlineData("'--reason' is required", "isolate", "11111")]
+    [InlineData("'--reason' is required", "isolate", "--all")]
+    [InlineData("--reason '': allowed are 1 to 200 characters, not 0", "isolate", "11111", "--reason", "")]
+    [InlineData("--reason '': allowed are 1 to 200 characters, not 0", "isolate", "11111", "--reason", "  ")]
+    [InlineData("allowed is one of SILO and --all", "isolate", "--reason", "r")]
+    [InlineData("'11111' and --all contradict each other", "isolate", "11111", "--all", "--reason", "r")]
+    [InlineData("allowed is one of SILO and --all", "close")]
+    [InlineData("'11111' and --all contradict each other", "close", "11111", "--all")]
+    [InlineData("'--reason' is no option of close", "close", "11111", "--reason")]
+    [InlineData("'11112' is no option of close", "close", "11111", "11112")]
+    [InlineData("--transitions '51': allowed is a whole number from 0 to 50", "list", "--transitions", "51")]
+    [InlineData("breaker needs a command; allowed are list, health, isolate, close")]
+    public async Task What_cannot_be_read_is_told_before_a_cluster_is_sought(string expected, params string[] args)
+    {
+        var result = await _shell.RunAsync(["breaker", .. args]);
+        Assert.Equal((ExitCode.Usage, ""), (result.ExitCode, result.Output));
+        Assert.Contains(expected, result.OnlyError(), StringComparison.Ordinal);
+        Assert.Equal(0, _shell.Cluster.Connections);
+    }
+
+    [Theory]
+    [InlineData(200, ExitCode.Done)]
+    [InlineData(201, ExitCode.Usage)]
+    public async Task A_reason_has_at_most_200_characters(int length, int exitCode)
+    {
+        var result = await _shell.RunAsync("breaker", "isolate", "11111", "--reason", new string('x', length));
+        Assert.Equal(exitCode, result.ExitCode);
+        if (exitCode == ExitCode.Usage)
+            Assert.Contains("allowed are 1 to 200 characters, not 201", result.OnlyError(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_silo_that_cannot_be_steered_keeps_no_other_from_it()
+    {
+        _shell.Cluster.BeforeSteering = silo =>
+        {
+            if (silo == Silos.First)
+                throw new TimeoutException();
+        };
+        var result = await _shell.RunAsync("breaker", "isolate", "--all", "--reason", "r", "--watch");
+        Assert.Equal(ExitCode.Unavailable, result.ExitCode);
+        Assert.Contains($"{Silos.First}: isolating failed: the cluster did not answer in time", result.OnlyError(), StringComparison.Ordinal);
+        Assert.Equal($"{Silos.Second}: isolated; was closed, is isolated", result.Output.Trim());
+        // What failed is not redrawn away.
+        Assert.Equal(1, _shell.Cluster.StatusCalls);
+    }
+
+    [Fact]
+    public async Task A_state_that_cannot_be_read_afterwards_does_not_hide_that_it_was_done()
+    {
+        _shell.Cluster.BeforeSteering = _ => _shell.Cluster.BeforeBreakerRead = () => throw new TimeoutException();
+        var result = await _shell.RunAsync("breaker", "isolate", "11111", "--reason", "r");
+        Assert.Equal(ExitCode.Unavailable, result.ExitCode);
+        Assert.Equal($"{Silos.First}: isolated; was closed, is unknown", result.Output.Trim());
+        Assert.Contains("isolated, but reading the state failed", result.OnlyError(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_silo_that_has_left_meanwhile_is_a_wrong_name_but_no_failure_of_all()
+    {
+        Show(Silos.Of(Silos.First), Silos.NotResponding(Silos.Second));
+        var named = await _shell.RunAsync("breaker", "close", "11112");
+        Assert.Equal((ExitCode.Usage, ""), (named.ExitCode, named.Output));
+        Assert.Contains($"{Silos.Second}: closing failed: There is no active silo", named.OnlyError(), StringComparison.Ordinal);
+
+        var all = await _shell.RunAsync("breaker", "close", "--all");
+        Assert.Equal(ExitCode.Done, all.ExitCode);
+        Assert.Contains(Silos.Second, all.OnlyError(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Json_says_per_silo_what_was_done_and_how_it_stands()
+    {
+        _shell.Cluster.BeforeSteering = silo =>
+        {
+            if (silo == Silos.Second)
+                throw new TimeoutException();
+        };
+        var silos = (await _shell.RunAsync("breaker", "isolate", "--all", "--reason", "r", "--json")).Json.GetProperty("silos");
+        Assert.Equal(["silo", "isDone", "before", "breaker", "error"], silos[0].EnumerateObject().Select(property => property.Name));
+        Assert.True(silos[0].GetProperty("isDone").GetBoolean());
+        Assert.Equal("closed", silos[0].GetProperty("before").GetString());
+        Assert.Equal("isolated", silos[0].GetProperty("breaker").GetProperty("state").GetString());
+        Assert.False(silos[1].GetProperty("isDone").GetBoolean());
+        Assert.Equal("the cluster did not answer in time", silos[1].GetProperty("error").GetString());
+    }
+
+    [Fact]
+    public async Task Steering_can_go_on_watching()
+    {
+        foreach (var command in (string[][])[["isolate", "11111", "--reason", "why it is so"], ["close", "--all"]])
+        {
+            var before = _shell.Cluster.StatusCalls;
+            var result = await _shell.RunUntilAsync(() => _shell.Cluster.StatusCalls >= before + 3, ["breaker", .. command, "--watch"]);
+            Assert.Equal((ExitCode.Done, ""), (result.ExitCode, result.Error));
+            Assert.Contains("why it is so", result.Output, StringComparison.Ordinal);
+            Assert.Contains($"{Silos.First}: ", result.Output, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task What_was_done_stays_on_a_terminal_that_is_redrawn()
+    {
+        using var shell = new Shell { IsInteractive = true };
+        shell.Cluster.CurrentStatus = _shell.Cluster.CurrentStatus;
+        var result = await shell.RunUntilAsync(() => shell.Cluster.StatusCalls >= 3, "breaker", "close", "11111", "--watch");
+        Assert.Equal(ExitCode.Done, result.ExitCode);
+        var drawn = result.Output.Split("2 silos")[..^1];
+        Assert.NotEmpty(drawn);
+        Assert.All(drawn, screen => Assert.Contains($"{Silos.First}: closed; was closed, is closed", screen, StringComparison.Ordinal));
+    }
+
+    private BreakerState State(int silo) => _shell.Cluster.CurrentStatus.Silos[silo].Breaker!.State;
+
+    private void Show(params SiloReport[] silos) => _shell.Cluster.CurrentStatus = new() { Silos = silos };
+}
