@@ -101,8 +101,16 @@ internal sealed partial class WriteBehindTable : IDisposable
         return new(claim.Owner, copy ?? await ReadStoreAsync(key, cancellationToken), IsPossiblyStale: false);
     }
 
-    /// <inheritdoc cref="FlushQueue.Admit"/>
-    public void Admit() => _queue.Admit();
+    /// <summary>Refuses a write that has nowhere to go, before anything is changed.</summary>
+    /// <exception cref="OverloadedException">As much is unflushed as may be.</exception>
+    /// <exception cref="StorageUnavailableException">Neither the journal nor the database takes anything at present.</exception>
+    public void Admit(Durability durability)
+    {
+        _queue.Admit();
+        if (durability == Durability.Memory || IsJournaling || !_queue.IsFailing) return;
+        throw new StorageUnavailableException(
+            "Redis and the database", $"Nothing was changed: Redis is not in use at present, and {_store.Description} does not take anything either.");
+    }
 
     /// <summary>Writes <paramref name="row"/> and returns once it has reached <paramref name="durability"/>, or more.</summary>
     /// <returns>The durability reached.</returns>

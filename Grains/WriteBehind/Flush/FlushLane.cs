@@ -29,6 +29,12 @@ internal sealed partial class FlushLane(
     private readonly SemaphoreSlim _signal = new(0, 1);
     private bool _isDraining;
 
+    // Written by the one loop, read by any thread.
+    private volatile bool _isFailing;
+
+    /// <summary>True from an attempt to commit that failed until one that succeeds.</summary>
+    public bool IsFailing => _isFailing;
+
     /// <summary>The rows that are not committed yet, and since when the oldest of them waits (null: none).</summary>
     public (int Rows, long? Since) Backlog
     {
@@ -211,12 +217,14 @@ internal sealed partial class FlushLane(
             {
                 var refused = await store.UpsertAsync(rows, abort);
                 counters.Flushed(rows.Count - refused.Count);
+                _isFailing = false;
                 return refused;
             }
             catch (Exception error)
             {
                 // Once it is to end, it ends, whatever the store makes of that.
                 abort.ThrowIfCancellationRequested();
+                _isFailing = true;
                 counters.FlushFailed();
                 LogRetry(logger, rows.Count, store.Description, retry, error);
             }

@@ -45,6 +45,9 @@ internal sealed class FlushQueue : IDisposable
     /// <inheritdoc cref="FlushLane.CommittedAsync"/>
     public Task CommittedAsync(string key, long version) => LaneOf(key).CommittedAsync(key, version);
 
+    /// <summary>True while the database does not take what is given to it.</summary>
+    public bool IsFailing => Array.Exists(_lanes, lane => lane.IsFailing);
+
     /// <summary>True where more than half of the budget is spent, so that what can wait should.</summary>
     public bool IsHigh => _unflushed.IsHigh;
 
