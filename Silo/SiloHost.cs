@@ -74,8 +74,10 @@ internal static class SiloHost
         {
             // A silo that is killed is declared dead after about 6 s rather than 15: what it left unflushed is taken over then.
             membership.ProbeTimeout = TimeSpan.FromSeconds(2);
+            membership.TableRefreshTimeout = TimeSpan.FromSeconds(10);
         });
-        silo.UseRedisClustering(redis => redis.ConfigurationOptions = ConfigurationOptions.Parse(storage.Redis));
+        silo.UseRedisClustering(_ => { });
+        silo.UseLastingMembership(ConfigurationOptions.Parse(storage.Redis), storage.HostsRedis ? TimeSpan.Zero : null);
         silo.AddActivityPropagation();
     }
 

@@ -1,15 +1,22 @@
+using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
 using Actors.Resilience;
 using StackExchange.Redis;
 
 namespace Actors.Silo.Configuration;
 
 /// <summary>Reads the connection strings of Redis and looks whether they lead anywhere, before anything else starts.</summary>
-internal static class RedisConfiguration
+internal static partial class RedisConfiguration
 {
     private const string Example = "allowed is e.g. localhost:6379 or redis.example.org:6380,ssl=true,password=…";
 
     private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan SayEvery = TimeSpan.FromSeconds(10);
+
+    // Answers of a server that will serve in a while.
+    private static readonly string[] NotReady = ["LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN"];
 
     /// <summary>The connection string of <paramref name="role"/>'s own Redis, if it has one: <c>ConnectionStrings:redis-journal</c> and so on.</summary>
     public static string? OfRole(IConfiguration configuration, RedisRole role) => NotEmpty(configuration.GetConnectionString(KeyOf(role)));
@@ -44,8 +51,11 @@ internal static class RedisConfiguration
             : throw new ConfigurationException($"ConnectionStrings:{key} names no server; {Example}.");
     }
 
-    /// <summary>Connects once, so that a wrong address or password is reported as such and not by whatever would need it first.</summary>
-    public static async Task CheckAsync(string key, string connectionString, bool holdsJournal)
+    /// <summary>
+    /// Connects once, so that a wrong password is reported as such and not by whatever would need it first. A server that is
+    /// not there, or still loads its data, is waited for without limit: the silo may well have been started before it.
+    /// </summary>
+    public static async Task CheckAsync(string key, string connectionString, bool holdsJournal, ILogger logger)
     {
         var options = Parse(key, connectionString);
         options.AbortOnConnectFail = true;
@@ -54,16 +64,61 @@ internal static class RedisConfiguration
 
         // INFO counts as an administrator's command.
         options.AllowAdmin = true;
+        var said = 0L;
+        while (true)
+        {
+            try
+            {
+                await using var redis = await ConnectionMultiplexer.ConnectAsync(options);
+                await redis.GetDatabase().PingAsync();
+                if (holdsJournal) await RefuseEvictionAsync(redis, key, connectionString);
+                return;
+            }
+            catch (Exception error) when (IsAway(error))
+            {
+                if (said == 0 || Stopwatch.GetElapsedTime(said) >= SayEvery)
+                {
+                    said = Stopwatch.GetTimestamp();
+                    LogWaiting(logger, Describe(connectionString), key, await ReasonAsync(options, error));
+                }
+            }
+            catch (Exception error) when (error is RedisException)
+            {
+                throw new StorageUnavailableException(
+                    "Redis", $"Redis at {Describe(connectionString)} (ConnectionStrings:{key}) cannot be used: {error.Message.Split(';', '\n')[0]}");
+            }
+
+            await Task.Delay(RetryAfter);
+        }
+    }
+
+    // Not there, or there and not ready yet. A wrong password is neither.
+    private static bool IsAway(Exception error) => error switch
+    {
+        RedisConnectionException connection => connection.FailureType != ConnectionFailureType.AuthenticationFailure,
+        TimeoutException => true,
+        RedisServerException server => NotReady.Any(prefix => server.Message.StartsWith(prefix, StringComparison.Ordinal)),
+        _ => false,
+    };
+
+    // The client only says that it could not connect; the first address says why.
+    private static async Task<string> ReasonAsync(ConfigurationOptions options, Exception error)
+    {
+        if (error is not RedisConnectionException) return error.Message.Split(';', '\n')[0].TrimEnd('.');
         try
         {
-            await using var redis = await ConnectionMultiplexer.ConnectAsync(options);
-            await redis.GetDatabase().PingAsync();
-            if (holdsJournal) await RefuseEvictionAsync(redis, key, connectionString);
+            using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+            using var limit = new CancellationTokenSource(ConnectLimit);
+            await socket.ConnectAsync(options.EndPoints[0], limit.Token);
+            return "something listens there, but it does not answer as a Redis does";
         }
-        catch (Exception error) when (error is RedisException or TimeoutException)
+        catch (SocketException socket)
         {
-            throw new StorageUnavailableException(
-                "Redis", $"Redis at {Describe(connectionString)} (ConnectionStrings:{key}) cannot be reached: {error.Message.Split(';', '\n')[0]}");
+            return socket.Message;
+        }
+        catch (OperationCanceledException)
+        {
+            return "no connection within " + ConnectLimit;
         }
     }
 
@@ -89,4 +144,8 @@ internal static class RedisConfiguration
     };
 
     private static string? NotEmpty(string? value) => string.IsNullOrWhiteSpace(value) ? null : value;
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "Redis at {Address} (ConnectionStrings:{Key}) cannot be reached: {Reason}. The silo starts as soon as it answers.")]
+    private static partial void LogWaiting(ILogger logger, string address, string key, string reason);
 }

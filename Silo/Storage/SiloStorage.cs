@@ -17,8 +17,9 @@ internal sealed class SiloStorage : IAsyncDisposable
 
     private SiloStorage(
         string redis, IReadOnlyDictionary<RedisRole, string> roles, IRowStore rows, string redisDescription,
-        IAsyncDisposable? embedded = null, string? journalCommitCommand = null)
+        IAsyncDisposable? embedded = null, string? journalCommitCommand = null, bool hostsRedis = false)
     {
+        HostsRedis = hostsRedis;
         _journalCommitCommand = journalCommitCommand;
         Redis = redis;
         Rows = rows;
@@ -36,6 +37,9 @@ internal sealed class SiloStorage : IAsyncDisposable
     /// <summary>Where Redis is, without secrets, for people.</summary>
     public string RedisDescription { get; }
 
+    /// <summary>True where that Redis runs in this very process.</summary>
+    public bool HostsRedis { get; }
+
     /// <summary>True where any part of it runs in a silo's process.</summary>
     public bool IsEmbedded => _embedded is not null;
 
@@ -49,9 +53,10 @@ internal sealed class SiloStorage : IAsyncDisposable
             if (RedisConfiguration.OfRole(configuration, role) is { } own) roles[role] = own;
         }
 
-        if (redis is not null) await RedisConfiguration.CheckAsync("redis", redis, holdsJournal: !roles.ContainsKey(RedisRole.Journal));
+        var logger = loggers.CreateLogger<SiloStorage>();
+        if (redis is not null) await RedisConfiguration.CheckAsync("redis", redis, holdsJournal: !roles.ContainsKey(RedisRole.Journal), logger);
         foreach (var (role, own) in roles)
-            await RedisConfiguration.CheckAsync(RedisConfiguration.KeyOf(role), own, holdsJournal: role == RedisRole.Journal);
+            await RedisConfiguration.CheckAsync(RedisConfiguration.KeyOf(role), own, holdsJournal: role == RedisRole.Journal, logger);
 
         if (redis is not null && postgres is not null)
             return new SiloStorage(redis, roles, Postgres(postgres, loggers), $"Redis at {RedisConfiguration.Describe(redis)}");
@@ -97,7 +102,8 @@ internal sealed class SiloStorage : IAsyncDisposable
                 ? $"Redis (Garnet) at {embedded.RedisConnectionString}, {where}"
                 : $"Redis at {RedisConfiguration.Describe(redis)}",
             embedded,
-            redis is null && !roles.ContainsKey(RedisRole.Journal) ? Embedded.EmbeddedRedis.CommitCommand : null);
+            redis is null && !roles.ContainsKey(RedisRole.Journal) ? Embedded.EmbeddedRedis.CommitCommand : null,
+            hostsRedis: redis is null && embedded.IsHost);
     }
 #endif
 

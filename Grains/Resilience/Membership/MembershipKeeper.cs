@@ -1,0 +1,82 @@
+using Microsoft.Extensions.Logging;
+
+namespace Actors.Resilience;
+
+/// <summary>
+/// Looks after the membership table once a second while the silo is active: has it repaired, tells Orleans of a new version,
+/// and keeps this silo's signs of life coming. Orleans by itself looks far less often, and after an outage of Redis may wait
+/// another minute.
+/// </summary>
+internal sealed partial class MembershipKeeper(
+    LastingMembershipTable table, IClusterMembershipService membership, ILocalSiloDetails self, TimeProvider clock, ILogger<MembershipKeeper> logger)
+    : ILifecycleParticipant<ISiloLifecycle>, IDisposable
+{
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RefreshLimit = TimeSpan.FromSeconds(5);
+
+    private readonly CancellationTokenSource _stop = new();
+    private Task _keeping = Task.CompletedTask;
+
+    public void Participate(ISiloLifecycle observer) => observer.Subscribe(
+        nameof(MembershipKeeper),
+        ServiceLifecycleStage.Active,
+        _ =>
+        {
+            _keeping = Task.Run(KeepAsync, CancellationToken.None);
+            return Task.CompletedTask;
+        },
+        async _ =>
+        {
+            await _stop.CancelAsync();
+            await _keeping;
+        });
+
+    public void Dispose() => _stop.Dispose();
+
+    private async Task KeepAsync()
+    {
+        var isAway = false;
+        try
+        {
+            while (true)
+            {
+                try
+                {
+                    await table.CheckAsync(_stop.Token);
+                    if (isAway) LogBack(logger);
+                    if (isAway || table.SinceSignOfLife > CrashedSilos.AliveEvery + LookEvery) await GiveSignOfLifeAsync();
+                    isAway = false;
+                    if (membership.CurrentSnapshot.Version < table.Version) await RefreshAsync();
+                }
+                catch (Exception error) when (!_stop.IsCancellationRequested)
+                {
+                    // Said once; the next look is in a second.
+                    if (!isAway) LogAway(logger, RedisFailures.FirstSentence(error));
+                    isAway = true;
+                }
+
+                await Task.Delay(LookEvery, clock, _stop.Token);
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+        }
+    }
+
+    private Task GiveSignOfLifeAsync() => table.UpdateIAmAliveAsync(
+        new MembershipEntry { SiloAddress = self.SiloAddress, IAmAliveTime = clock.GetUtcNow().UtcDateTime }, _stop.Token);
+
+    private async Task RefreshAsync()
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        limit.CancelAfter(RefreshLimit);
+        await membership.Refresh(table.Version, limit.Token);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "The membership table in Redis cannot be reached: {Reason}. The cluster goes on as it is; no silo can join or be declared dead")]
+    private static partial void LogAway(ILogger logger, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The membership table in Redis can be reached again")]
+    private static partial void LogBack(ILogger logger);
+}

@@ -1,0 +1,37 @@
+using Microsoft.Extensions.Logging;
+
+namespace Actors.Resilience;
+
+/// <summary>
+/// Keeps silos alive that were suspected while the membership table was away. Orleans queues such votes and casts them when
+/// the table is back, up to a minute or two later, whether or not the silo has answered since; and as nobody could give signs of
+/// life meanwhile, a single vote may count as a majority. So for a while after an outage a vote of this silo counts only
+/// if the one it is against still does not answer. Where it really is gone, Orleans votes again with its next probe.
+/// </summary>
+/// <param name="answers">Whether a silo answers a call.</param>
+/// <param name="clock">The time.</param>
+/// <param name="logger">Where it says what it refused.</param>
+internal sealed partial class StaleVotes(Func<SiloAddress, Task<bool>> answers, TimeProvider clock, ILogger<StaleVotes> logger)
+{
+    // Orleans' back-off between two queued votes is a minute at most.
+    private static readonly TimeSpan StaleFor = TimeSpan.FromMinutes(3);
+
+    // When the table last failed, 0 for never; a single field, read and written whole by any thread.
+    private long _failedAt;
+
+    /// <summary>To be told of every failure to reach the table.</summary>
+    public void TableFailed() => Interlocked.Exchange(ref _failedAt, clock.GetTimestamp());
+
+    /// <summary>True where a vote against <paramref name="silo"/> may be stale, and the silo answers.</summary>
+    public async Task<bool> IsRefutedAsync(SiloAddress silo)
+    {
+        var failedAt = Interlocked.Read(ref _failedAt);
+        if (failedAt == 0 || clock.GetElapsedTime(failedAt) > StaleFor || !await answers(silo)) return false;
+        LogRefuted(logger, silo);
+        return true;
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "A vote against silo {Silo} from the time when Redis was away is dropped: the silo answers")]
+    private static partial void LogRefuted(ILogger logger, SiloAddress silo);
+}
