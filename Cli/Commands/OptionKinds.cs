@@ -40,27 +40,22 @@ internal static class OptionKinds
         },
     };
 
-    public static Option<Durability> DurabilityOf(string description, params Durability[] allowed)
+    public static Option<Durability> DurabilityOf(string description, params Durability[] allowed) => new("--durability")
     {
-        var names = string.Join(", ", allowed.Select(Text.Of));
-        return new("--durability")
-        {
-            Description = $"{description} One of {names}.",
-            HelpName = "D",
-            DefaultValueFactory = _ => Durability.Journal,
-            CustomParser = result =>
-            {
-                var text = ValueOf(result);
-                foreach (var durability in allowed)
-                {
-                    if (string.Equals(text, Text.Of(durability), StringComparison.OrdinalIgnoreCase))
-                        return durability;
-                }
-                result.AddError($"--durability '{Text.Short(text)}': allowed are {names}");
-                return Durability.Journal;
-            },
-        };
-    }
+        Description = $"{description} One of {NamesOf(allowed)}.",
+        HelpName = "D",
+        DefaultValueFactory = _ => Durability.Journal,
+        CustomParser = result => Parse(result, ValueOf(result), allowed),
+    };
+
+    /// <summary>As <see cref="DurabilityOf"/>, and several of them are separated by commas.</summary>
+    public static Option<Durability[]> DurabilitiesOf(string description, params Durability[] allowed) => new("--durability")
+    {
+        Description = $"{description} Of {NamesOf(allowed)}, separated by commas.",
+        HelpName = "D",
+        DefaultValueFactory = _ => [Durability.Journal],
+        CustomParser = result => [.. ValueOf(result).Split(',').Select(name => Parse(result, name, allowed)).Distinct()],
+    };
 
     public static Option<string[]> Repeated(string name, string description, string value) => new(name)
     {
@@ -93,6 +88,19 @@ internal static class OptionKinds
             return text;
         },
     };
+
+    private static Durability Parse(ArgumentResult result, string text, Durability[] allowed)
+    {
+        foreach (var durability in allowed)
+        {
+            if (string.Equals(text, Text.Of(durability), StringComparison.OrdinalIgnoreCase))
+                return durability;
+        }
+        result.AddError($"--durability '{Text.Short(text)}': allowed are {NamesOf(allowed)}");
+        return Durability.Journal;
+    }
+
+    private static string NamesOf(Durability[] durabilities) => string.Join(", ", durabilities.Select(Text.Of));
 
     private static string ValueOf(ArgumentResult result) => result.Tokens.Count == 0 ? "" : result.Tokens[^1].Value;
 }

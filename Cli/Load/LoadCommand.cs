@@ -27,11 +27,15 @@ internal static class LoadCommand
         DefaultValueFactory = _ => "load-",
     };
 
+    private static Option<string?> Timeline() => OptionKinds.Word(
+        "--timeline", "Write a line of JSON per second here (overwritten), while the load runs.", "FILE");
+
     private static Command Writes(CommandContext context)
     {
-        var (seconds, users, concurrency, prefix) = (Seconds(), Users(), Concurrency(), Prefix());
-        var durability = OptionKinds.DurabilityOf(
-            "What each write asks for.", Durability.Memory, Durability.Journal, Durability.Database);
+        var (seconds, users, concurrency, prefix, timeline) = (Seconds(), Users(), Concurrency(), Prefix(), Timeline());
+        var durabilities = OptionKinds.DurabilitiesOf(
+            "What each write asks for; of several, each write for one at random.",
+            Durability.Memory, Durability.Journal, Durability.Database);
         var file = OptionKinds.Word(
             "--ledger", "Note every acknowledged write here (overwritten), for 'actors verify'.", "FILE");
         var requestIds = new Option<bool>("--request-ids")
@@ -42,25 +46,26 @@ internal static class LoadCommand
             "Write to users: each write sets a value that never occurred before and adds one to a counter. " +
             "Failed writes are counted; exit code 4 where not one was acknowledged.")
         {
-            seconds, users, concurrency, durability, file, prefix, requestIds,
+            seconds, users, concurrency, durabilities, file, timeline, prefix, requestIds,
         };
         command.SetAction((parsed, cancellationToken) => WriteAsync(
             context,
             parsed,
             TimeSpan.FromSeconds(parsed.GetValue(seconds)),
-            new(parsed.GetValue(users), parsed.GetValue(concurrency), parsed.GetValue(durability),
+            new(parsed.GetValue(users), parsed.GetValue(concurrency), parsed.GetRequiredValue(durabilities),
                 Checked(parsed.GetRequiredValue(prefix)), parsed.GetValue(requestIds)),
             parsed.GetValue(file),
+            parsed.GetValue(timeline),
             cancellationToken));
         return command;
     }
 
     private static Command Reads(CommandContext context)
     {
-        var (seconds, users, concurrency, prefix) = (Seconds(), Users(), Concurrency(), Prefix());
+        var (seconds, users, concurrency, prefix, timeline) = (Seconds(), Users(), Concurrency(), Prefix(), Timeline());
         var command = new Command("reads", "Read users at random. Exit code 4 where not one read was answered.")
         {
-            seconds, users, concurrency, prefix,
+            seconds, users, concurrency, timeline, prefix,
         };
         command.SetAction((parsed, cancellationToken) => ReadAsync(
             context,
@@ -68,25 +73,30 @@ internal static class LoadCommand
             TimeSpan.FromSeconds(parsed.GetValue(seconds)),
             (cluster, meter) => new(cluster, parsed.GetValue(users), parsed.GetValue(concurrency),
                 Checked(parsed.GetRequiredValue(prefix)), meter, context.Time),
+            parsed.GetValue(timeline),
             cancellationToken));
         return command;
     }
 
     private static async Task<int> WriteAsync(
         CommandContext context, ParseResult parsed, TimeSpan duration, WriteLoadPlan plan, string? file,
-        CancellationToken cancellationToken)
+        string? timelineFile, CancellationToken cancellationToken)
     {
         await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
         await using var ledger = file is null ? null : new LedgerWriter(file);
-        var meter = new LoadMeter(context.Time);
+        await using var timeline = timelineFile is null ? null : new LoadTimeline(timelineFile, hasReceipts: true, context.Time);
+        var meter = new LoadMeter(context.Time, timeline);
         var load = new WriteLoad(cluster, plan, meter, ledger, context.Time);
         await RunAsync(context, duration, meter, "writes acknowledged", load.RunAsync, cancellationToken);
+        if (timeline is not null)
+            await timeline.CompleteAsync();
         if (ledger is not null)
             await ledger.CompleteAsync();
 
         if (parsed.IsJson())
         {
             var result = meter.ToJson();
+            result["durabilities"] = meter.Durabilities;
             result["run"] = load.Run;
             if (ledger is not null)
                 result["ledger"] = new { ledger.File, Entries = ledger.Written };
@@ -103,12 +113,15 @@ internal static class LoadCommand
 
     private static async Task<int> ReadAsync(
         CommandContext context, ParseResult parsed, TimeSpan duration, Func<ICluster, LoadMeter, ReadLoad> create,
-        CancellationToken cancellationToken)
+        string? timelineFile, CancellationToken cancellationToken)
     {
         await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
-        var meter = new LoadMeter(context.Time);
+        await using var timeline = timelineFile is null ? null : new LoadTimeline(timelineFile, hasReceipts: false, context.Time);
+        var meter = new LoadMeter(context.Time, timeline);
         var load = create(cluster, meter);
         await RunAsync(context, duration, meter, "reads", load.RunAsync, cancellationToken);
+        if (timeline is not null)
+            await timeline.CompleteAsync();
 
         if (parsed.IsJson())
         {

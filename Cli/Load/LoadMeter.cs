@@ -5,13 +5,19 @@ using HdrHistogram;
 namespace Actors.Cli.Load;
 
 /// <summary>Counts and times the calls of a load. Safe for concurrent use.</summary>
-internal sealed class LoadMeter(TimeProvider time)
+/// <param name="time">The clock.</param>
+/// <param name="timeline">Where each call is noted as well, if anywhere.</param>
+internal sealed class LoadMeter(TimeProvider time, LoadTimeline? timeline = null)
 {
     private static readonly long LongestMicroseconds = (long)TimeSpan.FromHours(1).TotalMicroseconds;
 
     private readonly long _began = time.GetTimestamp();
     private readonly ConcurrentDictionary<string, long> _failures = new(StringComparer.Ordinal);
     private readonly LongConcurrentHistogram _latency = new(1, LongestMicroseconds, 3);
+
+    // By durability: counted up by Interlocked only.
+    private readonly long[] _receipts = new long[Enum.GetValues<Durability>().Length];
+    private long _longestFailureTicks;
     private long _ended;
 
     public long Succeeded => _latency.TotalCount;
@@ -24,13 +30,38 @@ internal sealed class LoadMeter(TimeProvider time)
 
     public IReadOnlyDictionary<string, long> Failures => _failures;
 
-    /// <summary>Where a call begins that <see cref="Success"/> ends.</summary>
+    /// <summary>How long the longest of the failed calls took to fail.</summary>
+    public TimeSpan LongestFailure => TimeSpan.FromTicks(Interlocked.Read(ref _longestFailureTicks));
+
+    /// <summary>What the receipts said was reached.</summary>
+    public IReadOnlyDictionary<string, long> Durabilities => Enum.GetValues<Durability>()
+        .ToDictionary(Text.Of, durability => Interlocked.Read(ref _receipts[(int)durability]));
+
+    /// <summary>Where a call begins that <see cref="Success"/> or <see cref="Failure"/> ends.</summary>
     public long Start() => time.GetTimestamp();
 
-    public void Success(long started) => _latency.RecordValue(
-        Math.Clamp((long)time.GetElapsedTime(started).TotalMicroseconds, 1, LongestMicroseconds));
+    public void Success(long started, Durability? durability = null)
+    {
+        _latency.RecordValue(Math.Clamp((long)time.GetElapsedTime(started).TotalMicroseconds, 1, LongestMicroseconds));
+        if (durability is { } reached)
+            Interlocked.Increment(ref _receipts[(int)reached]);
+        timeline?.Success(started, durability);
+    }
 
-    public void Failure(Exception exception) => _failures.AddOrUpdate(exception.GetType().Name, 1, (_, count) => count + 1);
+    public void Failure(long started, Exception exception)
+    {
+        var error = exception.GetType().Name;
+        _failures.AddOrUpdate(error, 1, (_, count) => count + 1);
+        var elapsed = time.GetElapsedTime(started).Ticks;
+        for (var longest = Interlocked.Read(ref _longestFailureTicks); elapsed > longest;)
+        {
+            var seen = Interlocked.CompareExchange(ref _longestFailureTicks, elapsed, longest);
+            if (seen == longest)
+                break;
+            longest = seen;
+        }
+        timeline?.Failure(started, error);
+    }
 
     /// <summary>Stops the clock.</summary>
     public void End() => _ended = time.GetTimestamp();
@@ -64,6 +95,7 @@ internal sealed class LoadMeter(TimeProvider time)
         ["p99Ms"] = Latency(99).TotalMilliseconds,
         ["longestMs"] = Latency(100).TotalMilliseconds,
         ["failed"] = Failed,
+        ["longestFailedMs"] = Math.Round(LongestFailure.TotalMilliseconds, 3),
         ["failures"] = Failures,
     };
 }

@@ -21,9 +21,9 @@ internal sealed class ReadLoad(ICluster cluster, int users, int concurrency, str
         while (!stop.IsCancellationRequested)
         {
             var id = prefix + Random.Shared.Next(users).ToString(CultureInfo.InvariantCulture);
+            var started = meter.Start();
             try
             {
-                var started = meter.Start();
                 var user = await cluster.User(id).GetAsync(stop);
                 meter.Success(started);
                 if (user is not null)
@@ -35,7 +35,7 @@ internal sealed class ReadLoad(ICluster cluster, int users, int concurrency, str
             }
             catch (Exception e)
             {
-                meter.Failure(e);
+                meter.Failure(started, e);
                 await Task.Delay(PauseAfterFailure, time, CancellationToken.None);
             }
         }

@@ -8,12 +8,13 @@ namespace Actors.Cli.Load;
 /// <summary>What a write load is to do.</summary>
 /// <param name="Users">How many users are written to.</param>
 /// <param name="Concurrency">How many of them at the same time.</param>
-/// <param name="Durability">What each write asks for.</param>
+/// <param name="Durabilities">What writes ask for: each for one of these, at random.</param>
 /// <param name="Prefix">Users are named by this and a number.</param>
 /// <param name="HasRequestIds">
 /// Name each write, repeat it until its receipt is known, and demand exact counters in the ledger.
 /// </param>
-internal sealed record WriteLoadPlan(int Users, int Concurrency, Durability Durability, string Prefix, bool HasRequestIds);
+internal sealed record WriteLoadPlan(
+    int Users, int Concurrency, IReadOnlyList<Durability> Durabilities, string Prefix, bool HasRequestIds);
 
 /// <summary>
 /// Writes to users as fast as the cluster acknowledges. Each user belongs to one worker, and each write sets a value that
@@ -63,18 +64,20 @@ internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter 
             Attributes = new() { [Attribute] = token },
             Increment = new() { [Counter] = 1 },
         };
-        var options = new WriteOptions { Durability = plan.Durability, RequestId = plan.HasRequestIds ? token : null };
+        var durability = plan.Durabilities[Random.Shared.Next(plan.Durabilities.Count)];
+        var options = new WriteOptions { Durability = durability, RequestId = plan.HasRequestIds ? token : null };
+        var started = meter.Start();
         try
         {
             var user = cluster.User(id);
             if (plan.HasRequestIds && !counts.ContainsKey(number))
                 counts[number] = (await user.GetAsync(CancellationToken.None))?.Counters.GetValueOrDefault(Counter) ?? 0;
 
-            var started = meter.Start();
+            started = meter.Start();
             var receipt = plan.HasRequestIds
                 ? await _retry.RunAsync(() => user.UpdateAsync(patch, options, CancellationToken.None), stop)
                 : await user.UpdateAsync(patch, options, CancellationToken.None);
-            meter.Success(started);
+            meter.Success(started, receipt.Durability);
             long? count = plan.HasRequestIds ? ++counts[number] : null;
             if (ledger is not null)
                 await ledger.AddAsync(new(id, receipt.Version, receipt.Durability, State(token, count)));
@@ -85,7 +88,7 @@ internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter 
             counts.Remove(number);
             if (stop.IsCancellationRequested && e is OperationCanceledException)
                 return;
-            meter.Failure(e);
+            meter.Failure(started, e);
             await PauseAsync(e, stop);
         }
     }

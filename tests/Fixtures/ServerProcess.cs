@@ -20,6 +20,9 @@ internal sealed partial class ServerProcess : IDisposable
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _lines = new();
 
+    // Set once, read by any thread.
+    private volatile bool _isDisposed;
+
     static ServerProcess()
     {
         // The kernel's parent-death signal is sent when the *thread* that forked ends. Pool threads come and go, so all
@@ -38,26 +41,29 @@ internal sealed partial class ServerProcess : IDisposable
         };
     }
 
-    private ServerProcess(ProcessStartInfo info)
+    private ServerProcess(ProcessStartInfo info, Action<string>? onOutput, Action<string>? onError)
     {
         _process = new Process { StartInfo = info };
-        _process.OutputDataReceived += (_, line) => Keep(line.Data);
-        _process.ErrorDataReceived += (_, line) => Keep(line.Data);
+        _process.OutputDataReceived += (_, line) => Keep(line.Data, onOutput);
+        _process.ErrorDataReceived += (_, line) => Keep(line.Data, onError);
     }
 
     /// <summary>The server's own process id: setpriv replaces itself by the server.</summary>
     public int Id { get; private set; }
 
-    public bool HasExited => _process.HasExited;
+    public bool HasExited => _isDisposed || _process.HasExited;
 
     public int ExitCode => _process.ExitCode;
 
     /// <summary>The last lines it wrote.</summary>
     public string Output => string.Join('\n', _lines);
 
-    /// <summary>Starts <paramref name="file"/>; <paramref name="user"/> is who it runs as, null for the present user.</summary>
+    /// <summary>
+    /// Starts <paramref name="file"/>; <paramref name="user"/> is who it runs as, null for the present user. Lines it
+    /// writes go to <paramref name="onOutput"/> and <paramref name="onError"/> as well, each on a thread of its own.
+    /// </summary>
     public static ServerProcess Start(string file, IEnumerable<string> arguments, string directory, string? user = null,
-        IReadOnlyDictionary<string, string>? environment = null)
+        IReadOnlyDictionary<string, string>? environment = null, Action<string>? onOutput = null, Action<string>? onError = null)
     {
         var info = new ProcessStartInfo
         {
@@ -95,7 +101,7 @@ internal sealed partial class ServerProcess : IDisposable
         foreach (var argument in arguments)
             info.ArgumentList.Add(argument);
 
-        var server = new ServerProcess(info);
+        var server = new ServerProcess(info, onOutput, onError);
         var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Starts.Add(() =>
         {
@@ -121,7 +127,7 @@ internal sealed partial class ServerProcess : IDisposable
     public void Signal(int signal)
     {
         // A process that was waited for no longer owns its id.
-        if (!_process.HasExited && Kill(Id, signal) != 0 && !_process.HasExited)
+        if (!HasExited && Kill(Id, signal) != 0 && !HasExited)
             throw new InvalidOperationException($"kill -{signal} {Id} failed with error {Marshal.GetLastPInvokeError()}.");
     }
 
@@ -149,20 +155,22 @@ internal sealed partial class ServerProcess : IDisposable
 
     public void Dispose()
     {
-        if (!_process.HasExited)
+        if (!HasExited)
         {
             Signal(Signals.Kill);
             _process.WaitForExit(TimeSpan.FromSeconds(10));
         }
 
+        _isDisposed = true;
         Running.TryRemove(this, out _);
         _process.Dispose();
     }
 
-    private void Keep(string? line)
+    private void Keep(string? line, Action<string>? tell)
     {
         if (line is null)
             return;
+        tell?.Invoke(line);
         _lines.Enqueue(line);
         while (_lines.Count > KeptLines)
             _lines.TryDequeue(out _);

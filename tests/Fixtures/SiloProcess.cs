@@ -11,11 +11,13 @@ public sealed class SiloProcess : IDisposable
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(5) };
 
     private readonly ServerProcess _process;
+    private readonly LineLog _log;
     private readonly int _httpPort;
 
-    private SiloProcess(ServerProcess process, int httpPort)
+    private SiloProcess(ServerProcess process, LineLog log, int httpPort)
     {
         _process = process;
+        _log = log;
         _httpPort = httpPort;
     }
 
@@ -25,7 +27,17 @@ public sealed class SiloProcess : IDisposable
     /// <summary>What it wrote last.</summary>
     public string Output => _process.Output;
 
-    /// <summary>Starts a silo in <paramref name="directory"/> and returns once it is ready.</summary>
+    /// <summary>The file with all it wrote, in the directory it was started in.</summary>
+    public string Log => _log.File;
+
+    /// <summary>True once it ended.</summary>
+    public bool HasExited => _process.HasExited;
+
+    /// <summary>
+    /// Starts a silo in <paramref name="directory"/> and returns once it is ready. Where it does not become ready, nothing
+    /// of it is left.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">It ended while it started.</exception>
     public static async Task<SiloProcess> StartAsync(
         string directory, IReadOnlyDictionary<string, string> environment, params string[] arguments)
     {
@@ -35,13 +47,24 @@ public sealed class SiloProcess : IDisposable
             DotnetProgram.Silo, "--urls", $"http://127.0.0.1:{ports[0]}", "--Actors:SiloPort", $"{ports[1]}",
             "--Actors:GatewayPort", $"{ports[2]}", .. arguments,
         ];
-        var silo = new SiloProcess(ServerProcess.Start(DotnetProgram.Dotnet, all, directory, environment: environment), ports[0]);
-        await Eventually.IsTrueAsync(
-            async () => silo._process.HasExited
-                ? throw new InvalidOperationException($"The silo ended while it started:\n{silo.Output}")
-                : await silo.IsReadyAsync(),
-            StartLimit);
-        return silo;
+        var log = new LineLog(Path.Combine(directory, $"silo-{ports[0]}.log"));
+        var process = ServerProcess.Start(
+            DotnetProgram.Dotnet, all, directory, environment: environment, onOutput: log.Write, onError: log.Write);
+        var silo = new SiloProcess(process, log, ports[0]);
+        try
+        {
+            await Eventually.IsTrueAsync(
+                async () => silo._process.HasExited
+                    ? throw new InvalidOperationException($"The silo ended while it started:\n{silo.Output}")
+                    : await silo.IsReadyAsync(),
+                StartLimit);
+            return silo;
+        }
+        catch
+        {
+            silo.Dispose();
+            throw;
+        }
     }
 
     /// <summary>True when <c>/health/ready</c> answers 200.</summary>
@@ -81,5 +104,9 @@ public sealed class SiloProcess : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _process.Dispose();
+    public void Dispose()
+    {
+        _process.Dispose();
+        _log.Dispose();
+    }
 }

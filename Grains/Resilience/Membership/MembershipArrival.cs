@@ -58,7 +58,7 @@ internal sealed partial class MembershipArrival(
                 if (said == 0 || clock.GetElapsedTime(said) >= SayEvery)
                 {
                     said = clock.GetTimestamp();
-                    LogUnreachable(logger, RedisFailures.FirstSentence(error));
+                    LogUnreachable(logger, RedisFailures.Reason(error));
                 }
             }
 

@@ -51,7 +51,7 @@ internal sealed partial class MembershipKeeper(
                 catch (Exception error) when (!_stop.IsCancellationRequested)
                 {
                     // Said once; the next look is in a second.
-                    if (!isAway) LogAway(logger, RedisFailures.FirstSentence(error));
+                    if (!isAway) LogAway(logger, RedisFailures.Reason(error));
                     isAway = true;
                 }
 

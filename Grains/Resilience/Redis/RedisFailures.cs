@@ -40,9 +40,10 @@ internal static class RedisFailures
     private static bool IsRefusal(RedisServerException error) =>
         Refusals.Any(refusal => error.Message.StartsWith(refusal, StringComparison.Ordinal));
 
+    // The driver appends its whole state.
     private static string FirstSentence(string message)
     {
         var end = message.AsSpan().IndexOfAny(";\r\n");
-        return end < 0 ? message : message[..end];
+        return (end < 0 ? message : message[..end]).TrimEnd('.', ' ');
     }
 }

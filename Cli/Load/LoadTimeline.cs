@@ -1,0 +1,168 @@
+using System.Text.Json;
+using Actors.Cli.Output;
+using HdrHistogram;
+
+namespace Actors.Cli.Load;
+
+/// <summary>
+/// Writes a line of JSON per second of a load, as the seconds pass: what succeeded, what failed and how long it took. A
+/// call counts in the second it ended in. The last line is of the second the load ended in, if any call ended in that.
+/// Complete only once <see cref="CompleteAsync"/> has returned. Safe for concurrent use.
+/// </summary>
+internal sealed class LoadTimeline : IAsyncDisposable
+{
+    private const int Digits = 2;
+    private static readonly long LongestMicroseconds = (long)TimeSpan.FromHours(1).TotalMicroseconds;
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
+
+    private readonly TimeProvider _time;
+    private readonly bool _hasReceipts;
+    private readonly DateTimeOffset _beganAt;
+    private readonly long _began;
+    private readonly StreamWriter _file;
+    private readonly CancellationTokenSource _end = new();
+    private readonly Task _writing;
+
+    // Guards the fields below, over the reading of the clock as well: so no call comes in for a second that is closed.
+    private readonly Lock _gate = new();
+    private readonly LongHistogram _latency = new(1, LongestMicroseconds, Digits);
+    private readonly Dictionary<string, long> _failures = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, long> _durabilities = new(StringComparer.Ordinal);
+    private TimeSpan _longestFailure;
+    private long _second;
+
+    // Written out several times a second; one entry per second, so its bound is the length of the load.
+    private readonly Queue<string> _closed = new();
+
+    /// <summary>Begins the file afresh, over any that was there, and the first second now.</summary>
+    /// <param name="file">Where to write.</param>
+    /// <param name="hasReceipts">True where calls are writes, whose receipts say what durability was reached.</param>
+    /// <param name="time">The clock.</param>
+    public LoadTimeline(string file, bool hasReceipts, TimeProvider time)
+    {
+        _time = time;
+        _hasReceipts = hasReceipts;
+        _file = new(new FileStream(file, FileMode.Create, FileAccess.Write, FileShare.Read));
+        Clear();
+        (_beganAt, _began) = (time.GetUtcNow(), time.GetTimestamp());
+        _writing = Task.Run(WriteAllAsync);
+    }
+
+    public void Success(long started, Durability? durability)
+    {
+        lock (_gate)
+        {
+            var now = Advance();
+            _latency.RecordValue(Math.Clamp((long)_time.GetElapsedTime(started, now).TotalMicroseconds, 1, LongestMicroseconds));
+            if (durability is { } reached)
+                Count(_durabilities, Text.Of(reached));
+        }
+    }
+
+    public void Failure(long started, string error)
+    {
+        lock (_gate)
+        {
+            var elapsed = _time.GetElapsedTime(started, Advance());
+            if (elapsed > _longestFailure)
+                _longestFailure = elapsed;
+            Count(_failures, error);
+        }
+    }
+
+    /// <summary>Writes what is left and closes the file.</summary>
+    /// <exception cref="IOException">The timeline cannot be written.</exception>
+    public async Task CompleteAsync()
+    {
+        await _end.CancelAsync();
+        await _writing;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _end.CancelAsync();
+
+        // Whoever waited for the end was told.
+        await _writing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _end.Dispose();
+    }
+
+    private async Task WriteAllAsync()
+    {
+        await using var file = _file;
+        using var timer = new PeriodicTimer(Look, _time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_end.Token))
+                await WriteClosedAsync(isEnd: false);
+        }
+        catch (OperationCanceledException)
+        {
+            await WriteClosedAsync(isEnd: true);
+        }
+    }
+
+    private async Task WriteClosedAsync(bool isEnd)
+    {
+        string[] lines;
+        lock (_gate)
+        {
+            Advance();
+            if (isEnd && _latency.TotalCount + _failures.Count > 0)
+                Close();
+            lines = [.. _closed];
+            _closed.Clear();
+        }
+        foreach (var line in lines)
+            await _file.WriteLineAsync(line);
+        if (lines.Length > 0)
+            await _file.FlushAsync();
+    }
+
+    /// <summary>Closes the seconds that are over, those without any call as well. Returns what the clock says.</summary>
+    private long Advance()
+    {
+        var now = _time.GetTimestamp();
+        for (var second = (long)_time.GetElapsedTime(_began, now).TotalSeconds; _second < second;)
+            Close();
+        return now;
+    }
+
+    private void Close()
+    {
+        var line = new Dictionary<string, object>
+        {
+            ["at"] = Text.Of(_beganAt.AddSeconds(_second)),
+            ["second"] = _second,
+            ["succeeded"] = _latency.TotalCount,
+            ["failed"] = _failures.Values.Sum(),
+            ["p50Ms"] = Milliseconds(50),
+            ["p99Ms"] = Milliseconds(99),
+            ["longestMs"] = Milliseconds(100),
+            ["longestFailedMs"] = Math.Round(_longestFailure.TotalMilliseconds, 3),
+            ["failures"] = _failures,
+        };
+        if (_hasReceipts)
+            line["durabilities"] = _durabilities;
+        _closed.Enqueue(JsonSerializer.Serialize(line, Json.Line));
+        _second++;
+        Clear();
+    }
+
+    private void Clear()
+    {
+        _latency.Reset();
+        _failures.Clear();
+        _longestFailure = TimeSpan.Zero;
+
+        // Those that a load may count on to be there; memory is there where it occurred.
+        _durabilities.Clear();
+        _durabilities[Text.Of(Durability.Journal)] = 0;
+        _durabilities[Text.Of(Durability.Database)] = 0;
+    }
+
+    private double Milliseconds(double percentile) =>
+        _latency.TotalCount == 0 ? 0 : _latency.GetValueAtPercentile(percentile) / 1000.0;
+
+    private static void Count(Dictionary<string, long> counts, string name) => counts[name] = counts.GetValueOrDefault(name) + 1;
+}

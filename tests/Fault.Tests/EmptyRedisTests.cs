@@ -1,0 +1,23 @@
+using System.Text.Json;
+
+namespace Actors.Fault.Tests;
+
+/// <summary>Redis comes back without its data, and with them the table of members is gone.</summary>
+public sealed class EmptyRedisTests(ITestOutputHelper output)
+{
+    [Theory]
+    [InlineData("redis-restart-empty")]
+    [InlineData("redis-empty")]
+    public async Task The_cluster_stays_one_and_loses_nothing(string fault)
+    {
+        await using var deployment = await Deployment.StartAsync(silos: 2);
+        await new Trial(deployment, output).RunAsync(
+            () => Faults.Find(fault).RunAsync(deployment, TimeSpan.FromSeconds(3)));
+
+        // A silo that comes later joins the two, rather than beginning a second cluster.
+        await deployment.AddSiloAsync();
+        await deployment.HealAsync(output.WriteLine);
+        var status = await deployment.CliAsync("cluster", "status", "--json");
+        Assert.Equal(3, JsonDocument.Parse(status.Output).RootElement.GetProperty("silos").GetArrayLength());
+    }
+}

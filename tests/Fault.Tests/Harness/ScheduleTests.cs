@@ -1,0 +1,46 @@
+namespace Actors.Fault.Tests.Harness;
+
+public sealed class ScheduleTests
+{
+    private const int Rounds = 2_000;
+
+    [Fact]
+    public void The_same_seed_gives_the_same_faults_and_another_gives_others()
+    {
+        Assert.Equal(Print(seed: 7), Print(seed: 7));
+        Assert.NotEqual(Print(seed: 7), Print(seed: 8));
+    }
+
+    [Fact]
+    public void Every_fault_has_its_turn_and_some_overlap()
+    {
+        var rounds = Take(seed: 1, overlaps: true);
+        Assert.Equal(Faults.All.Select(fault => fault.Name).Order(), rounds.SelectMany(round => round.Steps).Select(step => step.Fault.Name).Distinct().Order());
+        Assert.Equal([1, 2], rounds.Select(round => round.Steps.Count).Distinct().Order());
+        Assert.All(Take(seed: 1, overlaps: false), round => Assert.Single(round.Steps));
+    }
+
+    [Fact]
+    public void No_two_faults_that_overlap_are_allowed_to_lose_data()
+    {
+        foreach (var steps in Take(seed: 1, overlaps: true).Select(round => round.Steps).Where(steps => steps.Count > 1))
+        {
+            Assert.Contains(steps, step => step.Fault.Losses == Losses.None);
+            Assert.DoesNotContain(steps, step => step.Fault.Losses == Losses.Journal);
+            Assert.NotEqual(steps[0].Fault.Part, steps[1].Fault.Part);
+        }
+    }
+
+    [Fact]
+    public void An_unknown_fault_is_refused_with_those_there_are()
+    {
+        var error = Assert.Throws<ArgumentException>(() => Faults.Find("silo-kil"));
+        Assert.Contains("'silo-kil'", error.Message, StringComparison.Ordinal);
+        Assert.Contains("silo-kill, silo-pause", error.Message, StringComparison.Ordinal);
+        Assert.All(Faults.All, fault => Assert.Same(fault, Faults.Find(fault.Name)));
+    }
+
+    private static string Print(int seed) => string.Join('\n', Take(seed, overlaps: true).SelectMany(round => round.Steps));
+
+    private static Round[] Take(int seed, bool overlaps) => [.. new Schedule(seed, Faults.All, overlaps).Rounds(silos: 3).Take(Rounds)];
+}

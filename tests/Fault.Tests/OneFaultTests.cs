@@ -1,0 +1,93 @@
+namespace Actors.Fault.Tests;
+
+/// <summary>
+/// One thing fails under load, and comes back. The tests share a deployment of two silos: each leaves it healed, which is
+/// part of what it tests.
+/// </summary>
+public sealed class OneFaultTests(OneFaultTests.Shared shared, ITestOutputHelper output) : IClassFixture<OneFaultTests.Shared>
+{
+    private static readonly TimeSpan Away = TimeSpan.FromSeconds(10);
+
+    // Generous: a commit may take 10 s, and a client gives up after 30 s.
+    private static readonly TimeSpan Answer = TimeSpan.FromSeconds(25);
+
+    private readonly Trial _trial = new(shared.Deployment, output);
+
+    [Fact]
+    public Task A_silo_that_is_killed_loses_nothing() => RunAsync("silo-kill", TimeSpan.FromSeconds(1));
+
+    [Fact]
+    public async Task With_PostgreSQL_away_every_journaled_write_and_every_read_succeeds()
+    {
+        await RunAsync("postgres-stop", Away);
+        AssertNoneFailed(_trial.Journal, _trial.Reads);
+        AssertAnswered("StorageUnavailableException", "OverloadedException");
+    }
+
+    [Fact]
+    public async Task With_Redis_away_no_call_fails_and_writes_go_to_the_database()
+    {
+        await RunAsync("redis-kill", Away);
+        AssertNoneFailed(_trial.Journal, _trial.Database, _trial.Reads);
+        Assert.True(_trial.Journal.Durabilities!["database"] > 0, _trial.Describe());
+    }
+
+    [Fact]
+    public async Task With_Redis_silent_no_call_fails_and_writes_go_to_the_database()
+    {
+        await RunAsync("redis-pause", Away);
+        AssertNoneFailed(_trial.Journal, _trial.Database, _trial.Reads);
+        Assert.True(_trial.Journal.Durabilities!["database"] > 0, _trial.Describe());
+    }
+
+    [Fact]
+    public async Task With_Redis_busy_no_call_fails()
+    {
+        await RunAsync("redis-busy", TimeSpan.FromSeconds(5));
+        AssertNoneFailed(_trial.Journal, _trial.Database, _trial.Reads);
+    }
+
+    [Fact]
+    public async Task With_one_silo_cut_off_from_Redis_no_call_fails()
+    {
+        await RunAsync("redis-cut-one-silo", Away);
+        AssertNoneFailed(_trial.Journal, _trial.Database, _trial.Reads);
+        Assert.True(_trial.Journal.Durabilities!["database"] > 0, _trial.Describe());
+    }
+
+    [Fact]
+    public async Task With_PostgreSQL_and_Redis_away_calls_fail_in_time_and_say_why()
+    {
+        await _trial.RunAsync(async () =>
+        {
+            await using var postgres = await Faults.Find("postgres-stop").BeginAsync(shared.Deployment);
+            await using var redis = await Faults.Find("redis-kill").BeginAsync(shared.Deployment);
+            await Task.Delay(Away);
+        });
+        AssertAnswered("StorageUnavailableException", "OverloadedException");
+
+        // Users in memory are still read.
+        AssertNoneFailed(_trial.Reads);
+    }
+
+    private Task RunAsync(string fault, TimeSpan duration) =>
+        _trial.RunAsync(() => Faults.Find(fault).RunAsync(shared.Deployment, duration, silo: 1));
+
+    private void AssertNoneFailed(params LoadResult[] loads) =>
+        Assert.True(loads.All(load => load.Failed == 0), $"{_trial.Describe()}\n{shared.Deployment.Describe()}");
+
+    private void AssertAnswered(params string[] allowed)
+    {
+        Assert.True(_trial.Failures.All(allowed.Contains), _trial.Describe());
+        Assert.True(_trial.All.All(load => load.LongestFailedMs <= Answer.TotalMilliseconds), _trial.Describe());
+    }
+
+    public sealed class Shared : IAsyncLifetime
+    {
+        public Deployment Deployment { get; private set; } = null!;
+
+        public async ValueTask InitializeAsync() => Deployment = await Deployment.StartAsync(silos: 2, new(HasLinks: true));
+
+        public ValueTask DisposeAsync() => Deployment.DisposeAsync();
+    }
+}

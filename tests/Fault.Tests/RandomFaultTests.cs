@@ -1,0 +1,37 @@
+using System.Globalization;
+
+namespace Actors.Fault.Tests;
+
+/// <summary>A minute of faults at random, as tests/Soak has them for hours.</summary>
+public sealed class RandomFaultTests(ITestOutputHelper output)
+{
+    private const string SeedVariable = "ACTORS_FAULT_SEED";
+
+    [Fact]
+    public async Task Faults_at_random_lose_nothing()
+    {
+        var seed = Environment.GetEnvironmentVariable(SeedVariable) is { Length: > 0 } given
+            ? int.Parse(given, CultureInfo.InvariantCulture)
+            : Random.Shared.Next(100_000);
+        var repeat = $"to repeat it: {SeedVariable}={seed}";
+        output.WriteLine(repeat);
+
+        await using var deployment = await Deployment.StartAsync(silos: 3, new(HasLinks: true));
+        var said = new List<string>();
+        try
+        {
+            await new Trial(deployment, output).RunAsync(
+                () => new Schedule(seed, Faults.All, overlaps: true).RunAsync(deployment, TimeSpan.FromMinutes(1), Tell));
+        }
+        catch (Exception error)
+        {
+            throw new InvalidOperationException($"{repeat}\n{string.Join('\n', said)}\n{error.Message}", error);
+        }
+
+        void Tell(string what)
+        {
+            output.WriteLine(what);
+            lock (said) said.Add(what);
+        }
+    }
+}

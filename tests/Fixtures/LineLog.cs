@@ -1,0 +1,31 @@
+namespace Actors.Fixtures;
+
+/// <summary>A file that lines are added to as they come, by any thread.</summary>
+internal sealed class LineLog(string file) : IDisposable
+{
+    // Guards the writer and whether it is open: the last lines of a process may come while it is being disposed of.
+    private readonly Lock _gate = new();
+    private readonly StreamWriter _writer = new(new FileStream(file, FileMode.Create, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete));
+    private bool _isClosed;
+
+    public string File { get; } = file;
+
+    public void Write(string line)
+    {
+        lock (_gate)
+        {
+            if (_isClosed) return;
+            _writer.WriteLine(line);
+            _writer.Flush();
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _isClosed = true;
+            _writer.Dispose();
+        }
+    }
+}

@@ -1,0 +1,204 @@
+using Actors.Fixtures;
+using Npgsql;
+
+namespace Actors.Harness;
+
+/// <summary>How a deployment differs from the usual.</summary>
+/// <param name="HasLinks">Each silo reaches Redis by ways of its own, which can be cut: see <see cref="Deployment.Links"/>.</param>
+/// <param name="Directory">Where its logs and ledgers go and stay; null for a temporary directory.</param>
+public sealed record DeploymentOptions(bool HasLinks = false, string? Directory = null);
+
+/// <summary>Real Redis, real PostgreSQL and any number of real silo processes, as an operator would have them.</summary>
+public sealed class Deployment : IAsyncDisposable
+{
+    private static readonly TimeSpan RestartLimit = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan BeforeNextStart = TimeSpan.FromSeconds(1);
+
+    private readonly TemporaryDirectory _directory = new("deployment");
+    private readonly DeploymentOptions _options;
+
+    // A silo keeps its place over restarts. Guarded by its own lock, as are the places in it.
+    private readonly List<Place> _places = [];
+    private string _database = "";
+
+    private Deployment(DeploymentOptions options) => _options = options;
+
+    /// <summary>The one Redis.</summary>
+    public RedisServer Redis { get; } = new();
+
+    /// <summary>The one PostgreSQL.</summary>
+    public PostgresServer Postgres { get; } = new();
+
+    /// <summary>Where programs run, and where their logs and ledgers are.</summary>
+    public string Directory => _options.Directory ?? _directory.Path;
+
+    /// <summary>What silos and programs find in their environment.</summary>
+    public Dictionary<string, string> Environment { get; } = [];
+
+    /// <summary>The places of the silos that were not removed.</summary>
+    public IReadOnlyList<int> Silos
+    {
+        get
+        {
+            lock (_places) return [.. Enumerable.Range(0, _places.Count).Where(index => !_places[index].IsRemoved)];
+        }
+    }
+
+    /// <summary>Starts the servers and that many silos.</summary>
+    public static Task<Deployment> StartAsync(int silos) => StartAsync(silos, new DeploymentOptions());
+
+    /// <inheritdoc cref="StartAsync(int)"/>
+    public static async Task<Deployment> StartAsync(int silos, DeploymentOptions options)
+    {
+        var deployment = new Deployment(options);
+        try
+        {
+            await Task.WhenAll(deployment.Redis.StartAsync(), deployment.Postgres.StartAsync());
+            deployment._database = await deployment.Postgres.CreateDatabaseAsync();
+            deployment.Environment["ConnectionStrings__redis"] = deployment.Redis.ConnectionString;
+            deployment.Environment["ConnectionStrings__postgres"] = deployment._database;
+            await Task.WhenAll(Enumerable.Range(0, silos).Select(_ => deployment.AddSiloAsync()));
+            return deployment;
+        }
+        catch
+        {
+            await deployment.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Adds a silo and returns once it is ready.</summary>
+    public async Task<SiloProcess> AddSiloAsync(params string[] arguments) => Silo(await AddPlaceAsync(isPersistent: false, arguments));
+
+    /// <summary>The silo in a place; the latest, where it was restarted.</summary>
+    public SiloProcess Silo(int index)
+    {
+        lock (_places) return _places[index].Silo;
+    }
+
+    /// <summary>The ways of a silo to Redis.</summary>
+    public RedisLinks Links(int index)
+    {
+        lock (_places)
+            return _places[index].Links ?? throw new InvalidOperationException("This deployment was started without links that can be cut.");
+    }
+
+    /// <summary>Adds a silo as <see cref="AddSiloAsync"/> does, and returns its place. Tries again where the start fails.</summary>
+    public async Task<int> AddPlaceAsync(bool isPersistent = false, params string[] arguments)
+    {
+        var links = _options.HasLinks ? new RedisLinks(Redis.Port) : null;
+        var environment = new Dictionary<string, string>(Environment);
+        foreach (var (name, value) in links?.Environment ?? new Dictionary<string, string>()) environment[name] = value;
+        try
+        {
+            var silo = await StartSiloAsync(environment, arguments, isPersistent);
+            lock (_places)
+            {
+                _places.Add(new(silo, links, environment, arguments));
+                return _places.Count - 1;
+            }
+        }
+        catch
+        {
+            if (links is not null) await links.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Starts a new silo, with ports of its own, in the place of one that has ended or is to be killed now. Tries again where
+    /// the start fails.
+    /// </summary>
+    public async Task RestartSiloAsync(int index)
+    {
+        var place = PlaceOf(index);
+        place.Silo.Dispose();
+        var silo = await StartSiloAsync(place.Environment, place.Arguments, isPersistent: true);
+        lock (_places) place.Silo = silo;
+    }
+
+    /// <summary>Stops a silo in good order; its place stays empty.</summary>
+    public async Task RemoveSiloAsync(int index)
+    {
+        var place = PlaceOf(index);
+        lock (_places) place.IsRemoved = true;
+        await place.Silo.StopAsync();
+    }
+
+    /// <summary>Runs <c>actors</c> to its end.</summary>
+    public Task<ProgramRun> CliAsync(params string[] arguments) =>
+        ProgramRun.RunAsync(DotnetProgram.Cli, Directory, Environment, arguments);
+
+    /// <summary>Starts <c>actors</c>, and returns while it runs.</summary>
+    public RunningProgram StartCli(params string[] arguments) =>
+        RunningProgram.Start(DotnetProgram.Cli, Directory, Environment, arguments);
+
+    /// <summary>Starts a load, and returns while it runs.</summary>
+    public LoadRun StartLoad(LoadOptions load) => LoadRun.Start(this, load);
+
+    /// <summary>One value from the database, read past everything under test.</summary>
+    public async Task<T> QueryAsync<T>(string sql)
+    {
+        await using var source = Connect();
+        await using var command = source.CreateCommand(sql);
+        return (T)(await command.ExecuteScalarAsync())!;
+    }
+
+    /// <summary>The database, past everything under test.</summary>
+    internal NpgsqlDataSource Connect() => NpgsqlDataSource.Create(_database);
+
+    /// <summary>What the servers and silos wrote last, for messages.</summary>
+    public string Describe()
+    {
+        var silos = Silos.Select(index => $"--- silo {index}, {(Silo(index).HasExited ? "ended" : "running")}\n{Silo(index).Output}");
+        return $"--- Redis\n{Redis.Output}\n--- PostgreSQL\n{Postgres.Output}\n{string.Join('\n', silos)}";
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Place[] places;
+        lock (_places) places = [.. _places];
+        foreach (var place in places)
+        {
+            place.Silo.Dispose();
+            if (place.Links is not null) await place.Links.DisposeAsync();
+        }
+        await Redis.DisposeAsync();
+        await Postgres.DisposeAsync();
+        _directory.Dispose();
+    }
+
+    // Persistent as whoever supervises processes is: what a silo needs to start may be away for a while.
+    private async Task<SiloProcess> StartSiloAsync(IReadOnlyDictionary<string, string> environment, string[] arguments, bool isPersistent)
+    {
+        for (var deadline = DateTime.UtcNow + (isPersistent ? RestartLimit : TimeSpan.Zero); ;)
+        {
+            try
+            {
+                return await SiloProcess.StartAsync(Directory, environment, arguments);
+            }
+            catch (Exception error) when (error is InvalidOperationException or TimeoutException && DateTime.UtcNow < deadline)
+            {
+                await Task.Delay(BeforeNextStart);
+            }
+        }
+    }
+
+    private Place PlaceOf(int index)
+    {
+        lock (_places) return _places[index];
+    }
+
+    private sealed class Place(SiloProcess silo, RedisLinks? links, IReadOnlyDictionary<string, string> environment, string[] arguments)
+    {
+        public SiloProcess Silo { get; set; } = silo;
+
+        public bool IsRemoved { get; set; }
+
+        public RedisLinks? Links => links;
+
+        public IReadOnlyDictionary<string, string> Environment => environment;
+
+        public string[] Arguments => arguments;
+    }
+}

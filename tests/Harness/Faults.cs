@@ -1,0 +1,129 @@
+using Actors.Fixtures;
+
+namespace Actors.Harness;
+
+/// <summary>The faults there are.</summary>
+public static class Faults
+{
+    private static readonly TimeSpan SlowBy = TimeSpan.FromMilliseconds(150);
+
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<Fault> All { get; } =
+    [
+        new("silo-kill", FaultPart.Silo, Losses.SiloMemory, "kill -9 of a silo; later a new one in its place",
+            async (deployment, silo) =>
+            {
+                await deployment.Silo(silo).KillAsync();
+                return () => deployment.RestartSiloAsync(silo);
+            }),
+
+        // While it stands, the others declare it dead; then it ends itself as soon as it learns that, and what it had in
+        // memory goes with it.
+        new("silo-pause", FaultPart.Silo, Losses.SiloMemory, "SIGSTOP of a silo; later SIGCONT",
+            (deployment, silo) =>
+            {
+                var process = deployment.Silo(silo);
+                process.Signal(Signals.Stop);
+                return Ends(() => process.Signal(Signals.Continue));
+            }),
+        new("silo-stop", FaultPart.Silo, Losses.SiloMemory, "a graceful stop of a silo; later a new one in its place",
+            async (deployment, silo) =>
+            {
+                await deployment.Silo(silo).StopAsync();
+                return () => deployment.RestartSiloAsync(silo);
+            }),
+        new("silo-add", FaultPart.Silo, Losses.SiloMemory, "one silo more; later it stops in good order",
+            async (deployment, _) =>
+            {
+                var added = await deployment.AddPlaceAsync(isPersistent: true);
+                return () => deployment.RemoveSiloAsync(added);
+            }),
+
+        new("redis-kill", FaultPart.Redis, Losses.JournalTail, "kill -9 of Redis; later a start with its data",
+            async (deployment, _) =>
+            {
+                await deployment.Redis.KillAsync();
+                return () => deployment.Redis.StartAsync();
+            }),
+        new("redis-pause", FaultPart.Redis, Losses.None, "SIGSTOP of Redis; later SIGCONT",
+            (deployment, _) =>
+            {
+                deployment.Redis.Signal(Signals.Stop);
+                return Ends(() => deployment.Redis.Signal(Signals.Continue));
+            }),
+        new("redis-empty", FaultPart.Redis, Losses.Journal, "FLUSHALL",
+            async (deployment, _) =>
+            {
+                await RedisCommands.SendAsync(deployment.Redis.Port, "FLUSHALL");
+                return () => Task.CompletedTask;
+            }),
+        new("redis-restart-empty", FaultPart.Redis, Losses.Journal, "kill -9 of Redis; later a start without any data",
+            async (deployment, _) =>
+            {
+                await deployment.Redis.KillAsync();
+                deployment.Redis.DeleteData();
+                return () => deployment.Redis.StartAsync();
+            }),
+
+        // Silent at first, then BUSY is the answer to all: an answer, and not one that helps.
+        new("redis-busy", FaultPart.Redis, Losses.None, "a script of somebody else's that does not end; later it is killed",
+            async (deployment, _) =>
+            {
+                await RedisCommands.SendAsync(deployment.Redis.Port, "CONFIG SET lua-time-limit 500");
+                var busy = await RedisCommands.BeginAsync(deployment.Redis.Port, "EVAL \"while true do end\" 0");
+                return async () =>
+                {
+                    await RedisCommands.SendAsync(deployment.Redis.Port, "SCRIPT KILL");
+                    busy.Dispose();
+                };
+            }),
+
+        new("redis-cut-one-silo", FaultPart.RedisLink, Losses.None, "one silo's connections to Redis are reset and refused",
+            (deployment, silo) => OfLinks(deployment.Links(silo).All, link => link.Cut())),
+        new("redis-cut-one-journal", FaultPart.RedisLink, Losses.None, "as redis-cut-one-silo, those of the journal only",
+            (deployment, silo) => OfLinks([deployment.Links(silo).Journal], link => link.Cut())),
+        new("redis-stall-one-silo", FaultPart.RedisLink, Losses.None, "one silo's connections to Redis stay and pass nothing on",
+            (deployment, silo) => OfLinks(deployment.Links(silo).All, link => link.Stall())),
+        new("redis-slow-one-silo", FaultPart.RedisLink, Losses.None, "one silo's way to Redis takes 300 ms there and back",
+            (deployment, silo) => OfLinks(deployment.Links(silo).All, link => link.Slow(SlowBy))),
+
+        new("postgres-kill", FaultPart.Postgres, Losses.None, "kill -9 of PostgreSQL; later a start with its data",
+            async (deployment, _) =>
+            {
+                await deployment.Postgres.KillAsync();
+                return () => deployment.Postgres.StartAsync();
+            }),
+        new("postgres-pause", FaultPart.Postgres, Losses.None, "SIGSTOP of PostgreSQL and all its sessions; later SIGCONT",
+            (deployment, _) =>
+            {
+                deployment.Postgres.SignalAll(Signals.Stop);
+                return Ends(() => deployment.Postgres.SignalAll(Signals.Continue));
+            }),
+        new("postgres-stop", FaultPart.Postgres, Losses.None, "a stop of PostgreSQL that ends all sessions; later a start",
+            async (deployment, _) =>
+            {
+                await deployment.Postgres.StopAsync();
+                return () => deployment.Postgres.StartAsync();
+            }),
+    ];
+
+    /// <summary>The fault of that name.</summary>
+    /// <exception cref="ArgumentException">There is none; the message names those there are.</exception>
+    public static Fault Find(string name) => All.FirstOrDefault(fault => fault.Name == name)
+        ?? throw new ArgumentException($"There is no fault '{name}'; allowed are {string.Join(", ", All)}.", nameof(name));
+
+    private static Task<Func<Task>> Ends(Action end) => Task.FromResult(() =>
+    {
+        end();
+        return Task.CompletedTask;
+    });
+
+    private static Task<Func<Task>> OfLinks(IReadOnlyList<TcpProxy> links, Action<TcpProxy> begin)
+    {
+        foreach (var link in links) begin(link);
+        return Ends(() =>
+        {
+            foreach (var link in links) link.Mend();
+        });
+    }
+}

@@ -1,0 +1,131 @@
+using System.Text.Json;
+using Npgsql;
+
+namespace Actors.Harness;
+
+/// <summary>What was found wrong, if anything, after a load.</summary>
+public sealed record Verdict(IReadOnlyList<string> Findings, long AcknowledgedWrites, long Users)
+{
+    /// <summary>True where nothing was.</summary>
+    public bool IsClean => Findings.Count == 0;
+
+    /// <inheritdoc/>
+    public override string ToString() => IsClean
+        ? $"{Users:#,0} users, {AcknowledgedWrites:#,0} acknowledged writes: none missing, none wrong"
+        : $"{Users:#,0} users, {AcknowledgedWrites:#,0} acknowledged writes; WRONG:\n{string.Join('\n', Findings)}";
+}
+
+/// <summary>
+/// Holds what was acknowledged against what is there, once all loads have ended and all is healed. First the database
+/// alone, with nobody calling any user: what was acknowledged must get there by itself. Then <c>actors verify</c>, which
+/// reads every user through the cluster as well. Then the database again: no row went back.
+/// </summary>
+public static class LedgerCheck
+{
+    private const int MostNamed = 5;
+    private static readonly TimeSpan FlushLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan VerifyLimit = TimeSpan.FromMinutes(15);
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>Checks the ledgers of loads that have ended.</summary>
+    public static async Task<Verdict> RunAsync(Deployment deployment, params IEnumerable<LoadResult> loads)
+    {
+        var findings = new List<string>();
+        var (writes, users) = (0L, 0L);
+        foreach (var load in loads.Where(load => !load.Options.IsReads))
+        {
+            var acknowledged = Acknowledged.Read(load.Ledger);
+            writes += acknowledged.Writes;
+            users += acknowledged.Versions.Count;
+            var found = await CheckAsync(deployment, load, acknowledged);
+            findings.AddRange(found.Select(finding => $"{load.Options.Name}: {finding}"));
+        }
+        return new(findings, writes, users);
+    }
+
+    private static async Task<List<string>> CheckAsync(Deployment deployment, LoadResult load, Acknowledged acknowledged)
+    {
+        var findings = new List<string>();
+        await using var database = deployment.Connect();
+
+        var deadline = DateTime.UtcNow + FlushLimit;
+        var rows = await ReadAsync(database, load.Options.Prefix);
+        while (Behind(acknowledged, rows).Any() && DateTime.UtcNow < deadline)
+        {
+            await Task.Delay(Look);
+            rows = await ReadAsync(database, load.Options.Prefix);
+        }
+        Blame(findings, $"did not get into the database by themselves within {FlushLimit.TotalSeconds} s", Behind(acknowledged, rows));
+
+        using (var verify = deployment.StartCli("verify", "--ledger", load.Ledger))
+        {
+            var run = await verify.CompletedAsync(VerifyLimit);
+            if (run.ExitCode != 0) findings.Add($"actors verify: {run}");
+        }
+
+        var after = await ReadAsync(database, load.Options.Prefix);
+        Blame(findings, "are behind in the database", Behind(acknowledged, after));
+        Blame(findings, "went back in the database", rows
+            .Where(row => !after.TryGetValue(row.Key, out var later) || later.Version < row.Value.Version)
+            .Select(row => $"{row.Key} was at version {row.Value.Version}"));
+        BlameCounts(findings, load, after);
+        return findings;
+    }
+
+    /// <summary>
+    /// Each write adds one to the version and one to the counter, in one step; and one that was asked for once, whatever its
+    /// answer, took effect at most once.
+    /// </summary>
+    private static void BlameCounts(List<string> findings, LoadResult load, Dictionary<string, StoredRow> rows)
+    {
+        Blame(findings, "have a counter that is not their version", rows
+            .Where(row => row.Value.Count != row.Value.Version)
+            .Select(row => $"{row.Key} has version {row.Value.Version} and counts {row.Value.Count} writes"));
+        var effects = rows.Values.Sum(row => row.Version);
+        if (effects > load.Succeeded + load.Failed)
+            findings.Add($"{effects:#,0} writes took effect, and no more than {load.Succeeded + load.Failed:#,0} were asked for");
+    }
+
+    private static IEnumerable<string> Behind(Acknowledged acknowledged, Dictionary<string, StoredRow> rows) => acknowledged.Versions
+        .Where(user => !rows.TryGetValue(user.Key, out var row) || row.Version < user.Value)
+        .Select(user => $"{user.Key} was acknowledged at version {user.Value}, and "
+            + (rows.TryGetValue(user.Key, out var row) ? $"version {row.Version} is there" : "is not there"));
+
+    private static void Blame(List<string> findings, string what, IEnumerable<string> users)
+    {
+        var all = users.ToList();
+        if (all.Count > 0) findings.Add($"{all.Count:#,0} users {what}, e.g. {string.Join("; ", all.Take(MostNamed))}");
+    }
+
+    private static async Task<Dictionary<string, StoredRow>> ReadAsync(NpgsqlDataSource database, string prefix)
+    {
+        await using var command = database.CreateCommand(
+            "SELECT id, version, coalesce((state -> 'counters' ->> 'writes')::bigint, 0) FROM users WHERE starts_with(id, $1)");
+        command.Parameters.Add(new() { Value = prefix });
+        var rows = new Dictionary<string, StoredRow>(StringComparer.Ordinal);
+        await using var reader = await command.ExecuteReaderAsync();
+        while (await reader.ReadAsync()) rows[reader.GetString(0)] = new(reader.GetInt64(1), reader.GetInt64(2));
+        return rows;
+    }
+
+    private readonly record struct StoredRow(long Version, long Count);
+
+    /// <summary>The latest version of each user that was acknowledged as safe, read without any of the code under test.</summary>
+    private sealed record Acknowledged(Dictionary<string, long> Versions, long Writes)
+    {
+        public static Acknowledged Read(string ledger)
+        {
+            var versions = new Dictionary<string, long>(StringComparer.Ordinal);
+            var writes = 0L;
+            foreach (var line in File.ReadLines(ledger))
+            {
+                using var entry = JsonDocument.Parse(line);
+                if (entry.RootElement.GetProperty("durability").GetString() == "memory") continue;
+                writes++;
+                var id = entry.RootElement.GetProperty("id").GetString()!;
+                versions[id] = Math.Max(versions.GetValueOrDefault(id), entry.RootElement.GetProperty("version").GetInt64());
+            }
+            return new(versions, writes);
+        }
+    }
+}

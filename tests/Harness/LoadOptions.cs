@@ -1,0 +1,27 @@
+namespace Actors.Harness;
+
+/// <summary>A load that a client process of its own puts on the cluster.</summary>
+/// <param name="Name">Names its files, and its users unless <see cref="Prefix"/> does.</param>
+public sealed record LoadOptions(string Name)
+{
+    /// <summary>True for reads, false for writes.</summary>
+    public bool IsReads { get; init; }
+
+    /// <summary>How many users there are.</summary>
+    public int Users { get; init; } = 300;
+
+    /// <summary>Calls in flight.</summary>
+    public int Concurrency { get; init; } = 32;
+
+    /// <summary>How long it runs unless it is stopped before.</summary>
+    public TimeSpan Duration { get; init; } = TimeSpan.FromHours(12);
+
+    /// <summary>What writes ask for: memory, journal, database, or several of them, separated by commas.</summary>
+    public string Durability { get; init; } = "journal";
+
+    /// <summary>Writes are named, repeated until their receipt is known, and their counters are exact.</summary>
+    public bool HasRequestIds { get; init; }
+
+    /// <summary>What the ids of its users begin with. A load of writes has users that nobody else writes to.</summary>
+    public string Prefix { get => field ?? $"{Name}-"; init; }
+}

@@ -1,0 +1,83 @@
+using System.Globalization;
+using Actors.Fixtures;
+
+namespace Actors.Harness;
+
+/// <summary>A load while it runs, in a client process of its own.</summary>
+public sealed class LoadRun : IDisposable
+{
+    private const int Interrupted = 130;
+    private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(1);
+
+    // A write in flight is waited for, and with request ids repeated; each attempt may take its 30 s.
+    private static readonly TimeSpan StopLimit = TimeSpan.FromMinutes(3);
+
+    private readonly RunningProgram _program;
+    private readonly string _timeline;
+
+    private LoadRun(LoadOptions options, RunningProgram program, string ledger, string timeline)
+    {
+        Options = options;
+        Ledger = ledger;
+        _program = program;
+        _timeline = timeline;
+    }
+
+    /// <summary>What it was told to do.</summary>
+    public LoadOptions Options { get; }
+
+    /// <summary>Every acknowledged write; complete once the load has ended. Empty for reads.</summary>
+    public string Ledger { get; }
+
+    /// <summary>A line per second that is over.</summary>
+    public IReadOnlyList<TimelineSecond> Timeline => TimelineSecond.Read(_timeline);
+
+    /// <summary>The calls that have succeeded by the end of the last whole second.</summary>
+    public long Succeeded => Timeline.Sum(second => second.Succeeded);
+
+    internal static LoadRun Start(Deployment deployment, LoadOptions options)
+    {
+        var timeline = Path.Combine(deployment.Directory, $"{options.Name}.timeline");
+        var ledger = options.IsReads ? "" : Path.Combine(deployment.Directory, $"{options.Name}.ledger");
+        List<string> arguments =
+        [
+            "load", options.IsReads ? "reads" : "writes", "--json",
+            "--seconds", ((int)options.Duration.TotalSeconds).ToString(CultureInfo.InvariantCulture),
+            "--users", $"{options.Users}", "--concurrency", $"{options.Concurrency}", "--prefix", options.Prefix, "--timeline", timeline,
+        ];
+        if (!options.IsReads)
+        {
+            arguments.AddRange(["--ledger", ledger, "--durability", options.Durability]);
+            if (options.HasRequestIds) arguments.Add("--request-ids");
+        }
+        return new(options, deployment.StartCli([.. arguments]), ledger, timeline);
+    }
+
+    /// <summary>Returns once this many calls have succeeded.</summary>
+    public Task SucceededAsync(long calls) => Eventually.IsTrueAsync(
+        async () => _program.HasExited
+            ? throw new InvalidOperationException($"The load '{Options.Name}' ended before: {await _program.CompletedAsync(StopLimit)}")
+            : Succeeded >= calls,
+        StartLimit);
+
+    /// <summary>Asks it to end, and returns what it came to once the calls in flight have ended.</summary>
+    public Task<LoadResult> StopAsync()
+    {
+        // As Ctrl-C does. Not SIGINT, which shells have the processes they start in the background ignore.
+        if (!_program.HasExited) _program.Signal(Signals.Terminate);
+        return CompletedAsync(StopLimit);
+    }
+
+    /// <summary>Returns what it came to once its time is over.</summary>
+    public Task<LoadResult> CompletedAsync() => CompletedAsync(Options.Duration + StopLimit);
+
+    /// <summary>Kills it where it still runs.</summary>
+    public void Dispose() => _program.Dispose();
+
+    private async Task<LoadResult> CompletedAsync(TimeSpan limit)
+    {
+        var run = await _program.CompletedAsync(limit);
+        if (run.ExitCode is not (0 or Interrupted)) throw new InvalidOperationException($"The load '{Options.Name}' failed: {run}");
+        return LoadResult.Parse(run.Output) with { Options = Options, Ledger = Ledger, Timeline = Timeline };
+    }
+}

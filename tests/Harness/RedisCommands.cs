@@ -1,0 +1,41 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Actors.Harness;
+
+/// <summary>Commands to a Redis that may not be well: over a plain socket, which neither retries nor waits for more than an answer.</summary>
+internal static class RedisCommands
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
+
+    /// <summary>Sends a command and waits for its answer.</summary>
+    /// <exception cref="InvalidOperationException">The answer is an error.</exception>
+    public static async Task SendAsync(int port, string command)
+    {
+        using var client = await BeginAsync(port, command);
+        using var limit = new CancellationTokenSource(Limit);
+        var answer = new byte[512];
+        var length = await client.GetStream().ReadAsync(answer, limit.Token);
+        if (length == 0 || answer[0] == (byte)'-')
+            throw new InvalidOperationException($"Redis answered {command} with: {Encoding.ASCII.GetString(answer, 0, length)}");
+    }
+
+    /// <summary>Sends a command and leaves it under way until the connection is disposed of.</summary>
+    public static async Task<TcpClient> BeginAsync(int port, string command)
+    {
+        var client = new TcpClient();
+        try
+        {
+            using var limit = new CancellationTokenSource(Limit);
+            await client.ConnectAsync(IPAddress.Loopback, port, limit.Token);
+            await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(command + "\r\n"), limit.Token);
+            return client;
+        }
+        catch
+        {
+            client.Dispose();
+            throw;
+        }
+    }
+}
