@@ -15,9 +15,6 @@ internal static partial class RedisConfiguration
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan SayEvery = TimeSpan.FromSeconds(10);
 
-    // Answers of a server that will serve in a while.
-    private static readonly string[] NotReady = ["LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN"];
-
     /// <summary>The connection string of <paramref name="role"/>'s own Redis, if it has one: <c>ConnectionStrings:redis-journal</c> and so on.</summary>
     public static string? OfRole(IConfiguration configuration, RedisRole role) => NotEmpty(configuration.GetConnectionString(KeyOf(role)));
 
@@ -74,7 +71,7 @@ internal static partial class RedisConfiguration
                 if (holdsJournal) await RefuseEvictionAsync(redis, key, connectionString);
                 return;
             }
-            catch (Exception error) when (IsAway(error))
+            catch (Exception error) when (RedisFailures.IsAway(error))
             {
                 if (said == 0 || Stopwatch.GetElapsedTime(said) >= SayEvery)
                 {
@@ -85,26 +82,17 @@ internal static partial class RedisConfiguration
             catch (Exception error) when (error is RedisException)
             {
                 throw new StorageUnavailableException(
-                    "Redis", $"Redis at {Describe(connectionString)} (ConnectionStrings:{key}) cannot be used: {error.Message.Split(';', '\n')[0]}");
+                    "Redis", $"Redis at {Describe(connectionString)} (ConnectionStrings:{key}) cannot be used: {RedisFailures.Reason(error)}");
             }
 
             await Task.Delay(RetryAfter);
         }
     }
 
-    // Not there, or there and not ready yet. A wrong password is neither.
-    private static bool IsAway(Exception error) => error switch
-    {
-        RedisConnectionException connection => connection.FailureType != ConnectionFailureType.AuthenticationFailure,
-        TimeoutException => true,
-        RedisServerException server => NotReady.Any(prefix => server.Message.StartsWith(prefix, StringComparison.Ordinal)),
-        _ => false,
-    };
-
     // The client only says that it could not connect; the first address says why.
     private static async Task<string> ReasonAsync(ConfigurationOptions options, Exception error)
     {
-        if (error is not RedisConnectionException) return error.Message.Split(';', '\n')[0].TrimEnd('.');
+        if (error is not RedisConnectionException) return RedisFailures.Reason(error);
         try
         {
             using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);

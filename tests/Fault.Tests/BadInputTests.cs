@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Actors.Fixtures;
 
 namespace Actors.Fault.Tests;
@@ -5,13 +6,14 @@ namespace Actors.Fault.Tests;
 /// <summary>What an operator gets wrong is said in a line that names it, with the exit code that scripts rely on.</summary>
 public sealed class BadInputTests : IDisposable
 {
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+
     private readonly TemporaryDirectory _directory = new("bad-input");
 
     public void Dispose() => _directory.Dispose();
 
     [Theory]
     [InlineData(2, "no PostgreSQL connection string", "--ConnectionStrings:redis", "127.0.0.1:1", "--ConnectionStrings:postgres", "nonsense")]
-    [InlineData(4, "127.0.0.1:1", "--ConnectionStrings:redis", "127.0.0.1:1")]
     [InlineData(2, "Actors:SiloPort is 70000; allowed are 1 to 65535", "--Actors:SiloPort", "70000")]
     [InlineData(2, "Actors:WriteBehind:BatchSize is 0; allowed are 1 to 50000", "--Actors:WriteBehind:BatchSize", "0")]
     [InlineData(2, "Actors:WriteBehind:BatchSize", "--Actors:WriteBehind:BatchSize", "many")]
@@ -76,6 +78,47 @@ public sealed class BadInputTests : IDisposable
         Assert.Contains($"127.0.0.1:{postgres.Port}/absent", run.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("secret", run.Error + run.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", run.Error + run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_redis_that_refuses_the_password_is_named_without_it()
+    {
+        await using var redis = await RedisServer.StartNewAsync(appendOnly: true, "--requirepass", "right");
+        var environment = new Dictionary<string, string> { ["ConnectionStrings__redis"] = $"{redis.ConnectionString},password=hunter2" };
+        var run = await ProgramRun.RunAsync(DotnetProgram.Silo, _directory.Path, environment);
+        Assert.True(run.ExitCode == 4, run.ToString());
+        Assert.Contains(redis.ConnectionString, run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("hunter2", run.Error + run.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", run.Error + run.Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("TERM")]
+    [InlineData("INT")]
+    public async Task A_silo_that_waits_for_Redis_says_so_and_ends_when_it_is_told_to(string signal)
+    {
+        var start = new ProcessStartInfo(DotnetProgram.Dotnet, [DotnetProgram.Silo, "--ConnectionStrings:redis", "127.0.0.1:1"])
+        {
+            WorkingDirectory = _directory.Path,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        using var silo = Process.Start(start)!;
+        try
+        {
+            var said = await silo.StandardOutput.ReadLineAsync().WaitAsync(Limit);
+            Assert.Contains("Redis at 127.0.0.1:1 (ConnectionStrings:redis) cannot be reached", said, StringComparison.Ordinal);
+            Assert.Contains("The silo starts as soon as it answers", said, StringComparison.Ordinal);
+
+            using var kill = Process.Start("kill", [$"-{signal}", $"{silo.Id}"]);
+            await silo.WaitForExitAsync().WaitAsync(Limit);
+            var rest = await silo.StandardOutput.ReadToEndAsync() + await silo.StandardError.ReadToEndAsync();
+            Assert.DoesNotContain("   at ", rest, StringComparison.Ordinal);
+        }
+        finally
+        {
+            silo.Kill();
+        }
     }
 
     [Fact]

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using StackExchange.Redis;
 
 namespace Actors.Resilience;
 
@@ -53,7 +52,7 @@ internal sealed partial class MembershipArrival(
                 await work();
                 return;
             }
-            catch (Exception error) when (error is RedisException or TimeoutException && !cancellationToken.IsCancellationRequested)
+            catch (Exception error) when (RedisFailures.IsAway(error) && !cancellationToken.IsCancellationRequested)
             {
                 if (said == 0 || clock.GetElapsedTime(said) >= SayEvery)
                 {

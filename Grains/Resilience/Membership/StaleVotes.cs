@@ -15,9 +15,13 @@ internal sealed partial class StaleVotes(Func<SiloAddress, Task<bool>> answers, 
 {
     // Orleans' back-off between two queued votes is a minute at most.
     private static readonly TimeSpan StaleFor = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan SayEvery = TimeSpan.FromSeconds(10);
 
     // When the table last failed, 0 for never; a single field, read and written whole by any thread.
     private long _failedAt;
+
+    // When a dropped vote was last logged, 0 for never; they come by the dozen. By any thread; at worst one is logged twice.
+    private long _saidAt;
 
     /// <summary>To be told of every failure to reach the table.</summary>
     public void TableFailed() => Interlocked.Exchange(ref _failedAt, clock.GetTimestamp());
@@ -27,11 +31,17 @@ internal sealed partial class StaleVotes(Func<SiloAddress, Task<bool>> answers, 
     {
         var failedAt = Interlocked.Read(ref _failedAt);
         if (failedAt == 0 || clock.GetElapsedTime(failedAt) > StaleFor || !await answers(silo)) return false;
-        LogRefuted(logger, silo);
+        var saidAt = Interlocked.Read(ref _saidAt);
+        if (saidAt == 0 || clock.GetElapsedTime(saidAt) >= SayEvery)
+        {
+            Interlocked.Exchange(ref _saidAt, clock.GetTimestamp());
+            LogRefuted(logger, silo);
+        }
+
         return true;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "A vote against silo {Silo} from the time when Redis was away is dropped: the silo answers")]
+        "Votes against silo {Silo} from the time when Redis was away are dropped: the silo answers")]
     private static partial void LogRefuted(ILogger logger, SiloAddress silo);
 }

@@ -3,23 +3,35 @@ using StackExchange.Redis;
 namespace Actors.Resilience;
 
 /// <summary>Tells a Redis that cannot serve from one that was asked something wrong, which is a defect of ours and no outage.</summary>
-internal static class RedisFailures
+public static class RedisFailures
 {
     // Answers of a server that is there but cannot serve: loading, demoted, cut from its primary, full, or busy. It says so
     // before it does anything.
     private static readonly string[] Refusals =
         ["LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "OOM", "MISCONF", "BUSY", "NOREPLICAS", "TRYAGAIN"];
 
+    // Those of them that pass by themselves.
+    private static readonly string[] NotReady = ["LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN"];
+
+    /// <summary>True where the server is not there, or is and cannot serve yet. A wrong password or a missing right is neither.</summary>
+    public static bool IsAway(Exception error) => error switch
+    {
+        RedisConnectionException connection => connection.FailureType != ConnectionFailureType.AuthenticationFailure,
+        TimeoutException => true,
+        RedisServerException server => StartsWithOne(server, NotReady),
+        _ => false,
+    };
+
     /// <summary>True where the fault lies with Redis or the way to it.</summary>
-    public static bool IsUnavailability(Exception error) => error switch
+    internal static bool IsUnavailability(Exception error) => error switch
     {
         RedisConnectionException or RedisTimeoutException or TimeoutException or ObjectDisposedException or OperationCanceledException => true,
-        RedisServerException server => IsRefusal(server),
+        RedisServerException server => StartsWithOne(server, Refusals),
         _ => false,
     };
 
     /// <summary>The error that the rest of the silo knows.</summary>
-    public static RedisUnavailableException Unavailable(RedisRole role, Exception error) => new(role, Reason(error), MayHaveHappened(error));
+    internal static RedisUnavailableException Unavailable(RedisRole role, Exception error) => new(role, Reason(error), MayHaveHappened(error));
 
     /// <summary>Why, in a line.</summary>
     public static string Reason(Exception error) => error switch
@@ -37,8 +49,8 @@ internal static class RedisFailures
         _ => true,
     };
 
-    private static bool IsRefusal(RedisServerException error) =>
-        Refusals.Any(refusal => error.Message.StartsWith(refusal, StringComparison.Ordinal));
+    private static bool StartsWithOne(RedisServerException error, string[] codes) =>
+        Array.Exists(codes, code => error.Message.StartsWith(code, StringComparison.Ordinal));
 
     // The driver appends its whole state.
     private static string FirstSentence(string message)

@@ -1,0 +1,113 @@
+using System.Diagnostics;
+using Actors.Fixtures;
+
+namespace Actors.Fault.Tests;
+
+/// <summary>The cluster stays one and whole whatever becomes of the membership table in Redis.</summary>
+public sealed class MembershipTests(ThreeSilos cluster, ITestOutputHelper output) : IClassFixture<ThreeSilos>
+{
+    private Deployment Deployment => cluster.Deployment;
+
+    [Fact]
+    public async Task An_emptied_table_is_restored_and_a_new_silo_joins_that_cluster()
+    {
+        var silos = await cluster.StartedAsync();
+        var version = await MembershipTable.VersionAsync(Deployment);
+
+        await MembershipTable.EmptyAsync(Deployment);
+        await RestoredAsync();
+        Assert.True(await MembershipTable.VersionAsync(Deployment) > version);
+        await Deployment.AssertIsOneClusterAsync(silos);
+
+        await MembershipTable.EmptyAsync(Deployment);
+        var fourth = await Deployment.AddSiloAsync();
+        await Deployment.AssertIsOneClusterAsync([.. silos, fourth]);
+        await fourth.StopAsync();
+        await Deployment.AssertIsOneClusterAsync(silos);
+    }
+
+    [Fact]
+    public async Task A_Redis_that_comes_back_without_its_data_finds_the_cluster_whole_and_a_silo_that_waited_for_it_joins()
+    {
+        var silos = await cluster.StartedAsync();
+        await Deployment.Redis.KillAsync();
+        Deployment.Redis.DeleteData();
+
+        // Longer than signs of life may be missing: every silo looks silent when Redis is back.
+        var joining = Deployment.AddSiloAsync();
+        await Task.Delay(TimeSpan.FromSeconds(20));
+        Assert.False(joining.IsCompleted);
+
+        await Deployment.Redis.StartAsync();
+        await RestoredAsync();
+        var fourth = await joining;
+        Assert.Contains("The silo starts as soon as it answers", fourth.Output, StringComparison.Ordinal);
+        await Deployment.AssertIsOneClusterAsync([.. silos, fourth]);
+        await fourth.StopAsync();
+        await Deployment.AssertIsOneClusterAsync(silos);
+    }
+
+    [Fact]
+    public async Task A_table_that_a_client_made_anew_and_one_that_lacks_a_silo_are_mended()
+    {
+        var silos = await cluster.StartedAsync();
+        await MembershipTable.EmptyAsync(Deployment);
+        await MembershipTable.MakeAsClientDoesAsync(Deployment);
+        await RestoredAsync();
+
+        await MembershipTable.RemoveAsync(Deployment, (await MembershipTable.ActiveAsync(Deployment))[0]);
+        await RestoredAsync();
+
+        // Each silo reads the table in that time, and one that did not find itself in it would end.
+        await Task.Delay(TimeSpan.FromSeconds(12));
+        await Deployment.AssertIsOneClusterAsync(silos);
+    }
+
+    [Fact]
+    public async Task A_silo_that_was_suspected_while_Redis_was_away_and_answers_again_is_not_declared_dead()
+    {
+        var silos = await cluster.StartedAsync();
+        await Deployment.Redis.KillAsync();
+        silos[2].Signal(Signals.Stop);
+
+        // Orleans votes only against a silo it has heard nothing of for half a minute.
+        await Task.Delay(TimeSpan.FromSeconds(45));
+        silos[2].Signal(Signals.Continue);
+        await Task.Delay(TimeSpan.FromSeconds(5));
+        await Deployment.Redis.StartAsync();
+
+        // By the time the queued votes are cast.
+        await Eventually.IsTrueAsync(
+            () => Task.FromResult(silos[..2].All(silo => silo.Output.Contains("the silo answers", StringComparison.Ordinal))),
+            TimeSpan.FromMinutes(3));
+        await Deployment.AssertIsOneClusterAsync(silos);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task All_silos_killed_at_once_serve_again_after_a_restart(bool samePorts)
+    {
+        var ports = Enumerable.Range(0, 3).Select(_ => FreePorts.Next(2)).ToList();
+        await using var deployment = await Deployment.StartAsync(silos: 0);
+        var first = await StartAsync(ports);
+        await deployment.AssertIsOneClusterAsync(first);
+
+        await Task.WhenAll(first.Select(silo => silo.KillAsync()));
+        var watch = Stopwatch.StartNew();
+        var second = await StartAsync(samePorts ? ports : [.. ports.Select(_ => FreePorts.Next(2))]);
+        output.WriteLine($"Ready {watch.Elapsed.TotalSeconds:0.0} s after a crash of all, {(samePorts ? "same" : "other")} ports");
+        await deployment.AssertIsOneClusterAsync(second);
+        output.WriteLine($"One cluster {watch.Elapsed.TotalSeconds:0.0} s after it");
+
+        async Task<SiloProcess[]> StartAsync(List<int[]> ports) => await Task.WhenAll(ports.Select(pair =>
+            deployment.AddSiloAsync("--Actors:SiloPort", $"{pair[0]}", "--Actors:GatewayPort", $"{pair[1]}")));
+    }
+
+    private async Task RestoredAsync()
+    {
+        var watch = Stopwatch.StartNew();
+        await Eventually.IsTrueAsync(async () => (await MembershipTable.ActiveAsync(Deployment)).Count >= 3);
+        output.WriteLine($"The table was whole again after {watch.Elapsed.TotalSeconds:0.0} s");
+    }
+}

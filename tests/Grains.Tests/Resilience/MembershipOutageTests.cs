@@ -1,0 +1,53 @@
+using Actors.Fixtures;
+using Actors.StoreContract;
+
+namespace Actors.Grains.Tests.Resilience;
+
+/// <summary>The membership table while its Redis is away.</summary>
+public sealed class MembershipOutageTests
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+
+    [Fact]
+    public async Task A_silo_that_joins_waits_for_Redis()
+    {
+        await using var redis = new RedisServer();
+        await using var silo = MembershipSilo.Create(redis.ConnectionString, "outage", 1000);
+        var joining = silo.JoinAsync();
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        Assert.False(joining.IsCompleted);
+
+        await redis.StartAsync();
+        await joining.WaitAsync(Limit);
+        Assert.Single(await silo.ReadAsync());
+    }
+
+    [Fact]
+    public async Task Nothing_waits_for_a_Redis_that_hangs_and_the_table_is_restored_when_it_is_back_empty()
+    {
+        await using var redis = await RedisServer.StartNewAsync(appendOnly: false);
+        await using var silo = MembershipSilo.Create(redis.ConnectionString, "outage", 1000);
+        await silo.JoinAsync();
+
+        redis.Signal(Signals.Stop);
+        var reading = silo.Table.ReadAllAsync();
+        Assert.Same(reading, await Task.WhenAny(reading, Task.Delay(Limit)));
+        Assert.True(reading.IsFaulted);
+        redis.Signal(Signals.Continue);
+        await redis.RestartAsync(kill: true);
+
+        await Eventually.IsTrueAsync(async () =>
+        {
+            try
+            {
+                return (await silo.ReadAsync()).Count == 1;
+            }
+            catch (Exception)
+            {
+                // Not connected again yet.
+                return false;
+            }
+        });
+        Assert.Equal(1, silo.Table.Repairs);
+    }
+}
