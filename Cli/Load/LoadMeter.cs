@@ -13,11 +13,13 @@ internal sealed class LoadMeter(TimeProvider time, LoadTimeline? timeline = null
 
     private readonly long _began = time.GetTimestamp();
     private readonly ConcurrentDictionary<string, long> _failures = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, string> _firstFailures = new(StringComparer.Ordinal);
     private readonly LongConcurrentHistogram _latency = new(1, LongestMicroseconds, 3);
 
     // By durability: counted up by Interlocked only.
     private readonly long[] _receipts = new long[Enum.GetValues<Durability>().Length];
     private long _longestFailureTicks;
+    private long _abandoned;
     private long _ended;
 
     public long Succeeded => _latency.TotalCount;
@@ -29,6 +31,9 @@ internal sealed class LoadMeter(TimeProvider time, LoadTimeline? timeline = null
     public double PerSecond => Succeeded / Math.Max(0.001, Elapsed.TotalSeconds);
 
     public IReadOnlyDictionary<string, long> Failures => _failures;
+
+    /// <summary>Calls given up because the load ended, before it was known whether they took effect.</summary>
+    public long Abandoned => Interlocked.Read(ref _abandoned);
 
     /// <summary>How long the longest of the failed calls took to fail.</summary>
     public TimeSpan LongestFailure => TimeSpan.FromTicks(Interlocked.Read(ref _longestFailureTicks));
@@ -52,6 +57,7 @@ internal sealed class LoadMeter(TimeProvider time, LoadTimeline? timeline = null
     {
         var error = exception.GetType().Name;
         _failures.AddOrUpdate(error, 1, (_, count) => count + 1);
+        _firstFailures.TryAdd(error, exception.Message.Split('\n')[0].TrimEnd());
         var elapsed = time.GetElapsedTime(started).Ticks;
         for (var longest = Interlocked.Read(ref _longestFailureTicks); elapsed > longest;)
         {
@@ -62,6 +68,8 @@ internal sealed class LoadMeter(TimeProvider time, LoadTimeline? timeline = null
         }
         timeline?.Failure(started, error);
     }
+
+    public void Abandon() => Interlocked.Increment(ref _abandoned);
 
     /// <summary>Stops the clock.</summary>
     public void End() => _ended = time.GetTimestamp();
@@ -97,5 +105,7 @@ internal sealed class LoadMeter(TimeProvider time, LoadTimeline? timeline = null
         ["failed"] = Failed,
         ["longestFailedMs"] = Math.Round(LongestFailure.TotalMilliseconds, 3),
         ["failures"] = Failures,
+        ["firstFailures"] = _firstFailures,
+        ["abandoned"] = Abandoned,
     };
 }

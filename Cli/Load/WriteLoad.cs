@@ -87,7 +87,10 @@ internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter 
             // Whether this write took effect is not known, and so neither is the count.
             counts.Remove(number);
             if (stop.IsCancellationRequested && e is OperationCanceledException)
+            {
+                meter.Abandon();
                 return;
+            }
             meter.Failure(started, e);
             await PauseAsync(e, stop);
         }

@@ -5,6 +5,9 @@ namespace Actors.Fault.Tests;
 /// <summary>A minute of faults at random, as tests/Soak has them for hours.</summary>
 public sealed class RandomFaultTests(ITestOutputHelper output)
 {
+    // Longer than a commit may take, and not as long as a client usually waits for a silo that was killed.
+    private static readonly TimeSpan ResponseTimeout = TimeSpan.FromSeconds(12);
+
     private const string SeedVariable = "ACTORS_FAULT_SEED";
 
     [Fact]
@@ -20,7 +23,7 @@ public sealed class RandomFaultTests(ITestOutputHelper output)
         var said = new List<string>();
         try
         {
-            await new Trial(deployment, output).RunAsync(
+            await new Trial(deployment, output, ResponseTimeout).RunAsync(
                 () => new Schedule(seed, Faults.All, overlaps: true).RunAsync(deployment, TimeSpan.FromMinutes(1), Tell));
         }
         catch (Exception error)

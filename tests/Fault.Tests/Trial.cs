@@ -5,7 +5,10 @@ namespace Actors.Fault.Tests;
 /// loads end, and the ledgers are held against cluster and database. Whatever the fault, nothing acknowledged may be
 /// missing or wrong; what else must hold, the test says of the results.
 /// </summary>
-internal sealed class Trial(Deployment deployment, ITestOutputHelper output)
+/// <param name="deployment">The deployment.</param>
+/// <param name="output">Where the results are printed.</param>
+/// <param name="responseTimeout">How long calls wait for their answer, where not as long as usual.</param>
+internal sealed class Trial(Deployment deployment, ITestOutputHelper output, TimeSpan? responseTimeout = null)
 {
     private const int Users = 200;
     private static readonly TimeSpan Aftermath = TimeSpan.FromSeconds(2);
@@ -31,6 +34,7 @@ internal sealed class Trial(Deployment deployment, ITestOutputHelper output)
     public async Task RunAsync(Func<Task> happens)
     {
         LoadOptions options = new($"{_name}-journal") { Users = Users, Concurrency = 24 };
+        options = options with { ResponseTimeout = responseTimeout ?? options.ResponseTimeout };
         using var journal = deployment.StartLoad(options);
         using var database = deployment.StartLoad(options with { Name = $"{_name}-database", Durability = "database", HasRequestIds = true });
         using var reads = deployment.StartLoad(options with { Name = $"{_name}-reads", IsReads = true, Concurrency = 8, Prefix = options.Prefix });

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Text.Json;
+using Actors.Fixtures;
 using StackExchange.Redis;
 
 namespace Actors.Harness;
@@ -8,6 +10,10 @@ public static class ClusterHealth
 {
     private const int Partitions = 8;
     private const int EpochAndVersion = 32;
+    private const string AgeMetric = "actors_unflushed_age_seconds";
+
+    // Metrics are collected anew only every 300 ms.
+    private static readonly TimeSpan MetricsAge = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(500);
 
@@ -29,7 +35,7 @@ public static class ClusterHealth
 
             var status = await deployment.CliAsync("cluster", "status", "--json");
             seen = status.ToString();
-            if (status.ExitCode == 0 && Silos(status.Output).Count(silo => silo.IsResponding) == deployment.Silos.Count) return;
+            if (status.ExitCode == 0 && Answering(status.Output) == deployment.Silos.Count) return;
             if (DateTime.UtcNow > deadline)
             {
                 throw new TimeoutException(
@@ -50,21 +56,19 @@ public static class ClusterHealth
         var seen = "";
         while (true)
         {
-            var asked = DateTime.UtcNow;
-            var status = await deployment.CliAsync("cluster", "status", "--json");
-            if (status.ExitCode == 0)
+            // What has waited for less long than since we began was acknowledged after that.
+            var age = DateTime.UtcNow - MetricsAge - began;
+            try
             {
-                var silos = Silos(status.Output);
-                var orphans = await OrphansAsync(deployment, silos);
-
-                // What has waited for less long than since we began was acknowledged after that.
-                var oldest = silos.Max(silo => silo.OldestUnflushed);
-                if (orphans == 0 && oldest < asked - began) return;
+                var silos = deployment.Silos.Select(deployment.Silo).ToList();
+                var orphans = await OrphansAsync(deployment, await Task.WhenAll(silos.Select(NameAsync)));
+                var oldest = (await Task.WhenAll(silos.Select(OldestUnflushedAsync))).Max();
+                if (orphans == 0 && oldest < age) return;
                 seen = $"{orphans} journaled rows whose silo has gone, and the oldest unflushed row of the others waits for {oldest}";
             }
-            else
+            catch (HttpRequestException error)
             {
-                seen = status.ToString();
+                seen = error.Message;
             }
             if (DateTime.UtcNow - began > Limit)
                 throw new TimeoutException($"What was acknowledged was not safe again within {Limit}: {seen}\n{deployment.Describe()}");
@@ -73,9 +77,8 @@ public static class ClusterHealth
     }
 
     /// <summary>The journaled rows that no living silo is answerable for: recovery has not found them yet.</summary>
-    private static async Task<int> OrphansAsync(Deployment deployment, IReadOnlyList<Member> living)
+    private static async Task<int> OrphansAsync(Deployment deployment, IReadOnlyCollection<string> living)
     {
-        var names = living.Select(silo => silo.Silo).ToHashSet();
         await using var redis = await ConnectionMultiplexer.ConnectAsync(deployment.Redis.ConnectionString);
         var orphans = 0;
         for (var partition = 0; partition < Partitions; partition++)
@@ -84,18 +87,31 @@ public static class ClusterHealth
             var rows = await redis.GetDatabase().HashKeysAsync($"actors:journal:{{{partition}}}:rows");
             if (rows.Length == 0) continue;
             var owners = await redis.GetDatabase().HashGetAsync($"actors:journal:{{{partition}}}:owners", rows);
-            orphans += owners.Count(owner => owner.HasValue && !names.Contains(owner.ToString()[EpochAndVersion..]));
+            orphans += owners.Count(owner => owner.HasValue && !living.Contains(owner.ToString()[EpochAndVersion..]));
         }
         return orphans;
     }
 
-    private static IReadOnlyList<Member> Silos(string status) =>
-    [
-        .. JsonDocument.Parse(status).RootElement.GetProperty("silos").EnumerateArray().Select(silo => new Member(
-            silo.GetProperty("silo").GetString()!,
-            silo.GetProperty("isResponding").GetBoolean(),
-            TimeSpan.FromSeconds(silo.GetProperty("writeBehind").GetProperty("oldestUnflushedSeconds").GetDouble()))),
-    ];
+    private static int Answering(string status) => JsonDocument.Parse(status).RootElement.GetProperty("silos").EnumerateArray()
+        .Count(silo => silo.GetProperty("isResponding").GetBoolean());
 
-    private sealed record Member(string Silo, bool IsResponding, TimeSpan OldestUnflushed);
+    /// <summary>A silo as the journal names it, address:port@generation. In its health it is Saddress:port:generation.</summary>
+    private static async Task<string> NameAsync(SiloProcess silo)
+    {
+        var health = JsonDocument.Parse(await silo.GetAsync("/health/ready")).RootElement;
+        var name = health.GetProperty("checks").GetProperty("silo").GetProperty("description").GetString()!.Split(' ')[0];
+        var generation = name.LastIndexOf(':');
+        return $"{name[1..generation]}@{name[(generation + 1)..]}";
+    }
+
+    private static async Task<TimeSpan> OldestUnflushedAsync(SiloProcess silo)
+    {
+        var metrics = await silo.GetAsync("/metrics");
+        var line = metrics.Split('\n').FirstOrDefault(line => line.StartsWith(AgeMetric, StringComparison.Ordinal))
+            ?? throw new InvalidOperationException($"The silo has no metric {AgeMetric}:\n{metrics}");
+
+        // NAME{LABELS} VALUE TIMESTAMP, the labels and the timestamp not always.
+        var value = line[(line.IndexOf('}', StringComparison.Ordinal) + 1)..].Replace(AgeMetric, "", StringComparison.Ordinal).Trim().Split(' ')[0];
+        return TimeSpan.FromSeconds(double.Parse(value, CultureInfo.InvariantCulture));
+    }
 }

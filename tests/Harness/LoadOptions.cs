@@ -22,6 +22,12 @@ public sealed record LoadOptions(string Name)
     /// <summary>Writes are named, repeated until their receipt is known, and their counters are exact.</summary>
     public bool HasRequestIds { get; init; }
 
+    /// <summary>
+    /// How long a call waits for its answer. Calls that a silo took with it when it was killed wait this long in vain, and
+    /// with them the workers of the load: short, where a load is to go on beside such faults. A commit may take 10 s.
+    /// </summary>
+    public TimeSpan ResponseTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
     /// <summary>What the ids of its users begin with. A load of writes has users that nobody else writes to.</summary>
     public string Prefix { get => field ?? $"{Name}-"; init; }
 }

@@ -6,7 +6,8 @@ namespace Actors.Harness;
 /// <summary>What a load came to, as it said itself.</summary>
 public sealed record LoadResult(
     long Succeeded, long Failed, double P50Ms, double P99Ms, double LongestMs, double LongestFailedMs,
-    IReadOnlyDictionary<string, long> Failures, IReadOnlyDictionary<string, long>? Durabilities)
+    long Abandoned, IReadOnlyDictionary<string, long> Failures, IReadOnlyDictionary<string, string> FirstFailures,
+    IReadOnlyDictionary<string, long>? Durabilities)
 {
     private static readonly JsonSerializerOptions Web = new(JsonSerializerDefaults.Web) { NumberHandling = JsonNumberHandling.Strict };
 
@@ -29,23 +30,7 @@ public sealed record LoadResult(
         $"{Options.Name}: {Succeeded:#,0} succeeded, {Failed:#,0} failed"
         + (Failed == 0 ? "" : $" ({string.Join(", ", Failures.Select(failure => $"{failure.Key} {failure.Value:#,0}"))})")
         + (Durabilities is null ? "" : $"; receipts {string.Join(", ", Durabilities.Where(each => each.Value > 0).Select(each => $"{each.Key} {each.Value:#,0}"))}")
-        + $"; p50 {P50Ms:0.0} ms, p99 {P99Ms:0} ms, longest {LongestMs:#,0} ms, longest until it failed {LongestFailedMs:#,0} ms";
-}
-
-/// <summary>One second of a load: the calls that ended in it.</summary>
-public sealed record TimelineSecond(
-    DateTimeOffset At, long Second, long Succeeded, long Failed, double P50Ms, double P99Ms, double LongestMs, double LongestFailedMs,
-    IReadOnlyDictionary<string, long> Failures, IReadOnlyDictionary<string, long>? Durabilities)
-{
-    private static readonly JsonSerializerOptions Web = new(JsonSerializerDefaults.Web);
-
-    /// <summary>What a timeline holds so far.</summary>
-    internal static IReadOnlyList<TimelineSecond> Read(string file)
-    {
-        if (!File.Exists(file)) return [];
-        using var reader = new StreamReader(new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
-
-        // What comes after the last line break is a line that is still being written.
-        return [.. reader.ReadToEnd().Split('\n')[..^1].Select(line => JsonSerializer.Deserialize<TimelineSecond>(line, Web)!)];
-    }
+        + (Abandoned == 0 ? "" : $"; {Abandoned:#,0} abandoned at the end")
+        + $"; p50 {P50Ms:0.0} ms, p99 {P99Ms:0} ms, longest {LongestMs:#,0} ms, longest until it failed {LongestFailedMs:#,0} ms"
+        + string.Concat(FirstFailures.Select(first => $"\n  the first {first.Key}: {first.Value}"));
 }

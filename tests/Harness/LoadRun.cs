@@ -13,9 +13,9 @@ public sealed class LoadRun : IDisposable
     private static readonly TimeSpan StopLimit = TimeSpan.FromMinutes(3);
 
     private readonly RunningProgram _program;
-    private readonly string _timeline;
+    private readonly TimelineFile _timeline;
 
-    private LoadRun(LoadOptions options, RunningProgram program, string ledger, string timeline)
+    private LoadRun(LoadOptions options, RunningProgram program, string ledger, TimelineFile timeline)
     {
         Options = options;
         Ledger = ledger;
@@ -30,7 +30,7 @@ public sealed class LoadRun : IDisposable
     public string Ledger { get; }
 
     /// <summary>A line per second that is over.</summary>
-    public IReadOnlyList<TimelineSecond> Timeline => TimelineSecond.Read(_timeline);
+    public IReadOnlyList<TimelineSecond> Timeline => _timeline.Read();
 
     /// <summary>The calls that have succeeded by the end of the last whole second.</summary>
     public long Succeeded => Timeline.Sum(second => second.Succeeded);
@@ -50,7 +50,12 @@ public sealed class LoadRun : IDisposable
             arguments.AddRange(["--ledger", ledger, "--durability", options.Durability]);
             if (options.HasRequestIds) arguments.Add("--request-ids");
         }
-        return new(options, deployment.StartCli([.. arguments]), ledger, timeline);
+        var environment = new Dictionary<string, string>(deployment.Environment)
+        {
+            ["Actors__Client__ResponseTimeout"] = options.ResponseTimeout.ToString("c", CultureInfo.InvariantCulture),
+        };
+        var program = RunningProgram.Start(DotnetProgram.Cli, deployment.Directory, environment, [.. arguments]);
+        return new(options, program, ledger, new(timeline));
     }
 
     /// <summary>Returns once this many calls have succeeded.</summary>

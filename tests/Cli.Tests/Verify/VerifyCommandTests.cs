@@ -51,6 +51,51 @@ public sealed class VerifyCommandTests : IDisposable
         Assert.Equal("load-1", json.GetProperty("offenders")[0].GetProperty("id").GetString());
     }
 
+    [Theory]
+    [InlineData(+1)]
+    [InlineData(-1)]
+    public async Task A_count_that_is_off_by_one_is_wrong(int by)
+    {
+        var ledger = await LoadAsync(requestIds: true);
+        var database = WriteDatabase();
+        Assert.Equal(ExitCode.Done, (await _shell.RunAsync("verify", "--ledger", ledger, "--sqlite", database)).ExitCode);
+
+        Execute(database, "UPDATE users SET state = json_set(state, '$.counters.writes', state -> '$.counters.writes' + $by) WHERE id = 'load-7'", ("$by", by));
+        var result = await _shell.RunAsync("verify", "--ledger", ledger, "--sqlite", database);
+        Assert.Equal(ExitCode.Failed, result.ExitCode);
+        Assert.Contains("0 missing, 0 stale, 1 wrong", result.Output, StringComparison.Ordinal);
+        Assert.Contains("wrong: load-7: version", result.Output, StringComparison.Ordinal);
+        Assert.Contains("state.counters.writes is", result.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_version_that_was_acknowledged_twice_is_wrong()
+    {
+        var ledger = await LoadAsync();
+        var database = WriteDatabase();
+        var first = File.ReadLines(ledger).First();
+        await File.AppendAllTextAsync(ledger, first + "\n");
+        var result = await _shell.RunAsync("verify", "--ledger", ledger, "--sqlite", database);
+        Assert.Equal(ExitCode.Failed, result.ExitCode);
+        Assert.Contains("0 missing, 0 stale, 1 wrong", result.Output, StringComparison.Ordinal);
+        Assert.Contains("was acknowledged twice", result.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_acknowledged_write_that_is_nowhere_is_caught()
+    {
+        var ledger = await LoadAsync();
+        var database = WriteDatabase();
+        await File.AppendAllTextAsync(ledger,
+            """{"id":"nobody","version":1,"durability":"journal","state":{}}""" + "\n" +
+            """{"id":"load-1","version":1000000000,"durability":"database","state":{}}""" + "\n");
+        var result = await _shell.RunAsync("verify", "--ledger", ledger, "--sqlite", database);
+        Assert.Equal(ExitCode.Failed, result.ExitCode);
+        Assert.Contains("1 missing, 1 stale, 0 wrong", result.Output, StringComparison.Ordinal);
+        Assert.Contains("missing: nobody: not in the database", result.Output, StringComparison.Ordinal);
+        Assert.Contains("stale: load-1: the cluster has version", result.Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Only_the_first_offenders_are_named()
     {
@@ -129,15 +174,18 @@ public sealed class VerifyCommandTests : IDisposable
         Assert.DoesNotContain("secret", result.OnlyError(), StringComparison.Ordinal);
     }
 
-    private async Task<string> LoadAsync(int users = 20, string durability = "journal")
+    private async Task<string> LoadAsync(int users = 20, string durability = "journal", bool requestIds = false)
     {
         var ledger = _shell.Path("ledger.jsonl");
         bool IsEveryUserWrittenTwice() =>
             Enumerable.Range(0, users).All(i => _shell.Cluster.Find($"load-{i}") is { Version: >= 2 });
 
         await _shell.RunUntilAsync(
-            IsEveryUserWrittenTwice, "load", "writes", "--seconds", "86400", "--users", $"{users}", "--concurrency", "4",
-            "--ledger", ledger, "--durability", durability);
+            IsEveryUserWrittenTwice,
+            [
+                "load", "writes", "--seconds", "86400", "--users", $"{users}", "--concurrency", "4", "--ledger", ledger,
+                "--durability", durability, .. requestIds ? ["--request-ids"] : Array.Empty<string>(),
+            ]);
         return ledger;
     }
 

@@ -1,0 +1,83 @@
+// dotnet run --project tests/Soak -- --minutes 10 --seed 42
+//
+// Loads on a cluster of real processes, faults at random, and at the end the ledgers against cluster and database. Exit
+// codes: 0 nothing acknowledged is missing or wrong, 1 something is, or it came to no end, 2 usage.
+using System.CommandLine;
+using Actors.Harness;
+using Actors.Soak;
+using Spectre.Console;
+
+var minutes = new Option<double>("--minutes") { Description = "How long there are faults.", DefaultValueFactory = _ => 10 };
+minutes.Validators.Add(result =>
+{
+    if (result.Tokens is [var token] && (!double.TryParse(token.Value, out var value) || value is not (> 0 and <= 10_080)))
+        result.AddError($"--minutes is {token.Value}; allowed are more than 0 and up to 10080.");
+});
+var seed = new Option<int?>("--seed") { Description = "Repeats the faults of an earlier run; default: at random, and said." };
+var silos = Number("--silos", "Silos.", 3, 1, 16);
+var users = Number("--users", "Users of each load.", 1_000, 1, 1_000_000);
+var concurrency = Number("--concurrency", "Calls in flight of each load.", 16, 1, 1_000);
+var only = new Option<string[]>("--only")
+{
+    Description = "Only these faults, separated by commas.",
+    HelpName = "fault,fault",
+    CustomParser = result => [.. result.Tokens.SelectMany(token => token.Value.Split(',', StringSplitOptions.TrimEntries))],
+    DefaultValueFactory = _ => [],
+};
+only.Validators.Add(result =>
+{
+    foreach (var name in result.Tokens.SelectMany(token => token.Value.Split(',', StringSplitOptions.TrimEntries)))
+    {
+        if (Faults.All.All(fault => fault.Name != name))
+            result.AddError($"--only: there is no fault '{name}'; allowed are {string.Join(", ", Faults.All)}.");
+    }
+});
+var single = new Option<bool>("--single") { Description = "One fault at a time; default: a second one may begin while one is under way." };
+var list = new Option<bool>("--list") { Description = "List the faults and do nothing." };
+var keep = new Option<bool>("--keep") { Description = "Keep logs, ledgers and timelines even where nothing is wrong." };
+
+var command = new RootCommand("Faults at random under load, for as long as you like: nothing acknowledged may be missing or wrong.")
+{
+    minutes, seed, silos, users, concurrency, only, single, list, keep,
+};
+command.SetAction((parsed, cancellationToken) =>
+{
+    // A file or pipe has no width of its own; the default would break words.
+    if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 140;
+    if (parsed.GetValue(list))
+    {
+        Report.List(AnsiConsole.Console);
+        return Task.FromResult(0);
+    }
+
+    var names = parsed.GetValue(only)!;
+    return new SoakRun(new()
+    {
+        Duration = TimeSpan.FromMinutes(parsed.GetValue(minutes)),
+        Seed = parsed.GetValue(seed) ?? Random.Shared.Next(1_000_000),
+        Silos = parsed.GetValue(silos),
+        Users = parsed.GetValue(users),
+        Concurrency = parsed.GetValue(concurrency),
+        Faults = [.. Faults.All.Where(fault => names.Length == 0 || names.Contains(fault.Name))],
+        Overlaps = !parsed.GetValue(single),
+        Keeps = parsed.GetValue(keep),
+    }).RunAsync(cancellationToken);
+});
+
+var parsed = command.Parse(args);
+if (parsed.Errors.Count == 0) return await parsed.InvokeAsync(new() { ProcessTerminationTimeout = Timeout.InfiniteTimeSpan });
+foreach (var error in parsed.Errors) await Console.Error.WriteLineAsync(error.Message);
+await Console.Error.WriteLineAsync("Try --help.");
+return 2;
+
+static Option<int> Number(string name, string description, int fallback, int least, int most)
+{
+    var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => fallback };
+    option.Validators.Add(result =>
+    {
+        if (result.Tokens is not [var token, ..]) return;
+        if (!int.TryParse(token.Value, out var value) || value < least || value > most)
+            result.AddError($"{name} is {token.Value}; allowed are {least} to {most}.");
+    });
+    return option;
+}
