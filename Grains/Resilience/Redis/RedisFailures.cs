@@ -37,8 +37,12 @@ internal static class RedisFailures
         _ => true,
     };
 
-    private static bool IsRefusal(RedisServerException error) =>
-        Refusals.Any(refusal => error.Message.StartsWith(refusal, StringComparison.Ordinal));
+    // By the whole first word: BUSYGROUP and BUSYKEY are answers to what was asked.
+    private static bool IsRefusal(RedisServerException error)
+    {
+        var end = error.Message.IndexOf(' ', StringComparison.Ordinal);
+        return Refusals.Contains(end < 0 ? error.Message : error.Message[..end]);
+    }
 
     private static string FirstSentence(string message)
     {
