@@ -32,6 +32,9 @@ public static class ActorsSiloBuilderExtensions
             .Validate(
                 breaker => breaker.RequiredProbes <= breaker.Probes,
                 $"{BreakerOptions.Section}:{nameof(BreakerOptions.RequiredProbes)} must not be more than {nameof(BreakerOptions.Probes)}.")
+            .Validate(
+                breaker => breaker.BreakDuration <= breaker.MaxBreakDuration,
+                $"{BreakerOptions.Section}:{nameof(BreakerOptions.BreakDuration)} must not be more than {nameof(BreakerOptions.MaxBreakDuration)}.")
             .ValidateOnStart();
 
         services.AddSingleton<RedisGateway>();

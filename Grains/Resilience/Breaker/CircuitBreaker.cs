@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Actors.Resilience;
 
 /// <summary>
@@ -7,8 +9,8 @@ namespace Actors.Resilience;
 /// probes with a ramp, and lets breaks grow.
 /// </summary>
 /// <remarks>
-/// Safe for any thread. A closed circuit costs a call two reads and an interlocked add, and an open one a read and an
-/// interlocked add; all else is under one lock, never held over a call.
+/// Safe for any thread. A closed circuit costs a call a few reads, a write and an interlocked add, and an open one a read
+/// and an interlocked add; all else is under one lock, never held over a call.
 /// </remarks>
 internal sealed class CircuitBreaker
 {
@@ -29,11 +31,7 @@ internal sealed class CircuitBreaker
     // Read by every call without the lock; replaced under it.
     private volatile CircuitPhase _phase;
 
-    // Replaced with the phase, so that each begins with a clean record.
-    private volatile FailureWindow _window;
-
-    // Written by every success, unordered: it need not be exact.
-    private long _lastGood;
+    // Interlocked.
     private long _rejected;
 
     // All below: under the lock.
@@ -43,9 +41,8 @@ internal sealed class CircuitBreaker
     private int _goodProbes;
     private int _badProbes;
     private long _probeDue;
-    private long? _probeBegan;
-    private long _asked;
-    private long _admitted;
+    private CircuitProbe? _probe;
+    private double _credit;
 
     /// <param name="options">When it opens and how it closes.</param>
     /// <param name="frequency">Units of time in a second.</param>
@@ -60,10 +57,8 @@ internal sealed class CircuitBreaker
         Slow = Units(options.SlowCallDuration);
         _changed = changed;
         _random = random ?? Random.Shared.NextDouble;
-        _phase = new CircuitPhase(CircuitStep.Closed, now);
-        _window = NewWindow();
+        _phase = new CircuitPhase(CircuitStep.Closed, now, Units(options.SamplingDuration));
         _probeDue = now + Units(IdleProbeInterval);
-        _lastGood = now;
     }
 
     /// <summary>From when on an answer is slow, in units of time.</summary>
@@ -78,21 +73,21 @@ internal sealed class CircuitBreaker
     public CircuitPhase Phase => _phase;
 
     /// <summary>The share of failed and slow calls within the sampling duration.</summary>
-    public double FailureRatio(long now) => _window.Count(now) is { Calls: > 0 } count ? (double)count.Failures / count.Calls : 0;
+    public double FailureRatio(long now) => _phase.Window.Count(now) is { Calls: > 0 } count ? (double)count.Failures / count.Calls : 0;
 
-    /// <summary>When the next probe is due; null while closed or isolated.</summary>
-    public long? NextProbe
+    /// <summary>The present phase, and when the next probe is due in it; null while closed, in the ramp or isolated.</summary>
+    public (CircuitPhase Phase, long? NextProbe) Standing
     {
         get
         {
             lock (_gate)
             {
-                return _phase.Step switch
+                return (_phase, _phase.Step switch
                 {
                     CircuitStep.Broken => _phase.Until,
                     CircuitStep.Probing => _probeDue,
                     _ => null,
-                };
+                });
             }
         }
     }
@@ -112,15 +107,8 @@ internal sealed class CircuitBreaker
     /// <summary>The call was answered; also where the answer is that the question was wrong.</summary>
     public void Answered(CircuitPhase permit, long began, long now)
     {
-        if (!ReferenceEquals(permit, _phase)) return;
-        if (now - began >= Slow)
-        {
-            Failed(permit, now, $"an answer took {Text(now - began)}");
-            return;
-        }
-
-        _window.Success(now);
-        Volatile.Write(ref _lastGood, now);
+        if (now - began < Slow) permit.Succeeded(now);
+        else Failed(permit, now, $"an answer took {Text(now - began)}");
     }
 
     /// <summary>The call was not answered, or the answer was that Redis cannot serve at present.</summary>
@@ -129,10 +117,10 @@ internal sealed class CircuitBreaker
         lock (_gate)
         {
             if (!ReferenceEquals(permit, _phase) || permit.Step is not (CircuitStep.Closed or CircuitStep.Ramping)) return;
-            _window.Failure(now);
-            if (_badInARow == 0 || Volatile.Read(ref _lastGood) > _badSince) (_badSince, _badInARow) = (now, 0);
+            permit.Window.Failure(now);
+            if (_badInARow == 0 || permit.LastGood > _badSince) (_badSince, _badInARow) = (now, 0);
             _badInARow++;
-            var (calls, failures) = _window.Count(now);
+            var (calls, failures) = permit.Window.Count(now);
             if (calls >= _options.MinimumThroughput && failures >= _options.FailureRatio * calls)
                 Break(now, $"{failures} of {calls} calls failed or were slow; the last: {reason}");
             else if (_badInARow >= FewestFailures && now - _badSince >= Units(_options.SilenceDuration))
@@ -154,11 +142,11 @@ internal sealed class CircuitBreaker
     /// To be asked every now and then: moves on what is due, and returns true where a probe is to be made now. One is under
     /// way at a time; one that never ends is given up here, whoever makes it.
     /// </summary>
-    public bool TryProbe(long now, out CircuitPhase permit)
+    public bool TryProbe(long now, [NotNullWhen(true)] out CircuitProbe? probe)
     {
         lock (_gate)
         {
-            if (_probeBegan is { } began && now - began >= 2 * Units(_options.ProbeTimeout)) EndProbe(now, "a probe did not end");
+            if (_probe is { } waited && now - waited.Began >= 2 * Units(_options.ProbeTimeout)) EndProbe(now, "a probe did not end");
             switch (_phase.Step)
             {
                 case CircuitStep.Broken when now >= _phase.Until:
@@ -173,25 +161,24 @@ internal sealed class CircuitBreaker
                     break;
             }
 
-            permit = _phase;
-            var isDue = _probeBegan is null && permit.Step switch
+            var isDue = _probe is null && _phase.Step switch
             {
                 CircuitStep.Probing => now >= _probeDue,
-                CircuitStep.Closed => now >= Math.Max(_probeDue, Volatile.Read(ref _lastGood) + Units(IdleProbeInterval)),
+                CircuitStep.Closed => now >= Math.Max(_probeDue, _phase.LastGood + Units(IdleProbeInterval)),
                 _ => false,
             };
-            if (isDue) _probeBegan = now;
+            probe = isDue ? _probe = new CircuitProbe(now) : null;
             return isDue;
         }
     }
 
     /// <summary>What became of a probe: null where it succeeded, else why not.</summary>
-    public void Probed(CircuitPhase permit, long now, string? failure)
+    public void Probed(CircuitProbe probe, long now, string? failure)
     {
         lock (_gate)
         {
             // Not of a probe that was given up, nor of one from before the last change.
-            if (ReferenceEquals(permit, _phase) && _probeBegan is not null) EndProbe(now, failure);
+            if (ReferenceEquals(probe, _probe)) EndProbe(now, failure);
         }
     }
 
@@ -202,7 +189,7 @@ internal sealed class CircuitBreaker
         {
             if (_phase.Step != CircuitStep.Broken) return;
             var earliest = Math.Max(now, _phase.Since + Units(_options.BreakDuration));
-            if (earliest < _phase.Until) _phase = new CircuitPhase(CircuitStep.Broken, _phase.Since, earliest);
+            if (earliest < _phase.Until) _phase = new CircuitPhase(CircuitStep.Broken, _phase.Since, Units(_options.SamplingDuration), earliest);
         }
     }
 
@@ -229,22 +216,23 @@ internal sealed class CircuitBreaker
             if (!ReferenceEquals(permit, _phase)) return false;
             var progress = (double)(now - permit.Since) / Math.Max(1, Units(_options.RampDuration));
             var share = Math.Clamp(FirstShare + ((1 - FirstShare) * progress), FirstShare, 1);
-            _asked++;
-            if (_admitted + 1 > share * _asked) return false;
-            _admitted++;
+
+            // Each call brings its share of a call; one goes through for every whole one.
+            _credit += share;
+            if (_credit < 1) return false;
+            _credit--;
             return true;
         }
     }
 
     private void EndProbe(long now, string? failure)
     {
-        _probeBegan = null;
+        _probe = null;
         _probeDue = now + Units(_phase.Step == CircuitStep.Probing ? _options.ProbeInterval : IdleProbeInterval);
         switch (_phase.Step)
         {
             case CircuitStep.Closed when failure is null:
-                Volatile.Write(ref _lastGood, now);
-                _window.Success(now);
+                _phase.Succeeded(now);
                 break;
             case CircuitStep.Closed:
                 Failed(_phase, now, failure);
@@ -270,20 +258,20 @@ internal sealed class CircuitBreaker
     private void Become(CircuitStep step, long now, string reason, long until = 0)
     {
         var before = _phase;
-        _phase = new CircuitPhase(step, now, until);
-        _window = NewWindow();
+
+        // What the ramp let through still waits when it is over, and must not do so for longer than others.
+        var ramp = before.Step == CircuitStep.Ramping && step == CircuitStep.Closed ? before : null;
+        _phase = new CircuitPhase(step, now, Units(_options.SamplingDuration), until, ramp);
         _badInARow = 0;
         _goodProbes = _badProbes = 0;
-        _asked = _admitted = 0;
-        _probeBegan = null;
+        _credit = 0;
+        _probe = null;
         _probeDue = step == CircuitStep.Closed ? now + Units(IdleProbeInterval) : now;
         if (step is CircuitStep.Broken or CircuitStep.Isolated) before.Break();
         if (before.State != _phase.State || step == CircuitStep.Isolated) _changed(before.State, _phase.State, reason);
     }
 
-    private FailureWindow NewWindow() => new(Units(_options.SamplingDuration));
-
-    private long Units(TimeSpan duration) => (long)(duration.TotalSeconds * _frequency);
+    private long Units(TimeSpan duration) => (long)Math.Round(duration.TotalSeconds * _frequency);
 
     private string Text(long units) => $"{1000.0 * units / _frequency:0} ms";
 }

@@ -11,7 +11,6 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
 {
     private const int KeptTransitions = 50;
 
-    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan HealthInterval = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ProbeKeyLife = TimeSpan.FromSeconds(10);
 
@@ -20,6 +19,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly CircuitBreaker _breaker;
     private readonly LatencyWindow _latency;
+    private readonly OwnPauses _pauses;
     private readonly Dictionary<RedisRole, RedisConnection> _connections;
     private readonly string _keyPrefix;
     private readonly string _roles;
@@ -49,6 +49,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         Roles = roles;
         Address = redis.AddressOf(roles[0]);
         _latency = new LatencyWindow(clock);
+        _pauses = new OwnPauses(clock, options.CallTimeout / 2);
         _breaker = new CircuitBreaker(options, clock.TimestampFrequency, clock.GetTimestamp(), Changed);
         _connections = roles.ToDictionary(
             role => role, role => new RedisConnection(() => redis.For(role), () => _breaker.Reconnected(clock.GetTimestamp())));
@@ -98,14 +99,19 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         catch (Exception error) when (RedisFailures.IsUnavailability(error))
         {
             Interlocked.Increment(ref _failures);
-            _lastError = RedisFailures.Reason(error);
-            _breaker.Failed(permit, _clock.GetTimestamp(), _lastError);
+            var now = _clock.GetTimestamp();
+
+            // A call that the open circuit released knows no more than why it opened.
+            if (error is not OperationCanceledException) _lastError = RedisFailures.Reason(error);
+            if (error is not TimeoutException || !_pauses.Within(began, now)) _breaker.Failed(permit, now, RedisFailures.Reason(error));
             throw RedisFailures.Unavailable(role, error);
         }
-        catch (Exception)
+        catch (RedisServerException)
         {
             // An answer all the same: Redis is there, and the question was wrong.
-            _breaker.Answered(permit, began, _clock.GetTimestamp());
+            var now = _clock.GetTimestamp();
+            if (now - began >= _breaker.Slow) Interlocked.Increment(ref _failures);
+            _breaker.Answered(permit, began, now);
             throw;
         }
         finally
@@ -121,7 +127,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     public CircuitSnapshot Snapshot()
     {
         var now = _clock.GetTimestamp();
-        var phase = _breaker.Phase;
+        var (phase, nextProbe) = _breaker.Standing;
         return new CircuitSnapshot
         {
             Address = Address,
@@ -131,7 +137,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
             FailureRatio = _breaker.FailureRatio(now),
             Latency = Latency,
             LastError = _lastError,
-            NextProbe = _breaker.NextProbe is { } due ? At(due) : null,
+            NextProbe = nextProbe is { } due ? At(due) : null,
             Transitions = Transitions(),
             Calls = Calls,
             Failures = Failures,
@@ -158,7 +164,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     private void Changed(BreakerState from, BreakerState to, string reason)
     {
         if (to is BreakerState.Open or BreakerState.Isolated) Interlocked.Increment(ref _breaks);
-        if (to == BreakerState.Isolated) _lastError = reason;
+        if (to is BreakerState.Open or BreakerState.Isolated) _lastError = reason;
         lock (_transitions)
         {
             if (_transitions.Count == KeptTransitions) _transitions.Dequeue();
@@ -170,8 +176,8 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
 
     private async Task WatchAsync()
     {
-        using var timer = new PeriodicTimer(Tick, _clock);
         var silence = new SilenceWatch(_clock, _options.SilenceDuration);
+        using var timer = new PeriodicTimer(silence.Interval, _clock);
         var (probing, asking) = (Task.CompletedTask, Task.CompletedTask);
         var healthDue = _clock.GetTimestamp();
         try
@@ -179,11 +185,14 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
             while (await timer.WaitForNextTickAsync(_stop.Token))
             {
                 var now = _clock.GetTimestamp();
+                _pauses.Look(now);
 
                 // In this order: a call that is answered in between makes it look less silent, not more.
                 var (phase, asked, answered) = (_breaker.Phase, Volatile.Read(ref _asked), Volatile.Read(ref _answered));
                 if (silence.IsSilent(asked - answered, answered, now)) _breaker.Silent(phase, now);
-                if (_breaker.TryProbe(now, out var permit)) probing = ProbeAsync(permit);
+
+                // One from before the last change may still be under way.
+                if (_breaker.TryProbe(now, out var probe)) probing = Task.WhenAll(probing, ProbeAsync(probe));
                 if (now < healthDue || !asking.IsCompleted || State != BreakerState.Closed) continue;
                 healthDue = now + (long)(HealthInterval.TotalSeconds * _clock.TimestampFrequency);
                 asking = AskHealthAsync();
@@ -199,7 +208,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     /// <summary>
     /// Writes, on the connection of every role: a server that is full, or has become a replica, answers a PING all the same.
     /// </summary>
-    private async Task ProbeAsync(CircuitPhase permit)
+    private async Task ProbeAsync(CircuitProbe probe)
     {
         string? failure = null;
         try
@@ -214,7 +223,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
             _lastError = failure;
         }
 
-        _breaker.Probed(permit, _clock.GetTimestamp(), failure);
+        _breaker.Probed(probe, _clock.GetTimestamp(), failure);
     }
 
     private async Task AskHealthAsync()

@@ -7,9 +7,10 @@ namespace Actors.Resilience;
 /// <param name="restored">Told when the driver has the connection back.</param>
 internal sealed class RedisConnection(Func<ConfigurationOptions> configuration, Action restored) : IAsyncDisposable
 {
-    // Guards _connecting. An attempt that failed is replaced by the next call; one that succeeded stays.
+    // Guards both below. An attempt that failed is replaced by the next call; one that succeeded stays.
     private readonly Lock _gate = new();
     private Task<ConnectionMultiplexer>? _connecting;
+    private bool _isDisposed;
 
     /// <summary>Runs <paramref name="call"/> on it.</summary>
     public Task<T> CallAsync<TState, T>(TState state, Func<IDatabase, TState, Task<T>> call)
@@ -21,8 +22,12 @@ internal sealed class RedisConnection(Func<ConfigurationOptions> configuration, 
     public async ValueTask DisposeAsync()
     {
         Task<ConnectionMultiplexer>? connecting;
-        lock (_gate) connecting = _connecting;
-        if (connecting is { IsCompletedSuccessfully: true }) await (await connecting).DisposeAsync();
+        lock (_gate) (connecting, _isDisposed) = (_connecting, true);
+        if (connecting is null) return;
+
+        // Also one that is still being made, which would otherwise go on for ever; it takes no longer than a connect time-out.
+        await connecting.ContinueWith(static _ => { }, TaskScheduler.Default);
+        if (connecting.IsCompletedSuccessfully) await connecting.Result.DisposeAsync();
     }
 
     private static async Task<T> ConnectAndCallAsync<TState, T>(
@@ -33,7 +38,11 @@ internal sealed class RedisConnection(Func<ConfigurationOptions> configuration, 
     {
         var connecting = _connecting;
         if (connecting is { IsFaulted: false }) return connecting;
-        lock (_gate) return _connecting is { IsFaulted: false } begun ? begun : _connecting = Task.Run(ConnectAsync);
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            return _connecting is { IsFaulted: false } begun ? begun : _connecting = Task.Run(ConnectAsync);
+        }
     }
 
     private async Task<ConnectionMultiplexer> ConnectAsync()

@@ -49,8 +49,12 @@ public static class RedisFailures
         _ => true,
     };
 
-    private static bool StartsWithOne(RedisServerException error, string[] codes) =>
-        Array.Exists(codes, code => error.Message.StartsWith(code, StringComparison.Ordinal));
+    // By the whole first word: BUSYGROUP and BUSYKEY are answers to what was asked.
+    private static bool StartsWithOne(RedisServerException error, string[] codes)
+    {
+        var end = error.Message.IndexOf(' ', StringComparison.Ordinal);
+        return codes.Contains(end < 0 ? error.Message : error.Message[..end]);
+    }
 
     // The driver appends its whole state.
     private static string FirstSentence(string message)

@@ -88,17 +88,22 @@ public sealed class RedisGateway : IAsyncDisposable
     /// <summary>Walks a hash page by page, without blocking the server.</summary>
     public async IAsyncEnumerable<HashEntry> HashScanAsync(RedisRole role, RedisKey key, int pageSize)
     {
-        await using var entries = (await _byRole[role].CallAsync(role, (key, pageSize), static (redis, call) =>
-            Task.FromResult(redis.HashScanAsync(call.key, pageSize: call.pageSize)))).GetAsyncEnumerator();
-
-        while (true)
+        // The first page is part of the first call: without it nothing would have been asked of Redis.
+        var (opened, isThere) = await _byRole[role].CallAsync(role, (key, pageSize), static async (redis, call) =>
         {
+            var scan = redis.HashScanAsync(call.key, pageSize: call.pageSize).GetAsyncEnumerator();
+            return (scan, await scan.MoveNextAsync());
+        });
+        await using var entries = opened;
+
+        while (isThere)
+        {
+            yield return entries.Current;
+
             // Only what has to wait for the next page is a call.
             var next = entries.MoveNextAsync();
-            var isThere = next.IsCompletedSuccessfully ? next.Result
+            isThere = next.IsCompletedSuccessfully ? next.Result
                 : await _byRole[role].CallAsync(role, next, static (_, next) => next.AsTask());
-            if (!isThere) yield break;
-            yield return entries.Current;
         }
     }
 

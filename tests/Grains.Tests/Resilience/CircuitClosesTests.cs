@@ -1,0 +1,304 @@
+using Actors.Resilience;
+
+namespace Actors.Grains.Tests.Resilience;
+
+/// <summary>How an open circuit closes: probes, then a growing share of the calls; or by hand.</summary>
+public sealed class CircuitClosesTests
+{
+    private readonly TimedCircuit _circuit = new();
+
+    [Fact]
+    public void Without_any_traffic()
+    {
+        _circuit.Opened();
+        _circuit.PassUntil(() => _circuit.State == BreakerState.Closed, answers: true, limit: 3000);
+        Assert.Equal([BreakerState.Open, BreakerState.HalfOpen, BreakerState.Closed], _circuit.States);
+    }
+
+    [Fact]
+    public void No_call_is_let_through_while_it_probes()
+    {
+        _circuit.Probing();
+        for (var i = 0; i < 100; i++) Assert.False(_circuit.Enters());
+        Assert.Equal(BreakerState.HalfOpen, _circuit.State);
+    }
+
+    [Fact]
+    public void Only_one_probe_is_under_way()
+    {
+        _circuit.Opened().Now = 1000;
+        Assert.True(_circuit.Breaker.TryProbe(_circuit.Now, out _));
+        for (var i = 0; i < 400; i++) Assert.False(_circuit.Breaker.TryProbe(_circuit.Now + i, out _));
+    }
+
+    [Fact]
+    public void Between_two_probes_there_is_a_pause()
+    {
+        _circuit.Probing();
+        Assert.Equal(_circuit.Now + 100, _circuit.Breaker.Standing.NextProbe);
+        Assert.False(_circuit.Breaker.TryProbe(_circuit.Now + 99, out _));
+        Assert.True(_circuit.Breaker.TryProbe(_circuit.Now + 100, out _));
+    }
+
+    [Fact]
+    public void Three_of_five_probes_must_succeed()
+    {
+        _circuit.Probing();
+        Probe("refused");
+        Probe("refused");
+        Probe(null);
+        Assert.Equal(CircuitStep.Probing, _circuit.Step);
+        Probe(null);
+        Assert.Equal(CircuitStep.Ramping, _circuit.Step);
+    }
+
+    [Fact]
+    public void The_third_failed_probe_opens_it_again_for_longer()
+    {
+        _circuit.Probing();
+        Probe("refused");
+        Probe(null);
+        Probe("refused");
+        Probe("refused");
+        Assert.Equal(CircuitStep.Broken, _circuit.Step);
+        Assert.Equal(2000, _circuit.Breaker.Phase.Until - _circuit.Now);
+        Assert.Equal("a probe failed: refused", _circuit.Reasons[^1]);
+    }
+
+    [Fact]
+    public void A_probe_that_never_ends_is_given_up_and_counts_as_failed()
+    {
+        _circuit.Opened();
+        var hanging = 0;
+        _circuit.Now = 1000;
+        while (_circuit.States.Count(state => state == BreakerState.Open) < 2)
+        {
+            Assert.True(_circuit.Now < 5000);
+            if (_circuit.Breaker.TryProbe(_circuit.Now, out _)) hanging++;
+            _circuit.Now += TimedCircuit.Tick;
+        }
+
+        Assert.Equal(3, hanging);
+        Assert.Equal("a probe failed: a probe did not end", _circuit.Reasons[^1]);
+    }
+
+    [Fact]
+    public void A_probe_that_hangs_once_does_not_pin_it()
+    {
+        _circuit.Opened().Now = 1000;
+        Assert.True(_circuit.Breaker.TryProbe(_circuit.Now, out _));
+        _circuit.PassUntil(() => _circuit.State == BreakerState.Closed, answers: true, limit: 5000);
+    }
+
+    [Fact]
+    public void A_probe_that_was_given_up_does_not_speak_for_the_one_after_it()
+    {
+        _circuit.Opened().Now = 1000;
+        Assert.True(_circuit.Breaker.TryProbe(_circuit.Now, out var late));
+        _circuit.Now += 500;
+        Assert.False(_circuit.Breaker.TryProbe(_circuit.Now, out _));
+        _circuit.Now += 100;
+        Assert.True(_circuit.Breaker.TryProbe(_circuit.Now, out var next));
+
+        for (var i = 0; i < 10; i++) _circuit.Breaker.Probed(late, _circuit.Now, null);
+        Assert.Equal(CircuitStep.Probing, _circuit.Step);
+
+        // The next one is still waited for, and still counts.
+        Assert.False(_circuit.Breaker.TryProbe(_circuit.Now + 200, out _));
+        _circuit.Breaker.Probed(next, _circuit.Now, "refused");
+        Probe("refused");
+        Assert.Equal(CircuitStep.Broken, _circuit.Step);
+    }
+
+    [Fact]
+    public void A_probe_counts_once()
+    {
+        _circuit.Opened().Now = 1000;
+        Assert.True(_circuit.Breaker.TryProbe(_circuit.Now, out var probe));
+        for (var i = 0; i < 10; i++) _circuit.Breaker.Probed(probe, _circuit.Now, null);
+        Assert.Equal(CircuitStep.Probing, _circuit.Step);
+    }
+
+    [Fact]
+    public void A_probe_from_before_a_change_counts_for_nothing()
+    {
+        _circuit.Pass(950, answers: true);
+        _circuit.Now = 1000;
+        Assert.True(_circuit.Breaker.TryProbe(_circuit.Now, out var idle));
+        _circuit.Opened().Now += 1000;
+        Assert.True(_circuit.Breaker.TryProbe(_circuit.Now, out _));
+        for (var i = 0; i < 10; i++) _circuit.Breaker.Probed(idle, _circuit.Now, i % 2 == 0 ? "refused" : null);
+        Assert.Equal(CircuitStep.Probing, _circuit.Step);
+    }
+
+    [Fact]
+    public void In_the_ramp_the_share_grows_from_a_tenth_to_all()
+    {
+        _circuit.Ramping();
+        var since = _circuit.Now;
+        var (due, admitted) = (0.0, 0);
+        for (var time = 0; time < 1000; time++)
+        {
+            _circuit.Now = since + time;
+            var share = 0.1 + (0.9 * time / 1000);
+            for (var i = 0; i < 20; i++)
+            {
+                due += share;
+                if (_circuit.Enters()) admitted++;
+                Assert.InRange(admitted, due - 1.001, due + 0.001);
+            }
+        }
+
+        // At the end all of them go through, whatever was refused before.
+        _circuit.Now = since + 1000;
+        for (var i = 0; i < 100; i++) Assert.True(_circuit.Enters());
+        Assert.Equal(CircuitStep.Ramping, _circuit.Step);
+    }
+
+    [Fact]
+    public void Of_a_rush_at_the_beginning_of_the_ramp_a_tenth_is_let_through()
+    {
+        _circuit.Ramping();
+        Assert.InRange(Enumerable.Range(0, 1000).Count(_ => _circuit.Enters()), 99, 100);
+    }
+
+    [Fact]
+    public void Calls_that_saw_the_time_before_the_ramp_began_get_the_first_share()
+    {
+        _circuit.Ramping();
+        _circuit.Now -= 10_000;
+        Assert.InRange(Enumerable.Range(0, 1000).Count(_ => _circuit.Enters()), 99, 100);
+    }
+
+    [Fact]
+    public void Failures_in_the_ramp_open_it_again_for_longer()
+    {
+        _circuit.Ramping();
+        for (var i = 0; i < 1000 && _circuit.Step == CircuitStep.Ramping; i++)
+        {
+            if (_circuit.Breaker.TryEnter(_circuit.Now, out var permit)) _circuit.Breaker.Failed(permit, _circuit.Now, "refused");
+        }
+
+        Assert.Equal(CircuitStep.Broken, _circuit.Step);
+        Assert.Equal(2000, _circuit.Breaker.Phase.Until - _circuit.Now);
+    }
+
+    [Fact]
+    public void Silence_in_the_ramp_opens_it_again()
+    {
+        _circuit.Ramping();
+        _circuit.Breaker.Silent(_circuit.Breaker.Phase, _circuit.Now);
+        Assert.Equal(CircuitStep.Broken, _circuit.Step);
+    }
+
+    [Fact]
+    public void The_ramp_ends_by_time()
+    {
+        _circuit.Ramping();
+        Assert.False(_circuit.Breaker.TryProbe(_circuit.Now + 999, out _));
+        Assert.Equal(CircuitStep.Ramping, _circuit.Step);
+        Assert.False(_circuit.Breaker.TryProbe(_circuit.Now + 1000, out _));
+        Assert.Equal(CircuitStep.Closed, _circuit.Step);
+        Assert.Equal("3 probes and the ramp succeeded", _circuit.Reasons[^1]);
+    }
+
+    [Fact]
+    public void Without_a_ramp_it_closes_at_the_next_look()
+    {
+        var circuit = new TimedCircuit(new() { RampDuration = TimeSpan.Zero }).Ramping();
+        circuit.Enters();
+        circuit.Breaker.TryProbe(circuit.Now, out _);
+        Assert.Equal(BreakerState.Closed, circuit.State);
+    }
+
+    [Fact]
+    public void What_the_ramp_let_through_is_released_when_the_circuit_opens_after_it()
+    {
+        _circuit.Ramping().Now += 1000;
+        var permit = _circuit.Enter();
+        _circuit.Breaker.TryProbe(_circuit.Now, out _);
+        Assert.Equal(BreakerState.Closed, _circuit.State);
+        Assert.False(permit.Broken.IsCancellationRequested);
+        _circuit.Opened();
+        Assert.True(permit.Broken.IsCancellationRequested);
+    }
+
+    [Theory]
+    [InlineData(nameof(CircuitStep.Closed))]
+    [InlineData(nameof(CircuitStep.Broken))]
+    [InlineData(nameof(CircuitStep.Probing))]
+    [InlineData(nameof(CircuitStep.Ramping))]
+    [InlineData(nameof(CircuitStep.Isolated))]
+    public void It_can_be_isolated_from_every_state_until_it_is_closed_by_hand(string step)
+    {
+        var before = At(step);
+        _circuit.Breaker.Isolate(_circuit.Now, "maintenance");
+        Assert.Equal("maintenance", _circuit.Reasons[^1]);
+        Assert.True(before.Broken.IsCancellationRequested);
+        var isolated = _circuit.Breaker.Phase;
+
+        for (var i = 0; i < 1000; i++)
+        {
+            _circuit.Now += 1000;
+            Assert.False(_circuit.Enters());
+            Assert.False(_circuit.Breaker.TryProbe(_circuit.Now, out _));
+            _circuit.Breaker.Reconnected(_circuit.Now);
+            _circuit.Breaker.Failed(isolated, _circuit.Now, "refused");
+            _circuit.Breaker.Silent(isolated, _circuit.Now);
+        }
+
+        Assert.Equal(BreakerState.Isolated, _circuit.State);
+        Assert.Null(_circuit.Breaker.Standing.NextProbe);
+        _circuit.Breaker.Close(_circuit.Now, "done");
+        Assert.Equal(BreakerState.Closed, _circuit.State);
+        _circuit.Good();
+    }
+
+    [Theory]
+    [InlineData(nameof(CircuitStep.Closed), 0)]
+    [InlineData(nameof(CircuitStep.Broken), 1)]
+    [InlineData(nameof(CircuitStep.Probing), 1)]
+    [InlineData(nameof(CircuitStep.Ramping), 1)]
+    [InlineData(nameof(CircuitStep.Isolated), 1)]
+    public void It_can_be_closed_by_hand_from_every_state_and_forgets_earlier_breaks(string step, int reported)
+    {
+        var before = At(step);
+        var changes = _circuit.States.Count;
+        _circuit.Breaker.Close(_circuit.Now, "closed by hand");
+        Assert.Equal(BreakerState.Closed, _circuit.State);
+        Assert.Equal(changes + reported, _circuit.States.Count);
+        Assert.False(before.Broken.IsCancellationRequested);
+        _circuit.Good();
+        _circuit.Opened();
+        Assert.Equal(1000, _circuit.Breaker.Phase.Until - _circuit.Now);
+    }
+
+    private CircuitPhase At(string step)
+    {
+        switch (Enum.Parse<CircuitStep>(step))
+        {
+            case CircuitStep.Broken:
+                _circuit.Opened();
+                break;
+            case CircuitStep.Probing:
+                _circuit.Probing();
+                break;
+            case CircuitStep.Ramping:
+                _circuit.Ramping();
+                break;
+            case CircuitStep.Isolated:
+                _circuit.Breaker.Isolate(_circuit.Now, "before");
+                break;
+        }
+
+        Assert.Equal(step, _circuit.Step.ToString());
+        return _circuit.Breaker.Phase;
+    }
+
+    private void Probe(string? failure)
+    {
+        _circuit.Now += 100;
+        Assert.True(_circuit.Breaker.TryProbe(_circuit.Now, out var probe));
+        _circuit.Breaker.Probed(probe, _circuit.Now, failure);
+    }
+}

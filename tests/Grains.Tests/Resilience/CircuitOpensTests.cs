@@ -1,0 +1,220 @@
+using Actors.Resilience;
+
+namespace Actors.Grains.Tests.Resilience;
+
+/// <summary>What opens a closed circuit, and what does not.</summary>
+public sealed class CircuitOpensTests
+{
+    private readonly TimedCircuit _circuit = new();
+
+    [Fact]
+    public void By_half_of_twenty_calls()
+    {
+        _circuit.Good(10);
+        _circuit.Bad(9);
+        Assert.Equal(BreakerState.Closed, _circuit.State);
+        _circuit.Bad();
+        Assert.Equal(BreakerState.Open, _circuit.State);
+        Assert.Equal("10 of 20 calls failed or were slow; the last: refused", _circuit.Reasons.Single());
+    }
+
+    [Fact]
+    public void Not_by_less_than_the_ratio()
+    {
+        _circuit.Good(11);
+        _circuit.Bad(10);
+        Assert.Equal(BreakerState.Closed, _circuit.State);
+        Assert.Equal(10.0 / 21, _circuit.Breaker.FailureRatio(_circuit.Now));
+    }
+
+    [Fact]
+    public void Not_by_fewer_calls_than_the_minimum()
+    {
+        _circuit.Bad(19);
+        Assert.Equal(BreakerState.Closed, _circuit.State);
+        _circuit.Bad();
+        Assert.Equal(BreakerState.Open, _circuit.State);
+    }
+
+    [Fact]
+    public void Failures_are_forgotten_after_the_sampling_duration()
+    {
+        _circuit.Bad(19);
+        _circuit.Now += 10_000;
+        _circuit.Good();
+        Assert.Equal(0, _circuit.Breaker.FailureRatio(_circuit.Now));
+        _circuit.Bad(10);
+        Assert.Equal(BreakerState.Closed, _circuit.State);
+    }
+
+    [Fact]
+    public void By_failures_with_no_good_answer_for_a_while_whatever_the_ratio()
+    {
+        _circuit.Good(1000);
+        _circuit.Now++;
+        _circuit.Bad(2);
+        _circuit.Now += 499;
+        _circuit.Bad();
+        Assert.Equal(BreakerState.Closed, _circuit.State);
+        _circuit.Now++;
+        _circuit.Bad();
+        Assert.Equal(BreakerState.Open, _circuit.State);
+        Assert.Equal("no good answer for 500 ms; the last: refused", _circuit.Reasons.Single());
+    }
+
+    [Fact]
+    public void Not_by_two_failures_however_far_apart()
+    {
+        _circuit.Bad();
+        _circuit.Now += 5000;
+        _circuit.Bad();
+        Assert.Equal(BreakerState.Closed, _circuit.State);
+    }
+
+    [Fact]
+    public void Not_by_many_failures_between_good_answers()
+    {
+        for (var i = 0; i < 100; i++)
+        {
+            _circuit.Good(3);
+            _circuit.Now += 300;
+            _circuit.Bad(2);
+            _circuit.Now += 300;
+        }
+
+        Assert.Equal(BreakerState.Closed, _circuit.State);
+    }
+
+    [Fact]
+    public void A_good_answer_that_is_told_late_does_not_hide_one_that_came_after_it()
+    {
+        var (slowThread, permit) = (_circuit.Now, _circuit.Enter());
+        _circuit.Now = 100;
+        _circuit.Bad();
+        _circuit.Now = 400;
+        _circuit.Good();
+        _circuit.Breaker.Answered(permit, slowThread, slowThread);
+        _circuit.Now = 700;
+        _circuit.Bad(2);
+        Assert.Equal(BreakerState.Closed, _circuit.State);
+    }
+
+    [Fact]
+    public void By_slow_answers()
+    {
+        _circuit.Good(10);
+        _circuit.Slow(10);
+        Assert.Equal(BreakerState.Open, _circuit.State);
+        Assert.Contains("an answer took 250 ms", _circuit.Reasons.Single(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Not_by_answers_just_in_time()
+    {
+        for (var i = 0; i < 100; i++) _circuit.Breaker.Answered(_circuit.Enter(), _circuit.Now - 249, _circuit.Now);
+        Assert.Equal(0, _circuit.Breaker.FailureRatio(_circuit.Now));
+    }
+
+    [Fact]
+    public void By_silence()
+    {
+        _circuit.Breaker.Silent(_circuit.Breaker.Phase, _circuit.Now);
+        Assert.Equal(BreakerState.Open, _circuit.State);
+        Assert.Contains("slow", _circuit.Reasons.Single(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Not_by_silence_that_was_seen_before_the_last_change()
+    {
+        var before = _circuit.Breaker.Phase;
+        _circuit.Ramping();
+        _circuit.Breaker.Silent(before, _circuit.Now);
+        Assert.Equal(CircuitStep.Ramping, _circuit.Step);
+    }
+
+    [Fact]
+    public void By_failing_probes_alone_where_there_are_no_calls()
+    {
+        var took = _circuit.PassUntil(() => _circuit.State == BreakerState.Open, answers: false, limit: 3000);
+        Assert.Equal(3000, took);
+        Assert.Equal(0, _circuit.Breaker.Rejected);
+    }
+
+    [Fact]
+    public void An_idle_circuit_is_probed_every_second_and_stays_closed()
+    {
+        var probes = 0;
+        for (var i = 0; i < 60_000 / TimedCircuit.Tick; i++)
+        {
+            _circuit.Now += TimedCircuit.Tick;
+            if (!_circuit.Breaker.TryProbe(_circuit.Now, out var probe)) continue;
+            probes++;
+            _circuit.Breaker.Probed(probe, _circuit.Now, null);
+        }
+
+        Assert.Equal(60, probes);
+        Assert.Equal(BreakerState.Closed, _circuit.State);
+    }
+
+    [Fact]
+    public void A_circuit_with_good_answers_is_not_probed()
+    {
+        for (var i = 0; i < 1000; i++)
+        {
+            _circuit.Now += TimedCircuit.Tick;
+            _circuit.Good();
+            Assert.False(_circuit.Breaker.TryProbe(_circuit.Now, out _));
+        }
+    }
+
+    [Fact]
+    public void Failing_calls_beside_good_probes_open_it_by_the_ratio()
+    {
+        for (var i = 0; i < 4; i++)
+        {
+            _circuit.Bad(4);
+            _circuit.Pass(1100, answers: true);
+        }
+
+        Assert.Equal(BreakerState.Closed, _circuit.State);
+        _circuit.Bad();
+        Assert.Contains(" calls failed", _circuit.Reasons.Single(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void After_a_century_of_idling_it_still_works()
+    {
+        const long century = 100L * 365 * 24 * 3600 * 1000;
+        _circuit.Good();
+        _circuit.Now = century;
+        _circuit.Good(10);
+        _circuit.Bad(10);
+        Assert.Equal(BreakerState.Open, _circuit.State);
+        Assert.InRange(_circuit.PassUntil(() => _circuit.State == BreakerState.Closed, answers: true, limit: 10_000), 1000, 5000);
+    }
+
+    [Theory]
+    [InlineData(-5_000_000_000)]
+    [InlineData(0)]
+    [InlineData(4_000_000_000_000)]
+    public void It_does_not_matter_where_the_clock_begins(long now)
+    {
+        var circuit = new TimedCircuit(now: now);
+        circuit.Bad(20);
+        Assert.Equal(BreakerState.Open, circuit.State);
+        circuit.PassUntil(() => circuit.State == BreakerState.Closed, answers: true, limit: 10_000);
+    }
+
+    [Fact]
+    public void What_waits_is_released_exactly_when_it_opens()
+    {
+        var first = _circuit.Breaker.Phase;
+        _circuit.Bad(19);
+        Assert.False(first.Broken.IsCancellationRequested);
+        _circuit.Bad();
+        Assert.True(first.Broken.IsCancellationRequested);
+
+        _circuit.PassUntil(() => _circuit.State == BreakerState.Closed, answers: true, limit: 10_000);
+        Assert.False(_circuit.Breaker.Phase.Broken.IsCancellationRequested);
+    }
+}

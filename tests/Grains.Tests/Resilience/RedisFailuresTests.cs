@@ -1,0 +1,52 @@
+using Actors.Resilience;
+using StackExchange.Redis;
+
+namespace Actors.Grains.Tests.Resilience;
+
+/// <summary>Which errors are an outage, and which are an answer.</summary>
+public sealed class RedisFailuresTests
+{
+    [Theory]
+    [InlineData("LOADING Redis is loading the dataset in memory")]
+    [InlineData("READONLY You can't write against a read only replica.")]
+    [InlineData("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.")]
+    [InlineData("CLUSTERDOWN The cluster is down")]
+    [InlineData("OOM command not allowed when used memory > 'maxmemory'.")]
+    [InlineData("MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.")]
+    [InlineData("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.")]
+    [InlineData("NOREPLICAS Not enough good replicas to write.")]
+    [InlineData("TRYAGAIN Multiple keys request during rehashing of slot")]
+    public void A_server_that_cannot_serve_is_an_outage_and_has_changed_nothing(string message)
+    {
+        var error = Answer(message);
+        Assert.True(RedisFailures.IsUnavailability(error));
+        Assert.False(RedisFailures.Unavailable(RedisRole.Cache, error).MayHaveHappened);
+    }
+
+    [Theory]
+    [InlineData("ERR unknown command 'FOO'")]
+    [InlineData("ERR user_script:1: Script attempted to access nonexistent global variable 'x'")]
+    [InlineData("WRONGTYPE Operation against a key holding the wrong kind of value")]
+    [InlineData("NOSCRIPT No matching script. Please use EVAL.")]
+    [InlineData("BUSYGROUP Consumer Group name already exists")]
+    [InlineData("BUSYKEY Target key name already exists.")]
+    [InlineData("LOADINGS is not LOADING")]
+    [InlineData("")]
+    public void An_answer_to_a_wrong_question_is_not(string message) =>
+        Assert.False(RedisFailures.IsUnavailability(Answer(message)));
+
+    [Fact]
+    public void A_call_that_was_given_up_is_an_outage_and_may_have_happened()
+    {
+        foreach (var error in new Exception[] { new TimeoutException(), new OperationCanceledException(), new TaskCanceledException() })
+        {
+            Assert.True(RedisFailures.IsUnavailability(error));
+            Assert.True(RedisFailures.Unavailable(RedisRole.Cache, error).MayHaveHappened);
+        }
+    }
+
+    [Fact]
+    public void A_defect_of_ours_is_not_an_outage() => Assert.False(RedisFailures.IsUnavailability(new ArgumentException("")));
+
+    private static RedisServerException Answer(string message) => new(RedisErrorKind.Unknown, CommandFlags.None, message);
+}

@@ -1,0 +1,134 @@
+using Actors.Fixtures;
+using Actors.Resilience;
+using StackExchange.Redis;
+
+namespace Actors.Grains.Tests.Resilience;
+
+/// <summary>A real Redis that answers: that it cannot serve, or that it was asked something wrong.</summary>
+public sealed class RedisRefusalTests
+{
+    private static readonly TimeSpan Long = TimeSpan.FromSeconds(30);
+
+    // Only failures open it.
+    private static BreakerOptions Patient => new() { CallTimeout = Long, SlowCallDuration = Long, SilenceDuration = Long, ProbeTimeout = Long };
+
+    [Theory]
+    [InlineData("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "OOM")]
+    [InlineData("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", "NOREPLICAS")]
+    [InlineData("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "")]
+    public async Task One_that_takes_no_writes_is_not_called_until_it_does(string begin, string end, string reason)
+    {
+        await using var bench = await GatewayBench.StartAsync();
+        var admin = await bench.AdminAsync();
+        await SendAsync(admin, begin);
+        var errors = await bench.OpenAsync();
+        Assert.NotEmpty(errors);
+        Assert.All(errors, error => Assert.False(error.MayHaveHappened, error.Message));
+        Assert.All(errors, error => Assert.Contains(reason, error.Message, StringComparison.Ordinal));
+
+        // It answers a PING; but probes write.
+        var breaks = bench.Circuit.Breaks;
+        await Eventually.IsTrueAsync(() => Task.FromResult(bench.Circuit.Breaks >= breaks + 3));
+        Assert.False(bench.IsClosed);
+
+        await SendAsync(admin, end);
+        await bench.ClosedAsync();
+        Assert.Null(await bench.TryAsync());
+    }
+
+    [Fact]
+    public async Task Thousands_of_errors_in_what_was_asked_do_not_open_it()
+    {
+        await using var bench = await GatewayBench.StartAsync(Patient);
+        var redis = await bench.AdminAsync();
+        await redis.ListLeftPushAsync("list", "value");
+        await redis.StreamCreateConsumerGroupAsync("stream", "group", "0-0");
+        var (failures, calls) = (bench.Circuit.Failures, bench.Circuit.Calls);
+
+        (string Script, string Error)[] wrong =
+        [
+            ("this is no Lua", "ERR"),
+            ("return redis.call('INCR', KEYS[1])", "WRONGTYPE"),
+            ("return redis.error_reply('MINE is not yours')", "MINE"),
+            ("return redis.call('XGROUP', 'CREATE', KEYS[2], 'group', '0')", "BUSYGROUP"),
+            ("return redis.call('NONSENSE')", "ERR"),
+        ];
+        foreach (var (script, expected) in wrong)
+        {
+            for (var i = 0; i < 1000; i++)
+            {
+                var error = await Assert.ThrowsAsync<RedisServerException>(
+                    () => bench.Gateway.EvaluateAsync(RedisRole.Cache, script, ["list", "stream"], []));
+                Assert.StartsWith(expected, error.Message, StringComparison.Ordinal);
+            }
+        }
+
+        for (var i = 0; i < 1000; i++)
+        {
+            var error = await Assert.ThrowsAsync<RedisServerException>(() => bench.Circuit.CallAsync(
+                RedisRole.Cache, 0, static (redis, _) => redis.ExecuteAsync("EVALSHA", new string('f', 40), 0)));
+            Assert.StartsWith("NOSCRIPT", error.Message, StringComparison.Ordinal);
+        }
+
+        Assert.True(bench.IsClosed);
+        Assert.Empty(bench.Circuit.Snapshot().Transitions);
+        Assert.Equal(failures, bench.Circuit.Failures);
+        Assert.InRange(bench.Circuit.Calls - calls, 6000, 6010);
+    }
+
+    [Fact]
+    public async Task A_server_that_forgot_its_scripts_is_told_them_again()
+    {
+        await using var bench = await GatewayBench.StartAsync(Patient);
+        var admin = await bench.AdminAsync();
+        for (var i = 0; i < 20; i++)
+        {
+            await admin.ExecuteAsync("SCRIPT", "FLUSH");
+            Assert.Null(await bench.TryAsync());
+        }
+
+        Assert.Empty(bench.Circuit.Snapshot().Transitions);
+    }
+
+    [Fact]
+    public async Task Defects_that_ask_nothing_of_Redis_are_no_good_answers()
+    {
+        var options = GatewayBench.Quick();
+        options.MinimumThroughput = 1_000_000;
+        await using var bench = await GatewayBench.StartAsync(options);
+        await bench.Server.KillAsync();
+        await Eventually.IsTrueAsync(async () =>
+        {
+            // Between two failures always a call that never reaches Redis.
+            await Assert.ThrowsAnyAsync<Exception>(() => bench.Circuit.CallAsync<int, int>(
+                RedisRole.Cache, 0, static (_, _) => throw new InvalidOperationException("a defect")));
+            await bench.TryAsync();
+            return bench.Circuit.Breaks > 0;
+        });
+        Assert.Contains("no good answer", bench.Circuit.Snapshot().Transitions[0].Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_hash_is_walked_whatever_its_size_and_fails_at_once_while_open()
+    {
+        await using var bench = await GatewayBench.StartAsync(Patient);
+        var redis = await bench.AdminAsync();
+        Assert.Empty(await WalkAsync());
+        await redis.HashSetAsync("hash", "a", 1);
+        Assert.Single(await WalkAsync());
+        await redis.HashSetAsync("hash", [.. Enumerable.Range(0, 5000).Select(i => new HashEntry($"f{i}", i))]);
+        Assert.Equal(5001, (await WalkAsync()).Select(entry => entry.Name).Distinct().Count());
+
+        bench.Gateway.Isolate("test");
+        var error = await Assert.ThrowsAsync<RedisUnavailableException>(WalkAsync);
+        Assert.False(error.MayHaveHappened);
+
+        async Task<List<HashEntry>> WalkAsync() => await bench.Gateway.HashScanAsync(RedisRole.Cache, "hash", 100).ToListAsync();
+    }
+
+    private static Task SendAsync(IDatabase redis, string command)
+    {
+        var words = command.Split(' ');
+        return redis.ExecuteAsync(words[0], words[1..]);
+    }
+}
