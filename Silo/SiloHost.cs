@@ -113,6 +113,10 @@ internal static class SiloHost
                 // Asked every few seconds by whoever watches; what is wrong is in the answer.
                 ["Logging:LogLevel:Microsoft.Extensions.Diagnostics.HealthChecks"] = "None",
 
+                // Repeat with a stack trace each time that Redis is away; MembershipKeeper says so once.
+                ["Logging:LogLevel:Orleans.Runtime.MembershipService.MembershipTableManager"] = "Error",
+                ["Logging:LogLevel:Orleans.Runtime.MembershipService.MembershipAgent"] = "Error",
+
                 // Warns at every start that its first check, measured from the machine's boot, is late.
                 ["Logging:LogLevel:Orleans.Runtime.Watchdog"] = "Error",
             },

@@ -171,7 +171,11 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
             _transitions.Enqueue(new() { At = _clock.GetUtcNow(), From = from, To = to, Reason = reason });
         }
 
-        LogChanged(_logger, Address, _roles, from, to, reason);
+        // Once when it opens and once when it closes; that it is tried in between is nothing to tell everyone.
+        var level = to == BreakerState.Closed ? LogLevel.Information
+            : from == BreakerState.Closed || to == BreakerState.Isolated ? LogLevel.Warning
+            : LogLevel.Debug;
+        LogChanged(_logger, level, Address, _roles, from, to, reason);
     }
 
     private async Task WatchAsync()
@@ -239,8 +243,9 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Redis at {Address} ({Roles}): circuit {From} -> {To}: {Reason}")]
-    private static partial void LogChanged(ILogger logger, string address, string roles, BreakerState from, BreakerState to, string reason);
+    [LoggerMessage(Message = "Redis at {Address} ({Roles}): circuit {From} -> {To}: {Reason}")]
+    private static partial void LogChanged(
+        ILogger logger, LogLevel level, string address, string roles, BreakerState from, BreakerState to, string reason);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "Redis at {Address} did not tell its health: {Reason}")]
     private static partial void LogNoHealth(ILogger logger, string address, string reason);

@@ -60,6 +60,8 @@ public static class RedisFailures
     private static string FirstSentence(string message)
     {
         var end = message.AsSpan().IndexOfAny(";\r\n");
-        return (end < 0 ? message : message[..end]).TrimEnd('.', ' ');
+        if (end >= 0) message = message[..end];
+        var state = message.IndexOf(", mc: ", StringComparison.Ordinal);
+        return (state < 0 ? message : message[..state]).TrimEnd('.', ' ');
     }
 }
