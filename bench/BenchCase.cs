@@ -7,7 +7,14 @@ namespace Actors.Bench;
 /// <param name="Ours">Makes our contender.</param>
 /// <param name="Peers">The peers, each with the ratio (ours by theirs) to reach.</param>
 internal sealed record BenchCase(
-    string Name, string Work, string Unit, Func<BenchServers, Contender> Ours, params BenchPeer[] Peers);
+    string Name, string Work, string Unit, Func<BenchServers, Contender> Ours, params BenchPeer[] Peers)
+{
+    /// <summary>False where nothing but this process takes part.</summary>
+    public bool NeedsServers { get; init; } = true;
+
+    /// <summary>True where ours must not allocate, beside the ratios.</summary>
+    public bool AllocatesNothing { get; init; }
+}
 
 /// <summary>One peer of a case.</summary>
 /// <param name="Name">What it does, in a few words.</param>

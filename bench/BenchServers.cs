@@ -30,6 +30,9 @@ internal sealed class BenchServers : IAsyncDisposable
     /// <summary>What all keys begin with.</summary>
     public string KeyPrefix => $"bench-{_run}";
 
+    /// <summary>No servers.</summary>
+    public static BenchServers None() => new();
+
     public static async Task<BenchServers> StartAsync()
     {
         var servers = new BenchServers();
@@ -69,12 +72,13 @@ internal sealed class BenchServers : IAsyncDisposable
     }
 
     /// <summary>Has PostgreSQL write down what is behind it, so that no contender pays for the one before.</summary>
-    public Task SettleAsync() => ExecuteAsync(_postgres, "CHECKPOINT");
+    public Task SettleAsync() => _postgres == "" ? Task.CompletedTask : ExecuteAsync(_postgres, "CHECKPOINT");
 
     /// <summary>The CPU time Redis has used so far.</summary>
     public async Task<TimeSpan> RedisCpuAsync()
     {
-        var server = _redis!.GetServers()[0];
+        if (_redis is null) return TimeSpan.Zero;
+        var server = _redis.GetServers()[0];
         var cpu = (await server.InfoAsync("cpu")).SelectMany(section => section)
             .Where(entry => entry.Key is "used_cpu_sys" or "used_cpu_user")
             .Sum(entry => double.Parse(entry.Value, CultureInfo.InvariantCulture));

@@ -1,3 +1,4 @@
+using Actors.Bench.Breaker;
 using Actors.Bench.Peers;
 using Actors.Bench.Writes;
 
@@ -20,6 +21,20 @@ internal static class Cases
         new(
             "write.flush", "draining dirty rows to the database", "rows/s", servers => new Flush(servers),
             new BenchPeer("raw unnest upsert of the same rows, same batch and lanes", 0.9, servers => new UnnestUpserts(servers))),
+        new(
+            "breaker.closed", "the guard around a call that does nothing, one thread", "calls/s", _ => new OurClosed(),
+            new BenchPeer("Polly v8 circuit breaker, closed, by outcome", 4, _ => new PollyCalls(isOpen: false)))
+        {
+            NeedsServers = false,
+            AllocatesNothing = true,
+        },
+        new(
+            "breaker.open", "refusing a call, one thread", "calls/s", _ => new OurOpen(),
+            new BenchPeer("Polly v8 circuit breaker, open, by outcome", 4, _ => new PollyCalls(isOpen: true)))
+        {
+            NeedsServers = false,
+            AllocatesNothing = true,
+        },
     ];
 
     public static BenchCase? Find(string name) => All.FirstOrDefault(each => each.Name == name);

@@ -22,7 +22,7 @@ internal abstract class Contender : IAsyncDisposable
 }
 
 /// <summary>What a turn came to.</summary>
-/// <param name="Count">Writes or rows done.</param>
+/// <param name="Count">Writes, rows or calls done.</param>
 /// <param name="Elapsed">The time they took.</param>
 /// <param name="Doubt">What makes the figure questionable, or null.</param>
 internal sealed record Turn(long Count, TimeSpan Elapsed, string? Doubt = null)

@@ -24,7 +24,7 @@ json.Validators.Add(result =>
         result.AddError($"--json: there is no directory {directory.FullName}.");
 });
 var quick = new Option<bool>("--quick") { Description = "One short round and fewer rows: to see that it works, not to quote." };
-var details = new Option<bool>("--details") { Description = "Also print what a write or row costs: allocations, CPU time." };
+var details = new Option<bool>("--details") { Description = "Also print what a write, row or call costs: allocations, CPU time." };
 var alone = new Option<bool>("--alone") { Description = "Leave the peers out and print the details of ours: for a profiler." };
 var rounds = Number("--rounds", "Rounds, of which the median counts. Default: 5.", 1, 100);
 var seconds = Number("--seconds", "Seconds per turn. Default: 5.", 1, 600);

@@ -36,8 +36,8 @@ internal static class Report
                 new Text(measured.Unit),
                 Right(Number(ours.PerSecond)),
                 Right(Number(theirs.PerSecond)),
-                new Text(Number(ratio), ratio >= peer.Target ? Color.Green : Color.Yellow).RightJustified(),
-                Right($">= {Number(peer.Target)}"));
+                new Text(Number(ratio), ratio >= peer.Target && (!measured.AllocatesNothing || ours.AllocatesNothing) ? Color.Green : Color.Yellow).RightJustified(),
+                Right(measured.AllocatesNothing ? $">= {Number(peer.Target)}, 0 bytes" : $">= {Number(peer.Target)}"));
         }
 
         console.Write(table);
@@ -49,6 +49,8 @@ internal static class Report
         {
             foreach (var doubt in result.Theirs.Append(result.Ours).SelectMany(medians => medians.Doubts).Distinct())
                 console.WriteLine($"{result.Case.Name}: {doubt}", Color.Yellow);
+            if (result.Case.AllocatesNothing && !result.Ours.AllocatesNothing)
+                console.WriteLine($"{result.Case.Name}: ours allocates {Number(result.Ours.Bytes)} bytes per call", Color.Yellow);
         }
     }
 
@@ -79,7 +81,7 @@ internal static class Report
         }
 
         console.WriteLine();
-        console.WriteLine("What one write or row costs:");
+        console.WriteLine("What one write, row or call costs:");
         console.Write(table);
 
         void Add(BenchCase measured, string name, Medians medians) => table.AddRow(
@@ -87,8 +89,8 @@ internal static class Report
             new Text(name),
             Right(Number(medians.PerSecond)),
             Right(Number(medians.Bytes)),
-            Right(Number(medians.Cpu.TotalMicroseconds)),
-            Right(Number(medians.RedisCpu.TotalMicroseconds)));
+            Right(Number(medians.Cpu)),
+            Right(Number(medians.RedisCpu)));
     }
 
     private static IEnumerable<(BenchCase Case, BenchPeer Peer, Medians Ours, Medians Theirs)> Comparisons(
@@ -100,7 +102,7 @@ internal static class Report
     private static Text Right(string text) => new Text(text).RightJustified();
 
     private static string Number(double number) => number.ToString(
-        number >= 100 ? "N0" : number >= 10 ? "0.#" : "0.##", CultureInfo.InvariantCulture);
+        number >= 100 ? "N0" : number >= 10 ? "0.#" : number >= 0.1 ? "0.##" : "0.###", CultureInfo.InvariantCulture);
 }
 
 /// <summary>One line of the JSON report.</summary>

@@ -1,12 +1,16 @@
 namespace Actors.Bench;
 
 /// <summary>What a contender's turns came to: medians over the rounds.</summary>
-/// <param name="PerSecond">Writes or rows per second.</param>
-/// <param name="Bytes">Bytes allocated in this process, per write or row.</param>
-/// <param name="Cpu">CPU time of this process (callers, and silo or driver), per write or row.</param>
-/// <param name="RedisCpu">CPU time of Redis, per write or row.</param>
+/// <param name="PerSecond">Writes, rows or calls per second.</param>
+/// <param name="Bytes">Bytes allocated in this process, per write, row or call.</param>
+/// <param name="Cpu">CPU time of this process (callers, and silo or driver), per write, row or call, in microseconds.</param>
+/// <param name="RedisCpu">CPU time of Redis, likewise.</param>
 /// <param name="Doubts">What makes figures questionable.</param>
-internal sealed record Medians(double PerSecond, double Bytes, TimeSpan Cpu, TimeSpan RedisCpu, IReadOnlyList<string> Doubts);
+internal sealed record Medians(double PerSecond, double Bytes, double Cpu, double RedisCpu, IReadOnlyList<string> Doubts)
+{
+    /// <summary>True where no call allocates: what else the process does in a turn comes to far less than this for each.</summary>
+    public bool AllocatesNothing => Bytes < 0.01;
+}
 
 /// <summary>A case that was measured.</summary>
 internal sealed record CaseResult(BenchCase Case, Medians Ours, IReadOnlyList<Medians> Theirs);
@@ -17,8 +21,8 @@ internal static class Rounds
     public static async Task<CaseResult> RunAsync(
         BenchCase measured, Load load, ProgressLine progress, CancellationToken cancellationToken)
     {
-        progress.Tell($"{measured.Name}: starting the servers");
-        await using var servers = await BenchServers.StartAsync();
+        if (measured.NeedsServers) progress.Tell($"{measured.Name}: starting the servers");
+        await using var servers = measured.NeedsServers ? await BenchServers.StartAsync() : BenchServers.None();
         (string Name, Contender Contender, List<Cost> Costs)[] contenders =
         [
             ("ours", measured.Ours(servers), []),
@@ -71,14 +75,19 @@ internal static class Rounds
         redisCpu = await servers.RedisCpuAsync() - redisCpu;
 
         await contender.AfterTurnAsync();
-        return new Cost(turn.PerSecond, (double)bytes / turn.Count, cpu / turn.Count, redisCpu / turn.Count, turn.Doubt);
+        return new Cost(
+            turn.PerSecond,
+            (double)bytes / turn.Count,
+            cpu.TotalMicroseconds / turn.Count,
+            redisCpu.TotalMicroseconds / turn.Count,
+            turn.Doubt);
     }
 
     private static Medians MediansOf(IReadOnlyList<Cost> costs) => new(
         Median(costs, cost => cost.PerSecond),
         Median(costs, cost => cost.Bytes),
-        TimeSpan.FromTicks((long)Median(costs, cost => cost.Cpu.Ticks)),
-        TimeSpan.FromTicks((long)Median(costs, cost => cost.RedisCpu.Ticks)),
+        Median(costs, cost => cost.Cpu),
+        Median(costs, cost => cost.RedisCpu),
         [.. costs.Select(cost => cost.Doubt).OfType<string>().Distinct()]);
 
     private static double Median(IReadOnlyList<Cost> costs, Func<Cost, double> figure)
@@ -87,5 +96,5 @@ internal static class Rounds
         return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 
-    private sealed record Cost(double PerSecond, double Bytes, TimeSpan Cpu, TimeSpan RedisCpu, string? Doubt);
+    private sealed record Cost(double PerSecond, double Bytes, double Cpu, double RedisCpu, string? Doubt);
 }

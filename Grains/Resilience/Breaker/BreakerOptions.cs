@@ -14,8 +14,8 @@ public sealed class BreakerOptions
     public TimeSpan CallTimeout { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>An answer that took longer counts like a failure, though it is used. Default: 250 ms.</summary>
-    /// <value>1 ms to 1 minute.</value>
-    [Range(typeof(TimeSpan), "00:00:00.001", "00:01:00")]
+    /// <value>50 ms to 1 minute.</value>
+    [Range(typeof(TimeSpan), "00:00:00.050", "00:01:00")]
     public TimeSpan SlowCallDuration { get; set; } = TimeSpan.FromMilliseconds(250);
 
     /// <summary>The share of failed and slow calls within <see cref="SamplingDuration"/> that opens the circuit. Default: 0.5.</summary>

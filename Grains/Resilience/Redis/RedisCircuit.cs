@@ -16,6 +16,9 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
 
     private readonly BreakerOptions _options;
     private readonly TimeProvider _clock;
+
+    // The breaker's time; latencies are measured by the precise clock.
+    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly CircuitBreaker _breaker;
     private readonly LatencyWindow _latency;
@@ -43,16 +46,17 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     {
         _options = options;
         _clock = clock;
+        _time = CoarseClock.Of(clock);
         _logger = logger;
         _keyPrefix = redis.KeyPrefix;
         _roles = string.Join(", ", roles).ToLowerInvariant();
         Roles = roles;
         Address = redis.AddressOf(roles[0]);
         _latency = new LatencyWindow(clock);
-        _pauses = new OwnPauses(clock, options.CallTimeout / 2);
-        _breaker = new CircuitBreaker(options, clock.TimestampFrequency, clock.GetTimestamp(), Changed);
+        _pauses = new OwnPauses(_time, options.CallTimeout / 2);
+        _breaker = new CircuitBreaker(options, _time.TimestampFrequency, _time.GetTimestamp(), Changed);
         _connections = roles.ToDictionary(
-            role => role, role => new RedisConnection(() => redis.For(role), () => _breaker.Reconnected(clock.GetTimestamp())));
+            role => role, role => new RedisConnection(() => redis.For(role), () => _breaker.Reconnected(_time.GetTimestamp())));
 
         // Owned by this object: it ends with DisposeAsync, and lets no failure out.
         _watching = Task.Run(WatchAsync);
@@ -83,15 +87,17 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
     public async Task<T> CallAsync<TState, T>(RedisRole role, TState state, Func<IDatabase, TState, Task<T>> call)
     {
-        var began = _clock.GetTimestamp();
+        var began = _time.GetTimestamp();
         if (!_breaker.TryEnter(began, out var permit))
             throw new RedisUnavailableException(role, $"its circuit is {permit.State}: {_lastError}", mayHaveHappened: false);
         Interlocked.Increment(ref _asked);
+        var sent = _clock.GetTimestamp();
         try
         {
             var answer = await _connections[role].CallAsync(state, call).WaitAsync(_options.CallTimeout, _clock, permit.Broken);
-            var now = _clock.GetTimestamp();
-            _latency.Record(_clock.GetElapsedTime(began, now), now);
+            var received = _clock.GetTimestamp();
+            _latency.Record(_clock.GetElapsedTime(sent, received), received);
+            var now = _time.GetTimestamp();
             if (now - began >= _breaker.Slow) Interlocked.Increment(ref _failures);
             _breaker.Answered(permit, began, now);
             return answer;
@@ -99,7 +105,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         catch (Exception error) when (RedisFailures.IsUnavailability(error))
         {
             Interlocked.Increment(ref _failures);
-            var now = _clock.GetTimestamp();
+            var now = _time.GetTimestamp();
 
             // A call that the open circuit released knows no more than why it opened.
             if (error is not OperationCanceledException) _lastError = RedisFailures.Reason(error);
@@ -109,7 +115,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         catch (RedisServerException)
         {
             // An answer all the same: Redis is there, and the question was wrong.
-            var now = _clock.GetTimestamp();
+            var now = _time.GetTimestamp();
             if (now - began >= _breaker.Slow) Interlocked.Increment(ref _failures);
             _breaker.Answered(permit, began, now);
             throw;
@@ -120,13 +126,13 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         }
     }
 
-    public void Isolate(string reason) => _breaker.Isolate(_clock.GetTimestamp(), reason);
+    public void Isolate(string reason) => _breaker.Isolate(_time.GetTimestamp(), reason);
 
-    public void Close(string reason) => _breaker.Close(_clock.GetTimestamp(), reason);
+    public void Close(string reason) => _breaker.Close(_time.GetTimestamp(), reason);
 
     public CircuitSnapshot Snapshot()
     {
-        var now = _clock.GetTimestamp();
+        var now = _time.GetTimestamp();
         var (phase, nextProbe) = _breaker.Standing;
         return new CircuitSnapshot
         {
@@ -145,7 +151,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
             Health = _health,
         };
 
-        DateTimeOffset At(long timestamp) => _clock.GetUtcNow() - _clock.GetElapsedTime(timestamp, now);
+        DateTimeOffset At(long timestamp) => _clock.GetUtcNow() - _time.GetElapsedTime(timestamp, now);
     }
 
     public async ValueTask DisposeAsync()
@@ -180,15 +186,15 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
 
     private async Task WatchAsync()
     {
-        var silence = new SilenceWatch(_clock, _options.SilenceDuration);
+        var silence = new SilenceWatch(_time, _options.SilenceDuration);
         using var timer = new PeriodicTimer(silence.Interval, _clock);
         var (probing, asking) = (Task.CompletedTask, Task.CompletedTask);
-        var healthDue = _clock.GetTimestamp();
+        var healthDue = _time.GetTimestamp();
         try
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))
             {
-                var now = _clock.GetTimestamp();
+                var now = _time.GetTimestamp();
                 _pauses.Look(now);
 
                 // In this order: a call that is answered in between makes it look less silent, not more.
@@ -198,7 +204,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
                 // One from before the last change may still be under way.
                 if (_breaker.TryProbe(now, out var probe)) probing = Task.WhenAll(probing, ProbeAsync(probe));
                 if (now < healthDue || !asking.IsCompleted || State != BreakerState.Closed) continue;
-                healthDue = now + (long)(HealthInterval.TotalSeconds * _clock.TimestampFrequency);
+                healthDue = now + (long)(HealthInterval.TotalSeconds * _time.TimestampFrequency);
                 asking = AskHealthAsync();
             }
         }
@@ -227,7 +233,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
             _lastError = failure;
         }
 
-        _breaker.Probed(probe, _clock.GetTimestamp(), failure);
+        _breaker.Probed(probe, _time.GetTimestamp(), failure);
     }
 
     private async Task AskHealthAsync()
