@@ -18,6 +18,7 @@ public sealed class BadInputTests : IDisposable
     [InlineData(2, "Actors:WriteBehind:BatchSize is 0; allowed are 1 to 50000", "--Actors:WriteBehind:BatchSize", "0")]
     [InlineData(2, "Actors:WriteBehind:BatchSize", "--Actors:WriteBehind:BatchSize", "many")]
     [InlineData(2, "BatchSise", "--Actors:WriteBehind:BatchSise", "5")]
+    [InlineData(2, "Actors:Breaker:BreakDuration must not be more than MaxBreakDuration", "--Actors:Breaker:BreakDuration", "00:00:06")]
     [InlineData(2, "Actors:Address is 'nowhere'", "--Actors:Address", "nowhere")]
     [InlineData(2, "Actors:Adress is no setting; allowed are Actors:SiloPort", "--Actors:Adress", "127.0.0.1")]
     [InlineData(2, "Actors:StopTimeout, which is 00:00:10", "--Actors:StopTimeout", "00:00:10")]
