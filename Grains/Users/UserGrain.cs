@@ -82,9 +82,12 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     {
         if (_owner is not { } owner) return;
 
-        // What is only in memory goes to the database first: the next owner would not find it in the journal. So does all
-        // the rest where the journal is lost or away: the next owner may be on another silo, and has only the database.
-        if (_acknowledged.Version > _journaled) await CommitBeforeReleaseAsync(cancellationToken);
+        // What went past the journal goes to the database first, and older copies out of the cache: the next owner would
+        // not find it otherwise. If that fails the key is not released: an owner that takes it over from another that did
+        // not let go reads the database.
+        if (_acknowledged.Version > _journaled && !await CommitBeforeReleaseAsync(cancellationToken)) return;
+
+        // So does all the rest where the journal is lost or away: the next owner may be on another silo, and has only the database.
         if (!await table.ReleaseAsync(owner)) await CommitBeforeReleaseAsync(cancellationToken);
     }
 
@@ -140,14 +143,14 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     /// Shows readers <paramref name="next"/> once it is written. Runs to its end whether or not the caller still waits.
     /// Returns null where the ownership was lost, and nothing was written or the request can be looked for.
     /// </summary>
-    private async Task<Durability?> AcknowledgeAsync(Ownership owner, UserState next, WriteOptions options, Task<Durability> writing)
+    private async Task<Durability?> AcknowledgeAsync(Ownership owner, UserState next, WriteOptions options, Task<WrittenRow> writing)
     {
         try
         {
-            var reached = await writing;
-            Acknowledge(owner, next, reached);
-            table.Counters.Acknowledged(reached);
-            return reached;
+            var written = await writing;
+            Acknowledge(owner, next, written.IsJournaled);
+            table.Counters.Acknowledged(written.Durability);
+            return written.Durability;
         }
         catch (OwnershipLostException lost)
         {
@@ -165,15 +168,16 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         }
     }
 
-    private async Task CommitBeforeReleaseAsync(CancellationToken cancellationToken)
+    private async Task<bool> CommitBeforeReleaseAsync(CancellationToken cancellationToken)
     {
         try
         {
-            await table.CommittedAndUncachedAsync(Id, _acknowledged.Version, cancellationToken);
+            return await table.CommittedAndUncachedAsync(Id, _acknowledged.Version, cancellationToken);
         }
         catch (Exception error) when (error is StorageUnavailableException or OwnershipLostException or OperationCanceledException)
         {
             LogLeftInMemory(logger, Id, error.Message);
+            return false;
         }
     }
 
@@ -182,7 +186,7 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         try
         {
             await table.CommittedAsync(owner.Key, next.Version);
-            Acknowledge(owner, next, Durability.Database);
+            Acknowledge(owner, next, isJournaled: false);
         }
         catch (OwnershipLostException)
         {
@@ -190,11 +194,11 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         }
     }
 
-    private void Acknowledge(Ownership owner, UserState next, Durability reached)
+    private void Acknowledge(Ownership owner, UserState next, bool isJournaled)
     {
         if (owner != _owner) return;
         if (next.Version > _acknowledged.Version) _acknowledged = next;
-        if (reached != Durability.Memory) _journaled = Math.Max(_journaled, next.Version);
+        if (isJournaled) _journaled = Math.Max(_journaled, next.Version);
     }
 
     /// <summary>

@@ -11,6 +11,11 @@ namespace Actors.WriteBehind;
 /// <param name="IsPossiblyStale">True where the journal could not be asked.</param>
 internal readonly record struct OpenedRow(Ownership Owner, Row? Row, bool IsPossiblyStale);
 
+/// <summary>A row that was written.</summary>
+/// <param name="Durability">What it has reached.</param>
+/// <param name="IsJournaled">True where the next owner finds it in the journal, until it is in the database and in the cached copy.</param>
+internal readonly record struct WrittenRow(Durability Durability, bool IsJournaled);
+
 /// <summary>
 /// One table of the database, written behind: a write is acknowledged from the journal and reaches the table in a batch.
 /// This is the whole of write-behind as a grain sees it: open a key, write it, release it.
@@ -113,17 +118,16 @@ internal sealed partial class WriteBehindTable : IDisposable
     }
 
     /// <summary>Writes <paramref name="row"/> and returns once it has reached <paramref name="durability"/>, or more.</summary>
-    /// <returns>The durability reached.</returns>
     /// <exception cref="OwnershipLostException">
     /// The key has another owner; the row was not written, unless <see cref="OwnershipLostException.IsWritten"/> says so.
     /// </exception>
     /// <exception cref="StorageUnavailableException">It took longer than a commit may. The row goes on waiting for its commit.</exception>
-    public async Task<Durability> WriteAsync(Row row, Durability durability)
+    public async Task<WrittenRow> WriteAsync(Row row, Durability durability)
     {
         if (durability == Durability.Memory)
         {
             _queue.Enqueue(row);
-            return durability;
+            return new(durability, IsJournaled: false);
         }
 
         // Not back to the grain's scheduler (here as in what it calls): a turn of the grain is needed once it is all done,
@@ -141,11 +145,12 @@ internal sealed partial class WriteBehindTable : IDisposable
                 break;
         }
 
-        if (durability != Durability.Database) return durability;
+        var written = new WrittenRow(durability, IsJournaled: outcome == AppendOutcome.Journaled);
+        if (durability != Durability.Database) return written;
         try
         {
             await CommittedAsync(row.Key, row.Version, CancellationToken.None).ConfigureAwait(false);
-            return durability;
+            return written;
         }
         catch (OwnershipLostException lost) when (outcome == AppendOutcome.Journaled && lost.StoredVersion > row.Version)
         {
@@ -161,18 +166,21 @@ internal sealed partial class WriteBehindTable : IDisposable
 
     /// <summary>
     /// As <see cref="CommittedAsync(string, long, CancellationToken)"/>, and no older copy is left in the cache by then. For
-    /// a row that is not in the journal, where the next owner would find it before it looks for a copy.
+    /// a row that is not in the journal, where the next owner would find it before it looks for a copy. False where the cache
+    /// cannot be reached, so that an older copy may be left.
     /// </summary>
-    public async Task CommittedAndUncachedAsync(string key, long version, CancellationToken cancellationToken)
+    public async Task<bool> CommittedAndUncachedAsync(string key, long version, CancellationToken cancellationToken)
     {
         await CommittedAsync(key, version, cancellationToken);
         try
         {
             await _cache.ForgetAsync([new(key, version)]);
+            return true;
         }
         catch (RedisUnavailableException error)
         {
             LogCacheFailed(_logger, 1, error.Message);
+            return false;
         }
     }
 

@@ -144,6 +144,36 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
         Assert.False(read.IsPossiblyStale);
     }
 
+    [Fact]
+    public async Task A_user_that_moves_while_some_calls_go_to_Redis_is_read_as_it_was_written()
+    {
+        // Half-open for as long as it takes: of the calls for a write, a clean-up, a release and a claim any may be let through.
+        await using var cluster = await TestCluster.StartAsync(servers, silos: 2, redis: _redis, breaker: new()
+        {
+            BreakDuration = TimeSpan.FromMilliseconds(200),
+            MaxBreakDuration = TimeSpan.FromMilliseconds(500),
+            RampDuration = TimeSpan.FromSeconds(8),
+        });
+        await cluster.User("anyone").GetAsync();
+        await _redis.KillAsync();
+        await StateIsAsync(cluster, BreakerState.Open);
+        await _redis.StartAsync();
+        await StateIsAsync(cluster, BreakerState.HalfOpen);
+
+        await Task.WhenAll(Enumerable.Range(0, 100).Select(async i =>
+        {
+            var user = cluster.User($"moving-{i}");
+            for (var n = 1; n <= 30; n++)
+            {
+                var receipt = await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
+                Assert.Equal(n, receipt.Version);
+                await DeactivateAsync(user);
+                Assert.Equal(n, (await user.GetAsync())!.Counters["n"]);
+            }
+        }));
+        Assert.Contains((await cluster.Cluster.GetStatusAsync()).Silos, silo => silo.Breaker!.Circuits[0].Rejected > 0);
+    }
+
     private IRedisBreakerGrain Breaker(string silo) => _cluster.Silos.Client.GetGrain<IRedisBreakerGrain>(silo);
 
     private async Task IsolateAllAsync()
@@ -156,8 +186,10 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
         foreach (var silo in (await _cluster.Cluster.GetStatusAsync()).Silos) await Breaker(silo.Silo).CloseAsync();
     }
 
-    private Task StateIsAsync(BreakerState state) => Eventually.IsTrueAsync(async () =>
-        (await _cluster.Cluster.GetStatusAsync()).Silos.All(silo => silo.Breaker!.State == state));
+    private Task StateIsAsync(BreakerState state) => StateIsAsync(_cluster, state);
+
+    private static Task StateIsAsync(TestCluster cluster, BreakerState state) => Eventually.IsTrueAsync(async () =>
+        (await cluster.Cluster.GetStatusAsync()).Silos.All(silo => silo.Breaker!.State == state));
 
     private static async Task DeactivateAsync(IUserGrain user)
     {

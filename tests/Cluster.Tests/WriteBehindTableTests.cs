@@ -17,8 +17,8 @@ public sealed class WriteBehindTableTests(ServersFixture servers) : IAsyncLifeti
         var table = _cluster.Silos.Silos[0].ServiceProvider.GetRequiredService<WriteBehindTable>();
         var owner = (await table.OpenAsync("overtaken", atLeast: 0, CancellationToken.None)).Owner;
 
-        Assert.Equal(Durability.Database, await table.WriteAsync(Row(version: 2), Durability.Database));
-        Assert.Equal(Durability.Database, await table.WriteAsync(Row(version: 1), Durability.Database));
+        Assert.Equal(Durability.Database, (await table.WriteAsync(Row(version: 2), Durability.Database)).Durability);
+        Assert.Equal(Durability.Database, (await table.WriteAsync(Row(version: 1), Durability.Database)).Durability);
 
         Assert.Equal(2, await _cluster.QueryAsync<long>("SELECT version FROM users WHERE id = 'overtaken'"));
         Assert.Equal(0, table.Counters.FenceHits);

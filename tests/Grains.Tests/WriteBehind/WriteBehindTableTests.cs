@@ -55,7 +55,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
 
         Assert.False(lost.IsWritten);
         Assert.Null(await _store.ReadAsync("k", Token));
-        Assert.Equal(Durability.Journal, await second.Table.WriteAsync(SiloBench.Make(theirs, 1), Durability.Journal));
+        Assert.Equal(Durability.Journal, (await second.Table.WriteAsync(SiloBench.Make(theirs, 1), Durability.Journal)).Durability);
     }
 
     [Fact]
