@@ -10,9 +10,9 @@ namespace Actors.Caching;
 /// <c>version</c>, <c>epoch</c>, <c>state</c> and <c>generation</c>. A copy is never replaced by an older one.
 /// </summary>
 /// <remarks>
-/// A copy counts only while its generation is that of its partition. A silo that was cut off from Redis has written to the
-/// database past the copies, and so may others have; it begins a new generation before it trusts any of them, or lets go of
-/// a key that others then read.
+/// A copy counts only while its generation is that of its partition. A silo whose circuit was not closed has written to the
+/// database past the copies, and so may others have. While it is not closed the silo neither reads nor makes copies; once
+/// it is, it begins a new generation before it does.
 /// </remarks>
 internal sealed class RowCache
 {
@@ -20,13 +20,14 @@ internal sealed class RowCache
     private readonly CacheOptions _options;
     private readonly Batcher<string, Row?>[] _reads;
 
-    // After which break each partition last began a generation. Any thread: begun twice does no harm.
-    private readonly long[] _reconciled = new long[Partition.Count];
+    // In which phase of the circuit each partition last began a generation. Any thread: begun twice does no harm.
+    private readonly CircuitPhase?[] _reconciled;
 
     public RowCache(RedisGateway redis, IOptions<CacheOptions> options)
     {
         _redis = redis;
         _options = options.Value;
+        _reconciled = [.. Enumerable.Repeat(redis.ClosedPhase(RedisRole.Cache), Partition.Count)];
         _reads = [.. Enumerable.Range(0, Partition.Count).Select(_ => new Batcher<string, Row?>(JournalPartition.MaxBatchRows, ReadAsync))];
     }
 
@@ -100,7 +101,10 @@ internal sealed class RowCache
     public Task<Row?> ReadAsync(string key) => _reads[Partition.Of(key)].AskAsync(key);
 
     /// <summary>Keeps copies of <paramref name="rows"/>, as they were read from the database.</summary>
-    public Task FillAsync(IReadOnlyList<Row> rows) => EachPartitionAsync(rows, row => row.Key, part => StoreAsync("fill", part));
+    public Task FillAsync(IReadOnlyList<Row> rows) => EachPartitionAsync(rows, row => row.Key, async part =>
+    {
+        if (await IsReconciledAsync(Partition.Of(part[0].Key))) await StoreAsync("fill", part);
+    });
 
     /// <summary>Brings the copies there are of <paramref name="rows"/> up to date; makes none.</summary>
     public Task RefreshAsync(IReadOnlyList<Row> rows) => EachPartitionAsync(rows, row => row.Key, RefreshAsync);
@@ -111,27 +115,27 @@ internal sealed class RowCache
             RedisRole.Cache,
             Forget,
             Array.ConvertAll(part, entry => KeyOf(entry.Key)),
-            Array.ConvertAll(part, entry => JournalFormat.Version(entry.Value))));
+            Array.ConvertAll(part, entry => JournalFormat.Version(entry.Value)),
+            isPatient: true));
 
     /// <summary>Removes the copies of <paramref name="keys"/>, whatever their version.</summary>
     public Task RemoveAsync(IReadOnlyList<string> keys) => EachPartitionAsync(keys, key => key, part => _redis.EvaluateAsync(
         RedisRole.Cache, Remove, Array.ConvertAll(part, KeyOf), []));
 
-    /// <summary>Makes sure that no copy from before the last break counts any more in the partition of <paramref name="key"/>.</summary>
-    public ValueTask ReconcileAsync(string key) => ReconcileAsync(Partition.Of(key));
-
-    private async ValueTask ReconcileAsync(int partition)
+    /// <summary>Makes sure that no copy from before the last break counts any more. False while the circuit is not closed.</summary>
+    private async ValueTask<bool> IsReconciledAsync(int partition)
     {
-        var breaks = _redis.Breaks(RedisRole.Cache);
-        if (Volatile.Read(ref _reconciled[partition]) == breaks) return;
+        if (_redis.ClosedPhase(RedisRole.Cache) is not { } phase) return false;
+        if (Volatile.Read(ref _reconciled[partition]) == phase) return true;
         await _redis.EvaluateAsync(RedisRole.Cache, Begin, [GenerationOf(partition)], []);
-        Volatile.Write(ref _reconciled[partition], breaks);
+        Volatile.Write(ref _reconciled[partition], phase);
+        return true;
     }
 
     private async Task<IReadOnlyList<Row?>> ReadAsync(IReadOnlyList<string> keys)
     {
         var partition = Partition.Of(keys[0]);
-        await ReconcileAsync(partition);
+        if (!await IsReconciledAsync(partition)) return new Row?[keys.Count];
         var copies = (RedisValue[])(await _redis.EvaluateAsync(RedisRole.Cache, Read, [GenerationOf(partition), .. keys.Select(KeyOf)], []))!;
         return [.. keys.Select((key, i) => copies[3 * i].IsNull ? null : new Row(
             key, JournalFormat.ParseVersion(copies[3 * i]), JournalFormat.Epoch(copies[(3 * i) + 1]), (byte[])copies[(3 * i) + 2]!))];

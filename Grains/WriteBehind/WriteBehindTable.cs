@@ -211,8 +211,6 @@ internal sealed partial class WriteBehindTable : IDisposable
         if (owner.IsWithoutJournal) return false;
         try
         {
-            // The next owner trusts the copies in the cache; after a break they are not to be trusted.
-            await _cache.ReconcileAsync(owner.Key);
             return await _journal.ReleaseAsync(owner);
         }
         catch (RedisUnavailableException error)

@@ -12,6 +12,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     private const int KeptTransitions = 50;
 
     private static readonly TimeSpan HealthInterval = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan ProbeKeyLife = TimeSpan.FromSeconds(10);
 
     private readonly BreakerOptions _options;
@@ -70,6 +71,9 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
 
     public BreakerState State => _breaker.State;
 
+    /// <summary>The present phase if it is a closed one.</summary>
+    public CircuitPhase? ClosedPhase => _breaker.Phase is { Step: CircuitStep.Closed } closed ? closed : null;
+
     /// <summary>How often calls were cut off since the start.</summary>
     public long Breaks => Volatile.Read(ref _breaks);
 
@@ -84,12 +88,24 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     public RedisHealth? Health => _health;
 
     /// <summary>Makes a call, if the circuit lets it through, and waits for its answer no longer than a call may take.</summary>
+    /// <param name="role">The role whose connection it takes.</param>
+    /// <param name="state">What the call is given.</param>
+    /// <param name="call">The call.</param>
+    /// <param name="isPatient">True to wait for its turn during the ramp, which is soon over one way or the other.</param>
     /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
-    public async Task<T> CallAsync<TState, T>(RedisRole role, TState state, Func<IDatabase, TState, Task<T>> call)
+    public async Task<T> CallAsync<TState, T>(
+        RedisRole role, TState state, Func<IDatabase, TState, Task<T>> call, bool isPatient = false)
     {
         var began = _time.GetTimestamp();
-        if (!_breaker.TryEnter(began, out var permit))
-            throw new RedisUnavailableException(role, $"its circuit is {permit.State}: {_lastError}", mayHaveHappened: false);
+        CircuitPhase permit;
+        while (!_breaker.TryEnter(began, out permit))
+        {
+            if (!isPatient || permit.Step != CircuitStep.Ramping)
+                throw new RedisUnavailableException(role, $"its circuit is {permit.State}: {_lastError}", mayHaveHappened: false);
+            await Task.Delay(Turn, _clock);
+            began = _time.GetTimestamp();
+        }
+
         Interlocked.Increment(ref _asked);
         var sent = _clock.GetTimestamp();
         try

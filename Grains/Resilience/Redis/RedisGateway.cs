@@ -45,8 +45,8 @@ public sealed class RedisGateway : IAsyncDisposable
     /// <summary>True while all calls of <paramref name="role"/> go to Redis.</summary>
     public bool IsClosed(RedisRole role) => _byRole[role].State == BreakerState.Closed;
 
-    /// <summary>How often <paramref name="role"/> was cut off since the start.</summary>
-    public long Breaks(RedisRole role) => _byRole[role].Breaks;
+    /// <summary>While all calls of <paramref name="role"/> go to Redis, the phase in which they do: another after each break. Else null.</summary>
+    internal CircuitPhase? ClosedPhase(RedisRole role) => _byRole[role].ClosedPhase;
 
     /// <summary>How each circuit stands.</summary>
     public BreakerSnapshot Snapshot(SiloAddress silo) => new()
@@ -68,9 +68,21 @@ public sealed class RedisGateway : IAsyncDisposable
     }
 
     /// <summary>Runs a script atomically over its keys, which must share a hash tag.</summary>
-    public Task<RedisResult> EvaluateAsync(RedisRole role, string script, RedisKey[] keys, RedisValue[] arguments) =>
-        _byRole[role].CallAsync(role, (script, keys, arguments), static (redis, call) =>
-            redis.ScriptEvaluateAsync(call.script, call.keys, call.arguments));
+    /// <param name="role">The role.</param>
+    /// <param name="script">The script.</param>
+    /// <param name="keys">Its keys.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="isPatient">
+    /// True to wait for its turn while only a share of the calls goes to Redis: for calls that decide who may write what,
+    /// which had better be late than done by some and not by others.
+    /// </param>
+    public Task<RedisResult> EvaluateAsync(
+        RedisRole role, string script, RedisKey[] keys, RedisValue[] arguments, bool isPatient = false) =>
+        _byRole[role].CallAsync(
+            role,
+            (script, keys, arguments),
+            static (redis, call) => redis.ScriptEvaluateAsync(call.script, call.keys, call.arguments),
+            isPatient);
 
     /// <summary>As <see cref="EvaluateAsync"/> on the journal, complete once the server has it in its log.</summary>
     public Task<RedisResult> CommitAsync(string script, RedisKey[] keys, RedisValue[] arguments) =>

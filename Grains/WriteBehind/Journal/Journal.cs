@@ -55,7 +55,8 @@ internal sealed class Journal
     {
         var partition = PartitionOf(owner.Key);
         return (bool)await _redis.EvaluateAsync(
-            RedisRole.Journal, JournalScripts.Release, [partition.Owners, partition.Rows], [owner.Key, JournalFormat.Epoch(owner.Epoch)]);
+            RedisRole.Journal, JournalScripts.Release, [partition.Owners, partition.Rows], [owner.Key, JournalFormat.Epoch(owner.Epoch)],
+            isPatient: true);
     }
 
     /// <summary>Removes what is in the database by now: each key up to the version given.</summary>
@@ -112,7 +113,8 @@ internal sealed class Journal
             RedisRole.Journal,
             JournalScripts.Claim,
             [partition.Owners, partition.Rows, partition.Epoch],
-            [_silo, .. keys.Select(key => (RedisValue)key)]))!;
+            [_silo, .. keys.Select(key => (RedisValue)key)],
+            isPatient: true))!;
         return [.. keys.Select((key, i) => new Claim(
             new Ownership(key, JournalFormat.Epoch(claims[3 * i])),
             claims[(3 * i) + 1].IsNull ? null : JournalFormat.Decode(key, (byte[])claims[(3 * i) + 1]!))
