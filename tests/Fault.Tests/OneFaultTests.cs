@@ -1,3 +1,6 @@
+using System.Text.Json;
+using Actors.Fixtures;
+
 namespace Actors.Fault.Tests;
 
 /// <summary>
@@ -54,7 +57,18 @@ public sealed class OneFaultTests(OneFaultTests.Shared shared, ITestOutputHelper
     [Fact]
     public async Task With_one_silo_cut_off_from_Redis_no_call_fails()
     {
-        await TryAsync("redis-cut-one-silo", Away);
+        await _trial.RunAsync(async () =>
+        {
+            await using var cut = await Faults.Find("redis-cut-one-silo").BeginAsync(shared.Deployment, silo: 1);
+            await Task.Delay(Away);
+
+            // Half-open now and then, while it is probed; the other silo notices nothing.
+            var states = await BreakerStatesAsync();
+            output.WriteLine($"Cut off: {string.Join(", ", states)}");
+            Assert.Single(states, state => state == "closed");
+            Assert.Single(states, state => state is "open" or "halfOpen");
+        });
+        await Eventually.IsTrueAsync(async () => (await BreakerStatesAsync()).TrueForAll(state => state == "closed"));
         AssertNoneFailed(_trial.Journal, _trial.Database, _trial.Reads);
         Assert.True(_trial.Journal.Durabilities!["database"] > 0, _trial.Describe());
     }
@@ -75,6 +89,14 @@ public sealed class OneFaultTests(OneFaultTests.Shared shared, ITestOutputHelper
     }
 
     private Task TryAsync(string fault, TimeSpan duration) => _trial.RunAsync(() => RunAsync(fault, duration));
+
+    private async Task<List<string>> BreakerStatesAsync()
+    {
+        var list = await shared.Deployment.CliAsync("breaker", "list", "--json");
+        Assert.True(list.ExitCode == 0, list.ToString());
+        return [.. JsonDocument.Parse(list.Output).RootElement.GetProperty("silos").EnumerateArray()
+            .Select(silo => silo.GetProperty("breaker").GetProperty("state").GetString()!)];
+    }
 
     private Task RunAsync(string fault, TimeSpan duration) => Faults.Find(fault).RunAsync(shared.Deployment, duration, silo: 1);
 

@@ -28,7 +28,7 @@ public sealed class RedisRolesTests(RedisFixture redis)
         await cache.KillAsync();
         await Eventually.IsTrueAsync(() => Task.FromResult(!gateway.IsClosed(RedisRole.Cache)));
         Assert.True(gateway.IsClosed(RedisRole.Journal));
-        Assert.Equal(0, gateway.Breaks(RedisRole.Journal));
+        Assert.Equal(0, gateway.Circuits.Single(circuit => circuit.Roles.Contains(RedisRole.Journal)).Breaks);
         await PingAsync(gateway, RedisRole.Journal);
         await Assert.ThrowsAsync<RedisUnavailableException>(() => PingAsync(gateway, RedisRole.Cache));
 
@@ -41,7 +41,7 @@ public sealed class RedisRolesTests(RedisFixture redis)
     public async Task Where_nobody_listens_only_that_role_is_cut_off()
     {
         await using var gateway = Open($"127.0.0.1:{FreePorts.Next()}");
-        await Eventually.IsTrueAsync(() => Task.FromResult(gateway.Breaks(RedisRole.Cache) > 0));
+        await Eventually.IsTrueAsync(() => Task.FromResult(gateway.Circuits.Single(circuit => circuit.Roles.Contains(RedisRole.Cache)).Breaks > 0));
         await PingAsync(gateway, RedisRole.Journal);
         Assert.True(gateway.IsClosed(RedisRole.Journal));
         await Assert.ThrowsAsync<RedisUnavailableException>(() => PingAsync(gateway, RedisRole.Cache));
@@ -52,7 +52,7 @@ public sealed class RedisRolesTests(RedisFixture redis)
     {
         await using var cache = new RedisServer();
         await using var gateway = Open(cache.ConnectionString);
-        await Eventually.IsTrueAsync(() => Task.FromResult(gateway.Breaks(RedisRole.Cache) > 0));
+        await Eventually.IsTrueAsync(() => Task.FromResult(gateway.Circuits.Single(circuit => circuit.Roles.Contains(RedisRole.Cache)).Breaks > 0));
         await cache.StartAsync();
         await Eventually.IsTrueAsync(() => Task.FromResult(gateway.IsClosed(RedisRole.Cache)));
         await PingAsync(gateway, RedisRole.Cache);
