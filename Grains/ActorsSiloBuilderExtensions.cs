@@ -5,6 +5,7 @@ using Actors.WriteBehind;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using Orleans.Configuration;
 
 namespace Actors;
@@ -42,7 +43,13 @@ public static class ActorsSiloBuilderExtensions
         silo.AddGrainService<RedisBreakerService>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, CrashedSilos>();
         services.Configure<ClusterMembershipOptions>(membership => membership.IAmAliveTablePublishTimeout = CrashedSilos.AliveEvery);
+        services.AddSingleton(provider => new CutOffSilos(
+            () => OtherSilos(provider),
+            (silo, isCutOff) => provider.GetRequiredService<RedisBreakerClient>().Of(silo)
+                .CutOffAsync(provider.GetRequiredService<ILocalSiloDetails>().SiloAddress, isCutOff),
+            provider.GetRequiredService<ILogger<CutOffSilos>>()));
         services.AddSingleton<RowCache>();
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, CutOffWatch>();
         services.AddSingleton<ReadCounters>();
         services.AddSingleton<WriteBehindCounters>();
         services.AddSingleton<WriteBehindTable>();
@@ -53,6 +60,14 @@ public static class ActorsSiloBuilderExtensions
         services.AddSingleton<SiloStatusClient>();
         silo.AddGrainService<SiloStatusService>();
         return silo;
+    }
+
+    private static List<SiloAddress> OtherSilos(IServiceProvider provider)
+    {
+        var self = provider.GetRequiredService<ILocalSiloDetails>().SiloAddress;
+        return [.. provider.GetRequiredService<IClusterMembershipService>().CurrentSnapshot.Members.Values
+            .Where(member => member.Status == SiloStatus.Active && !member.SiloAddress.Equals(self))
+            .Select(member => member.SiloAddress)];
     }
 
     // A key that is misspelt is an error, not a default in silence.

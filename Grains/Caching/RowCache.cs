@@ -17,15 +17,17 @@ namespace Actors.Caching;
 internal sealed class RowCache
 {
     private readonly RedisGateway _redis;
+    private readonly CutOffSilos _cutOff;
     private readonly CacheOptions _options;
     private readonly Batcher<string, Row?>[] _reads;
 
     // In which phase of the circuit each partition last began a generation. Any thread: begun twice does no harm.
     private readonly CircuitPhase?[] _reconciled;
 
-    public RowCache(RedisGateway redis, IOptions<CacheOptions> options)
+    public RowCache(RedisGateway redis, CutOffSilos cutOff, IOptions<CacheOptions> options)
     {
         _redis = redis;
+        _cutOff = cutOff;
         _options = options.Value;
         _reconciled = [.. Enumerable.Repeat(redis.ClosedPhase(RedisRole.Cache), Partition.Count)];
         _reads = [.. Enumerable.Range(0, Partition.Count).Select(_ => new Batcher<string, Row?>(JournalPartition.MaxBatchRows, ReadAsync))];
@@ -122,10 +124,17 @@ internal sealed class RowCache
     public Task RemoveAsync(IReadOnlyList<string> keys) => EachPartitionAsync(keys, key => key, part => _redis.EvaluateAsync(
         RedisRole.Cache, Remove, Array.ConvertAll(part, KeyOf), []));
 
-    /// <summary>Makes sure that no copy from before the last break counts any more. False while the circuit is not closed.</summary>
+    /// <summary>Makes all copies void.</summary>
+    public Task VoidAsync() => Task.WhenAll(Enumerable.Range(0, Partition.Count)
+        .Select(partition => _redis.EvaluateAsync(RedisRole.Cache, Begin, [GenerationOf(partition)], [])));
+
+    /// <summary>
+    /// Makes sure that no copy from before the last break counts any more. False while the circuit is not closed, or another
+    /// silo is cut off.
+    /// </summary>
     private async ValueTask<bool> IsReconciledAsync(int partition)
     {
-        if (_redis.ClosedPhase(RedisRole.Cache) is not { } phase) return false;
+        if (_cutOff.IsAny || _redis.ClosedPhase(RedisRole.Cache) is not { } phase) return false;
         if (Volatile.Read(ref _reconciled[partition]) == phase) return true;
         await _redis.EvaluateAsync(RedisRole.Cache, Begin, [GenerationOf(partition)], []);
         Volatile.Write(ref _reconciled[partition], phase);

@@ -75,6 +75,9 @@ public static class ActorsTelemetry
     /// <summary>Counter, {lookup}: look-ups in Redis by whomever, since its own start; <see cref="RedisTag"/>, <see cref="ResultTag"/>: hit, miss.</summary>
     public const string RedisLookups = "actors.redis.lookups";
 
+    /// <summary>Counter, {repair}: how often this silo put something back into the membership table that Redis had lost.</summary>
+    public const string MembershipRepairs = "actors.membership.repairs";
+
     /// <summary>The address of a Redis.</summary>
     public const string RedisTag = "redis";
 

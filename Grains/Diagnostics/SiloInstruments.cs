@@ -13,7 +13,8 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
 {
     private readonly Meter _meter;
 
-    public SiloInstruments(IMeterFactory meters, WriteBehindTable table, ReadCounters reads, RedisGateway redis)
+    public SiloInstruments(IMeterFactory meters, WriteBehindTable table, ReadCounters reads, RedisGateway redis,
+        IEnumerable<LastingMembershipTable> membership)
     {
         _meter = meters.Create(ActorsTelemetry.MeterName);
         var counters = table.Counters;
@@ -38,6 +39,10 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
             () => Lookups("memory", reads.Memory).Concat(Lookups("redis", reads.Redis)).Concat(Lookups("database", reads.Database)),
             "{lookup}", "Look-ups of users by layer and result.");
         RedisInstruments.AddTo(_meter, redis);
+
+        // None where the cluster keeps its members elsewhere.
+        foreach (var members in membership)
+            Count(ActorsTelemetry.MembershipRepairs, "{repair}", "Repairs of the membership table in Redis.", () => members.Repairs);
     }
 
     // Nothing to start: that the silo looks for its participants is what makes the instruments.

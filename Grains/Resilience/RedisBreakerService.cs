@@ -1,3 +1,4 @@
+using Actors.WriteBehind;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
 using Orleans.Runtime.Services;
@@ -17,11 +18,16 @@ internal interface IRedisBreakerService : IGrainService
 
     [Alias("Close")]
     Task CloseAsync();
+
+    /// <summary>Another silo tells that it is cut off from Redis, or no longer.</summary>
+    [Alias("CutOff")]
+    Task CutOffAsync(SiloAddress silo, bool isCutOff);
 }
 
-/// <summary>Hands on to the gateway, which any thread may ask and steer; holds no state of its own.</summary>
+/// <summary>Hands on to what any thread may ask and steer; holds no state of its own.</summary>
 [Reentrant]
-internal sealed class RedisBreakerService(GrainId id, Silo silo, ILoggerFactory loggers, ILocalSiloDetails self, RedisGateway redis)
+internal sealed class RedisBreakerService(GrainId id, Silo silo, ILoggerFactory loggers, ILocalSiloDetails self, RedisGateway redis, CutOffSilos cutOff,
+    WriteBehindTable table)
     : GrainService(id, silo, loggers), IRedisBreakerService
 {
     public Task<BreakerSnapshot> GetAsync() => Task.FromResult(redis.Snapshot(self.SiloAddress));
@@ -36,6 +42,16 @@ internal sealed class RedisBreakerService(GrainId id, Silo silo, ILoggerFactory 
     {
         redis.Close("closed by hand");
         return Task.CompletedTask;
+    }
+
+    public async Task CutOffAsync(SiloAddress silo, bool isCutOff)
+    {
+        cutOff.Told(silo, isCutOff);
+        if (!isCutOff) return;
+
+        // It reads the database from now on: what this silo has not flushed yet must be there by then.
+        using var limit = new CancellationTokenSource(CutOffSilos.Patience);
+        await table.FlushAsync(limit.Token);
     }
 }
 

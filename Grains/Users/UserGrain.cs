@@ -83,9 +83,10 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         if (_owner is not { } owner) return;
 
         // What went past the journal goes to the database first, and older copies out of the cache: the next owner would
-        // not find it otherwise. If that fails the key is not released: an owner that takes it over from another that did
+        // not find it otherwise. So does all while a silo that cannot read the journal may be the next. If that fails the key is not released: an owner that takes it over from another that did
         // not let go reads the database.
-        if (_acknowledged.Version > _journaled && !await CommitBeforeReleaseAsync(cancellationToken)) return;
+        var isJournalEnough = _acknowledged.Version <= _journaled && !table.IsAnyOtherCutOff;
+        if (!isJournalEnough && !await CommitBeforeReleaseAsync(cancellationToken)) return;
 
         // So does all the rest where the journal is lost or away: the next owner may be on another silo, and has only the database.
         if (!await table.ReleaseAsync(owner)) await CommitBeforeReleaseAsync(cancellationToken);

@@ -26,6 +26,7 @@ internal sealed partial class WriteBehindTable : IDisposable
 
     private readonly IRowStore _store;
     private readonly RedisGateway _redis;
+    private readonly CutOffSilos _cutOff;
     private readonly Journal _journal;
     private readonly RowCache _cache;
     private readonly FlushQueue _queue;
@@ -37,11 +38,12 @@ internal sealed partial class WriteBehindTable : IDisposable
     private readonly ILogger _logger;
 
     public WriteBehindTable(
-        IRowStore store, RedisGateway redis, RowCache cache, ILocalSiloDetails silo, IOptions<WriteBehindOptions> options,
+        IRowStore store, RedisGateway redis, RowCache cache, CutOffSilos cutOff, ILocalSiloDetails silo, IOptions<WriteBehindOptions> options,
         WriteBehindCounters counters, ReadCounters reads, TimeProvider clock, ILogger<WriteBehindTable> logger)
     {
         _store = store;
         _redis = redis;
+        _cutOff = cutOff;
         _cache = cache;
         _reads = reads;
         _clock = clock;
@@ -54,6 +56,9 @@ internal sealed partial class WriteBehindTable : IDisposable
     }
 
     public WriteBehindOptions Options { get; }
+
+    /// <summary>True while the next owner may be a silo that cannot read the journal, though this one can.</summary>
+    public bool IsAnyOtherCutOff => _cutOff.IsAny;
 
     /// <summary>True while the journal takes all writes.</summary>
     public bool IsJournaling => _redis.IsClosed(RedisRole.Journal);
@@ -184,6 +189,9 @@ internal sealed partial class WriteBehindTable : IDisposable
         }
     }
 
+    /// <inheritdoc cref="FlushQueue.FlushAsync"/>
+    public Task FlushAsync(CancellationToken cancellationToken) => _queue.FlushAsync(cancellationToken);
+
     /// <inheritdoc cref="FlushQueue.CommittedAsync"/>
     public Task CommittedAsync(string key, long version) => _queue.CommittedAsync(key, version);
 
@@ -254,6 +262,10 @@ internal sealed partial class WriteBehindTable : IDisposable
         string key, RedisUnavailableException journalError, CancellationToken cancellationToken)
     {
         _reads.Count(ReadLayer.Redis, isHit: false);
+
+        // The others flush what they have in the journal, where this silo cannot see it, and leave the cache alone, of which
+        // this silo's writes will know nothing.
+        await _cutOff.AnnounceAsync().WaitAsync(cancellationToken);
         try
         {
             var row = Later(await ReadStoreAsync(key, cancellationToken), _queue.Find(key));

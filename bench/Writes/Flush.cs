@@ -37,7 +37,7 @@ internal sealed class Flush(BenchServers servers) : Contender
         await BenchServers.TruncateUsersAsync(_database);
         var options = new WriteBehindOptions { MaxUnflushedBytes = 1L << 40 };
         var counters = new WriteBehindCounters();
-        var cache = new RowCache(_redis!, Options.Create(new CacheOptions()));
+        var cache = new RowCache(_redis!, new CutOffSilos(() => [], (_, _) => Task.CompletedTask, NullLogger<CutOffSilos>.Instance), Options.Create(new CacheOptions()));
         var journal = new Journal(_redis!, "bench", journaled: _ => { }, counters, NullLogger.Instance);
         _queue = new FlushQueue(_store!, journal, cache, options, counters, TimeProvider.System, NullLogger.Instance);
         foreach (var row in _rows) _queue.Enqueue(row);

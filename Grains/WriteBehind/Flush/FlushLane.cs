@@ -28,6 +28,7 @@ internal sealed partial class FlushLane(
     private readonly Queue<PendingRow> _urgent = new();
     private readonly SemaphoreSlim _signal = new(0, 1);
     private bool _isDraining;
+    private long _dueThrough = long.MinValue;
 
     // Written by the one loop, read by any thread.
     private volatile bool _isFailing;
@@ -101,6 +102,16 @@ internal sealed partial class FlushLane(
         }
     }
 
+    /// <summary>Commits at once what has come until <paramref name="timestamp"/>.</summary>
+    public void FlushThrough(long timestamp)
+    {
+        lock (_gate)
+        {
+            _dueThrough = Math.Max(_dueThrough, timestamp);
+            Signal();
+        }
+    }
+
     /// <summary>From now on nothing is kept waiting for others to be coalesced with; <see cref="RunAsync"/> ends when all is committed.</summary>
     public void Drain()
     {
@@ -152,7 +163,7 @@ internal sealed partial class FlushLane(
                 var oldest = PeekOldest();
                 if (oldest is null && _isDraining) return false;
                 wait = oldest is null ? Idle
-                    : _isDraining || unflushed.IsHigh ? TimeSpan.Zero
+                    : _isDraining || unflushed.IsHigh || oldest.Since <= _dueThrough ? TimeSpan.Zero
                     : options.FlushInterval - clock.GetElapsedTime(oldest.Since);
                 if (oldest is not null && wait <= TimeSpan.Zero) return true;
             }
@@ -174,7 +185,7 @@ internal sealed partial class FlushLane(
         {
             var oldest = PeekOldest();
             var isDue = oldest is not null
-                && (_isDraining || unflushed.IsHigh || clock.GetElapsedTime(oldest.Since) >= options.FlushInterval);
+                && (_isDraining || unflushed.IsHigh || oldest.Since <= _dueThrough || clock.GetElapsedTime(oldest.Since) >= options.FlushInterval);
             if (isDue) Take(_byAge, batch, (options.BatchSize + 1) / 2);
             Take(_urgent, batch, options.BatchSize);
             if (isDue) Take(_byAge, batch, options.BatchSize);

@@ -6,6 +6,8 @@ namespace Actors.WriteBehind;
 /// <summary>The silo's queue to the database: the keys divided among lanes, under one budget of bytes.</summary>
 internal sealed class FlushQueue : IDisposable
 {
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(10);
+
     private readonly FlushLane[] _lanes;
     private readonly UnflushedBytes _unflushed;
     private readonly TimeProvider _clock;
@@ -50,6 +52,14 @@ internal sealed class FlushQueue : IDisposable
 
     /// <summary>True where more than half of the budget is spent, so that what can wait should.</summary>
     public bool IsHigh => _unflushed.IsHigh;
+
+    /// <summary>Returns once all that has come so far is committed.</summary>
+    public async Task FlushAsync(CancellationToken cancellationToken)
+    {
+        var now = _clock.GetTimestamp();
+        foreach (var lane in _lanes) lane.FlushThrough(now);
+        while (Array.Exists(_lanes, lane => lane.Backlog.Since <= now)) await Task.Delay(Look, _clock, cancellationToken);
+    }
 
     /// <summary>Starts committing.</summary>
     public void Start() => _running = Task.WhenAll(Array.ConvertAll(_lanes, lane => Task.Run(() => lane.RunAsync(_abort.Token))));

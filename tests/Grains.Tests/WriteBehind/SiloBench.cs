@@ -17,10 +17,11 @@ internal sealed class SiloBench : IAsyncDisposable
     {
         _redis = redis;
         Store = store;
-        Cache = new RowCache(redis, Options.Create(new CacheOptions()));
+        var cutOff = new CutOffSilos(() => [], (_, _) => Task.CompletedTask, NullLogger<CutOffSilos>.Instance);
+        Cache = new RowCache(redis, cutOff, Options.Create(new CacheOptions()));
         Silo = SiloAddress.New(IPAddress.Loopback, 10_000 + number, number);
         Table = new WriteBehindTable(
-            store, redis, Cache, new Details(Silo), Options.Create(options ?? new() { FlushInterval = TimeSpan.FromMilliseconds(5) }),
+            store, redis, Cache, cutOff, new Details(Silo), Options.Create(options ?? new() { FlushInterval = TimeSpan.FromMilliseconds(5) }),
             new WriteBehindCounters(), new ReadCounters(), TimeProvider.System, NullLogger<WriteBehindTable>.Instance);
         Table.Start();
     }

@@ -1,0 +1,91 @@
+using Actors.Resilience;
+using Microsoft.Extensions.Logging;
+using MemberStatus = Orleans.Runtime.SiloStatus;
+
+namespace Actors.Caching;
+
+/// <summary>
+/// Sees to it that cached copies are trusted again once no silo is cut off from Redis, and not before: it makes older copies
+/// void for this silo when it is back, and for one that died while it was cut off.
+/// </summary>
+internal sealed partial class CutOffWatch(
+    CutOffSilos cutOff, RowCache cache, RedisGateway redis, IClusterMembershipService membership, TimeProvider clock,
+    ILogger<CutOffWatch> logger)
+    : ILifecycleParticipant<ISiloLifecycle>, IDisposable
+{
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
+
+    private readonly CancellationTokenSource _stop = new();
+    private Task _watching = Task.CompletedTask;
+
+    // Touched by the one loop only.
+    private MembershipVersion _toldAt;
+
+    public void Participate(ISiloLifecycle observer) => observer.Subscribe(
+        nameof(CutOffWatch),
+        ServiceLifecycleStage.Active,
+        _ =>
+        {
+            _watching = Task.Run(WatchAsync, CancellationToken.None);
+            return Task.CompletedTask;
+        },
+        async _ =>
+        {
+            await _stop.CancelAsync();
+            await _watching;
+        });
+
+    public void Dispose() => _stop.Dispose();
+
+    private async Task WatchAsync()
+    {
+        using var timer = new PeriodicTimer(LookEvery, clock);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stop.Token))
+            {
+                try
+                {
+                    await LookAsync();
+                }
+                catch (Exception error)
+                {
+                    // Looked at again in a second; until then the copies are not trusted.
+                    LogPostponed(logger, error.Message);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+        }
+    }
+
+    private async Task LookAsync()
+    {
+        if (cutOff.IsAnnounced)
+        {
+            if (redis.IsClosed(RedisRole.Journal) && redis.IsClosed(RedisRole.Cache))
+            {
+                await cache.VoidAsync();
+                await cutOff.WithdrawAsync();
+            }
+            else if (membership.CurrentSnapshot.Version != _toldAt)
+            {
+                // Silos that have joined since do not know.
+                _toldAt = membership.CurrentSnapshot.Version;
+                await cutOff.RepeatAsync();
+            }
+        }
+
+        foreach (var silo in cutOff.All.Where(IsGone).ToList())
+        {
+            await cache.VoidAsync();
+            cutOff.Told(silo, isCutOff: false);
+        }
+    }
+
+    private bool IsGone(SiloAddress silo) => membership.CurrentSnapshot.GetSiloStatus(silo) is MemberStatus.Dead or MemberStatus.None;
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "The cached copies cannot be made void yet: {Reason}")]
+    private static partial void LogPostponed(ILogger logger, string reason);
+}
