@@ -1,13 +1,15 @@
 using System.Diagnostics;
+using Actors.Resilience;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// Write-behind as part of the silo's life: the schema is there and flushing runs before the first grain does, and the
+/// Write-behind as part of the silo's life: Redis is connected, the schema is there and flushing runs before the first grain does, and the
 /// queue is drained after the last grain has stopped.
 /// </summary>
-internal sealed partial class WriteBehindLifecycle(IRowStore store, WriteBehindTable table, ILogger<WriteBehindLifecycle> logger)
+internal sealed partial class WriteBehindLifecycle(
+    IRowStore store, RedisGateway redis, WriteBehindTable table, ILogger<WriteBehindLifecycle> logger)
     : ILifecycleParticipant<ISiloLifecycle>
 {
     public void Participate(ISiloLifecycle observer) => observer.Subscribe(
@@ -15,6 +17,7 @@ internal sealed partial class WriteBehindLifecycle(IRowStore store, WriteBehindT
 
     private async Task StartAsync(CancellationToken cancellationToken)
     {
+        await redis.ConnectAsync();
         await store.MigrateAsync(cancellationToken);
         table.Start();
     }

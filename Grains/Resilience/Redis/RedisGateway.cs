@@ -48,6 +48,19 @@ public sealed class RedisGateway : IAsyncDisposable
     /// <summary>While all calls of <paramref name="role"/> go to Redis, the phase in which they do: another after each break. Else null.</summary>
     internal CircuitPhase? ClosedPhase(RedisRole role) => _byRole[role].ClosedPhase;
 
+    /// <summary>Makes the connections of all roles, so that the first call of each finds it there. A Redis that is away is no error.</summary>
+    public Task ConnectAsync() => Task.WhenAll(_byRole.Select(async each =>
+    {
+        try
+        {
+            await each.Value.CallAsync(each.Key, 0, static (redis, _) => redis.PingAsync());
+        }
+        catch (RedisUnavailableException)
+        {
+            // The circuit knows, and goes on trying.
+        }
+    }));
+
     /// <summary>How each circuit stands.</summary>
     public BreakerSnapshot Snapshot(SiloAddress silo) => new()
     {
