@@ -66,8 +66,7 @@ internal sealed partial class CutOffWatch(
         {
             if (redis.IsClosed(RedisRole.Journal) && redis.IsClosed(RedisRole.Cache))
             {
-                await cache.VoidAsync();
-                await cutOff.WithdrawAsync();
+                await cutOff.WithdrawAsync(cache.VoidAsync);
             }
             else if (membership.CurrentSnapshot.Version != _toldAt)
             {

@@ -56,10 +56,29 @@ internal sealed partial class CutOffSilos(
     /// <summary>Tells it again, for silos that have joined since.</summary>
     public Task RepeatAsync() => TellAllAsync(isCutOff: true);
 
-    /// <summary>Tells the others that this silo is cut off no longer, and that older copies count no more.</summary>
-    public async Task WithdrawAsync()
+    /// <summary>
+    /// Makes older copies void and tells the others that this silo is cut off no longer, unless it is so again by then: who
+    /// takes a user on meanwhile announces it anew.
+    /// </summary>
+    public async Task WithdrawAsync(Func<Task> voidCopies)
     {
         lock (_gate) _announcement = null;
+        try
+        {
+            await voidCopies();
+        }
+        catch
+        {
+            // The others have been told, and are told of the end with the next attempt.
+            lock (_gate) _announcement ??= Task.CompletedTask;
+            throw;
+        }
+
+        lock (_gate)
+        {
+            if (_announcement is not null) return;
+        }
+
         await TellAllAsync(isCutOff: false);
     }
 
