@@ -122,10 +122,11 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             var row = UserDocument.ToRow(Id, owner.Epoch, next);
             UserValidation.CheckSize(row.State.Length);
             _accepted = next;
-            var writing = AcknowledgeAsync(owner, next, options, table.WriteAsync(row, options.Durability));
+            var writing = AcknowledgeAsync(owner, next, row, options);
             _writing = writing;
 
-            if (await writing.WaitAsync(cancellationToken) is { } reached) return new() { Version = next.Version, Durability = reached };
+            // From here on it cannot be called off: it may be in the journal at any moment.
+            if (await writing is { } reached) return new() { Version = next.Version, Durability = reached };
         }
 
         throw Contested();
@@ -141,14 +142,15 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             : null;
 
     /// <summary>
-    /// Shows readers <paramref name="next"/> once it is written. Runs to its end whether or not the caller still waits.
-    /// Returns null where the ownership was lost, and nothing was written or the request can be looked for.
+    /// Hands over <paramref name="row"/>, before anything is awaited, and shows readers <paramref name="next"/> once it is
+    /// written. Returns null where the ownership was lost, and nothing was written or the request can be looked for.
     /// </summary>
-    private async Task<Durability?> AcknowledgeAsync(Ownership owner, UserState next, WriteOptions options, Task<WrittenRow> writing)
+    private async Task<Durability?> AcknowledgeAsync(Ownership owner, UserState next, Row row, WriteOptions options)
     {
         try
         {
-            var written = await writing;
+            var outcome = await table.AppendAsync(row, options.Durability);
+            var written = await table.WrittenAsync(row, outcome, options.Durability);
             Acknowledge(owner, next, written.IsJournaled);
             table.Counters.Acknowledged(written.Durability);
             return written.Durability;

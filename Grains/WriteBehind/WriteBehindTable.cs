@@ -24,6 +24,8 @@ internal sealed partial class WriteBehindTable : IDisposable
 {
     private const int StoreReaders = 4;
 
+    private static readonly Task<AppendOutcome> PastTheJournal = Task.FromResult(AppendOutcome.Unavailable);
+
     private readonly IRowStore _store;
     private readonly RedisGateway _redis;
     private readonly CutOffSilos _cutOff;
@@ -122,40 +124,46 @@ internal sealed partial class WriteBehindTable : IDisposable
             "Redis and the database", $"Nothing was changed: Redis is not in use at present, and {_store.Description} does not take anything either.");
     }
 
-    /// <summary>Writes <paramref name="row"/> and returns once it has reached <paramref name="durability"/>, or more.</summary>
+    /// <summary>
+    /// Begins to write <paramref name="row"/>: into the journal, unless it is a write to memory or the journal knows nothing of
+    /// its owner. Once that is answered, <see cref="WrittenAsync"/> tells what was reached.
+    /// </summary>
+    public Task<AppendOutcome> AppendAsync(Row row, Durability durability)
+    {
+        if (durability != Durability.Memory && !Ownership.IsEpochWithoutJournal(row.Epoch)) return _journal.AppendAsync(row);
+        if (durability == Durability.Memory) _queue.Enqueue(row);
+        return PastTheJournal;
+    }
+
+    /// <summary>Returns once <paramref name="row"/> has reached <paramref name="durability"/>, or more.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="outcome">What became of it in the journal.</param>
+    /// <param name="durability">What is asked for.</param>
     /// <exception cref="OwnershipLostException">
     /// The key has another owner; the row was not written, unless <see cref="OwnershipLostException.IsWritten"/> says so.
     /// </exception>
     /// <exception cref="StorageUnavailableException">It took longer than a commit may. The row goes on waiting for its commit.</exception>
-    public async Task<WrittenRow> WriteAsync(Row row, Durability durability)
-    {
-        if (durability == Durability.Memory)
-        {
-            _queue.Enqueue(row);
-            return new(durability, IsJournaled: false);
-        }
+    public ValueTask<WrittenRow> WrittenAsync(Row row, AppendOutcome outcome, Durability durability) =>
+        durability == Durability.Memory || (durability == Durability.Journal && outcome == AppendOutcome.Journaled)
+            ? ValueTask.FromResult(new WrittenRow(durability, IsJournaled: outcome == AppendOutcome.Journaled))
+            : new(CommittedAsync(row, outcome));
 
-        // Not back to the grain's scheduler (here as in what it calls): a turn of the grain is needed once it is all done,
-        // not at every step on the way.
-        var outcome = Ownership.IsEpochWithoutJournal(row.Epoch)
-            ? AppendOutcome.Unavailable
-            : await _journal.AppendAsync(row).ConfigureAwait(false);
+    private async Task<WrittenRow> CommittedAsync(Row row, AppendOutcome outcome)
+    {
         switch (outcome)
         {
             case AppendOutcome.Fenced:
                 throw new OwnershipLostException(row.Key);
             case AppendOutcome.Unavailable or AppendOutcome.Unknown:
                 _queue.Enqueue(row);
-                durability = Durability.Database;
                 break;
         }
 
-        var written = new WrittenRow(durability, IsJournaled: outcome == AppendOutcome.Journaled);
-        if (durability != Durability.Database) return written;
         try
         {
+            // Not back to the grain's scheduler at every step: a turn of the grain is needed once it is all done.
             await CommittedAsync(row.Key, row.Version, CancellationToken.None).ConfigureAwait(false);
-            return written;
+            return new(Durability.Database, IsJournaled: outcome == AppendOutcome.Journaled);
         }
         catch (OwnershipLostException lost) when (outcome == AppendOutcome.Journaled && lost.StoredVersion > row.Version)
         {

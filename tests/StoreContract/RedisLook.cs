@@ -27,6 +27,26 @@ internal sealed class RedisLook : IAsyncDisposable
     /// <summary>Sets the counter of owners back, as a failover that lost its last moments does.</summary>
     public Task SetEpochAsync(string key, long epoch) => _redis.GetDatabase().StringSetAsync(NameOf("epoch", Partition.Of(key)), epoch);
 
+    /// <summary>Sends an append of that number; the error it is answered with, or null.</summary>
+    public async Task<string?> AppendAsync(string silo, long number, Row row)
+    {
+        var partition = Partition.Of(row.Key);
+        var encoded = new byte[JournalFormat.LengthOf(row)];
+        JournalFormat.Encode(row, encoded);
+        try
+        {
+            await _redis.GetDatabase().ScriptEvaluateAsync(
+                JournalScripts.Append,
+                [NameOf("owners", partition), NameOf("rows", partition), NameOf($"last:{silo}", partition)],
+                [JournalFormat.Number(number), row.Key, encoded]);
+            return null;
+        }
+        catch (RedisServerException error)
+        {
+            return error.Message;
+        }
+    }
+
     public Task ForgetOwnerAsync(string key) => _redis.GetDatabase().HashDeleteAsync(NameOf("owners", Partition.Of(key)), key);
 
     public ValueTask DisposeAsync() => _redis.DisposeAsync();

@@ -36,7 +36,7 @@ internal sealed class Journal
     {
         _redis = redis;
         _silo = silo;
-        _partitions = [.. Enumerable.Range(0, Partition.Count).Select(index => new JournalPartition(redis, index, journaled, counters, logger))];
+        _partitions = [.. Enumerable.Range(0, Partition.Count).Select(index => new JournalPartition(redis, silo, index, journaled, counters, logger))];
         _claims = Array.ConvertAll(_partitions, partition =>
             new Batcher<string, Claim>(JournalPartition.MaxBatchRows, keys => ClaimAsync(partition, keys)));
     }

@@ -33,6 +33,9 @@ internal static class JournalFormat
     public static long ParseVersion(RedisValue version) =>
         long.Parse((string)version!, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 
+    /// <summary>The number of an append, as it is compared.</summary>
+    public static RedisValue Number(long number) => number.ToString("D16", CultureInfo.InvariantCulture);
+
     public static RedisValue Epoch(long epoch) => epoch.ToString("D16", CultureInfo.InvariantCulture);
 
     public static long Epoch(RedisValue epoch) => long.Parse((string)epoch!, CultureInfo.InvariantCulture);
@@ -41,5 +44,5 @@ internal static class JournalFormat
     public static bool IsOwnerless(ReadOnlyMemory<byte> owner) => !owner.Span[..EpochLength].ContainsAnyExcept((byte)'0');
 
     /// <summary>The silo answerable for flushing what an owner journaled.</summary>
-    public static string Silo(ReadOnlyMemory<byte> owner) => Encoding.UTF8.GetString(owner.Span[HeaderLength..]);
+    public static string Silo(ReadOnlyMemory<byte> owner) => Encoding.UTF8.GetString(owner.Span[EpochLength..]);
 }

@@ -24,7 +24,8 @@ internal enum AppendOutcome
 /// Group commit for one partition of the journal: one script call is in flight at a time, and carries every row that
 /// arrived while the one before it was. Under load the calls grow instead of growing in number.
 /// </summary>
-internal sealed partial class JournalPartition(RedisGateway redis, int index, Action<Row> journaled, WriteBehindCounters counters, ILogger logger)
+internal sealed partial class JournalPartition(
+    RedisGateway redis, string silo, int index, Action<Row> journaled, WriteBehindCounters counters, ILogger logger)
 {
     /// <summary>
     /// The most rows in one script call, and the bytes after which it takes no more: so a call blocks Redis for no more
@@ -44,20 +45,24 @@ internal sealed partial class JournalPartition(RedisGateway redis, int index, Ac
     private JournalBatch? _open;
     private bool _isCommitting;
 
+    private readonly RedisKey _last = $"{redis.KeyPrefix}:journal:{Partition.Tag(index)}:last:{silo}";
+
+    // Of the last append. Touched by the commit loop only, of which there is one at a time.
+    private long _number;
+
     public RedisKey Owners { get; } = $"{redis.KeyPrefix}:journal:{Partition.Tag(index)}:owners";
 
     public RedisKey Rows { get; } = $"{redis.KeyPrefix}:journal:{Partition.Tag(index)}:rows";
 
     public RedisKey Epoch { get; } = $"{redis.KeyPrefix}:journal:{Partition.Tag(index)}:epoch";
 
-    public async Task<AppendOutcome> AppendAsync(Row row)
+    /// <summary>Who awaits the outcome goes on where it was: a turn of the grain is needed once it is there, not at every step.</summary>
+    public Task<AppendOutcome> AppendAsync(Row row)
     {
-        JournalBatch batch;
         lock (_gate)
         {
             if (_open is null or { IsFull: true }) _waiting.Enqueue(_open = new JournalBatch());
-            batch = _open;
-            batch.Add(row);
+            var outcome = _open.Add(row);
             if (!_isCommitting)
             {
                 _isCommitting = true;
@@ -66,10 +71,9 @@ internal sealed partial class JournalPartition(RedisGateway redis, int index, Ac
                 // completed, whatever happens.
                 _ = Task.Run(CommitAsync);
             }
-        }
 
-        // Whoever awaits this decides where to go on; to pass through a grain's scheduler here as well would cost a turn.
-        return (await batch.Completion.ConfigureAwait(false)).Of(row);
+            return outcome;
+        }
     }
 
     private async Task CommitAsync()
@@ -97,13 +101,12 @@ internal sealed partial class JournalPartition(RedisGateway redis, int index, Ac
         try
         {
             var fenced = (RedisValue[])(await redis.CommitAsync(
-                JournalScripts.Append, [Owners, Rows], batch.ToArguments()))!;
+                JournalScripts.Append, [Owners, Rows, _last], batch.ToArguments(++_number)))!;
             counters.JournalCommitted(batch.Count);
 
-            // Here, before anyone is told and in the order of the journal: so a row that is journaled is also on its way to
-            // the database, and never comes there after a later one.
-            foreach (var row in batch.Journaled(fenced)) journaled(row);
-            batch.Complete();
+            // Before anyone is told and in the order of the journal: so a row that is journaled is also on its way to the
+            // database, and never comes there after a later one.
+            batch.Complete(fenced, journaled);
         }
         catch (RedisUnavailableException error)
         {

@@ -7,13 +7,13 @@ namespace Actors.WriteBehind;
 /// Two hashes by key hold a partition:
 /// <list type="bullet">
 /// <item><c>rows</c>: version, epoch, state: the latest state that is journaled and not yet flushed.</item>
-/// <item><c>owners</c>: epoch, version, silo: which activation may write the key (epoch 0: none), the version in
-/// <c>rows</c> (0: none), and the silo that is answerable for flushing it.</item>
+/// <item><c>owners</c>: epoch, silo: which activation may write the key (epoch 0: none), and the silo that is answerable
+/// for flushing it. It stays as it is while its owner writes, so that a write changes one field and not two.</item>
 /// </list>
 /// Version is 16 hexadecimal digits and epoch 16 decimal digits, so that comparing the text compares the number, which
 /// Lua's doubles could not do beyond 2^53. <c>epoch</c> is the last one given out in the partition: the server's clock in
 /// microseconds, or one more than the last where that is later. So none is given out twice, also when Redis comes back
-/// empty or without its last moments.
+/// empty or without its last moments. <c>last:SILO</c> is the number of the last append of a silo.
 /// </remarks>
 internal static class JournalScripts
 {
@@ -33,12 +33,11 @@ internal static class JournalScripts
         redis.call('SET', KEYS[3], string.format('%.0f', first + count - 1))
         local owners, claims = {}, {}
         for i = 1, count do
-          local row = rows[i]
           local epoch = string.format('%016.0f', first + i - 1)
           owners[2 * i - 1] = ARGV[i + 1]
-          owners[2 * i] = epoch .. (row and string.sub(row, 1, 16) or '0000000000000000') .. ARGV[1]
+          owners[2 * i] = epoch .. ARGV[1]
           claims[3 * i - 2] = epoch
-          claims[3 * i - 1] = row
+          claims[3 * i - 1] = rows[i]
           claims[3 * i] = former[i] and string.sub(former[i], 1, 16) ~= '0000000000000000' and 1 or 0
         end
         redis.call('HSET', KEYS[1], unpack(owners))
@@ -46,33 +45,36 @@ internal static class JournalScripts
         """;
 
     /// <summary>
-    /// KEYS owners, rows; ARGV key, row, key, row, … Stores each row whose epoch still owns its key; returns the
-    /// positions (from 1) of those whose does not. A row of the same or an earlier version than the one its own epoch
-    /// journaled is a repeat and counts as stored.
+    /// KEYS owners, rows, last; ARGV number, key, row, key, row, … Stores each row whose epoch still owns its key; returns
+    /// the positions (from 1) of those whose does not. The appends of a silo are numbered, and one that comes after a later
+    /// one (from a connection that was given up, when Redis had hung) stores nothing: so no row replaces a later one.
     /// </summary>
     public const string Append = """
-        local unpack = table.unpack or unpack
+        local unpack, sub = table.unpack or unpack, string.sub
+        local last = redis.call('GET', KEYS[3])
+        if last and last >= ARGV[1] then return redis.error_reply('LATE a later append of this silo came first') end
+        redis.call('SET', KEYS[3], ARGV[1], 'EX', 3600)
         local keys = {}
-        for i = 1, #ARGV, 2 do keys[#keys + 1] = ARGV[i] end
+        for i = 2, #ARGV, 2 do keys[#keys + 1] = ARGV[i] end
         local owners = redis.call('HMGET', KEYS[1], unpack(keys))
-        local owned, rows, fenced = {}, {}, {}
+        local fenced = {}
         for i = 1, #keys do
-          local owner, row = owners[i], ARGV[2 * i]
-          if owner and string.sub(owner, 1, 16) == string.sub(row, 17, 32) then
-            local version = string.sub(row, 1, 16)
-            if string.sub(owner, 17, 32) < version then
-              rows[#rows + 1] = keys[i]
-              rows[#rows + 1] = row
-              owned[#owned + 1] = keys[i]
-              owned[#owned + 1] = string.sub(owner, 1, 16) .. version .. string.sub(owner, 33)
-            end
-          else
-            fenced[#fenced + 1] = i
-          end
+          local owner = owners[i]
+          if not owner or sub(owner, 1, 16) ~= sub(ARGV[2 * i + 1], 17, 32) then fenced[#fenced + 1] = i end
         end
-        if #rows > 0 then
+        if #fenced == 0 then
+          redis.call('HSET', KEYS[2], unpack(ARGV, 2))
+        elseif #fenced < #keys then
+          local rows, next = {}, 1
+          for i = 1, #keys do
+            if fenced[next] == i then
+              next = next + 1
+            else
+              rows[#rows + 1] = keys[i]
+              rows[#rows + 1] = ARGV[2 * i + 1]
+            end
+          end
           redis.call('HSET', KEYS[2], unpack(rows))
-          redis.call('HSET', KEYS[1], unpack(owned))
         end
         return fenced
         """;
@@ -82,22 +84,24 @@ internal static class JournalScripts
     /// flushed, and with it an owner that has gone.
     /// </summary>
     public const string Trim = """
-        local unpack = table.unpack or unpack
+        local unpack, sub = table.unpack or unpack, string.sub
         local keys = {}
         for i = 1, #ARGV, 2 do keys[#keys + 1] = ARGV[i] end
-        local owners = redis.call('HMGET', KEYS[1], unpack(keys))
-        local rows, gone = {}, {}
+        local there = redis.call('HMGET', KEYS[2], unpack(keys))
+        local flushed = {}
         for i = 1, #keys do
-          local owner = owners[i]
-          if owner and string.sub(owner, 17, 32) <= ARGV[2 * i] then
-            rows[#rows + 1] = keys[i]
-            if string.sub(owner, 1, 16) == '0000000000000000' then gone[#gone + 1] = keys[i] end
-          end
+          local row = there[i]
+          if row and sub(row, 1, 16) <= ARGV[2 * i] then flushed[#flushed + 1] = keys[i] end
         end
-        local trimmed = 0
-        if #rows > 0 then trimmed = redis.call('HDEL', KEYS[2], unpack(rows)) end
+        if #flushed == 0 then return 0 end
+        redis.call('HDEL', KEYS[2], unpack(flushed))
+        local owners = redis.call('HMGET', KEYS[1], unpack(flushed))
+        local gone = {}
+        for i = 1, #flushed do
+          if owners[i] and sub(owners[i], 1, 16) == '0000000000000000' then gone[#gone + 1] = flushed[i] end
+        end
         if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
-        return trimmed
+        return #flushed
         """;
 
     /// <summary>KEYS owners, rows; ARGV key, epoch. Gives up an ownership; with a row left to flush the key stays ownerless.</summary>
@@ -122,12 +126,12 @@ internal static class JournalScripts
         local rows = {}
         for i = 2, #ARGV, 2 do
           local key, owner = ARGV[i], redis.call('HGET', KEYS[1], ARGV[i])
-          local silo = string.sub(ARGV[i + 1], 33)
-          if owner and string.sub(owner, 33) == silo
+          local silo = string.sub(ARGV[i + 1], 17)
+          if owner and string.sub(owner, 17) == silo
               and (silo ~= ARGV[1] or string.sub(owner, 1, 16) == '0000000000000000') then
             local row = redis.call('HGET', KEYS[2], key)
             if row then
-              redis.call('HSET', KEYS[1], key, '0000000000000000' .. string.sub(owner, 17, 32) .. ARGV[1])
+              redis.call('HSET', KEYS[1], key, '0000000000000000' .. ARGV[1])
               rows[#rows + 1] = key
               rows[#rows + 1] = row
             else

@@ -1,4 +1,5 @@
 using Actors.Fixtures;
+using Actors.StoreContract;
 using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
