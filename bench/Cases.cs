@@ -12,12 +12,16 @@ internal static class Cases
     public static IReadOnlyList<BenchCase> All { get; } =
     [
         new(
-            "write.hot", "journaled writes, 10,000 users, flush keeping up", "writes/s", servers => new HotWrites(servers),
+            "write.hot", "journaled writes, 10,000 users, flush keeping up", "writes/s", servers => new HotWrites(servers, Durability.Journal),
             new(OneUpsert, 25, servers => new HotUpserts(servers)),
             new("Orleans Redis grain storage, WriteStateAsync per write", 4, servers => new GrainStorageWrites(servers))),
         new(
             "write.distinct", "every write a new user, no coalescing", "writes/s", servers => new DistinctWrites(servers),
             new BenchPeer(OneUpsert, 10, servers => new DistinctUpserts(servers))),
+        new(
+            "write.through", "writes to 10,000 users, each waiting for its commit in the database", "writes/s",
+            servers => new HotWrites(servers, Durability.Database),
+            new BenchPeer(OneUpsert, 8, servers => new HotUpserts(servers))),
         new(
             "write.flush", "draining dirty rows to the database", "rows/s", servers => new Flush(servers),
             new BenchPeer("raw unnest upsert of the same rows, same batch and lanes", 0.9, servers => new UnnestUpserts(servers))),

@@ -29,7 +29,7 @@ internal sealed class UserDocument
 
     public IReadOnlyList<Request>? Requests { get; init; }
 
-    public static Row ToRow(string id, long epoch, UserState state)
+    public static Row ToRow(Ownership owner, UserState state)
     {
         var user = state.User;
         var document = new UserDocument
@@ -44,7 +44,11 @@ internal sealed class UserDocument
             Deleted = user is null,
             Requests = state.Requests is { Count: > 0 } requests ? [.. requests.Select(Request.From)] : null,
         };
-        return new Row(id, state.Version, epoch, JsonSerializer.SerializeToUtf8Bytes(document, UserJson.Default.UserDocument));
+        return new Row(owner.Key, state.Version, owner.Epoch, JsonSerializer.SerializeToUtf8Bytes(document, UserJson.Default.UserDocument))
+        {
+            MayBeJournaled = !owner.IsWithoutJournal,
+            MayBeCached = owner.MayBeCached,
+        };
     }
 
     public static UserState FromRow(Row row)

@@ -119,7 +119,7 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             table.Admit(options.Durability);
             var next = patch is null ? _accepted.Delete(options.RequestId, now) : _accepted.Apply(Id, patch, options.RequestId, now);
             if (next.User is not null) UserValidation.Check(next.User);
-            var row = UserDocument.ToRow(Id, owner.Epoch, next);
+            var row = UserDocument.ToRow(owner, next);
             UserValidation.CheckSize(row.State.Length);
             _accepted = next;
             var writing = AcknowledgeAsync(owner, next, row, options);

@@ -13,6 +13,18 @@ public sealed record Row(string Key, long Version, long Epoch, ReadOnlyMemory<by
     /// <summary>What an entry costs beside key and state: objects, dictionary and queue slots (measured, rounded up).</summary>
     private const int Overhead = 256;
 
+    /// <summary>False where it is certain that the journal holds no version of it, so that none need be removed once it is committed.</summary>
+    public bool MayBeJournaled { get; init; } = true;
+
+    /// <summary>False where it is certain that there is no cached copy of it, so that none need be brought up to date.</summary>
+    public bool MayBeCached { get; init; } = true;
+
     /// <summary>The bytes of memory this row takes while it waits.</summary>
     public int Bytes => Overhead + (2 * Key.Length) + State.Length;
+
+    /// <summary>This row in the place of <paramref name="earlier"/>, which is not to be committed any more.</summary>
+    public Row InPlaceOf(Row earlier) =>
+        (MayBeJournaled || !earlier.MayBeJournaled) && (MayBeCached || !earlier.MayBeCached)
+            ? this
+            : this with { MayBeJournaled = MayBeJournaled || earlier.MayBeJournaled, MayBeCached = MayBeCached || earlier.MayBeCached };
 }

@@ -8,10 +8,10 @@ public sealed class WriteBehindOptions
     /// <summary>The configuration section of these options.</summary>
     public const string Section = "Actors:WriteBehind";
 
-    /// <summary>How long a row may wait for further writes to be coalesced with, before it is flushed. Default: 500 ms.</summary>
+    /// <summary>How long a row may wait for further writes to be coalesced with, before it is flushed. Default: 1 s.</summary>
     /// <value>1 ms to 1 minute.</value>
     [Range(typeof(TimeSpan), "00:00:00.001", "00:01:00")]
-    public TimeSpan FlushInterval { get; set; } = TimeSpan.FromMilliseconds(500);
+    public TimeSpan FlushInterval { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>The most rows in one batch. Default: 1000.</summary>
     /// <value>1 to 50,000.</value>

@@ -110,7 +110,10 @@ internal sealed partial class WriteBehindTable : IDisposable
         var copy = claim.WasOwned ? null : await ReadCacheAsync(key);
         if (copy?.Version < atLeast) copy = null;
         _reads.Count(ReadLayer.Redis, isHit: copy is not null);
-        return new(claim.Owner, copy ?? await ReadStoreAsync(key, cancellationToken), IsPossiblyStale: false);
+        var row = copy ?? await ReadStoreAsync(key, cancellationToken);
+
+        // Copies are made of rows of the database by whoever opens them: where there is no row, there is no copy.
+        return new(claim.Owner with { MayBeCached = row is not null }, row, IsPossiblyStale: false);
     }
 
     /// <summary>Refuses a write that has nowhere to go, before anything is changed.</summary>

@@ -1,11 +1,12 @@
 namespace Actors.Bench.Writes;
 
 /// <summary>
-/// write.hot, ours: callers update users at random, each waiting for its write to be journaled, while the silo flushes
-/// beside it. The figure counts only if the flush keeps up, which is watched.
+/// write.hot and write.through, ours: callers update users at random, each waiting for its write to be journaled, or in the
+/// database, while the silo flushes beside it. The figure counts only if the flush keeps up, which is watched.
 /// </summary>
-internal sealed class HotWrites(BenchServers servers) : Contender
+internal sealed class HotWrites(BenchServers servers, Durability durability) : Contender
 {
+    private readonly WriteOptions _options = new() { Durability = durability };
     private string _database = "";
     private BenchSilo? _silo;
     private IUserGrain[] _users = [];
@@ -24,7 +25,7 @@ internal sealed class HotWrites(BenchServers servers) : Contender
         var turn = await Callers.RunAsync(
             load.Callers,
             load.Duration,
-            random => _users[random.Next(_users.Length)].UpdateAsync(SampleUsers.Visit(random)),
+            random => _users[random.Next(_users.Length)].UpdateAsync(SampleUsers.Visit(random), _options),
             cancellationToken);
         return turn with { Doubt = watch.Doubt };
     }
@@ -33,7 +34,7 @@ internal sealed class HotWrites(BenchServers servers) : Contender
 
     public override async Task VerifyAsync()
     {
-        var written = _silo!.Table.Counters.Writes(Durability.Journal);
+        var written = Enum.GetValues<Durability>().Sum(_silo!.Table.Counters.Writes);
         var stored = await BenchServers.CountAsync(_database, "SELECT sum(version) FROM users");
         if (stored != written) throw new InvalidOperationException($"{written} writes were acknowledged, and {stored} are in the database.");
     }

@@ -60,7 +60,7 @@ internal sealed partial class FlushLane(
             {
                 if (pending.Row.Version >= row.Version) return false;
                 unflushed.Add(row.Bytes - pending.Row.Bytes);
-                pending.Row = row;
+                pending.Row = row.InPlaceOf(pending.Row);
                 return true;
             }
 

@@ -42,20 +42,21 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, T
 
     private async Task SettleOneAsync(IReadOnlyList<Row> rows, IReadOnlyList<RefusedRow> refused)
     {
-        var settled = rows.ToDictionary(row => row.Key, row => row.Version);
+        var settled = rows.Where(row => row.MayBeJournaled).ToDictionary(row => row.Key, row => row.Version);
         var lost = refused.ToDictionary(row => row.Key, row => row.StoredVersion);
         foreach (var row in refused)
         {
             // A later version in the database makes the journaled one obsolete. An equal one of another owner does not:
             // which of the two was acknowledged is not for us to decide, so the journal keeps its own.
-            if (row.StoredVersion > settled[row.Key]) settled[row.Key] = row.StoredVersion;
+            if (!settled.TryGetValue(row.Key, out var version)) continue;
+            if (row.StoredVersion > version) settled[row.Key] = row.StoredVersion;
             else settled.Remove(row.Key);
         }
 
         try
         {
             // A row that was refused is not what the database holds, and must not become the copy.
-            await cache.RefreshAsync(lost.Count == 0 ? rows : [.. rows.Where(row => !lost.ContainsKey(row.Key))]);
+            await cache.RefreshAsync([.. rows.Where(row => row.MayBeCached && !lost.ContainsKey(row.Key))]);
             await cache.ForgetAsync(lost);
             await journal.TrimAsync(settled);
             if (_postponed.Count > 0 && clock.GetElapsedTime(_postponedSince) > RetryAfter) await RetryPostponedAsync();

@@ -11,6 +11,9 @@ public sealed record Ownership(string Key, long Epoch)
     // Beyond any epoch that the journal hands out before the year 2255, and still of 16 digits.
     private const long FirstWithoutJournal = 9_000_000_000_000_000;
 
+    /// <summary>False where it is certain that there is no cached copy of the key.</summary>
+    public bool MayBeCached { get; init; } = true;
+
     /// <summary>True for one that was taken while the journal could not be reached: the journal knows nothing of it.</summary>
     internal bool IsWithoutJournal => IsEpochWithoutJournal(Epoch);
 
