@@ -20,7 +20,7 @@ internal static class Cases
             new BenchPeer(OneUpsert, 10, servers => new DistinctUpserts(servers))),
         new(
             "write.through", "writes to 10,000 users, each waiting for its commit in the database", "writes/s",
-            servers => new HotWrites(servers, Durability.Database),
+            servers => new HotWrites(servers, Durability.Database, callersFactor: 4),
             new BenchPeer(OneUpsert, 8, servers => new HotUpserts(servers))),
         new(
             "write.flush", "draining dirty rows to the database", "rows/s", servers => new Flush(servers),

@@ -4,7 +4,7 @@ namespace Actors.Bench.Writes;
 /// write.hot and write.through, ours: callers update users at random, each waiting for its write to be journaled, or in the
 /// database, while the silo flushes beside it. The figure counts only if the flush keeps up, which is watched.
 /// </summary>
-internal sealed class HotWrites(BenchServers servers, Durability durability) : Contender
+internal sealed class HotWrites(BenchServers servers, Durability durability, int callersFactor = 1) : Contender
 {
     private readonly WriteOptions _options = new() { Durability = durability };
     private string _database = "";
@@ -23,7 +23,7 @@ internal sealed class HotWrites(BenchServers servers, Durability durability) : C
     {
         await using var watch = new BacklogWatch(_silo!.Table);
         var turn = await Callers.RunAsync(
-            load.Callers,
+            load.Callers * callersFactor,
             load.Duration,
             random => _users[random.Next(_users.Length)].UpdateAsync(SampleUsers.Visit(random), _options),
             cancellationToken);

@@ -26,6 +26,7 @@ internal sealed class Journal
     private readonly string _silo;
     private readonly JournalPartition[] _partitions;
     private readonly Batcher<string, Claim>[] _claims;
+    private readonly Batcher<Ownership, bool>[] _releases;
 
     /// <param name="redis">The way to Redis.</param>
     /// <param name="silo">The name of this silo.</param>
@@ -39,6 +40,8 @@ internal sealed class Journal
         _partitions = [.. Enumerable.Range(0, Partition.Count).Select(index => new JournalPartition(redis, silo, index, journaled, counters, logger))];
         _claims = Array.ConvertAll(_partitions, partition =>
             new Batcher<string, Claim>(JournalPartition.MaxBatchRows, keys => ClaimAsync(partition, keys)));
+        _releases = Array.ConvertAll(_partitions, partition =>
+            new Batcher<Ownership, bool>(JournalPartition.MaxBatchRows, owners => ReleaseAsync(partition, owners)));
     }
 
     /// <summary>Makes the caller the owner of <paramref name="key"/> and returns what is journaled for it, if anything.</summary>
@@ -51,13 +54,7 @@ internal sealed class Journal
     /// Gives up <paramref name="owner"/>, so that nothing of it is kept once its last row is flushed. False where the journal
     /// knows no such owner: another has claimed the key, or the journal was lost, and the rows with it.
     /// </summary>
-    public async Task<bool> ReleaseAsync(Ownership owner)
-    {
-        var partition = PartitionOf(owner.Key);
-        return (bool)await _redis.EvaluateAsync(
-            RedisRole.Journal, JournalScripts.Release, [partition.Owners, partition.Rows], [owner.Key, JournalFormat.Epoch(owner.Epoch)],
-            isPatient: true);
-    }
+    public Task<bool> ReleaseAsync(Ownership owner) => _releases[Partition.Of(owner.Key)].AskAsync(owner);
 
     /// <summary>Removes what is in the database by now: each key up to the version given.</summary>
     public Task TrimAsync(IEnumerable<KeyValuePair<string, long>> flushed)
@@ -121,6 +118,17 @@ internal sealed class Journal
         {
             WasOwned = (bool)claims[(3 * i) + 2],
         })];
+    }
+
+    private async Task<IReadOnlyList<bool>> ReleaseAsync(JournalPartition partition, IReadOnlyList<Ownership> owners)
+    {
+        var released = (RedisResult[])(await _redis.EvaluateAsync(
+            RedisRole.Journal,
+            JournalScripts.Release,
+            [partition.Owners, partition.Rows],
+            [.. owners.SelectMany(owner => new RedisValue[] { owner.Key, JournalFormat.Epoch(owner.Epoch) })],
+            isPatient: true))!;
+        return Array.ConvertAll(released, each => (bool)each);
     }
 
     private async Task<IEnumerable<Row>> AdoptAsync(RedisKey owners, RedisKey rows, List<RedisValue> left)

@@ -104,16 +104,33 @@ internal static class JournalScripts
         return #flushed
         """;
 
-    /// <summary>KEYS owners, rows; ARGV key, epoch. Gives up an ownership; with a row left to flush the key stays ownerless.</summary>
+    /// <summary>
+    /// KEYS owners, rows; ARGV key, epoch, key, epoch, … Gives up each ownership; with a row left to flush the key stays
+    /// ownerless. Returns of each 1, or 0 where the key has another owner or none.
+    /// </summary>
     public const string Release = """
-        local owner = redis.call('HGET', KEYS[1], ARGV[1])
-        if not owner or string.sub(owner, 1, 16) ~= ARGV[2] then return 0 end
-        if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then
-          redis.call('HSET', KEYS[1], ARGV[1], '0000000000000000' .. string.sub(owner, 17))
-        else
-          redis.call('HDEL', KEYS[1], ARGV[1])
+        local unpack, sub = table.unpack or unpack, string.sub
+        local keys = {}
+        for i = 1, #ARGV, 2 do keys[#keys + 1] = ARGV[i] end
+        local owners = redis.call('HMGET', KEYS[1], unpack(keys))
+        local released, left, gone = {}, {}, {}
+        for i = 1, #keys do
+          local owner = owners[i]
+          if not owner or sub(owner, 1, 16) ~= ARGV[2 * i] then
+            released[i] = 0
+          else
+            released[i] = 1
+            if redis.call('HEXISTS', KEYS[2], keys[i]) == 1 then
+              left[#left + 1] = keys[i]
+              left[#left + 1] = '0000000000000000' .. sub(owner, 17)
+            else
+              gone[#gone + 1] = keys[i]
+            end
+          end
         end
-        return 1
+        if #left > 0 then redis.call('HSET', KEYS[1], unpack(left)) end
+        if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
+        return released
         """;
 
     /// <summary>
