@@ -96,6 +96,9 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     private async Task<WriteReceipt> WriteAsync(UserPatch? patch, WriteOptions options, CancellationToken cancellationToken)
     {
         UserValidation.Check(options);
+
+        // Before the state is looked at: whatever happens meanwhile is seen below.
+        await table.PaceAsync(options.Durability, cancellationToken);
         for (var attempt = 1; attempt <= MaxAttempts; attempt++)
         {
             var owner = await LoadAsync(cancellationToken);
@@ -121,8 +124,11 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             if (next.User is not null) UserValidation.Check(next.User);
             var row = UserDocument.ToRow(Id, owner.Epoch, next);
             UserValidation.CheckSize(row.State.Length);
+            var written = table.WriteAsync(row, options.Durability);
+
+            // It was not refused, and so has happened: no other call runs before it is handed over and accepted.
             _accepted = next;
-            var writing = AcknowledgeAsync(owner, next, options, table.WriteAsync(row, options.Durability));
+            var writing = AcknowledgeAsync(owner, next, options, written);
             _writing = writing;
 
             if (await writing.WaitAsync(cancellationToken) is { } reached) return new() { Version = next.Version, Durability = reached };

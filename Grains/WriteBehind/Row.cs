@@ -10,8 +10,8 @@ namespace Actors.WriteBehind;
 /// <param name="State">The state as UTF-8 JSON. Not to be changed after it was handed over.</param>
 public sealed record Row(string Key, long Version, long Epoch, ReadOnlyMemory<byte> State)
 {
-    /// <summary>What an entry costs beside key and state: objects, dictionary and queue slots (measured, rounded up).</summary>
-    private const int Overhead = 256;
+    /// <summary>What an entry costs beside key and state: objects, dictionary and queue slots (measured, rounded up). No row takes less.</summary>
+    internal const int Overhead = 256;
 
     /// <summary>The bytes of memory this row takes while it waits.</summary>
     public int Bytes => Overhead + (2 * Key.Length) + State.Length;

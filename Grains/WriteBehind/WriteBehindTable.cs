@@ -24,6 +24,9 @@ internal sealed partial class WriteBehindTable : IDisposable
 {
     private const int StoreReaders = 4;
 
+    // What is shorter no timer keeps.
+    private static readonly TimeSpan ShortestDelay = TimeSpan.FromMilliseconds(1);
+
     private readonly IRowStore _store;
     private readonly RedisGateway _redis;
     private readonly CutOffSilos _cutOff;
@@ -111,7 +114,23 @@ internal sealed partial class WriteBehindTable : IDisposable
         return new(claim.Owner, copy ?? await ReadStoreAsync(key, cancellationToken), IsPossiblyStale: false);
     }
 
-    /// <summary>Refuses a write that has nowhere to go, before anything is changed.</summary>
+    /// <inheritdoc cref="FlushQueue.State"/>
+    public WriteBehindState State => _queue.State;
+
+    /// <summary>
+    /// Holds a write back while more is written than the database takes, before it is made: see <see cref="Backpressure"/>.
+    /// Usually it is not, and this costs next to nothing.
+    /// </summary>
+    public ValueTask PaceAsync(Durability durability, CancellationToken cancellationToken)
+    {
+        var delay = _queue.DelayOf(durability);
+        return delay < ShortestDelay ? default : new(DelayAsync(delay, cancellationToken));
+    }
+
+    /// <summary>
+    /// Refuses a write that has nowhere to go, before any work is put into it. One that is let pass may still be refused by
+    /// <see cref="WriteAsync"/>, which knows how large it is.
+    /// </summary>
     /// <exception cref="OverloadedException">As much is unflushed as may be.</exception>
     /// <exception cref="StorageUnavailableException">Neither the journal nor the database takes anything at present.</exception>
     public void Admit(Durability durability)
@@ -123,37 +142,58 @@ internal sealed partial class WriteBehindTable : IDisposable
     }
 
     /// <summary>Writes <paramref name="row"/> and returns once it has reached <paramref name="durability"/>, or more.</summary>
+    /// <exception cref="OverloadedException">
+    /// The row does not fit below the ceiling. Thrown by the call itself, not by its task: nothing has happened then.
+    /// </exception>
     /// <exception cref="OwnershipLostException">
     /// The key has another owner; the row was not written, unless <see cref="OwnershipLostException.IsWritten"/> says so.
     /// </exception>
     /// <exception cref="StorageUnavailableException">It took longer than a commit may. The row goes on waiting for its commit.</exception>
-    public async Task<WrittenRow> WriteAsync(Row row, Durability durability)
+    public Task<WrittenRow> WriteAsync(Row row, Durability durability)
     {
-        if (durability == Durability.Memory)
-        {
-            _queue.Enqueue(row);
-            return new(durability, IsJournaled: false);
-        }
+        _queue.Reserve(row);
+        return WriteReservedAsync(row, durability);
+    }
 
-        // Not back to the grain's scheduler (here as in what it calls): a turn of the grain is needed once it is all done,
-        // not at every step on the way.
-        var outcome = Ownership.IsEpochWithoutJournal(row.Epoch)
-            ? AppendOutcome.Unavailable
-            : await _journal.AppendAsync(row).ConfigureAwait(false);
-        switch (outcome)
+    private async Task<WrittenRow> WriteReservedAsync(Row row, Durability durability)
+    {
+        AppendOutcome outcome;
+        try
         {
-            case AppendOutcome.Fenced:
-                throw new OwnershipLostException(row.Key);
-            case AppendOutcome.Unavailable or AppendOutcome.Unknown:
+            if (durability == Durability.Memory)
+            {
                 _queue.Enqueue(row);
-                durability = Durability.Database;
-                break;
+                return new(durability, IsJournaled: false);
+            }
+
+            // Not back to the grain's scheduler (here as in what it calls): a turn of the grain is needed once it is all done,
+            // not at every step on the way.
+            outcome = Ownership.IsEpochWithoutJournal(row.Epoch)
+                ? AppendOutcome.Unavailable
+                : await _journal.AppendAsync(row).ConfigureAwait(false);
+            switch (outcome)
+            {
+                case AppendOutcome.Fenced:
+                    throw new OwnershipLostException(row.Key);
+                case AppendOutcome.Unavailable or AppendOutcome.Unknown:
+                    _queue.Enqueue(row);
+                    durability = Durability.Database;
+                    break;
+            }
+        }
+        finally
+        {
+            // The queue has counted it by now, or it is not to come there.
+            _queue.Release(row);
         }
 
         var written = new WrittenRow(durability, IsJournaled: outcome == AppendOutcome.Journaled);
-        if (durability != Durability.Database) return written;
+        var isThrough = durability == Durability.Journal && _queue.IsWritingThrough;
+        if (durability != Durability.Database && !isThrough) return written;
         try
         {
+            if (isThrough)
+                return await IsCommittedSoonAsync(row).ConfigureAwait(false) ? written with { Durability = Durability.Database } : written;
             await CommittedAsync(row.Key, row.Version, CancellationToken.None).ConfigureAwait(false);
             return written;
         }
@@ -252,11 +292,31 @@ internal sealed partial class WriteBehindTable : IDisposable
             recovered++;
         }
 
+        if (recovered > 0) Counters.RecoveryDone();
         return recovered;
     }
 
     /// <inheritdoc/>
     public void Dispose() => _queue.Dispose();
+
+    private async Task DelayAsync(TimeSpan delay, CancellationToken cancellationToken)
+    {
+        Counters.Slowed();
+        await Task.Delay(delay, _clock, cancellationToken);
+    }
+
+    private async Task<bool> IsCommittedSoonAsync(Row row)
+    {
+        try
+        {
+            await _queue.CommittedAsync(row.Key, row.Version).WaitAsync(Backpressure.MaxThrough, _clock).ConfigureAwait(false);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
 
     private async Task<OpenedRow> OpenWithoutJournalAsync(
         string key, RedisUnavailableException journalError, CancellationToken cancellationToken)

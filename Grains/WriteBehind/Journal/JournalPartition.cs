@@ -94,11 +94,12 @@ internal sealed partial class JournalPartition(RedisGateway redis, int index, Ac
 
     private async Task CommitAsync(JournalBatch batch)
     {
+        var started = counters.Start();
         try
         {
             var fenced = (RedisValue[])(await redis.CommitAsync(
                 JournalScripts.Append, [Owners, Rows], batch.ToArguments()))!;
-            counters.JournalCommitted(batch.Count);
+            counters.JournalCommitted(batch.Count, started);
 
             // Here, before anyone is told and in the order of the journal: so a row that is journaled is also on its way to
             // the database, and never comes there after a later one.
