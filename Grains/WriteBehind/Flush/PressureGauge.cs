@@ -34,7 +34,7 @@ internal sealed partial class PressureGauge(
         {
             if (isFailing())
             {
-                Volatile.Write(ref _failed, clock.GetTimestamp() | 1);
+                Volatile.Write(ref _failed, Math.Max(clock.GetTimestamp(), 1));
                 return false;
             }
 
