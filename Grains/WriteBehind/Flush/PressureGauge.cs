@@ -60,7 +60,7 @@ internal sealed partial class PressureGauge(
             if (from == to) return to;
             _state = to;
             counters.Entered(to);
-            Log(logger, to > from ? LogLevel.Warning : LogLevel.Information, from, to, used, _ceiling, isTaking ? "takes rows" : "takes none");
+            Log(logger, to > from ? LogLevel.Warning : LogLevel.Information, from, to, used, _ceiling, isTaking ? "takes rows" : "took none of late");
             return to;
         }
     }
