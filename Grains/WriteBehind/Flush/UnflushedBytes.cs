@@ -19,7 +19,7 @@ internal sealed class UnflushedBytes(WriteBehindOptions options, PressureGauge p
     private long _held;
 
     /// <summary>The bytes in use. Above the ceiling only where rows were queued that nobody reserved room for.</summary>
-    public long Current => Math.Max(Volatile.Read(ref _queued), Math.Min(Volatile.Read(ref _held), options.MaxUnflushedBytes));
+    public long Current => InUse(Volatile.Read(ref _queued), Volatile.Read(ref _held));
 
     /// <summary>True from half of the budget on: rows are flushed at once instead of waiting for others.</summary>
     public bool IsHigh => Volatile.Read(ref _held) >= options.MaxUnflushedBytes / 2;
@@ -28,7 +28,7 @@ internal sealed class UnflushedBytes(WriteBehindOptions options, PressureGauge p
     public bool HasRoom => Volatile.Read(ref _held) + Row.Overhead <= options.MaxUnflushedBytes;
 
     /// <summary>What writers are to expect.</summary>
-    public WriteBehindState State => pressure.Look(Volatile.Read(ref _held));
+    public WriteBehindState State => pressure.Look(Current);
 
     /// <summary>How long a write is to be held back now.</summary>
     public TimeSpan Delay => Backpressure.DelayAt(Volatile.Read(ref _held), options.MaxUnflushedBytes);
@@ -36,8 +36,7 @@ internal sealed class UnflushedBytes(WriteBehindOptions options, PressureGauge p
     /// <summary>Counts what enters the queue, or leaves it.</summary>
     public void Add(long bytes)
     {
-        Interlocked.Add(ref _queued, bytes);
-        pressure.Look(Interlocked.Add(ref _held, bytes));
+        pressure.Look(InUse(Interlocked.Add(ref _queued, bytes), Interlocked.Add(ref _held, bytes)));
     }
 
     /// <summary>Takes <paramref name="bytes"/> for a write on its way to the queue; false, and nothing taken, where they do not fit.</summary>
@@ -59,7 +58,7 @@ internal sealed class UnflushedBytes(WriteBehindOptions options, PressureGauge p
     }
 
     /// <summary>Gives back what <see cref="TryReserve"/> took.</summary>
-    public void Release(int bytes) => pressure.Look(Interlocked.Add(ref _held, -bytes));
+    public void Release(int bytes) => pressure.Look(InUse(Volatile.Read(ref _queued), Interlocked.Add(ref _held, -bytes)));
 
     /// <summary>
     /// Notes that a write did not fit. That the ceiling is reached is the state from then on, unless it was the write that
@@ -70,4 +69,7 @@ internal sealed class UnflushedBytes(WriteBehindOptions options, PressureGauge p
         var (held, ceiling) = (Volatile.Read(ref _held), options.MaxUnflushedBytes);
         pressure.Look(held < Backpressure.LeftBelow(WriteBehindState.Refusing, ceiling) ? held : ceiling);
     }
+
+    // What was reserved is below the ceiling; beyond it is only what was counted twice, or queued without being reserved.
+    private long InUse(long queued, long held) => Math.Max(queued, Math.Min(held, options.MaxUnflushedBytes));
 }

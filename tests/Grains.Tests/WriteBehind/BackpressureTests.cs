@@ -52,6 +52,15 @@ public sealed class BackpressureTests
     public void Writes_are_held_back_from_half_of_the_ceiling_on_the_longer_the_more_is_in_use(long used, double milliseconds) =>
         Assert.Equal(milliseconds, Backpressure.DelayAt(used, Ceiling).TotalMilliseconds, 6);
 
+    [Theory]
+    [InlineData(0, 256)]
+    [InlineData(64, 16)]
+    [InlineData(1024, 64)]
+    [InlineData(4096, 256)]
+    [InlineData(1 << 20, 256)]
+    public void The_ceiling_suits_the_machine(long mebibytes, long expected) =>
+        Assert.Equal(expected << 20, WriteBehindOptions.CeilingFor(mebibytes << 20));
+
     [Fact]
     public void A_state_that_was_come_to_stays_until_the_bytes_have_changed_by_an_eighth_of_the_ceiling() =>
         Gen.Select(Gen.Long[1 << 20, 1L << 40], Gen.Double[0, 1.1], Gen.Double[-0.124, 0.124], Gen.Int[0, 3], Gen.Bool)

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Actors.Diagnostics;
 using Actors.Fixtures;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -254,6 +255,21 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     {
         long seen;
         while ((seen = Volatile.Read(ref most)) < now) Interlocked.CompareExchange(ref most, now, seen);
+    }
+
+    [Theory]
+    [InlineData(0.1, WriteBehindState.Buffering, 10, false)]
+    [InlineData(0.1, WriteBehindState.Buffering, 10.1, true)]
+    [InlineData(5, WriteBehindState.Buffering, 50, false)]
+    [InlineData(5, WriteBehindState.Buffering, 50.1, true)]
+    [InlineData(5, WriteBehindState.Slowing, 0, true)]
+    [InlineData(5, WriteBehindState.Refusing, 0, true)]
+    public async Task It_is_alarming_long_before_anything_is_refused(double interval, WriteBehindState state, double oldest, bool expected)
+    {
+        await using var silo = Open();
+        _gate.SetResult();
+        var view = new WriteBehindView(silo.Table, new() { FlushInterval = TimeSpan.FromSeconds(interval) });
+        Assert.Equal(expected, view.IsAlarming(view.Status with { State = state, OldestUnflushed = TimeSpan.FromSeconds(oldest) }));
     }
 
     // Rows that were only in memory: there is nothing to wait for.
