@@ -6,6 +6,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 
 namespace Actors;
@@ -53,6 +54,9 @@ public static class ActorsSiloBuilderExtensions
         services.AddSingleton<ReadCounters>();
         services.AddSingleton<WriteBehindCounters>();
         services.AddSingleton<WriteBehindTable>();
+        services.AddSingleton<JournalSize>();
+        services.AddSingleton(provider => new WriteBehindView(
+            provider.GetRequiredService<WriteBehindTable>(), provider.GetRequiredService<IOptions<WriteBehindOptions>>().Value));
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, WriteBehindLifecycle>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, JournalRecovery>();
 

@@ -21,7 +21,7 @@ internal static class StatusJson
                 silo.WriteBehind.JournalCommits,
                 silo.WriteBehind.FlushedBatches,
                 silo.WriteBehind.FlushedRows,
-                CoalesceRatio = silo.WriteBehind.CoalesceRatio(),
+                silo.WriteBehind.CoalesceRatio,
                 silo.WriteBehind.UnflushedRows,
                 silo.WriteBehind.UnflushedBytes,
                 OldestUnflushedSeconds = silo.WriteBehind.OldestUnflushed.TotalSeconds,
@@ -31,10 +31,6 @@ internal static class StatusJson
             Breaker = silo.Breaker is { } breaker ? BreakerJson.Of(breaker, now) : null,
         }),
     };
-
-    /// <summary>Writes per row that went to the database; null where none did yet.</summary>
-    public static double? CoalesceRatio(this WriteBehindStatus status) =>
-        status.FlushedRows == 0 ? null : (double)status.Writes / status.FlushedRows;
 
     private static object Of(LayerStatus layer) => new { layer.Hits, layer.Misses, layer.HitRate };
 }

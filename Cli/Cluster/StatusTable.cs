@@ -19,7 +19,7 @@ internal static class StatusTable
         ("journal commits", s => Text.Of(s.WriteBehind.JournalCommits)),
         ("flushed rows", s => Text.Of(s.WriteBehind.FlushedRows)),
         ("flushed batches", s => Text.Of(s.WriteBehind.FlushedBatches)),
-        ("writes per flushed row", s => s.WriteBehind.CoalesceRatio()?.ToString("0.0", CultureInfo.InvariantCulture) ?? "-"),
+        ("writes per flushed row", s => s.WriteBehind.CoalesceRatio?.ToString("0.0", CultureInfo.InvariantCulture) ?? "-"),
         ("unflushed rows", s => Text.Of(s.WriteBehind.UnflushedRows)),
         ("unflushed bytes", s => Text.Bytes(s.WriteBehind.UnflushedBytes)),
         ("oldest unflushed", s => Text.Of(s.WriteBehind.OldestUnflushed)),

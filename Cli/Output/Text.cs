@@ -23,6 +23,15 @@ internal static class Text
         _ => ((int)state).ToString(CultureInfo.InvariantCulture),
     };
 
+    public static string Of(WriteBehindState state) => state switch
+    {
+        WriteBehindState.Buffering => "buffering",
+        WriteBehindState.Slowing => "slowing",
+        WriteBehindState.WritingThrough => "writing through",
+        WriteBehindState.Refusing => "refusing",
+        _ => ((int)state).ToString(CultureInfo.InvariantCulture),
+    };
+
     public static string Of(long number) => number.ToString("#,0", CultureInfo.InvariantCulture);
 
     public static string Of(TimeSpan time) => time switch

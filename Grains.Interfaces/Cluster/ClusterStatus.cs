@@ -68,8 +68,47 @@ public sealed record WriteBehindStatus
     /// <summary>Script calls that carried writes to the journal.</summary>
     [Id(9)] public long JournalCommits { get; init; }
 
+    /// <summary>What it does with writes at present.</summary>
+    [Id(10)] public WriteBehindState State { get; init; }
+
+    /// <summary>The ceiling on <see cref="UnflushedBytes"/>.</summary>
+    [Id(11)] public long MaxUnflushedBytes { get; init; }
+
+    /// <summary>Rows that script calls carried to the journal.</summary>
+    [Id(12)] public long JournaledRows { get; init; }
+
+    /// <summary>Journaled rows taken over from silos that have gone.</summary>
+    [Id(13)] public long RecoveredRows { get; init; }
+
+    /// <summary>Attempts to commit a batch that failed; each is repeated.</summary>
+    [Id(14)] public long FlushFailures { get; init; }
+
+    /// <summary>Why the last of them failed; null where none has.</summary>
+    [Id(15)] public string? LastFlushError { get; init; }
+
+    /// <summary>How long the database took for half of the batches of the last half minute to minute, at most; zero where there was none.</summary>
+    [Id(16)] public TimeSpan FlushP50 { get; init; }
+
+    /// <summary>As <see cref="FlushP50"/>, for 99 of 100.</summary>
+    [Id(17)] public TimeSpan FlushP99 { get; init; }
+
+    /// <summary>Writes refused since the ceiling was reached.</summary>
+    [Id(18)] public long RefusedWrites { get; init; }
+
+    /// <summary>Writes that were held back before they were made.</summary>
+    [Id(19)] public long SlowedWrites { get; init; }
+
     /// <summary>Acknowledged writes of any durability.</summary>
     public long Writes => MemoryWrites + JournalWrites + DatabaseWrites;
+
+    /// <summary>Writes per row committed to the database: what coalescing saves it. Null where there was none yet.</summary>
+    public double? CoalesceRatio => FlushedRows == 0 ? null : (double)Writes / FlushedRows;
+
+    /// <summary>Rows per batch committed to the database. Null where there was none yet.</summary>
+    public double? AverageBatch => FlushedBatches == 0 ? null : (double)FlushedRows / FlushedBatches;
+
+    /// <summary>The share of <see cref="MaxUnflushedBytes"/> that is in use; 0 where the silo did not say.</summary>
+    public double Fill => MaxUnflushedBytes == 0 ? 0 : (double)UnflushedBytes / MaxUnflushedBytes;
 }
 
 /// <summary>Where the reads of one silo were answered.</summary>

@@ -15,11 +15,29 @@ public static class ActorsTelemetry
     /// <summary>Counter, {row}: rows they carried.</summary>
     public const string JournalRows = "actors.journal.rows";
 
+    /// <summary>Histogram, {row}: rows per script call to the journal.</summary>
+    public const string JournalCommitRows = "actors.journal.commit_rows";
+
+    /// <summary>Histogram, s: how long a script call to the journal took.</summary>
+    public const string JournalCommitDuration = "actors.journal.commit_duration";
+
+    /// <summary>Gauge, {row}: rows in the journal, of all silos together; every silo tells the same, a few seconds old.</summary>
+    public const string JournalSize = "actors.journal.size";
+
     /// <summary>Counter, {batch}: batches committed to the database.</summary>
     public const string FlushBatches = "actors.flush.batches";
 
     /// <summary>Counter, {row}: rows committed to the database.</summary>
     public const string FlushRows = "actors.flush.rows";
+
+    /// <summary>Histogram, {row}: rows per batch committed to the database.</summary>
+    public const string FlushBatchRows = "actors.flush.batch_rows";
+
+    /// <summary>Histogram, s: how long the database took to commit a batch.</summary>
+    public const string FlushDuration = "actors.flush.duration";
+
+    /// <summary>Gauge: acknowledged writes per row committed to the database, since the silo's start.</summary>
+    public const string CoalesceRatio = "actors.flush.coalesce_ratio";
 
     /// <summary>Counter, {attempt}: attempts to commit a batch that failed, each to be repeated.</summary>
     public const string FlushFailures = "actors.flush.failures";
@@ -29,6 +47,24 @@ public static class ActorsTelemetry
 
     /// <summary>Counter, {row}: journaled rows taken over from silos that have gone.</summary>
     public const string RecoveredRows = "actors.journal.recovered_rows";
+
+    /// <summary>Counter, {recovery}: how often there were such rows in a partition of the journal.</summary>
+    public const string Recoveries = "actors.journal.recoveries";
+
+    /// <summary>Gauge: the state of backpressure: 0 buffering, 1 slowing, 2 writing through, 3 refusing.</summary>
+    public const string WriteBehindState = "actors.writebehind.state";
+
+    /// <summary>Counter, {transition}: how often a state of backpressure was entered; <see cref="StateTag"/>: buffering, slowing, writingthrough, refusing.</summary>
+    public const string WriteBehindTransitions = "actors.writebehind.transitions";
+
+    /// <summary>Counter, {write}: writes refused since the ceiling was reached.</summary>
+    public const string RefusedWrites = "actors.writebehind.refused";
+
+    /// <summary>Counter, {write}: writes that were held back before they were made.</summary>
+    public const string SlowedWrites = "actors.writebehind.slowed";
+
+    /// <summary>Gauge, By: the ceiling on the bytes not yet in the database.</summary>
+    public const string UnflushedCeiling = "actors.unflushed.ceiling";
 
     /// <summary>Gauge, {row}: rows not yet in the database.</summary>
     public const string UnflushedRows = "actors.unflushed.rows";
@@ -86,6 +122,9 @@ public static class ActorsTelemetry
 
     /// <summary>The durability a write has reached.</summary>
     public const string DurabilityTag = "durability";
+
+    /// <summary>The state that was entered.</summary>
+    public const string StateTag = "state";
 
     /// <summary>The layer that was asked.</summary>
     public const string LayerTag = "layer";

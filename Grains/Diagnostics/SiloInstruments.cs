@@ -7,33 +7,17 @@ namespace Actors.Diagnostics;
 
 /// <summary>
 /// The silo's instruments. All of them are observed when someone collects, from counters that are kept anyway: what is
-/// measured costs the hot paths nothing.
+/// measured costs the hot paths nothing. (Histograms cannot be observed: <see cref="BatchHistograms"/>.)
 /// </summary>
 internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
     private readonly Meter _meter;
 
-    public SiloInstruments(IMeterFactory meters, WriteBehindTable table, ReadCounters reads, RedisGateway redis,
+    public SiloInstruments(IMeterFactory meters, WriteBehindTable table, JournalSize journal, ReadCounters reads, RedisGateway redis,
         IEnumerable<LastingMembershipTable> membership)
     {
         _meter = meters.Create(ActorsTelemetry.MeterName);
-        var counters = table.Counters;
-        _meter.CreateObservableCounter(
-            ActorsTelemetry.Writes,
-            () => Enum.GetValues<Durability>().Select(durability => new Measurement<long>(
-                counters.Writes(durability), Tag(ActorsTelemetry.DurabilityTag, durability.ToString()))),
-            "{write}", "Acknowledged writes by the durability reached.");
-        Count(ActorsTelemetry.JournalCommits, "{commit}", "Script calls that carried rows to the journal.", () => counters.JournalCommits);
-        Count(ActorsTelemetry.JournalRows, "{row}", "Rows carried to the journal.", () => counters.JournaledRows);
-        Count(ActorsTelemetry.FlushBatches, "{batch}", "Batches committed to the database.", () => counters.FlushedBatches);
-        Count(ActorsTelemetry.FlushRows, "{row}", "Rows committed to the database.", () => counters.FlushedRows);
-        Count(ActorsTelemetry.FlushFailures, "{attempt}", "Failed attempts to commit a batch.", () => counters.FlushFailures);
-        Count(ActorsTelemetry.FenceHits, "{row}", "Rows the database refused for a later version.", () => counters.FenceHits);
-        Count(ActorsTelemetry.RecoveredRows, "{row}", "Rows taken over from silos that have gone.", () => counters.RecoveredRows);
-        _meter.CreateObservableGauge(ActorsTelemetry.UnflushedRows, () => table.Backlog.Rows, "{row}", "Rows not yet in the database.");
-        _meter.CreateObservableGauge(ActorsTelemetry.UnflushedBytes, () => table.Backlog.Bytes, "By", "Bytes not yet in the database.");
-        _meter.CreateObservableGauge(
-            ActorsTelemetry.UnflushedAge, () => table.Backlog.Oldest.TotalSeconds, "s", "How long the oldest unflushed row has waited.");
+        WriteBehindInstruments.AddTo(_meter, table, journal);
         _meter.CreateObservableCounter(
             ActorsTelemetry.CacheLookups,
             () => Lookups("memory", reads.Memory).Concat(Lookups("redis", reads.Redis)).Concat(Lookups("database", reads.Database)),

@@ -1,7 +1,6 @@
 using System.Reflection;
 using Actors.Caching;
 using Actors.Resilience;
-using Actors.WriteBehind;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
 using Orleans.Runtime.Services;
@@ -20,7 +19,7 @@ internal interface ISiloStatusService : IGrainService
 /// <summary>Reads counters that are safe to read from any thread; holds no state of its own.</summary>
 [Reentrant]
 internal sealed class SiloStatusService(
-    GrainId id, Silo silo, ILoggerFactory loggers, ILocalSiloDetails self, WriteBehindTable table, ReadCounters reads,
+    GrainId id, Silo silo, ILoggerFactory loggers, ILocalSiloDetails self, WriteBehindView writeBehind, ReadCounters reads,
     RedisGateway redis, TimeProvider clock)
     : GrainService(id, silo, loggers), ISiloStatusService
 {
@@ -29,33 +28,16 @@ internal sealed class SiloStatusService(
 
     private readonly long _started = clock.GetTimestamp();
 
-    public Task<SiloReport> GetStatusAsync()
+    public Task<SiloReport> GetStatusAsync() => Task.FromResult(new SiloReport
     {
-        var counters = table.Counters;
-        var (rows, bytes, oldest) = table.Backlog;
-        return Task.FromResult(new SiloReport
-        {
-            Silo = self.SiloAddress.ToParsableString(),
-            IsResponding = true,
-            Version = Version,
-            Uptime = clock.GetElapsedTime(_started),
-            WriteBehind = new()
-            {
-                MemoryWrites = counters.Writes(Durability.Memory),
-                JournalWrites = counters.Writes(Durability.Journal),
-                DatabaseWrites = counters.Writes(Durability.Database),
-                FlushedBatches = counters.FlushedBatches,
-                FlushedRows = counters.FlushedRows,
-                UnflushedRows = rows,
-                UnflushedBytes = bytes,
-                OldestUnflushed = oldest,
-                FenceHits = counters.FenceHits,
-                JournalCommits = counters.JournalCommits,
-            },
-            Cache = new() { Memory = reads.Memory, Redis = reads.Redis, Database = reads.Database },
-            Breaker = redis.Snapshot(self.SiloAddress),
-        });
-    }
+        Silo = self.SiloAddress.ToParsableString(),
+        IsResponding = true,
+        Version = Version,
+        Uptime = clock.GetElapsedTime(_started),
+        WriteBehind = writeBehind.Status,
+        Cache = new() { Memory = reads.Memory, Redis = reads.Redis, Database = reads.Database },
+        Breaker = redis.Snapshot(self.SiloAddress),
+    });
 
     // 1.2.3+0123456 rather than the commit's whole name.
     private static string ShortVersion(string version)

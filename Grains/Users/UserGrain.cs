@@ -96,6 +96,9 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     private async Task<WriteReceipt> WriteAsync(UserPatch? patch, WriteOptions options, CancellationToken cancellationToken)
     {
         UserValidation.Check(options);
+
+        // Before the state is looked at: whatever happens meanwhile is seen below.
+        await table.PaceAsync(options.Durability, cancellationToken);
         for (var attempt = 1; attempt <= MaxAttempts; attempt++)
         {
             var owner = await LoadAsync(cancellationToken);
@@ -121,8 +124,11 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             if (next.User is not null) UserValidation.Check(next.User);
             var row = UserDocument.ToRow(owner, next);
             UserValidation.CheckSize(row.State.Length);
+            var appending = table.AppendAsync(row, options.Durability);
+
+            // It was not refused, and so has happened: no other call runs before it is handed over and accepted.
             _accepted = next;
-            var writing = AcknowledgeAsync(owner, next, row, options);
+            var writing = AcknowledgeAsync(owner, next, row, options, appending);
             _writing = writing;
 
             // From here on it cannot be called off: it may be in the journal at any moment.
@@ -142,15 +148,14 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             : null;
 
     /// <summary>
-    /// Hands over <paramref name="row"/>, before anything is awaited, and shows readers <paramref name="next"/> once it is
-    /// written. Returns null where the ownership was lost, and nothing was written or the request can be looked for.
+    /// Shows readers <paramref name="next"/> once it is written. Returns null where the ownership was lost, and nothing was written or the request can be looked for.
     /// </summary>
-    private async Task<Durability?> AcknowledgeAsync(Ownership owner, UserState next, Row row, WriteOptions options)
+    private async Task<Durability?> AcknowledgeAsync(
+        Ownership owner, UserState next, Row row, WriteOptions options, Task<AppendOutcome> appending)
     {
         try
         {
-            var outcome = await table.AppendAsync(row, options.Durability);
-            var written = await table.WrittenAsync(row, outcome, options.Durability);
+            var written = await table.WrittenAsync(row, await appending, options.Durability);
             Acknowledge(owner, next, written.IsJournaled);
             table.Counters.Acknowledged(written.Durability);
             return written.Durability;

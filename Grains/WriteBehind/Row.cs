@@ -10,8 +10,8 @@ namespace Actors.WriteBehind;
 /// <param name="State">The state as UTF-8 JSON. Not to be changed after it was handed over.</param>
 public sealed record Row(string Key, long Version, long Epoch, ReadOnlyMemory<byte> State)
 {
-    /// <summary>What an entry costs beside key and state: objects, dictionary and queue slots (measured, rounded up).</summary>
-    private const int Overhead = 256;
+    /// <summary>What an entry costs beside key and state: objects, dictionary and queue slots (measured, rounded up). No row takes less.</summary>
+    internal const int Overhead = 256;
 
     /// <summary>False where it is certain that the journal holds no version of it, so that none need be removed once it is committed.</summary>
     public bool MayBeJournaled { get; init; } = true;

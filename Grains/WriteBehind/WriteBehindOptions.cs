@@ -25,11 +25,12 @@ public sealed class WriteBehindOptions
 
     /// <summary>
     /// The most bytes of unflushed rows this silo holds; beyond that writes are refused with
-    /// <see cref="OverloadedException"/>. Default: 256 MiB.
+    /// <see cref="OverloadedException"/>, and well before that they are held back. Default: a sixteenth of the memory this
+    /// process may use, but at least 16 and at most 256 MiB. What memory that takes in all is some four times as much.
     /// </summary>
     /// <value>1 MiB to 1 TiB.</value>
     [Range(1L << 20, 1L << 40)]
-    public long MaxUnflushedBytes { get; set; } = 256L << 20;
+    public long MaxUnflushedBytes { get; set; } = CeilingFor(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
 
     /// <summary>How long a write with <see cref="Durability.Database"/> or a flush waits for its commit. Default: 10 s.</summary>
     /// <value>100 ms to 5 minutes.</value>
@@ -43,4 +44,7 @@ public sealed class WriteBehindOptions
     /// <value>0 to 10 minutes.</value>
     [Range(typeof(TimeSpan), "00:00:00", "00:10:00")]
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>The default ceiling for a process that may use <paramref name="memory"/> bytes, 0 where that is not known.</summary>
+    internal static long CeilingFor(long memory) => memory <= 0 ? 256L << 20 : Math.Clamp(memory / 16, 16L << 20, 256L << 20);
 }

@@ -26,6 +26,9 @@ internal sealed partial class WriteBehindTable : IDisposable
 
     private static readonly Task<AppendOutcome> PastTheJournal = Task.FromResult(AppendOutcome.Unavailable);
 
+    // What is shorter no timer keeps.
+    private static readonly TimeSpan ShortestDelay = TimeSpan.FromMilliseconds(1);
+
     private readonly IRowStore _store;
     private readonly RedisGateway _redis;
     private readonly CutOffSilos _cutOff;
@@ -116,7 +119,23 @@ internal sealed partial class WriteBehindTable : IDisposable
         return new(claim.Owner with { MayBeCached = row is not null }, row, IsPossiblyStale: false);
     }
 
-    /// <summary>Refuses a write that has nowhere to go, before anything is changed.</summary>
+    /// <inheritdoc cref="FlushQueue.State"/>
+    public WriteBehindState State => _queue.State;
+
+    /// <summary>
+    /// Holds a write back while more is written than the database takes, before it is made: see <see cref="Backpressure"/>.
+    /// Usually it is not, and this costs next to nothing.
+    /// </summary>
+    public ValueTask PaceAsync(Durability durability, CancellationToken cancellationToken)
+    {
+        var delay = _queue.DelayOf(durability);
+        return delay < ShortestDelay ? default : new(DelayAsync(delay, cancellationToken));
+    }
+
+    /// <summary>
+    /// Refuses a write that has nowhere to go, before any work is put into it. One that is let pass may still be refused by
+    /// <see cref="AppendAsync"/>, which knows how large it is.
+    /// </summary>
     /// <exception cref="OverloadedException">As much is unflushed as may be.</exception>
     /// <exception cref="StorageUnavailableException">Neither the journal nor the database takes anything at present.</exception>
     public void Admit(Durability durability)
@@ -129,10 +148,14 @@ internal sealed partial class WriteBehindTable : IDisposable
 
     /// <summary>
     /// Begins to write <paramref name="row"/>: into the journal, unless it is a write to memory or the journal knows nothing of
-    /// its owner. Once that is answered, <see cref="WrittenAsync"/> tells what was reached.
+    /// its owner. Once that is answered, <see cref="WrittenAsync"/> is to be called: it tells what was reached.
     /// </summary>
+    /// <exception cref="OverloadedException">
+    /// The row does not fit below the ceiling. Thrown by the call itself, not by its task: nothing has happened then.
+    /// </exception>
     public Task<AppendOutcome> AppendAsync(Row row, Durability durability)
     {
+        _queue.Reserve(row);
         if (durability != Durability.Memory && !Ownership.IsEpochWithoutJournal(row.Epoch)) return _journal.AppendAsync(row);
         if (durability == Durability.Memory) _queue.Enqueue(row);
         return PastTheJournal;
@@ -146,27 +169,29 @@ internal sealed partial class WriteBehindTable : IDisposable
     /// The key has another owner; the row was not written, unless <see cref="OwnershipLostException.IsWritten"/> says so.
     /// </exception>
     /// <exception cref="StorageUnavailableException">It took longer than a commit may. The row goes on waiting for its commit.</exception>
-    public ValueTask<WrittenRow> WrittenAsync(Row row, AppendOutcome outcome, Durability durability) =>
-        durability == Durability.Memory || (durability == Durability.Journal && outcome == AppendOutcome.Journaled)
-            ? ValueTask.FromResult(new WrittenRow(durability, IsJournaled: outcome == AppendOutcome.Journaled))
-            : new(CommittedAsync(row, outcome));
-
-    private async Task<WrittenRow> CommittedAsync(Row row, AppendOutcome outcome)
+    public ValueTask<WrittenRow> WrittenAsync(Row row, AppendOutcome outcome, Durability durability)
     {
-        switch (outcome)
-        {
-            case AppendOutcome.Fenced:
-                throw new OwnershipLostException(row.Key);
-            case AppendOutcome.Unavailable or AppendOutcome.Unknown:
-                _queue.Enqueue(row);
-                break;
-        }
+        var isPastJournal = outcome is AppendOutcome.Unavailable or AppendOutcome.Unknown;
+        if (isPastJournal && durability != Durability.Memory) _queue.Enqueue(row);
 
+        // The queue has counted it by now, or it is not to come there.
+        _queue.Release(row);
+        return durability == Durability.Memory || (durability == Durability.Journal && outcome == AppendOutcome.Journaled && !_queue.IsWritingThrough)
+            ? ValueTask.FromResult(new WrittenRow(durability, IsJournaled: !isPastJournal))
+            : new(CommittedAsync(row, outcome, durability));
+    }
+
+    private async Task<WrittenRow> CommittedAsync(Row row, AppendOutcome outcome, Durability durability)
+    {
+        if (outcome == AppendOutcome.Fenced) throw new OwnershipLostException(row.Key);
         try
         {
             // Not back to the grain's scheduler at every step: a turn of the grain is needed once it is all done.
+            var isJournaled = outcome == AppendOutcome.Journaled;
+            if (isJournaled && durability == Durability.Journal)
+                return new(await IsCommittedSoonAsync(row).ConfigureAwait(false) ? Durability.Database : durability, isJournaled);
             await CommittedAsync(row.Key, row.Version, CancellationToken.None).ConfigureAwait(false);
-            return new(Durability.Database, IsJournaled: outcome == AppendOutcome.Journaled);
+            return new(Durability.Database, isJournaled);
         }
         catch (OwnershipLostException lost) when (outcome == AppendOutcome.Journaled && lost.StoredVersion > row.Version)
         {
@@ -263,11 +288,31 @@ internal sealed partial class WriteBehindTable : IDisposable
             recovered++;
         }
 
+        if (recovered > 0) Counters.RecoveryDone();
         return recovered;
     }
 
     /// <inheritdoc/>
     public void Dispose() => _queue.Dispose();
+
+    private async Task DelayAsync(TimeSpan delay, CancellationToken cancellationToken)
+    {
+        Counters.Slowed();
+        await Task.Delay(delay, _clock, cancellationToken);
+    }
+
+    private async Task<bool> IsCommittedSoonAsync(Row row)
+    {
+        try
+        {
+            await _queue.CommittedAsync(row.Key, row.Version).WaitAsync(Backpressure.MaxThrough, _clock).ConfigureAwait(false);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
 
     private async Task<OpenedRow> OpenWithoutJournalAsync(
         string key, RedisUnavailableException journalError, CancellationToken cancellationToken)

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Text.Json;
+using Actors.Diagnostics;
 using Actors.Resilience;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
@@ -8,7 +10,7 @@ namespace Actors.Silo.Health;
 /// <summary>
 /// <c>/health/live</c>: the process answers; it looks at nothing else, so that no outage elsewhere has a silo restarted.
 /// <c>/health/ready</c>: 200 while the silo is a member of the cluster, and "Degraded" while Redis or the database does not
-/// answer: it goes on with the other, so taking it out of service would help nobody.
+/// answer, or less is flushed than is written: it goes on with the other, so taking it out of service would help nobody.
 /// </summary>
 internal static class SiloHealth
 {
@@ -18,7 +20,8 @@ internal static class SiloHealth
     public static IHealthChecksBuilder AddSiloChecks(this IHealthChecksBuilder checks) => checks
         .AddCheck<MembershipCheck>("silo", tags: [Ready], timeout: Limit)
         .AddCheck<RedisCheck>("redis", tags: [Ready], timeout: Limit)
-        .AddCheck<DatabaseCheck>("database", tags: [Ready], timeout: Limit);
+        .AddCheck<DatabaseCheck>("database", tags: [Ready], timeout: Limit)
+        .AddCheck<WriteBehindCheck>("writebehind", tags: [Ready], timeout: Limit);
 
     public static void MapSiloHealth(this WebApplication app)
     {
@@ -61,6 +64,20 @@ internal static class SiloHealth
             return Task.FromResult(Array.TrueForAll(circuits, circuit => circuit.State == BreakerState.Closed)
                 ? HealthCheckResult.Healthy(text)
                 : HealthCheckResult.Degraded(text));
+        }
+    }
+
+    private sealed class WriteBehindCheck(WriteBehindView writeBehind) : IHealthCheck
+    {
+        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+        {
+            var status = writeBehind.Status;
+            var text = string.Create(CultureInfo.InvariantCulture,
+                $"{status.State}: {status.UnflushedRows:N0} rows are not in the database, {status.UnflushedBytes:N0} bytes of {status.MaxUnflushedBytes:N0}"
+                + $" ({status.Fill:P0}), the oldest for {status.OldestUnflushed.TotalSeconds:0.0} s");
+            if (!writeBehind.IsAlarming(status)) return Task.FromResult(HealthCheckResult.Healthy(text));
+            return Task.FromResult(HealthCheckResult.Degraded(string.Create(CultureInfo.InvariantCulture,
+                $"{text}; {status.RefusedWrites:N0} writes were refused; last error: {status.LastFlushError ?? "none"}")));
         }
     }
 

@@ -5,6 +5,12 @@ namespace Actors.StoreContract;
 /// <summary>A write as the user grain makes it, in one go.</summary>
 internal static class TableWrites
 {
-    public static async Task<WrittenRow> WriteAsync(this WriteBehindTable table, Row row, Durability durability) =>
-        await table.WrittenAsync(row, await table.AppendAsync(row, durability), durability);
+    public static Task<WrittenRow> WriteAsync(this WriteBehindTable table, Row row, Durability durability)
+    {
+        // What does not fit is refused here, and not by the task.
+        var appending = table.AppendAsync(row, durability);
+        return WrittenAsync();
+
+        async Task<WrittenRow> WrittenAsync() => await table.WrittenAsync(row, await appending, durability);
+    }
 }

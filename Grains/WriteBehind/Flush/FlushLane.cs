@@ -224,10 +224,11 @@ internal sealed partial class FlushLane(
     {
         for (var retry = FirstRetry; ; retry = retry * 2 < LastRetry ? retry * 2 : LastRetry)
         {
+            var started = counters.Start();
             try
             {
                 var refused = await store.UpsertAsync(rows, abort);
-                counters.Flushed(rows.Count - refused.Count);
+                counters.Flushed(rows.Count - refused.Count, started);
                 _isFailing = false;
                 return refused;
             }
@@ -236,7 +237,7 @@ internal sealed partial class FlushLane(
                 // Once it is to end, it ends, whatever the store makes of that.
                 abort.ThrowIfCancellationRequested();
                 _isFailing = true;
-                counters.FlushFailed();
+                counters.FlushFailed(error);
                 LogRetry(logger, rows.Count, store.Description, retry, error);
             }
 

@@ -8,8 +8,16 @@ internal sealed class FlushQueue : IDisposable
 {
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(10);
 
+    // When one that was refused had better come again: once a few batches have gone, or while nothing goes, after a while.
+    private static readonly TimeSpan ShortestRetry = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RetryWhileFailing = TimeSpan.FromSeconds(2);
+
     private readonly FlushLane[] _lanes;
     private readonly UnflushedBytes _unflushed;
+    private readonly PressureGauge _pressure;
+    private readonly WriteBehindOptions _options;
+    private readonly WriteBehindCounters _counters;
     private readonly TimeProvider _clock;
     private readonly CancellationTokenSource _abort = new();
     private Task _running = Task.CompletedTask;
@@ -19,7 +27,10 @@ internal sealed class FlushQueue : IDisposable
         TimeProvider clock, ILogger logger)
     {
         _clock = clock;
-        _unflushed = new UnflushedBytes(options);
+        _options = options;
+        _counters = counters;
+        _pressure = new PressureGauge(options, () => IsFailing, counters, clock, logger);
+        _unflushed = new UnflushedBytes(options, _pressure);
         _lanes = [.. Enumerable.Range(0, options.Lanes).Select(_ => new FlushLane(
             store, new FlushSettlement(journal, cache, clock, logger), _unflushed, options, counters, clock, logger))];
     }
@@ -35,8 +46,39 @@ internal sealed class FlushQueue : IDisposable
         }
     }
 
-    /// <inheritdoc cref="UnflushedBytes.Admit"/>
-    public void Admit() => _unflushed.Admit();
+    /// <summary>What writers are to expect.</summary>
+    public WriteBehindState State => _unflushed.State;
+
+    /// <summary>True while journaled writes wait for their commit as well.</summary>
+    public bool IsWritingThrough =>
+        _pressure.State >= WriteBehindState.WritingThrough && State >= WriteBehindState.WritingThrough && _pressure.IsTaking;
+
+    /// <summary>
+    /// How long a write is to be held back before it is made: not at all where it is going to wait for its commit anyway, or
+    /// where there is no room, so that it is going to be refused.
+    /// </summary>
+    public TimeSpan DelayOf(Durability durability)
+    {
+        if (_pressure.State == WriteBehindState.Buffering || durability == Durability.Database || !_unflushed.HasRoom) return TimeSpan.Zero;
+        return durability == Durability.Journal && IsWritingThrough ? TimeSpan.Zero : _unflushed.Delay;
+    }
+
+    /// <summary>Refuses a write before any work is put into it, where no row could fit.</summary>
+    /// <exception cref="OverloadedException">The ceiling is reached.</exception>
+    public void Admit()
+    {
+        if (!_unflushed.HasRoom) throw Refused();
+    }
+
+    /// <summary>Takes the room for a row that is on its way to the queue; to be given back by <see cref="Release"/> once it is there, or is not to be.</summary>
+    /// <exception cref="OverloadedException">It does not fit below the ceiling.</exception>
+    public void Reserve(Row row)
+    {
+        if (!_unflushed.TryReserve(row.Bytes)) throw Refused();
+    }
+
+    /// <summary>Gives back what <see cref="Reserve"/> took.</summary>
+    public void Release(Row row) => _unflushed.Release(row.Bytes);
 
     /// <inheritdoc cref="FlushLane.Enqueue"/>
     public bool Enqueue(Row row) => LaneOf(row.Key).Enqueue(row);
@@ -78,6 +120,19 @@ internal sealed class FlushQueue : IDisposable
     {
         _abort.Dispose();
         foreach (var lane in _lanes) lane.Dispose();
+    }
+
+    private OverloadedException Refused()
+    {
+        _unflushed.Refused();
+        _counters.Refused();
+        return new OverloadedException(
+            $"{_unflushed.Current:N0} bytes wait to be written to the database, and {_options.MaxUnflushedBytes:N0} are allowed"
+            + $" ({WriteBehindOptions.Section}:{nameof(_options.MaxUnflushedBytes)}). Nothing was changed; try again later.",
+            !_pressure.IsTaking ? RetryWhileFailing
+            : _options.FlushInterval < ShortestRetry ? ShortestRetry
+            : _options.FlushInterval > LongestRetry ? LongestRetry
+            : _options.FlushInterval);
     }
 
     // The high bits, since the low ones choose the partition of the journal.

@@ -98,11 +98,12 @@ internal sealed partial class JournalPartition(
 
     private async Task CommitAsync(JournalBatch batch)
     {
+        var started = counters.Start();
         try
         {
             var fenced = (RedisValue[])(await redis.CommitAsync(
                 JournalScripts.Append, [Owners, Rows, _last], batch.ToArguments(++_number)))!;
-            counters.JournalCommitted(batch.Count);
+            counters.JournalCommitted(batch.Count, started);
 
             // Before anyone is told and in the order of the journal: so a row that is journaled is also on its way to the
             // database, and never comes there after a later one.

@@ -162,18 +162,37 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
     public async Task At_the_ceiling_writes_are_refused_until_something_was_flushed()
     {
         var row = QueueBench.Make("k", 1, padding: 1000);
-        await using var bench = Open(new() { MaxUnflushedBytes = row.Bytes, FlushInterval = TimeSpan.FromMilliseconds(7) });
+        await using var bench = Open(new() { MaxUnflushedBytes = row.Bytes, FlushInterval = TimeSpan.FromMilliseconds(300) });
         bench.Queue.Admit();
+        bench.Queue.Reserve(row);
+
+        // On its way it counts already, and once it is there it counts once.
+        Assert.Throws<OverloadedException>(bench.Queue.Admit);
         bench.Queue.Enqueue(row);
+        bench.Queue.Release(row);
+        Assert.Equal(row.Bytes, bench.Queue.Backlog.Bytes);
 
         var refused = Assert.Throws<OverloadedException>(bench.Queue.Admit);
-        Assert.Equal(TimeSpan.FromMilliseconds(7), refused.RetryAfter);
+        Assert.Equal(TimeSpan.FromMilliseconds(300), refused.RetryAfter);
         Assert.Contains("Actors:WriteBehind:MaxUnflushedBytes", refused.Message, StringComparison.Ordinal);
+        Assert.Throws<OverloadedException>(() => bench.Queue.Reserve(row));
+        Assert.Equal((WriteBehindState.Refusing, 3), (bench.Queue.State, bench.Counters.RefusedWrites));
 
         bench.Queue.Start();
         await bench.Queue.CommittedAsync("k", 1).WaitAsync(Limit, Token);
-        bench.Queue.Admit();
-        Assert.Equal(0, bench.Queue.Backlog.Bytes);
+        bench.Queue.Reserve(row);
+        bench.Queue.Release(row);
+        Assert.Equal((0, WriteBehindState.Buffering), (bench.Queue.Backlog.Bytes, bench.Queue.State));
+    }
+
+    [Theory]
+    [InlineData(1, 100)]
+    [InlineData(60_000, 1000)]
+    public async Task One_that_is_refused_is_told_to_come_again_soon_but_not_at_once(int interval, int retryAfter)
+    {
+        await using var bench = Open(new() { MaxUnflushedBytes = 300, FlushInterval = TimeSpan.FromMilliseconds(interval) });
+        var refused = Assert.Throws<OverloadedException>(() => bench.Queue.Reserve(QueueBench.Make("k", 1, padding: 1000)));
+        Assert.Equal(TimeSpan.FromMilliseconds(retryAfter), refused.RetryAfter);
     }
 
     // Not inlined, so that nothing on the stack of the test holds the row.

@@ -13,7 +13,7 @@ internal sealed class SiloBench : IAsyncDisposable
 {
     private readonly RedisGateway _redis;
 
-    public SiloBench(RedisGateway redis, FaultyStore store, int number, WriteBehindOptions? options = null)
+    public SiloBench(RedisGateway redis, FaultyStore store, int number, WriteBehindOptions? options = null, TimeProvider? clock = null)
     {
         _redis = redis;
         Store = store;
@@ -22,11 +22,13 @@ internal sealed class SiloBench : IAsyncDisposable
         Silo = SiloAddress.New(IPAddress.Loopback, 10_000 + number, number);
         Table = new WriteBehindTable(
             store, redis, Cache, cutOff, new Details(Silo), Options.Create(options ?? new() { FlushInterval = TimeSpan.FromMilliseconds(5) }),
-            new WriteBehindCounters(), new ReadCounters(), TimeProvider.System, NullLogger<WriteBehindTable>.Instance);
+            new WriteBehindCounters(), new ReadCounters(), clock ?? TimeProvider.System, NullLogger<WriteBehindTable>.Instance);
         Table.Start();
     }
 
     public SiloAddress Silo { get; }
+
+    public RedisGateway Redis => _redis;
 
     public FaultyStore Store { get; }
 
@@ -34,8 +36,9 @@ internal sealed class SiloBench : IAsyncDisposable
 
     public WriteBehindTable Table { get; }
 
-    public static Row Make(Ownership owner, long version) =>
-        new(owner.Key, version, owner.Epoch, Encoding.UTF8.GetBytes($"{{\"by\":{owner.Epoch},\"at\":{version}}}"));
+    public static Row Make(Ownership owner, long version, int padding = 0) => new(
+        owner.Key, version, owner.Epoch,
+        Encoding.UTF8.GetBytes($"{{\"displayName\":\"{new string('x', padding)}\",\"by\":{owner.Epoch},\"at\":{version}}}"));
 
     public Task<OpenedRow> OpenAsync(string key, long atLeast = 0) => Table.OpenAsync(key, atLeast, CancellationToken.None);
 

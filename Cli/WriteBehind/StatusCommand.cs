@@ -1,0 +1,38 @@
+using System.CommandLine;
+using Actors.Cli.Commands;
+using Actors.Cli.Output;
+
+namespace Actors.Cli.WriteBehind;
+
+/// <summary><c>actors writebehind status</c></summary>
+internal static class StatusCommand
+{
+    private static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(1);
+
+    public static Command Create(CommandContext context)
+    {
+        var watch = new WatchOption(WatchPeriod, "Show it again every second, until Ctrl-C.");
+        var command = new Command("status",
+            "Show the write-behind of every silo: what it does with writes, what is not in the database yet, and how fast it gets there.");
+        watch.AddTo(command);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            return await watch.RunAsync(context, parsed, ShowAsync, cancellationToken);
+
+            async Task ShowAsync(CancellationToken token)
+            {
+                var status = await cluster.Status.GetStatusAsync(token);
+                if (parsed.IsJson())
+                {
+                    context.Terminal.WriteJson(StatusJson.Of(status), onOneLine: watch.IsGiven(parsed));
+                    return;
+                }
+                if (watch.IsGiven(parsed) && context.Terminal.IsOutputInteractive)
+                    TerminalConsole.Of(context.Terminal).Clear(home: true);
+                StatusTable.Write(status, context.Terminal);
+            }
+        });
+        return command;
+    }
+}

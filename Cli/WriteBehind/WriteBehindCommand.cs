@@ -1,0 +1,13 @@
+using System.CommandLine;
+using Actors.Cli.Commands;
+
+namespace Actors.Cli.WriteBehind;
+
+/// <summary><c>actors writebehind status</c></summary>
+internal static class WriteBehindCommand
+{
+    public static Command Create(CommandContext context) => new("writebehind", "See what is on its way to the database.")
+    {
+        StatusCommand.Create(context),
+    };
+}
