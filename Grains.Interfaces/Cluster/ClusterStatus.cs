@@ -68,6 +68,9 @@ public sealed record WriteBehindStatus
     /// <summary>Script calls that carried writes to the journal.</summary>
     [Id(9)] public long JournalCommits { get; init; }
 
+    /// <summary>Rows the database refused for what they hold, and that were parked; what is parked now tells <see cref="IWriteBehindGrain"/>.</summary>
+    [Id(20)] public long ParkedRows { get; init; }
+
     /// <summary>Acknowledged writes of any durability.</summary>
     public long Writes => MemoryWrites + JournalWrites + DatabaseWrites;
 }

@@ -29,6 +29,7 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
         Count(ActorsTelemetry.FlushRows, "{row}", "Rows committed to the database.", () => counters.FlushedRows);
         Count(ActorsTelemetry.FlushFailures, "{attempt}", "Failed attempts to commit a batch.", () => counters.FlushFailures);
         Count(ActorsTelemetry.FenceHits, "{row}", "Rows the database refused for a later version.", () => counters.FenceHits);
+        Count(ActorsTelemetry.ParkedRows, "{row}", "Rows the database refused for what they hold, and that were parked.", () => counters.ParkedRows);
         Count(ActorsTelemetry.RecoveredRows, "{row}", "Rows taken over from silos that have gone.", () => counters.RecoveredRows);
         _meter.CreateObservableGauge(ActorsTelemetry.UnflushedRows, () => table.Backlog.Rows, "{row}", "Rows not yet in the database.");
         _meter.CreateObservableGauge(ActorsTelemetry.UnflushedBytes, () => table.Backlog.Bytes, "By", "Bytes not yet in the database.");

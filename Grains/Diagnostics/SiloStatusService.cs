@@ -51,6 +51,7 @@ internal sealed class SiloStatusService(
                 OldestUnflushed = oldest,
                 FenceHits = counters.FenceHits,
                 JournalCommits = counters.JournalCommits,
+                ParkedRows = counters.ParkedRows,
             },
             Cache = new() { Memory = reads.Memory, Redis = reads.Redis, Database = reads.Database },
             Breaker = redis.Snapshot(self.SiloAddress),

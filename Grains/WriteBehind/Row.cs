@@ -13,6 +13,9 @@ public sealed record Row(string Key, long Version, long Epoch, ReadOnlyMemory<by
     /// <summary>What an entry costs beside key and state: objects, dictionary and queue slots (measured, rounded up).</summary>
     private const int Overhead = 256;
 
+    /// <summary>True where it was read from among the parked rows (<see cref="IParkedRows"/>).</summary>
+    public bool IsParked { get; init; }
+
     /// <summary>The bytes of memory this row takes while it waits.</summary>
     public int Bytes => Overhead + (2 * Key.Length) + State.Length;
 }

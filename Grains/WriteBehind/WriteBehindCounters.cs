@@ -14,6 +14,7 @@ public sealed class WriteBehindCounters
     private long _fenceHits;
     private long _recoveredRows;
     private long _flushFailures;
+    private long _parkedRows;
 
     /// <summary>Script calls that carried rows to the journal.</summary>
     public long JournalCommits => Volatile.Read(ref _journalCommits);
@@ -36,6 +37,9 @@ public sealed class WriteBehindCounters
     /// <summary>Attempts to commit a batch that failed; each is repeated.</summary>
     public long FlushFailures => Volatile.Read(ref _flushFailures);
 
+    /// <summary>Rows that the database refused for what they hold, and that were parked; of a key each time anew.</summary>
+    public long ParkedRows => Volatile.Read(ref _parkedRows);
+
     /// <summary>Writes acknowledged with <paramref name="durability"/>.</summary>
     public long Writes(Durability durability) => Volatile.Read(ref _writes[(int)durability]);
 
@@ -54,6 +58,8 @@ public sealed class WriteBehindCounters
     }
 
     internal void FenceHit() => Interlocked.Increment(ref _fenceHits);
+
+    internal void Parked() => Interlocked.Increment(ref _parkedRows);
 
     internal void Recovered() => Interlocked.Increment(ref _recoveredRows);
 
