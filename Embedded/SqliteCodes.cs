@@ -14,5 +14,8 @@ internal static class SqliteCodes
     public const int Full = 13;
     public const int CannotOpen = 14;
     public const int Protocol = 15;
+    public const int TooBig = 18;
+    public const int Constraint = 19;
+    public const int Mismatch = 20;
     public const int NotADatabase = 26;
 }

@@ -53,6 +53,7 @@ public static class ActorsSiloBuilderExtensions
         services.AddSingleton<ReadCounters>();
         services.AddSingleton<WriteBehindCounters>();
         services.AddSingleton<WriteBehindTable>();
+        services.AddSingleton<ParkedReplay>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, WriteBehindLifecycle>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, JournalRecovery>();
 

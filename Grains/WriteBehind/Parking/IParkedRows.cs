@@ -24,7 +24,10 @@ public interface IParkedRows
     /// <summary>How many rows are parked. Removes those that are obsolete.</summary>
     Task<long> CountAsync(CancellationToken cancellationToken);
 
-    /// <summary>Parked rows by key, in the database's order, from the first one after <paramref name="after"/> (null: any).</summary>
+    /// <summary>
+    /// Parked rows by key, in the database's order, from the first one after <paramref name="after"/> (null: any);
+    /// also those that are obsolete.
+    /// </summary>
     Task<IReadOnlyList<ParkedRow>> ListAsync(string? after, int max, CancellationToken cancellationToken);
 
     /// <summary>
