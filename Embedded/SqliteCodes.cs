@@ -3,6 +3,7 @@ namespace Actors.Embedded;
 /// <summary>SQLite's primary result codes, as in sqlite3.h.</summary>
 internal static class SqliteCodes
 {
+    public const int Error = 1;
     public const int Perm = 3;
     public const int Busy = 5;
     public const int Locked = 6;

@@ -177,7 +177,7 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         {
             return await Task.Run(work, cancellationToken);
         }
-        catch (SqliteException e) when (refusals && e.SqliteErrorCode is SqliteCodes.TooBig or SqliteCodes.Constraint or SqliteCodes.Mismatch)
+        catch (SqliteException e) when (refusals && IsRefusal(e))
         {
             throw new RowsRefusedException(e.Message, e);
         }
@@ -186,6 +186,11 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
             throw new StorageUnavailableException("the database", $"{Description} cannot be used: {e.Message}");
         }
     }
+
+    // Only what lies with the row. A table that is missing would befall all rows, and has the code of malformed JSON.
+    private static bool IsRefusal(SqliteException e) =>
+        e.SqliteErrorCode is SqliteCodes.TooBig or SqliteCodes.Constraint or SqliteCodes.Mismatch
+        || (e.SqliteErrorCode == SqliteCodes.Error && e.Message.Contains("malformed JSON", StringComparison.Ordinal));
 
     // What is left are errors of a row (a constraint, too big), and defects: a table that is missing.
     private static bool IsUnavailability(Exception e) => e switch
