@@ -9,6 +9,7 @@ using Actors.Cli.Load;
 using Actors.Cli.Output;
 using Actors.Cli.Users;
 using Actors.Cli.Verify;
+using Actors.Cli.WriteBehind;
 
 namespace Actors.Cli.Commands;
 
@@ -74,6 +75,7 @@ internal static class CommandLine
             VerifyCommand.Create(context),
             ClusterCommand.Create(context),
             BreakerCommand.Create(context),
+            WriteBehindCommand.Create(context),
             GlobalOptions.Redis,
             GlobalOptions.Json,
             GlobalOptions.Verbose,

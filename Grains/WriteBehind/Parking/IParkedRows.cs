@@ -45,5 +45,5 @@ public readonly record struct RowToPark(Row Row, string Reason);
 /// <summary>A row that is parked no longer.</summary>
 /// <param name="Key">The key of the row.</param>
 /// <param name="Version">The version that was parked.</param>
-/// <param name="IsCommitted">True where it was written to the table, false where it was obsolete.</param>
+/// <param name="IsCommitted">True where the table holds it now, false where it was obsolete.</param>
 public readonly record struct ReplayedRow(string Key, long Version, bool IsCommitted);

@@ -89,14 +89,20 @@ internal sealed class PostgresParkedRows(
         var rows = await LockAsync(connection, keys, cancellationToken);
         if (rows.Count == 0) return [];
         var written = await CommitAsync(connection, rows, cancellationToken);
+        string[] replayed = [.. rows.Select(row => row.Key)];
         await using (var delete = new NpgsqlCommand(PostgresStatements.Delete, connection) { CommandTimeout = commandSeconds })
         {
-            delete.AddKeys([.. rows.Select(row => row.Key)]);
+            delete.AddKeys(replayed);
             await delete.ExecuteNonQueryAsync(cancellationToken);
         }
 
+        // Asked rather than returned by the statement itself: Npgsql loses track of the rows that a statement returns which
+        // failed while it was being prepared, as this one does when it meets a row that is refused.
+        var latest = written == rows.Count
+            ? null
+            : await StoredVersion.LatestAsync(connection, statements, replayed, commandSeconds, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
-        return [.. rows.Select(row => new ReplayedRow(row.Key, row.Version, written.Contains(row.Key)))];
+        return [.. rows.Select(row => new ReplayedRow(row.Key, row.Version, latest is null || latest[row.Key].IsOf(row)))];
     }
 
     private async Task<List<Row>> LockAsync(NpgsqlConnection connection, IReadOnlyList<string> keys, CancellationToken cancellationToken)
@@ -113,16 +119,13 @@ internal sealed class PostgresParkedRows(
         return rows;
     }
 
-    private async Task<HashSet<string>> CommitAsync(NpgsqlConnection connection, List<Row> rows, CancellationToken cancellationToken)
+    private async Task<int> CommitAsync(NpgsqlConnection connection, List<Row> rows, CancellationToken cancellationToken)
     {
         var columns = new RowColumns();
         columns.Fill(rows);
-        await using var command = new NpgsqlCommand(statements.UpsertReturning, connection) { CommandTimeout = commandSeconds };
+        await using var command = new NpgsqlCommand(statements.Upsert, connection) { CommandTimeout = commandSeconds };
         columns.AddTo(command);
-        var written = new HashSet<string>(StringComparer.Ordinal);
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        while (await reader.ReadAsync(cancellationToken)) written.Add(reader.GetString(0));
-        return written;
+        return await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
     private NpgsqlCommand Command(string sql)

@@ -33,9 +33,6 @@ internal sealed class PostgresStatements(string table)
         WHERE stored.version < excluded.version
         """;
 
-    /// <summary>As <see cref="Upsert"/>; returns the keys that were written.</summary>
-    public string UpsertReturning => field ??= $"{Upsert}\nRETURNING id";
-
     /// <summary>$1: keys. Both what the table and what a parked row holds: the state is in the column of where it is from.</summary>
     public string Read => field ??= $"""
         SELECT id, version, epoch, state, NULL::bytea FROM {_name} WHERE id = ANY ($1)
