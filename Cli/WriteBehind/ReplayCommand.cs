@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Actors.Cli.Commands;
-using Actors.Cli.Connection;
 using Actors.Cli.Output;
 
 namespace Actors.Cli.WriteBehind;
