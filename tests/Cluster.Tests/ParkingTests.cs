@@ -1,5 +1,4 @@
 using Actors.Fixtures;
-using Actors.Resilience;
 using Orleans.Core.Internal;
 
 namespace Actors.Cluster.Tests;
