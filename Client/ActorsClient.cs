@@ -22,6 +22,9 @@ public sealed class ActorsClient(IGrainFactory cluster)
     /// <param name="silo">The silo's address, as <see cref="SiloReport.Silo"/> gives it.</param>
     public IRedisBreakerGrain RedisBreaker(string silo) => cluster.GetGrain<IRedisBreakerGrain>(silo);
 
+    /// <summary>What the database refused and is parked beside it.</summary>
+    public IWriteBehindGrain WriteBehind => cluster.GetGrain<IWriteBehindGrain>("write-behind");
+
     /// <summary>The state of the whole cluster.</summary>
     public IClusterGrain Cluster => cluster.GetGrain<IClusterGrain>("cluster");
 }

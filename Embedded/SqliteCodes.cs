@@ -3,6 +3,7 @@ namespace Actors.Embedded;
 /// <summary>SQLite's primary result codes, as in sqlite3.h.</summary>
 internal static class SqliteCodes
 {
+    public const int Error = 1;
     public const int Perm = 3;
     public const int Busy = 5;
     public const int Locked = 6;
@@ -14,5 +15,8 @@ internal static class SqliteCodes
     public const int Full = 13;
     public const int CannotOpen = 14;
     public const int Protocol = 15;
+    public const int TooBig = 18;
+    public const int Constraint = 19;
+    public const int Mismatch = 20;
     public const int NotADatabase = 26;
 }

@@ -1,5 +1,3 @@
-using System.Data;
-using System.Runtime.InteropServices;
 using Actors.WriteBehind;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
@@ -16,14 +14,10 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
     // The journal mode stays with the file, the other two hold for the connection that writes.
     private const string Pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000;";
 
-    private const string UpsertSql = """
-        INSERT INTO users (id, version, epoch, state) VALUES ($id, $version, $epoch, CAST($state AS TEXT))
-        ON CONFLICT (id) DO UPDATE SET version = excluded.version, epoch = excluded.epoch, state = excluded.state
-        WHERE users.version < excluded.version
+    private const string ReadSql = """
+        SELECT version, epoch, CAST(state AS BLOB), 0 FROM users WHERE id = $id
+        UNION ALL SELECT version, epoch, state, 1 FROM parked WHERE id = $id
         """;
-
-    private const string VersionSql = "SELECT version, epoch FROM users WHERE id = $id";
-    private const string ReadSql = "SELECT version, epoch, CAST(state AS BLOB) FROM users WHERE id = $id";
 
     private readonly string _path;
     private readonly string _connectionString;
@@ -31,7 +25,7 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
 
     // SQLite lets one connection write at a time; those who wait here wait without a thread.
     private readonly SemaphoreSlim _writing = new(1);
-    private Writer? _writer;
+    private SqliteWriter? _writer;
 
     /// <summary>Rows in the file <paramref name="path"/>, which is made where it does not exist.</summary>
     public SqliteRowStore(string path, ILogger? logger = null)
@@ -44,7 +38,11 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
             Mode = SqliteOpenMode.ReadWriteCreate,
             DefaultTimeout = 10,
         }.ConnectionString;
+        Parked = new SqliteParkedRows(this);
     }
+
+    /// <inheritdoc/>
+    public IParkedRows Parked { get; }
 
     /// <inheritdoc/>
     public string Description => $"SQLite in {_path}";
@@ -62,13 +60,13 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<Row>> ReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken) =>
-        GuardAsync(() => Task.FromResult(Read(keys)), cancellationToken);
+        ReadAsync(connection => Read(connection, keys), cancellationToken);
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken) =>
         rows.Count == 0
             ? Task.FromResult<IReadOnlyList<RefusedRow>>([])
-            : GuardAsync(() => UpsertLockedAsync(rows, cancellationToken), cancellationToken);
+            : WriteAsync(writer => writer.Upsert(rows, cancellationToken), cancellationToken, refusals: true);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -88,10 +86,22 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         }
     }
 
-    private IReadOnlyList<Row> Read(IReadOnlyList<string> keys)
+    /// <summary>Writes by the one connection that does, in one transaction that the work begins and commits.</summary>
+    internal Task<T> WriteAsync<T>(Func<SqliteWriter, T> write, CancellationToken cancellationToken, bool refusals = false) =>
+        GuardAsync(() => WriteLockedAsync(write, cancellationToken), cancellationToken, refusals);
+
+    /// <summary>Reads by a connection of its own.</summary>
+    internal Task<T> ReadAsync<T>(Func<SqliteConnection, T> read, CancellationToken cancellationToken) => GuardAsync(
+        () =>
+        {
+            using var connection = new SqliteConnection(_connectionString);
+            connection.Open();
+            return Task.FromResult(read(connection));
+        },
+        cancellationToken);
+
+    private static IReadOnlyList<Row> Read(SqliteConnection connection, IReadOnlyList<string> keys)
     {
-        using var connection = new SqliteConnection(_connectionString);
-        connection.Open();
         using var command = connection.CreateCommand();
         command.CommandText = ReadSql;
         var id = command.Parameters.Add("$id", SqliteType.Text);
@@ -99,21 +109,29 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         foreach (var key in keys)
         {
             id.Value = key;
-            using var reader = command.ExecuteReader(CommandBehavior.SingleRow);
-            if (reader.Read())
-                rows.Add(new Row(key, reader.GetInt64(0), reader.GetInt64(1), reader.GetFieldValue<byte[]>(2)));
+            using var reader = command.ExecuteReader();
+            Row? latest = null;
+            while (reader.Read())
+            {
+                // Of a key that has both, the later one; the table's, which comes first, where they are of one version.
+                if (latest is null || latest.Version < reader.GetInt64(0))
+                    latest = new Row(key, reader.GetInt64(0), reader.GetInt64(1), reader.GetFieldValue<byte[]>(2)) { IsParked = reader.GetBoolean(3) };
+            }
+
+            if (latest is not null)
+                rows.Add(latest);
         }
 
         return rows;
     }
 
-    private async Task<IReadOnlyList<RefusedRow>> UpsertLockedAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
+    private async Task<T> WriteLockedAsync<T>(Func<SqliteWriter, T> write, CancellationToken cancellationToken)
     {
         await _writing.WaitAsync(cancellationToken);
         try
         {
-            _writer ??= new Writer(ConnectToWrite());
-            return _writer.Upsert(rows, cancellationToken);
+            _writer ??= new SqliteWriter(ConnectToWrite());
+            return write(_writer);
         }
         catch
         {
@@ -153,11 +171,15 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
 
     // On the thread pool: SQLite's calls are synchronous and wait for the disk, and a grain's scheduler, or the caller's
     // turn, must not wait with them.
-    private async Task<T> GuardAsync<T>(Func<Task<T>> work, CancellationToken cancellationToken)
+    private async Task<T> GuardAsync<T>(Func<Task<T>> work, CancellationToken cancellationToken, bool refusals = false)
     {
         try
         {
             return await Task.Run(work, cancellationToken);
+        }
+        catch (SqliteException e) when (refusals && IsRefusal(e))
+        {
+            throw new RowsRefusedException(e.Message, e);
         }
         catch (Exception e) when (IsUnavailability(e))
         {
@@ -165,7 +187,12 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         }
     }
 
-    // What is left are errors of a row: a constraint, too big, no JSON.
+    // Only what lies with the row. A table that is missing would befall all rows, and has the code of malformed JSON.
+    private static bool IsRefusal(SqliteException e) =>
+        e.SqliteErrorCode is SqliteCodes.TooBig or SqliteCodes.Constraint or SqliteCodes.Mismatch
+        || (e.SqliteErrorCode == SqliteCodes.Error && e.Message.Contains("malformed JSON", StringComparison.Ordinal));
+
+    // What is left are errors of a row (a constraint, too big), and defects: a table that is missing.
     private static bool IsUnavailability(Exception e) => e switch
     {
         SqliteException { SqliteErrorCode: var code } => code is
@@ -175,80 +202,4 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         IOException or UnauthorizedAccessException => true,
         _ => false,
     };
-
-    /// <summary>The one connection that writes, with its statements prepared.</summary>
-    private sealed class Writer : IDisposable
-    {
-        private readonly SqliteConnection _connection;
-        private readonly SqliteCommand _upsert;
-        private readonly SqliteCommand _version;
-        private readonly SqliteParameter _id = new("$id", SqliteType.Text);
-        private readonly SqliteParameter _rowVersion = new("$version", SqliteType.Integer);
-        private readonly SqliteParameter _epoch = new("$epoch", SqliteType.Integer);
-        private readonly SqliteParameter _state = new("$state", SqliteType.Blob);
-        private readonly SqliteParameter _refusedId = new("$id", SqliteType.Text);
-
-        public Writer(SqliteConnection connection)
-        {
-            _connection = connection;
-            _upsert = Prepare(UpsertSql, _id, _rowVersion, _epoch, _state);
-            _version = Prepare(VersionSql, _refusedId);
-        }
-
-        public List<RefusedRow> Upsert(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
-        {
-            var refused = new List<RefusedRow>();
-
-            // Immediate: a transaction that takes the lock only with its first write may find itself unable to.
-            using var transaction = _connection.BeginTransaction(deferred: false);
-            _upsert.Transaction = _version.Transaction = transaction;
-            for (var i = 0; i < rows.Count; i++)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                var row = rows[i];
-                _id.Value = row.Key;
-                _rowVersion.Value = row.Version;
-                _epoch.Value = row.Epoch;
-                _state.Value = AsArray(row.State);
-                if (_upsert.ExecuteNonQuery() == 0 && FindRefused(row) is { } found)
-                    refused.Add(found);
-            }
-
-            transaction.Commit();
-            _state.Value = null;
-            return refused;
-        }
-
-        public void Dispose()
-        {
-            _upsert.Dispose();
-            _version.Dispose();
-            _connection.Dispose();
-        }
-
-        // The very row that was given is one that an earlier, repeated call wrote.
-        private RefusedRow? FindRefused(Row row)
-        {
-            _refusedId.Value = row.Key;
-            using var reader = _version.ExecuteReader();
-            if (!reader.Read())
-                return null;
-            var stored = new RefusedRow(row.Key, reader.GetInt64(0), reader.GetInt64(1));
-            return (stored.StoredVersion, stored.StoredEpoch) == (row.Version, row.Epoch) ? null : stored;
-        }
-
-        private SqliteCommand Prepare(string sql, params SqliteParameter[] parameters)
-        {
-            var command = _connection.CreateCommand();
-            command.CommandText = sql;
-            command.Parameters.AddRange(parameters);
-            command.Prepare();
-            return command;
-        }
-
-        private static byte[] AsArray(ReadOnlyMemory<byte> state) =>
-            MemoryMarshal.TryGetArray(state, out var segment) && segment is { Offset: 0, Array: { } array } && segment.Count == array.Length
-                ? array
-                : state.ToArray();
-    }
 }

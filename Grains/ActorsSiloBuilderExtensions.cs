@@ -57,6 +57,7 @@ public static class ActorsSiloBuilderExtensions
         services.AddSingleton<JournalSize>();
         services.AddSingleton(provider => new WriteBehindView(
             provider.GetRequiredService<WriteBehindTable>(), provider.GetRequiredService<IOptions<WriteBehindOptions>>().Value));
+        services.AddSingleton<ParkedReplay>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, WriteBehindLifecycle>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, JournalRecovery>();
 

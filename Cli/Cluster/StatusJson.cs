@@ -26,6 +26,7 @@ internal static class StatusJson
                 silo.WriteBehind.UnflushedBytes,
                 OldestUnflushedSeconds = silo.WriteBehind.OldestUnflushed.TotalSeconds,
                 silo.WriteBehind.FenceHits,
+                silo.WriteBehind.ParkedRows,
             },
             Cache = new { Memory = Of(silo.Cache.Memory), Redis = Of(silo.Cache.Redis), Database = Of(silo.Cache.Database) },
             Breaker = silo.Breaker is { } breaker ? BreakerJson.Of(breaker, now) : null,

@@ -24,6 +24,7 @@ internal static class StatusTable
         ("unflushed bytes", s => Text.Bytes(s.WriteBehind.UnflushedBytes)),
         ("oldest unflushed", s => Text.Of(s.WriteBehind.OldestUnflushed)),
         ("fence hits", s => Text.Of(s.WriteBehind.FenceHits)),
+        ("parked rows", s => Text.Of(s.WriteBehind.ParkedRows)),
         ("hits in memory", s => HitRate(s.Cache.Memory)),
         ("hits in Redis", s => HitRate(s.Cache.Redis)),
         ("hits in the database", s => HitRate(s.Cache.Database)),

@@ -23,6 +23,9 @@ internal interface ICluster : IAsyncDisposable
 
     IClusterGrain Status { get; }
 
+    /// <summary>What the database refused and is parked beside it.</summary>
+    IWriteBehindGrain WriteBehind { get; }
+
     /// <summary>The way to Redis of one silo, which is named as its report names it.</summary>
     IRedisBreakerGrain Breaker(string silo);
 }

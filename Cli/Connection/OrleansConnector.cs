@@ -53,6 +53,8 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
 
         public IClusterGrain Status => _client.Cluster;
 
+        public IWriteBehindGrain WriteBehind => _client.WriteBehind;
+
         public IRedisBreakerGrain Breaker(string silo) => _client.RedisBreaker(silo);
 
         public async ValueTask DisposeAsync()

@@ -3,11 +3,13 @@ using Actors.Cli.Commands;
 
 namespace Actors.Cli.WriteBehind;
 
-/// <summary><c>actors writebehind status</c></summary>
+/// <summary><c>actors writebehind status|parked|replay</c></summary>
 internal static class WriteBehindCommand
 {
-    public static Command Create(CommandContext context) => new("writebehind", "See what is on its way to the database.")
+    public static Command Create(CommandContext context) => new("writebehind", "See and steer what is on its way to the database.")
     {
         StatusCommand.Create(context),
+        ParkedCommand.Create(context),
+        ReplayCommand.Create(context),
     };
 }

@@ -98,6 +98,9 @@ public sealed record WriteBehindStatus
     /// <summary>Writes that were held back before they were made.</summary>
     [Id(19)] public long SlowedWrites { get; init; }
 
+    /// <summary>Rows the database refused for what they hold, and that were parked; what is parked now tells <see cref="IWriteBehindGrain"/>.</summary>
+    [Id(20)] public long ParkedRows { get; init; }
+
     /// <summary>Acknowledged writes of any durability.</summary>
     public long Writes => MemoryWrites + JournalWrites + DatabaseWrites;
 

@@ -28,6 +28,10 @@ public interface IUserGrain : IGrainWithStringKey
     /// The durability asked for could not be reached in time. The write may still take effect; repeat it with the same
     /// <see cref="WriteOptions.RequestId"/> to learn its receipt without writing twice.
     /// </exception>
+    /// <exception cref="WriteParkedException">
+    /// Of a write with <see cref="Durability.Database"/>: it stands and is durable, but the database refused the user for what
+    /// it holds, and parked it. Do not repeat it.
+    /// </exception>
     [Alias("Update")]
     Task<WriteReceipt> UpdateAsync(UserPatch patch, WriteOptions? options = null, CancellationToken cancellationToken = default);
 
@@ -40,11 +44,13 @@ public interface IUserGrain : IGrainWithStringKey
     Task<WriteReceipt> DeleteAsync(WriteOptions? options = null, CancellationToken cancellationToken = default);
 
     /// <summary>Returns once every write of this user acknowledged so far is in the database.</summary>
+    /// <exception cref="WriteParkedException">The database refused the user for what it holds, and parked it.</exception>
     [Alias("Flush")]
     Task FlushAsync(CancellationToken cancellationToken = default);
 
     /// <summary>Returns once <paramref name="version"/> of this user has reached <paramref name="durability"/>.</summary>
     /// <exception cref="InvalidUserException">No such version was written yet, or it is negative.</exception>
+    /// <exception cref="WriteParkedException">It was to be the database, which refused the user and parked it.</exception>
     [Alias("WaitFor")]
     Task WaitForAsync(long version, Durability durability, CancellationToken cancellationToken = default);
 }

@@ -45,6 +45,9 @@ public static class ActorsTelemetry
     /// <summary>Counter, {row}: rows the database refused since it held the same or a later version.</summary>
     public const string FenceHits = "actors.flush.fence_hits";
 
+    /// <summary>Counter, {row}: rows the database refused for what they hold, each parked beside the table.</summary>
+    public const string ParkedRows = "actors.flush.parked";
+
     /// <summary>Counter, {row}: journaled rows taken over from silos that have gone.</summary>
     public const string RecoveredRows = "actors.journal.recovered_rows";
 

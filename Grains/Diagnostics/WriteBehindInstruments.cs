@@ -20,6 +20,7 @@ internal static class WriteBehindInstruments
         Count(ActorsTelemetry.FlushRows, "{row}", "Rows committed to the database.", () => counters.FlushedRows);
         Count(ActorsTelemetry.FlushFailures, "{attempt}", "Failed attempts to commit a batch.", () => counters.FlushFailures);
         Count(ActorsTelemetry.FenceHits, "{row}", "Rows the database refused for a later version.", () => counters.FenceHits);
+        Count(ActorsTelemetry.ParkedRows, "{row}", "Rows the database refused for what they hold, and that were parked.", () => counters.ParkedRows);
         Count(ActorsTelemetry.RecoveredRows, "{row}", "Rows taken over from silos that have gone.", () => counters.RecoveredRows);
         Count(ActorsTelemetry.Recoveries, "{recovery}", "How often there were rows to take over in a partition.", () => counters.Recoveries);
         Count(ActorsTelemetry.RefusedWrites, "{write}", "Writes refused at the ceiling.", () => counters.RefusedWrites);

@@ -42,6 +42,7 @@ public sealed class WriteBehindView
                 FlushP99 = latency.P99,
                 RefusedWrites = counters.RefusedWrites,
                 SlowedWrites = counters.SlowedWrites,
+                ParkedRows = counters.ParkedRows,
             };
         }
     }

@@ -168,6 +168,12 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             table.Counters.Acknowledged(Durability.Database);
             return Durability.Database;
         }
+        catch (RowParkedException parked)
+        {
+            // It stands, only not in the table.
+            Acknowledge(owner, next, isJournaled: false);
+            throw new WriteParkedException(Id, next.Version, parked.Reason);
+        }
         catch (StorageUnavailableException)
         {
             // It waits in the queue all the same and may be committed later. This task owns whatever comes of that.
@@ -200,6 +206,11 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         {
             GiveUp(owner);
         }
+        catch (Exception error) when (error is RowParkedException or StorageUnavailableException)
+        {
+            // It waits no longer: it is in the database, and at most cannot be asked whether in the table or parked.
+            Acknowledge(owner, next, isJournaled: false);
+        }
     }
 
     private void Acknowledge(Ownership owner, UserState next, bool isJournaled)
@@ -227,6 +238,11 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         {
             await table.CommittedAsync(Id, version, cancellationToken);
             return Durability.Database;
+        }
+        catch (RowParkedException parked)
+        {
+            // Where it is parked it is no less durable than in the journal.
+            return durability == Durability.Journal ? durability : throw new WriteParkedException(Id, version, parked.Reason);
         }
         catch (OwnershipLostException)
         {

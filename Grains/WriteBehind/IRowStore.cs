@@ -15,23 +15,30 @@ public interface IRowStore
     /// </summary>
     Task MigrateAsync(CancellationToken cancellationToken);
 
-    /// <summary>The rows of <paramref name="keys"/> as committed, in no particular order; a key without a row has none here.</summary>
+    /// <summary>What the table refused (<see cref="RowsRefusedException"/>) and is kept beside it.</summary>
+    IParkedRows Parked { get; }
+
+    /// <summary>
+    /// The rows of <paramref name="keys"/> as committed, or as parked where that is later (<see cref="Row.IsParked"/>), in no
+    /// particular order; a key without a row has none here.
+    /// </summary>
     Task<IReadOnlyList<Row>> ReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken);
 
     /// <summary>
     /// Commits all rows in one transaction, each only where the table holds no row of that key or one of an earlier
-    /// version (the fence).
+    /// version (the fence). A parked row counts as if the table held it.
     /// </summary>
     /// <param name="rows">At most one row per key, sorted by key in ordinal order, so that no two batches deadlock.</param>
     /// <param name="cancellationToken">Cancels the call; the outcome is then unknown, and repeating it is safe.</param>
     /// <returns>The rows the fence refused, with what the table holds instead; empty in the usual case.</returns>
+    /// <exception cref="RowsRefusedException">Some of the rows cannot be stored for what they hold; none was.</exception>
     Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken);
 }
 
 /// <summary>Reading a single row.</summary>
 public static class RowStoreExtensions
 {
-    /// <summary>The row of <paramref name="key"/> as committed, or null.</summary>
+    /// <summary>The row of <paramref name="key"/> as committed or parked, or null.</summary>
     public static async Task<Row?> ReadAsync(this IRowStore store, string key, CancellationToken cancellationToken) =>
         await store.ReadAsync([key], cancellationToken) is [var row] ? row : null;
 }

@@ -19,6 +19,9 @@ public sealed record Row(string Key, long Version, long Epoch, ReadOnlyMemory<by
     /// <summary>False where it is certain that there is no cached copy of it, so that none need be brought up to date.</summary>
     public bool MayBeCached { get; init; } = true;
 
+    /// <summary>True where it was read from among the parked rows (<see cref="IParkedRows"/>).</summary>
+    public bool IsParked { get; init; }
+
     /// <summary>The bytes of memory this row takes while it waits.</summary>
     public int Bytes => Overhead + (2 * Key.Length) + State.Length;
 

@@ -27,6 +27,7 @@ public sealed class WriteBehindCounters(IMeterFactory? meters = null, TimeProvid
     private long _recoveredRows;
     private long _recoveries;
     private long _flushFailures;
+    private long _parkedRows;
 
     // The last one counts; whichever of two lanes that fail at once wins is as good as the other.
     private volatile string? _lastFlushError;
@@ -67,6 +68,9 @@ public sealed class WriteBehindCounters(IMeterFactory? meters = null, TimeProvid
     /// <summary>Writes that were held back before they were made.</summary>
     public long SlowedWrites => Volatile.Read(ref _slowedWrites);
 
+    /// <summary>Rows that the database refused for what they hold, and that were parked; of a key each time anew.</summary>
+    public long ParkedRows => Volatile.Read(ref _parkedRows);
+
     /// <summary>Writes acknowledged with <paramref name="durability"/>.</summary>
     public long Writes(Durability durability) => Volatile.Read(ref _writes[(int)durability]);
 
@@ -96,6 +100,8 @@ public sealed class WriteBehindCounters(IMeterFactory? meters = null, TimeProvid
     }
 
     internal void FenceHit() => Interlocked.Increment(ref _fenceHits);
+
+    internal void Parked() => Interlocked.Increment(ref _parkedRows);
 
     internal void Recovered() => Interlocked.Increment(ref _recoveredRows);
 

@@ -168,6 +168,10 @@ internal sealed partial class WriteBehindTable : IDisposable
     /// <exception cref="OwnershipLostException">
     /// The key has another owner; the row was not written, unless <see cref="OwnershipLostException.IsWritten"/> says so.
     /// </exception>
+    /// <exception cref="RowParkedException">
+    /// It was to reach the database, which refused and parked it; the next owner finds it all the same. To a caller content
+    /// with less that is no error.
+    /// </exception>
     /// <exception cref="StorageUnavailableException">It took longer than a commit may. The row goes on waiting for its commit.</exception>
     public ValueTask<WrittenRow> WrittenAsync(Row row, AppendOutcome outcome, Durability durability)
     {
@@ -193,6 +197,11 @@ internal sealed partial class WriteBehindTable : IDisposable
             await CommittedAsync(row.Key, row.Version, CancellationToken.None).ConfigureAwait(false);
             return new(Durability.Database, isJournaled);
         }
+        catch (RowParkedException) when (durability == Durability.Journal)
+        {
+            // It is in the database, though not in the table: no less durable than in the journal.
+            return new(durability, IsJournaled: outcome == AppendOutcome.Journaled);
+        }
         catch (OwnershipLostException lost) when (outcome == AppendOutcome.Journaled && lost.StoredVersion > row.Version)
         {
             // Whoever claimed the key after the row was journaled found it there: the later version holds this one. To
@@ -212,7 +221,15 @@ internal sealed partial class WriteBehindTable : IDisposable
     /// </summary>
     public async Task<bool> CommittedAndUncachedAsync(string key, long version, CancellationToken cancellationToken)
     {
-        await CommittedAsync(key, version, cancellationToken);
+        try
+        {
+            await CommittedAsync(key, version, cancellationToken);
+        }
+        catch (RowParkedException)
+        {
+            // It is in the database as well, and the next owner finds it there.
+        }
+
         try
         {
             await _cache.ForgetAsync([new(key, version)]);
@@ -361,10 +378,18 @@ internal sealed partial class WriteBehindTable : IDisposable
     {
         // The store has a time limit of its own.
         var rows = await _store.ReadAsync(keys, CancellationToken.None);
+        var copied = rows;
+        if (rows.Any(row => row.IsParked))
+        {
+            // No copy is made of these: whoever found it would not learn that the row is parked.
+            foreach (var row in rows.Where(row => row.IsParked)) _queue.Suspect(row.Key);
+            copied = [.. rows.Where(row => !row.IsParked)];
+        }
+
         try
         {
             // Before the owners may write: a copy made later could be older than what was flushed meanwhile.
-            if (rows.Count > 0) await _cache.FillAsync(rows);
+            if (copied.Count > 0) await _cache.FillAsync(copied);
         }
         catch (RedisUnavailableException error)
         {

@@ -53,6 +53,8 @@ public sealed class LoadingTests
 
         public string Description => "a store that answers at once";
 
+        public IParkedRows Parked => throw new NotSupportedException("It refuses nothing.");
+
         public Task MigrateAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
         public Task<IReadOnlyList<Row>> ReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken) => IsDown

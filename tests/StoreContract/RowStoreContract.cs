@@ -41,6 +41,11 @@ public abstract partial class RowStoreContract : IAsyncLifetime
     /// <summary>Runs a query of one value outside the store.</summary>
     protected abstract Task<object?> QueryAsync(string sql);
 
+    /// <summary>Makes the table refuse, from now on, rows whose state holds this text; and take them again.</summary>
+    protected abstract Task RefuseAsync(string text);
+
+    protected abstract Task RefuseNothingAsync();
+
     /// <summary>Takes down what <see cref="CreateDatabaseAsync"/> made.</summary>
     protected virtual ValueTask DropDatabaseAsync() => ValueTask.CompletedTask;
 

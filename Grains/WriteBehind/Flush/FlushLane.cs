@@ -7,7 +7,7 @@ namespace Actors.WriteBehind;
 /// one batch at a time. So rows of one key are committed in order, and a batch never races a later one.
 /// </summary>
 internal sealed partial class FlushLane(
-    IRowStore store, FlushSettlement settlement, UnflushedBytes unflushed, WriteBehindOptions options, WriteBehindCounters counters,
+    IRowStore store, FlushSettlement settlement, Suspects suspects, UnflushedBytes unflushed, WriteBehindOptions options, WriteBehindCounters counters,
     TimeProvider clock, ILogger logger) : IDisposable
 {
     /// <summary>How many rows that were taken out of turn may stay queued by age before they are looked for.</summary>
@@ -83,24 +83,32 @@ internal sealed partial class FlushLane(
 
     /// <summary>
     /// Completes once every row of <paramref name="key"/> taken in so far, up to <paramref name="version"/>, is committed;
-    /// faults with <see cref="OwnershipLostException"/> where the fence refused it.
+    /// faults with <see cref="OwnershipLostException"/> where the fence refused it, with <see cref="RowParkedException"/>
+    /// where the table did and it was parked.
     /// </summary>
     public Task CommittedAsync(string key, long version)
     {
         lock (_gate)
         {
             if (_committing.TryGetValue(key, out var pending) && pending.Row.Version >= version) return pending.Committed;
-            if (!_waiting.TryGetValue(key, out pending)) return Task.CompletedTask;
-            if (!pending.IsUrgent)
+            if (_waiting.TryGetValue(key, out pending))
             {
-                pending.IsUrgent = true;
-                _urgent.Enqueue(pending);
-                Signal();
-            }
+                if (!pending.IsUrgent)
+                {
+                    pending.IsUrgent = true;
+                    _urgent.Enqueue(pending);
+                    Signal();
+                }
 
-            return pending.Committed;
+                return pending.Committed;
+            }
         }
+
+        return suspects.CommittedAsync(key, version);
     }
+
+    /// <inheritdoc cref="Suspects.Add"/>
+    public void Suspect(string key) => suspects.Add(key);
 
     /// <summary>Commits at once what has come until <paramref name="timestamp"/>.</summary>
     public void FlushThrough(long timestamp)
@@ -138,9 +146,10 @@ internal sealed partial class FlushLane(
                 }
 
                 var rows = batch.ConvertAll(pending => pending.Row);
-                var refused = await CommitAsync(rows, abort);
-                Complete(batch, refused);
-                await settlement.SettleAsync(rows, refused, abort);
+                var commit = new BatchCommit(rows, store, suspects, counters, logger);
+                await CommitAsync(commit, rows.Count, abort);
+                Complete(batch, commit);
+                await settlement.SettleAsync(rows, commit.Fenced, commit.Parked, abort);
             }
 
             await settlement.FinishAsync(abort);
@@ -219,18 +228,16 @@ internal sealed partial class FlushLane(
         foreach (var pending in waiting) _byAge.Enqueue(pending);
     }
 
-    /// <summary>Commits the rows, again and again until the database takes them: nothing is dropped.</summary>
-    private async Task<IReadOnlyList<RefusedRow>> CommitAsync(IReadOnlyList<Row> rows, CancellationToken abort)
+    /// <summary>Commits the rows, again and again until the database has them all: nothing is dropped.</summary>
+    private async Task CommitAsync(BatchCommit commit, int rows, CancellationToken abort)
     {
         for (var retry = FirstRetry; ; retry = retry * 2 < LastRetry ? retry * 2 : LastRetry)
         {
-            var started = counters.Start();
             try
             {
-                var refused = await store.UpsertAsync(rows, abort);
-                counters.Flushed(rows.Count - refused.Count, started);
+                await commit.RunAsync(abort);
                 _isFailing = false;
-                return refused;
+                return;
             }
             catch (Exception error)
             {
@@ -238,22 +245,28 @@ internal sealed partial class FlushLane(
                 abort.ThrowIfCancellationRequested();
                 _isFailing = true;
                 counters.FlushFailed(error);
-                LogRetry(logger, rows.Count, store.Description, retry, error);
+                LogRetry(logger, rows, store.Description, retry, error);
             }
 
             await Task.Delay(retry * (0.5 + Random.Shared.NextDouble()), clock, abort);
         }
     }
 
-    private void Complete(List<PendingRow> batch, IReadOnlyList<RefusedRow> refused)
+    private void Complete(List<PendingRow> batch, BatchCommit commit)
     {
-        var refusals = refused.ToDictionary(row => row.Key);
+        var refusals = commit.Fenced.ToDictionary(row => row.Key);
         lock (_gate)
         {
             _committing.Clear();
             foreach (var pending in batch)
             {
                 unflushed.Add(-pending.Row.Bytes);
+                if (commit.Parked.TryGetValue(pending.Row.Key, out var reason))
+                {
+                    pending.Park(reason);
+                    continue;
+                }
+
                 if (!refusals.TryGetValue(pending.Row.Key, out var stored) || IsOvertaken(pending.Row, stored))
                 {
                     pending.Complete();

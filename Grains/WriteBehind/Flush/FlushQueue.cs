@@ -32,7 +32,7 @@ internal sealed class FlushQueue : IDisposable
         _pressure = new PressureGauge(options, () => IsFailing, counters, clock, logger);
         _unflushed = new UnflushedBytes(options, _pressure);
         _lanes = [.. Enumerable.Range(0, options.Lanes).Select(_ => new FlushLane(
-            store, new FlushSettlement(journal, cache, clock, logger), _unflushed, options, counters, clock, logger))];
+            store, new FlushSettlement(journal, cache, clock, logger), new Suspects(store.Parked), _unflushed, options, counters, clock, logger))];
     }
 
     /// <summary>How much waits to be committed, and for how long the oldest of it has.</summary>
@@ -88,6 +88,9 @@ internal sealed class FlushQueue : IDisposable
 
     /// <inheritdoc cref="FlushLane.CommittedAsync"/>
     public Task CommittedAsync(string key, long version) => LaneOf(key).CommittedAsync(key, version);
+
+    /// <inheritdoc cref="FlushLane.Suspect"/>
+    public void Suspect(string key) => LaneOf(key).Suspect(key);
 
     /// <summary>True while the database does not take what is given to it.</summary>
     public bool IsFailing => Array.Exists(_lanes, lane => lane.IsFailing);

@@ -22,13 +22,14 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, T
     private Task _settling = Task.CompletedTask;
 
     /// <summary>
-    /// Settles a committed batch. Returns while that is still under way, so that the next batch may be committed meanwhile;
+    /// Settles a committed batch; a row that was parked is in the database as well. Returns while that is still under way, so that the next batch may be committed meanwhile;
     /// the next call waits for it first.
     /// </summary>
-    public async Task SettleAsync(IReadOnlyList<Row> rows, IReadOnlyList<RefusedRow> refused, CancellationToken abort)
+    public async Task SettleAsync(
+        IReadOnlyList<Row> rows, IReadOnlyList<RefusedRow> refused, IReadOnlyDictionary<string, string> parked, CancellationToken abort)
     {
         await _settling.WaitAsync(abort);
-        _settling = SettleOneAsync(rows, refused);
+        _settling = SettleOneAsync(rows, refused, parked);
     }
 
     /// <summary>Waits for the last settlement, and tries once more what was postponed.</summary>
@@ -40,7 +41,8 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, T
         await _settling.WaitAsync(abort);
     }
 
-    private async Task SettleOneAsync(IReadOnlyList<Row> rows, IReadOnlyList<RefusedRow> refused)
+    private async Task SettleOneAsync(
+        IReadOnlyList<Row> rows, IReadOnlyList<RefusedRow> refused, IReadOnlyDictionary<string, string> parked)
     {
         var settled = rows.Where(row => row.MayBeJournaled).ToDictionary(row => row.Key, row => row.Version);
         var lost = refused.ToDictionary(row => row.Key, row => row.StoredVersion);
@@ -52,6 +54,9 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, T
             if (row.StoredVersion > version) settled[row.Key] = row.StoredVersion;
             else settled.Remove(row.Key);
         }
+
+        // No copy is made of a parked row: whoever found it would not learn that it is one.
+        foreach (var row in rows.Where(row => parked.ContainsKey(row.Key))) lost[row.Key] = row.Version;
 
         try
         {

@@ -23,6 +23,8 @@ internal sealed class PendingRow(Row row, long since)
 
     public void Complete() => _committed?.TrySetResult();
 
+    public void Park(string reason) => _committed?.TrySetException(new RowParkedException(Row.Key, reason));
+
     public void Refuse(long storedVersion) =>
         _committed?.TrySetException(new OwnershipLostException(Row.Key) { StoredVersion = storedVersion });
 }

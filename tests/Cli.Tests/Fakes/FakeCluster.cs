@@ -37,6 +37,11 @@ internal sealed class FakeCluster : ICluster, IClusterConnector
 
     public IClusterGrain Status => new FakeStatus(this);
 
+    /// <summary>What is parked.</summary>
+    public FakeWriteBehind Parking { get; } = new();
+
+    public IWriteBehindGrain WriteBehind => Parking;
+
     public IRedisBreakerGrain Breaker(string silo) => new FakeBreaker(silo, this);
 
     public IUserGrain User(string id)

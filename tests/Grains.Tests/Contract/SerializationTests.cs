@@ -40,6 +40,11 @@ public sealed class SerializationTests : IDisposable
         new OverloadedException("too much", TimeSpan.FromMilliseconds(1234)),
         new StorageUnavailableException("Redis and the database", "down"),
         new SiloNotFoundException("no such silo"),
+        new WriteParkedException("id", 5, "why"),
+        Parked,
+        new ParkedPage { Rows = [Parked], Total = 2, Next = "k" },
+        new ReplayResult { Committed = 1, Superseded = 2, Refused = 3, Missing = 4, Refusals = [Refusal] },
+        Refusal,
         Report.Breaker!,
         Report.Breaker!.Circuits[0],
         Report.Breaker!.Latency,
@@ -58,6 +63,18 @@ public sealed class SerializationTests : IDisposable
         .AddSerializer(serializer => serializer.AddAssembly(typeof(User).Assembly)).BuildServiceProvider();
 
     public static TheoryData<string> Types => [.. WireType.All.Where(type => !type.Type.IsAbstract).Select(type => type.Type.FullName!)];
+
+    private static ParkedRow Parked => new()
+    {
+        Key = "k",
+        Version = 3,
+        Reason = "why",
+        ParkedAt = DateTimeOffset.UnixEpoch.AddSeconds(1),
+        Bytes = 4,
+        State = "{}",
+    };
+
+    private static RefusedReplay Refusal => new() { Key = "k", Reason = "why" };
 
     private static SiloReport Report => new()
     {
@@ -87,6 +104,7 @@ public sealed class SerializationTests : IDisposable
             FlushP99 = TimeSpan.FromMilliseconds(16),
             RefusedWrites = 17,
             SlowedWrites = 18,
+            ParkedRows = 20,
         },
         Cache = new()
         {

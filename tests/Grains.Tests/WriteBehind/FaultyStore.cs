@@ -11,6 +11,8 @@ internal sealed class FaultyStore(IRowStore inner, int seed = 0, int failuresPer
 
     public string Description => inner.Description;
 
+    public IParkedRows Parked => inner.Parked;
+
     /// <summary>Awaited before each commit.</summary>
     public Func<CancellationToken, Task> Before { get; set; } = _ => Task.CompletedTask;
 

@@ -39,15 +39,46 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
     {
         await QueryAsync("ALTER TABLE users ADD CONSTRAINT no_poison CHECK (id <> 'poison')");
 
-        var error = await Assert.ThrowsAsync<PostgresException>(() => UpsertAsync(Make("fine", 1), Make("poison", 1)));
+        var error = await Assert.ThrowsAsync<RowsRefusedException>(() => UpsertAsync(Make("fine", 1), Make("poison", 1)));
 
-        Assert.Equal(PostgresErrorCodes.CheckViolation, error.SqlState);
+        Assert.Equal("new row for relation \"users\" violates check constraint \"no_poison\" (23514)", error.Reason);
         Assert.Equal(0, await CountAsync());
+    }
+
+    [Theory]
+    [InlineData("P0001", true)]
+    [InlineData("23502", true)]
+    [InlineData("23505", true)]
+    [InlineData("44000", true)]
+    [InlineData("45000", true)]
+    [InlineData("54000", true)]
+    [InlineData("54001", false)]
+    [InlineData("42P01", false)]
+    [InlineData("42501", false)]
+    [InlineData("XX000", false)]
+    public async Task Only_errors_about_data_are_refusals(string state, bool isRefusal)
+    {
+        await RaiseAsync(state);
+
+        var error = await Assert.ThrowsAnyAsync<Exception>(() => UpsertAsync(Make("u1", 1)));
+
+        Assert.Equal(isRefusal ? typeof(RowsRefusedException) : typeof(PostgresException), error.GetType());
+    }
+
+    [Fact]
+    public async Task What_jsonb_cannot_hold_is_refused_without_quoting_it()
+    {
+        var nul = await Assert.ThrowsAsync<RowsRefusedException>(() => UpsertAsync(Make("u1", 1, 1, """{"displayName":"secret\u0000"}""")));
+        var number = await Assert.ThrowsAsync<RowsRefusedException>(() => UpsertAsync(Make("u1", 1, 1, """{"createdAt":"secret"}""")));
+
+        Assert.Contains("22P05", nul.Reason, StringComparison.Ordinal);
+        Assert.Contains("22P02", number.Reason, StringComparison.Ordinal);
+        Assert.All([nul, number], error => Assert.DoesNotContain("secret", error.Reason, StringComparison.Ordinal));
     }
 
     [Fact]
     public async Task A_key_with_a_NUL_is_an_error_of_the_row() =>
-        await Assert.ThrowsAsync<PostgresException>(() => UpsertAsync(Make("a\0b", 1)));
+        await Assert.ThrowsAsync<RowsRefusedException>(() => UpsertAsync(Make("a\0b", 1)));
 
     [Fact]
     public async Task A_statement_that_takes_too_long_is_unavailability()
@@ -82,6 +113,17 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
 
     protected override IRowStore OpenUnreachable() =>
         new PostgresRowStore($"Host=127.0.0.1;Port={FreePorts.Next()};Database=actors;Username=actors;Password=secret");
+
+    private Task RaiseAsync(string state) => QueryAsync(
+        $"""
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no' USING ERRCODE = '{state}'; END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION refuse();
+        """);
+
+    protected override Task RefuseAsync(string text) =>
+        QueryAsync($"ALTER TABLE users ADD CONSTRAINT refused CHECK (state::text NOT LIKE '%{text}%') NOT VALID");
+
+    protected override Task RefuseNothingAsync() => QueryAsync("ALTER TABLE users DROP CONSTRAINT refused");
 
     protected override async Task<object?> QueryAsync(string sql)
     {

@@ -1,0 +1,118 @@
+using System.Runtime.InteropServices;
+using Actors.WriteBehind;
+using Microsoft.Data.Sqlite;
+
+namespace Actors.Embedded;
+
+/// <summary>The one connection that writes, with its statements prepared.</summary>
+internal sealed class SqliteWriter : IDisposable
+{
+    // A parked row fences as one in the table does.
+    private const string UpsertSql = """
+        INSERT INTO users (id, version, epoch, state) SELECT $id, $version, $epoch, CAST($state AS TEXT)
+        WHERE NOT EXISTS (
+            SELECT 1 FROM parked WHERE id = $id AND version >= $version AND (version, epoch) <> ($version, $epoch))
+        ON CONFLICT (id) DO UPDATE SET version = excluded.version, epoch = excluded.epoch, state = excluded.state
+        WHERE users.version < excluded.version
+        """;
+
+    private const string VersionSql = """
+        SELECT version, epoch, 0 AS is_parked FROM users WHERE id = $id
+        UNION ALL SELECT version, epoch, 1 FROM parked WHERE id = $id ORDER BY version DESC, is_parked LIMIT 1
+        """;
+
+    private readonly SqliteConnection _connection;
+    private readonly SqliteCommand _upsert;
+    private readonly SqliteCommand _version;
+    private readonly SqliteParameter _id = new("$id", SqliteType.Text);
+    private readonly SqliteParameter _rowVersion = new("$version", SqliteType.Integer);
+    private readonly SqliteParameter _epoch = new("$epoch", SqliteType.Integer);
+    private readonly SqliteParameter _state = new("$state", SqliteType.Blob);
+    private readonly SqliteParameter _storedId = new("$id", SqliteType.Text);
+
+    public SqliteWriter(SqliteConnection connection)
+    {
+        _connection = connection;
+        _upsert = Prepare(UpsertSql, _id, _rowVersion, _epoch, _state);
+        _version = Prepare(VersionSql, _storedId);
+    }
+
+    public IReadOnlyList<RefusedRow> Upsert(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
+    {
+        var refused = new List<RefusedRow>();
+        using var transaction = Begin();
+        for (var i = 0; i < rows.Count; i++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var row = rows[i];
+
+            // The very row that was given is one that an earlier, repeated call wrote.
+            if (!Write(row) && Find(row.Key) is { } stored && !IsOf(row, stored.Version, stored.Epoch))
+                refused.Add(new(row.Key, stored.Version, stored.Epoch));
+        }
+
+        transaction.Commit();
+        _state.Value = null;
+        return refused;
+    }
+
+    /// <summary>Begins a transaction; what follows until it is committed or disposed of is part of it.</summary>
+    public SqliteTransaction Begin()
+    {
+        // Immediate: a transaction that takes the lock only with its first write may find itself unable to.
+        var transaction = _connection.BeginTransaction(deferred: false);
+        _upsert.Transaction = _version.Transaction = transaction;
+        return transaction;
+    }
+
+    /// <summary>Writes one row to the table; false where the fence refuses it.</summary>
+    public bool Write(Row row)
+    {
+        _id.Value = row.Key;
+        _rowVersion.Value = row.Version;
+        _epoch.Value = row.Epoch;
+        _state.Value = AsArray(row.State);
+        return _upsert.ExecuteNonQuery() > 0;
+    }
+
+    /// <summary>What is stored of a key: the later of the row in the table and the parked one, the table's where they are equal.</summary>
+    public (long Version, long Epoch, bool IsParked)? Find(string key)
+    {
+        _storedId.Value = key;
+        using var reader = _version.ExecuteReader();
+        return reader.Read() ? (reader.GetInt64(0), reader.GetInt64(1), reader.GetBoolean(2)) : null;
+    }
+
+    /// <summary>Any other statement, in the transaction that was begun.</summary>
+    public SqliteCommand Command(string sql, params SqliteParameter[] parameters)
+    {
+        var command = _connection.CreateCommand();
+        command.CommandText = sql;
+        command.Transaction = _upsert.Transaction;
+        command.Parameters.AddRange(parameters);
+        return command;
+    }
+
+    public static bool IsOf(Row row, long version, long epoch) => (version, epoch) == (row.Version, row.Epoch);
+
+    public static byte[] AsArray(ReadOnlyMemory<byte> state) =>
+        MemoryMarshal.TryGetArray(state, out var segment) && segment is { Offset: 0, Array: { } array } && segment.Count == array.Length
+            ? array
+            : state.ToArray();
+
+    public void Dispose()
+    {
+        _upsert.Dispose();
+        _version.Dispose();
+        _connection.Dispose();
+    }
+
+    private SqliteCommand Prepare(string sql, params SqliteParameter[] parameters)
+    {
+        var command = _connection.CreateCommand();
+        command.CommandText = sql;
+        command.Parameters.AddRange(parameters);
+        command.Prepare();
+        return command;
+    }
+}

@@ -1,0 +1,87 @@
+using System.Runtime.CompilerServices;
+using Actors.Caching;
+using Actors.Resilience;
+using Microsoft.Extensions.Logging;
+
+namespace Actors.WriteBehind;
+
+/// <summary>
+/// Has parked rows written to the table, past the queue: the fence lets none in that is older than what is there, so the
+/// owners of the keys, who hold the same state or a later one, need not be asked.
+/// </summary>
+internal sealed partial class ParkedReplay(IRowStore store, RowCache cache, ILogger<ParkedReplay> logger)
+{
+    private const int Batch = 200;
+    private const int MaxRefusals = 100;
+
+    /// <summary>Replays the rows of <paramref name="keys"/>; null is all that are parked when their turn comes.</summary>
+    public async Task<ReplayResult> RunAsync(IReadOnlyList<string>? keys, CancellationToken cancellationToken)
+    {
+        var result = new ReplayResult();
+        await foreach (var batch in BatchesAsync(keys, cancellationToken))
+        {
+            var replayed = new List<ReplayedRow>();
+            var bisection = new Bisection<string>(
+                async (part, token) => replayed.AddRange(await store.Parked.ReplayAsync(part, token)), batch);
+            await bisection.RunAsync(cancellationToken);
+            await ForgetAsync(replayed);
+            result = Add(result, batch.Length, replayed, bisection.Refused);
+        }
+
+        LogReplayed(logger, result.Committed, result.Superseded, result.Refused, result.Missing);
+        return result;
+    }
+
+    private static ReplayResult Add(
+        ReplayResult sum, int asked, List<ReplayedRow> replayed, IReadOnlyList<(string Key, string Reason)> refused)
+    {
+        var committed = replayed.Count(row => row.IsCommitted);
+        return new()
+        {
+            Committed = sum.Committed + committed,
+            Superseded = sum.Superseded + replayed.Count - committed,
+            Refused = sum.Refused + refused.Count,
+            Missing = sum.Missing + asked - replayed.Count - refused.Count,
+            Refusals =
+            [
+                .. sum.Refusals,
+                .. refused.Take(MaxRefusals - sum.Refusals.Length).Select(row => new RefusedReplay { Key = row.Key, Reason = row.Reason }),
+            ],
+        };
+    }
+
+    private async IAsyncEnumerable<string[]> BatchesAsync(
+        IReadOnlyList<string>? keys, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (keys is not null)
+        {
+            foreach (var batch in keys.Distinct(StringComparer.Ordinal).Chunk(Batch)) yield return batch;
+            yield break;
+        }
+
+        // By key, so that what is refused again is not met twice.
+        for (string? after = null; await store.Parked.ListAsync(after, Batch, cancellationToken) is [.., var last] page; after = last.Key)
+            yield return [.. page.Select(row => row.Key)];
+    }
+
+    // There should be none: the copies were seen to when the rows were parked. But that may have been left to later by a
+    // silo that could not reach Redis.
+    private async Task ForgetAsync(List<ReplayedRow> rows)
+    {
+        try
+        {
+            await cache.ForgetAsync([.. rows.Select(row => KeyValuePair.Create(row.Key, row.Version))]);
+        }
+        catch (RedisUnavailableException error)
+        {
+            LogCacheFailed(logger, rows.Count, error.Message);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "Replayed parked rows: {Committed} committed, {Superseded} obsolete, {Refused} refused again, {Missing} not parked")]
+    private static partial void LogReplayed(ILogger logger, long committed, long superseded, long refused, long missing);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "The cached copies of {Rows} replayed rows could not be removed: {Reason}")]
+    private static partial void LogCacheFailed(ILogger logger, int rows, string reason);
+}

@@ -1,0 +1,20 @@
+namespace Actors.WriteBehind;
+
+/// <summary>
+/// The database refused a batch for what its rows hold: it is well, and will refuse the same rows again. Nothing was
+/// committed. Not for what would befall any row, as a table that is missing does.
+/// </summary>
+/// <param name="reason">What the database said, without the rows.</param>
+/// <param name="inner">The driver's error.</param>
+public sealed class RowsRefusedException(string reason, Exception? inner = null) : Exception(reason, inner)
+{
+    /// <summary>What the database said, without the rows.</summary>
+    public string Reason => Message;
+}
+
+/// <summary>A row that was waited for is durable, but parked instead of committed to the table.</summary>
+internal sealed class RowParkedException(string key, string reason) : Exception($"'{key}' was refused by the database and parked: {reason}")
+{
+    /// <summary>What the database said.</summary>
+    public string Reason { get; } = reason;
+}

@@ -1,0 +1,54 @@
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Actors.WriteBehind;
+
+/// <summary>A batch turned by 90 degrees: one list per column, kept from batch to batch.</summary>
+internal sealed class RowColumns
+{
+    // Beyond this the lists of an unusually large batch go to the garbage collector.
+    private const int Kept = 16_384;
+
+    private readonly List<string> _ids = [];
+    private readonly List<long> _versions = [];
+    private readonly List<long> _epochs = [];
+    private readonly List<ReadOnlyMemory<byte>> _states = [];
+
+    public void Fill(IReadOnlyList<Row> rows)
+    {
+        // Also what an earlier batch left that failed while being filled.
+        Clear();
+        for (var i = 0; i < rows.Count; i++)
+        {
+            var row = rows[i];
+            _ids.Add(row.Key);
+            _versions.Add(row.Version);
+            _epochs.Add(row.Epoch);
+            _states.Add(row.State);
+        }
+    }
+
+    /// <param name="command">What they become the parameters of.</param>
+    /// <param name="state">As what the states go out. They are UTF-8 JSON already, and go out as they are.</param>
+    public void AddTo(NpgsqlCommand command, NpgsqlDbType state = NpgsqlDbType.Jsonb)
+    {
+        Add(_ids, NpgsqlDbType.Text);
+        Add(_versions, NpgsqlDbType.Bigint);
+        Add(_epochs, NpgsqlDbType.Bigint);
+        Add(_states, state);
+
+        void Add<T>(List<T> values, NpgsqlDbType type) =>
+            command.Parameters.Add(new NpgsqlParameter<List<T>> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | type });
+    }
+
+    public void Clear()
+    {
+        _ids.Clear();
+        _versions.Clear();
+        _epochs.Clear();
+        _states.Clear();
+        if (_ids.Capacity <= Kept)
+            return;
+        _ids.Capacity = _versions.Capacity = _epochs.Capacity = _states.Capacity = 0;
+    }
+}
