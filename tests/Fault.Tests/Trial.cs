@@ -39,6 +39,7 @@ internal sealed class Trial(Deployment deployment, ITestOutputHelper output, Tim
 
     public async Task RunAsync(Func<Task> happens)
     {
+        await deployment.WatchRowsAsync();
         LoadOptions options = new($"{_name}-journal") { Users = Users, Concurrency = 24 };
         options = options with { ResponseTimeout = responseTimeout ?? options.ResponseTimeout };
         using var journal = deployment.StartLoad(options);
