@@ -22,10 +22,15 @@ internal static class CallSafety
     /// <summary>
     /// True where the error says that no silo has begun with the call, so that any call may be made again: it was rejected
     /// on its way, or never sent. Orleans says <see cref="SiloUnavailableException"/>, a rejection by its type, both of a
-    /// call it did not send and of one whose connection broke: that is not one of these.
+    /// call it did not send and of one whose connection broke: that is none of these, unless it says that no silo was
+    /// looked for or found.
     /// </summary>
-    public static bool WasNotBegun(Exception error) => error is
-        OrleansMessageRejectionException and not SiloUnavailableException or GatewayTooBusyException or ConnectionFailedException;
+    public static bool WasNotBegun(Exception error) => error switch
+    {
+        SiloUnavailableException => WasNotPlaced(error.Message),
+        OrleansMessageRejectionException or GatewayTooBusyException or ConnectionFailedException => true,
+        _ => false,
+    };
 
     /// <summary>True where the call may have been carried out or not, and the next attempt may be answered.</summary>
     public static bool MayHaveBegun(Exception error) => error is SiloUnavailableException or TimeoutException;
@@ -38,6 +43,11 @@ internal static class CallSafety
         if (options.RequestId is null)
             call.Request.SetArgument(OptionsIndex(call), options with { RequestId = Guid.NewGuid().ToString("N") });
     }
+
+    // The words of Orleans' placement, which comes before anything is sent. In other words, it is not repeated.
+    private static bool WasNotPlaced(string message) =>
+        (message.StartsWith("Silo '", StringComparison.Ordinal) && message.EndsWith("' is shutting down.", StringComparison.Ordinal))
+        || message.EndsWith("because there are no compatible silos.", StringComparison.Ordinal);
 
     private static bool IsWrite(IOutgoingGrainCallContext call) =>
         call.MethodName is nameof(IUserGrain.UpdateAsync) or nameof(IUserGrain.DeleteAsync);

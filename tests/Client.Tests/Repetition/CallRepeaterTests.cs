@@ -24,12 +24,14 @@ public sealed class CallRepeaterTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData(typeof(OrleansMessageRejectionException))]
-    [InlineData(typeof(GatewayTooBusyException))]
-    [InlineData(typeof(ConnectionFailedException))]
-    public async Task A_call_that_no_silo_has_begun_with_is_repeated_whatever_it_is(Type type)
+    [InlineData(typeof(OrleansMessageRejectionException), "Silo stopping")]
+    [InlineData(typeof(GatewayTooBusyException), "busy")]
+    [InlineData(typeof(ConnectionFailedException), "refused")]
+    [InlineData(typeof(SiloUnavailableException), "Silo 'S127.0.0.1:1:1' is shutting down.")]
+    [InlineData(typeof(SiloUnavailableException), "Cannot place grain 'user/a' because there are no compatible silos.")]
+    public async Task A_call_that_no_silo_has_begun_with_is_repeated_whatever_it_is(Type type, string message)
     {
-        var error = Error(type);
+        var error = Error(type, message);
         _network.Refuses(error).Refuses(error);
         var user = await UserAsync();
         await user.UpdateAsync(new());
