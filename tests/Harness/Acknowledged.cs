@@ -3,19 +3,22 @@ using Npgsql;
 
 namespace Actors.Harness;
 
-/// <summary>The latest version of each user that was acknowledged as safe, read without any of the code under test.</summary>
-internal sealed record Acknowledged(Dictionary<string, long> Versions, long Writes)
+/// <summary>
+/// The latest version of each user that was acknowledged as safe, and how many writes of it were; read without any of the
+/// code under test.
+/// </summary>
+internal sealed record Acknowledged(Dictionary<string, long> Versions, Dictionary<string, long> Writes)
 {
     public static Acknowledged Read(string ledger)
     {
         var versions = new Dictionary<string, long>(StringComparer.Ordinal);
-        var writes = 0L;
+        var writes = new Dictionary<string, long>(StringComparer.Ordinal);
         foreach (var line in File.ReadLines(ledger))
         {
             using var entry = JsonDocument.Parse(line);
             if (entry.RootElement.GetProperty("durability").GetString() == "memory") continue;
-            writes++;
             var id = entry.RootElement.GetProperty("id").GetString()!;
+            writes[id] = writes.GetValueOrDefault(id) + 1;
             versions[id] = Math.Max(versions.GetValueOrDefault(id), entry.RootElement.GetProperty("version").GetInt64());
         }
         return new(versions, writes);

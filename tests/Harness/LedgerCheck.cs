@@ -39,7 +39,7 @@ public static class LedgerCheck
         foreach (var load in loads.Where(load => !load.Options.IsReads))
         {
             var acknowledged = Acknowledged.Read(load.Ledger);
-            writes += acknowledged.Writes;
+            writes += acknowledged.Writes.Values.Sum();
             users += acknowledged.Versions.Count;
             var found = await CheckAsync(deployment, load, acknowledged, flushLimit ?? UsualFlushLimit);
             findings.AddRange(found.Select(finding => $"{load.Options.Name}: {finding}"));
@@ -73,7 +73,7 @@ public static class LedgerCheck
             .Where(row => !after.TryGetValue(row.Key, out var later) || later.Version < row.Value.Version)
             .Select(row => $"{row.Key} was at version {row.Value.Version}"));
         Blame(findings, "went back on the way", await RowWatch.SeenAsync(database, load.Options.Prefix));
-        BlameCounts(findings, load, after);
+        BlameCounts(findings, load, acknowledged, after);
         return findings;
     }
 
@@ -81,13 +81,17 @@ public static class LedgerCheck
     /// Each write adds one to the version and one to the counter, in one step; and one that was asked for once, whatever its
     /// answer, took effect at most once.
     /// </summary>
-    private static void BlameCounts(List<string> findings, LoadResult load, Dictionary<string, StoredRow> rows)
+    private static void BlameCounts(List<string> findings, LoadResult load, Acknowledged acknowledged, Dictionary<string, StoredRow> rows)
     {
         Blame(findings, "have a counter that is not their version", rows
             .Where(row => row.Value.Count != row.Value.Version)
             .Select(row => $"{row.Key} has version {row.Value.Version} and counts {row.Value.Count} writes"));
+        var unanswered = load.Failed + load.Abandoned;
+        Blame(findings, "took more writes than were asked for", rows
+            .Where(row => row.Value.Version > acknowledged.Writes.GetValueOrDefault(row.Key) + unanswered)
+            .Select(row => $"{row.Key} has version {row.Value.Version} after {acknowledged.Writes.GetValueOrDefault(row.Key)} acknowledged writes"));
         var effects = rows.Values.Sum(row => row.Version);
-        var asked = load.Succeeded + load.Failed + load.Abandoned;
+        var asked = load.Succeeded + unanswered;
         if (effects > asked) findings.Add($"{effects:#,0} writes took effect, and no more than {asked:#,0} were asked for");
     }
 
