@@ -27,7 +27,7 @@ public static class CeilingTrial
         // All users are in memory before: those that are not cannot be loaded while the database is away.
         var users = options.Users ?? 60_000;
         var findings = new List<string>();
-        using var loads = await LoadSet.StartAsync(deployment, new LoadOptions("ceiling") { Users = users, Concurrency = 64 });
+        using var loads = await LoadSet.StartAsync(deployment, new LoadOptions($"{options.Tag}-ceiling") { Users = users, Concurrency = 64 });
         var load = loads.Loads[0];
         await load.SucceededAsync(users, TimeSpan.FromMinutes(5));
         for (var round = 1; round <= options.Rounds; round++)

@@ -30,7 +30,7 @@ public static class KillTrial
         for (var round = 1; round <= options.Rounds; round++)
         {
             var silo = deployment.Silos[random.Next(deployment.Silos.Count)];
-            using var load = deployment.StartLoad(new($"left{round}") { Users = LeftUsers, Concurrency = 16 });
+            using var load = deployment.StartLoad(new($"{options.Tag}-left{round}") { Users = LeftUsers, Concurrency = 16 });
             await load.SucceededAsync(3 * LeftUsers);
             left.Add(await load.StopAsync());
 

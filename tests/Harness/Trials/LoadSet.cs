@@ -23,7 +23,7 @@ public sealed class LoadSet : IDisposable
     /// <summary>As <see cref="WritesAsync"/>, and reads.</summary>
     public static Task<LoadSet> AllAsync(Deployment deployment, TrialOptions options) => StartAsync(
         deployment, OfJournal(options), OfDatabase(options),
-        OfJournal(options) with { Name = "reads", IsReads = true, Concurrency = 8, Prefix = OfJournal(options).Prefix });
+        OfJournal(options) with { Name = $"{options.Tag}-reads", IsReads = true, Concurrency = 8, Prefix = OfJournal(options).Prefix });
 
     /// <summary>Starts these loads, and returns once each is under way.</summary>
     public static async Task<LoadSet> StartAsync(Deployment deployment, params LoadOptions[] options)
@@ -57,7 +57,8 @@ public sealed class LoadSet : IDisposable
     }
 
     private static LoadOptions OfJournal(TrialOptions options) =>
-        new("journal") { Users = options.Users ?? 1_000, Concurrency = 24, ResponseTimeout = ResponseTimeout };
+        new($"{options.Tag}-journal") { Users = options.Users ?? 1_000, Concurrency = 24, ResponseTimeout = ResponseTimeout };
 
-    private static LoadOptions OfDatabase(TrialOptions options) => OfJournal(options) with { Name = "database", Durability = "database", Prefix = "database-" };
+    private static LoadOptions OfDatabase(TrialOptions options) =>
+        OfJournal(options) with { Name = $"{options.Tag}-database", Durability = "database", Prefix = $"{options.Tag}-database-" };
 }

@@ -31,4 +31,8 @@ public sealed record NamedTrial(
 /// <param name="Seed">Decides what is left to chance.</param>
 /// <param name="Users">The users of each load; null for as many as the trial usually has.</param>
 /// <param name="Outage">How long what is away stays away; null for as long as it usually is.</param>
-public sealed record TrialOptions(int Rounds = 1, int Seed = 1, int? Users = null, TimeSpan? Outage = null);
+public sealed record TrialOptions(int Rounds = 1, int Seed = 1, int? Users = null, TimeSpan? Outage = null)
+{
+    /// <summary>What the names of its loads begin with: so that each trial of a shared deployment has users of its own.</summary>
+    public string Tag { get; } = $"t{Guid.NewGuid().ToString("n")[..6]}";
+}
