@@ -112,6 +112,11 @@ counted() {
   awk -v word="$1:" '/^Test run summary:/ { found = 1 } found && $1 == word { print $2; exit }' "$log"
 }
 
+# The names of the tests that failed, one to a line: "failed NAME (1s 234ms)".
+failed_tests() {
+  sed -n -E 's/^failed (.*[^ ]) \(([0-9]+[a-z]+ ?)+\)$/\1/p' "$log"
+}
+
 run() {
   local project=$1 name
   name=$(basename "$project")
@@ -119,12 +124,16 @@ run() {
   dotnet test --project "$project" -c "$configuration" --no-build --no-ansi --no-progress --timeout "$limit" 2>&1 | tee "$log"
   local code=${PIPESTATUS[0]}
 
-  local ok bad left
+  local ok bad left failure
   ok=$(counted succeeded) bad=$(counted failed) left=$(counted skipped)
   passed=$((passed + ${ok:-0}))
   skipped=$((skipped + ${left:-0}))
   if [ "${bad:-0}" -gt 0 ]; then
+    # Here again, since often only the end of a log is seen.
     problem "$name: $bad of its tests" "$bad"
+    while IFS= read -r failure; do
+      problems+=("  $failure")
+    done < <(failed_tests)
   elif [ "$code" -ne 0 ]; then
     # Crashed, ran out of time, or held no test.
     problem "$name ended with exit code $code"

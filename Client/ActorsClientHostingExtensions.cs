@@ -10,6 +10,8 @@ namespace Actors;
 /// <summary>Adds the client of an Actors cluster to a host.</summary>
 public static class ActorsClientHostingExtensions
 {
+    private static readonly TimeSpan GatewayRefresh = TimeSpan.FromSeconds(10);
+
     /// <summary>
     /// Adds <see cref="ActorsClient"/>, which connects when the host starts. It finds the cluster by
     /// <see cref="ActorsClientOptions.Redis"/>, else by <c>ConnectionStrings:redis</c> of the configuration, else as the
@@ -54,6 +56,8 @@ public static class ActorsClientHostingExtensions
         {
             options.Configure<IServiceProvider>((client, provider) =>
                 provider.GetService<IConfiguration>()?.GetSection(ActorsClientOptions.SectionName).Bind(client));
+            options.ValidateOnStart();
+            services.AddSingleton<IValidateOptions<ActorsClientOptions>, ActorsClientOptionsValidator>();
             services.AddSingleton(provider => new ActorsClient(provider.GetRequiredService<IClusterClient>()));
             services.AddSingleton(provider => ClusterLocation.Find(
                 provider.GetRequiredService<IOptions<ActorsClientOptions>>().Value, provider.GetService<IConfiguration>()));
@@ -68,6 +72,7 @@ public static class ActorsClientHostingExtensions
         client.UseRedisClustering(_ => { });
         client.UseConnectionRetryFilter<ConnectionAttempts>();
         client.AddActivityPropagation();
+        client.AddOutgoingGrainCallFilter<CallRepeater>();
         // Read when the client is built, not now: the host may still be adding to its configuration.
         client.Services.AddOptions<RedisClusteringOptions>().Configure<ClusterLocation>((redis, location) =>
             redis.ConfigurationOptions = location.Redis);
@@ -78,5 +83,8 @@ public static class ActorsClientHostingExtensions
         });
         client.Services.AddOptions<ClientMessagingOptions>().Configure<IOptions<ActorsClientOptions>>((messaging, options) =>
             messaging.ResponseTimeout = options.Value.ResponseTimeout);
+
+        // Orleans looks once a minute. Replaced one by one, all silos a client knows may be gone by then.
+        client.Services.Configure<GatewayOptions>(gateways => gateways.GatewayListRefreshPeriod = GatewayRefresh);
     }
 }

@@ -25,6 +25,36 @@ public sealed class ActorsClientOptions
     public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
+    /// How often a call is made at most where it may be repeated (see <see cref="CallRepeater"/>); 1 for never again.
+    /// Whatever this says, no attempt begins once <see cref="ResponseTimeout"/> is over. Default: 8.
+    /// </summary>
+    /// <value>1 to 100.</value>
+    public int MaxAttempts { get; set; } = 8;
+
+    /// <summary>
+    /// How long to wait before the second attempt; then twice as long each time, up to 2 seconds, with jitter. Default: 50
+    /// milliseconds.
+    /// </summary>
+    /// <value>1 millisecond to 1 minute.</value>
+    public TimeSpan FirstPause { get; set; } = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>
+    /// How long one attempt waits for its answer where the call may be repeated whatever became of the attempt. A silo
+    /// that was killed answers no more; it is declared dead after about 6 seconds, and then the next attempt is answered.
+    /// Longer than a silo waits for the database, which would be cut short otherwise. Default: 12 seconds.
+    /// </summary>
+    /// <value>100 milliseconds to 1 hour.</value>
+    public TimeSpan AttemptTimeout { get; set; } = TimeSpan.FromSeconds(12);
+
+    /// <summary>
+    /// Gives each write without a <see cref="WriteOptions.RequestId"/> one, so that it may be repeated as those that have
+    /// one. A user remembers the last <see cref="UserLimits.RememberedRequests"/> of them for
+    /// <see cref="UserLimits.RequestIdMemory"/>, at about 70 bytes each, in memory and in all that is stored and journaled
+    /// of it. Default: false.
+    /// </summary>
+    public bool NamesWrites { get; set; }
+
+    /// <summary>
     /// Where to begin looking for <c>.actors/embedded.json</c>, going upward. Null (the default): the current directory.
     /// </summary>
     public string? SearchDirectory { get; set; }

@@ -16,6 +16,7 @@ namespace Actors.Silo;
 internal static class SiloHost
 {
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ClientsLeave = TimeSpan.FromSeconds(2);
 
     public static async Task RunAsync(string[] args)
     {
@@ -84,6 +85,8 @@ internal static class SiloHost
             membership.ProbeTimeout = TimeSpan.FromSeconds(2);
             membership.TableRefreshTimeout = TimeSpan.FromSeconds(10);
         });
+        // A client that is told to call other silos still waits for the answers of calls that it made through this one.
+        silo.Configure<SiloMessagingOptions>(messaging => messaging.ClientGatewayShutdownNotificationTimeout = ClientsLeave);
         silo.UseRedisClustering(_ => { });
         silo.UseLastingMembership(ConfigurationOptions.Parse(storage.Redis), storage.HostsRedis ? TimeSpan.Zero : null);
         silo.AddActivityPropagation();

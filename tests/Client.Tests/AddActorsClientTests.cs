@@ -28,6 +28,22 @@ public sealed class AddActorsClientTests
         Assert.Single(host.Services.GetServices<ActorsClient>());
     }
 
+    [Theory]
+    [InlineData("MaxAttempts", "0", "allowed are 1 to 100")]
+    [InlineData("FirstPause", "00:02:00", "allowed are 00:00:00.0010000 to 00:01:00")]
+    [InlineData("AttemptTimeout", "00:00:00", "allowed are 00:00:00.1000000 to 01:00:00")]
+    [InlineData("ResponseTimeout", "-00:00:01", "allowed are 00:00:00.1000000 to 01:00:00")]
+    [InlineData("ConnectTimeout", "1.00:00:00", "allowed are 00:00:00 to 01:00:00")]
+    public void Options_out_of_range_are_named_before_anything_is_connected(string option, string value, string allowed)
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(new());
+        builder.Configuration.AddInMemoryCollection([new("Actors:Client:Redis", "localhost:1"), new($"Actors:Client:{option}", value)]);
+        builder.AddActorsClient();
+        var error = Assert.Throws<OptionsValidationException>(() => builder.Build().Start());
+        Assert.StartsWith($"Actors:Client:{option} is ", error.Message, StringComparison.Ordinal);
+        Assert.Contains(allowed, error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void An_id_is_checked_before_anything_is_called()
     {

@@ -53,7 +53,7 @@ public sealed class LoadingTests
 
         public string Description => "a store that answers at once";
 
-        public IParkedRows Parked => throw new NotSupportedException("It refuses nothing.");
+        public IParkedRows Parked { get; } = new NoneParked();
 
         public Task MigrateAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
@@ -66,5 +66,21 @@ public sealed class LoadingTests
             foreach (var row in rows) _rows[row.Key] = row;
             return Task.FromResult<IReadOnlyList<RefusedRow>>([]);
         }
+    }
+    /// <summary>Of a store that refuses nothing.</summary>
+    private sealed class NoneParked : IParkedRows
+    {
+        public Task<IReadOnlyList<RefusedRow>> ParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken) =>
+            throw new NotSupportedException("It refuses nothing.");
+
+        public Task<string?> FindReasonAsync(string key, long version, CancellationToken cancellationToken) => Task.FromResult<string?>(null);
+
+        public Task<long> CountAsync(CancellationToken cancellationToken) => Task.FromResult(0L);
+
+        public Task<IReadOnlyList<ParkedRow>> ListAsync(string? after, int max, CancellationToken cancellationToken) =>
+            Task.FromResult<IReadOnlyList<ParkedRow>>([]);
+
+        public Task<IReadOnlyList<ReplayedRow>> ReplayAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken) =>
+            Task.FromResult<IReadOnlyList<ReplayedRow>>([]);
     }
 }

@@ -16,6 +16,12 @@ internal sealed class Trial(Deployment deployment, ITestOutputHelper output, Tim
     // So that each trial of a shared deployment has users of its own.
     private readonly string _name = $"t{Guid.NewGuid().ToString("n")[..6]}";
 
+    /// <summary>
+    /// Whether the writes that ask for the database are named, and repeated until their receipt is known. Those that ask
+    /// for the journal never are.
+    /// </summary>
+    public bool HasRequestIds { get; init; } = true;
+
     /// <summary>The writes that ask for the journal.</summary>
     public LoadResult Journal { get; private set; } = null!;
 
@@ -33,10 +39,11 @@ internal sealed class Trial(Deployment deployment, ITestOutputHelper output, Tim
 
     public async Task RunAsync(Func<Task> happens)
     {
+        await deployment.WatchRowsAsync();
         LoadOptions options = new($"{_name}-journal") { Users = Users, Concurrency = 24 };
         options = options with { ResponseTimeout = responseTimeout ?? options.ResponseTimeout };
         using var journal = deployment.StartLoad(options);
-        using var database = deployment.StartLoad(options with { Name = $"{_name}-database", Durability = "database", HasRequestIds = true });
+        using var database = deployment.StartLoad(options with { Name = $"{_name}-database", Durability = "database", HasRequestIds = HasRequestIds });
         using var reads = deployment.StartLoad(options with { Name = $"{_name}-reads", IsReads = true, Concurrency = 8, Prefix = options.Prefix });
 
         // Every user was written, so every user is in memory.

@@ -115,6 +115,31 @@ public sealed class RedisServer : IAsyncDisposable
         _directory.Clear();
     }
 
+    /// <summary>How long the log of writes is now, in the file that is being written.</summary>
+    public (string File, long Length) LogEnd()
+    {
+        // Of several, those with lower numbers are being replaced by a rewrite.
+        var file = Directory.GetFiles(_directory.File("appendonlydir"), "*.incr.aof")
+            .OrderBy(name => name.Length).ThenBy(name => name, StringComparer.Ordinal).Last();
+        return (file, new FileInfo(file).Length);
+    }
+
+    /// <summary>
+    /// Cuts off what was written after <paramref name="end"/>, as a machine does that goes down before its disk has it all.
+    /// Only while it is stopped. A command that is cut in two is dropped at the next start.
+    /// </summary>
+    /// <returns>How many bytes were lost.</returns>
+    public long CutLog((string File, long Length) end)
+    {
+        if (IsRunning)
+            throw new InvalidOperationException("Stop redis-server first.");
+        var (file, length) = LogEnd();
+        var kept = file == end.File ? Math.Min(end.Length, length) : 0;
+        using var log = new FileStream(file, FileMode.Open, FileAccess.Write);
+        log.SetLength(kept);
+        return length - kept;
+    }
+
     /// <summary>Ends the process and deletes its data.</summary>
     public ValueTask DisposeAsync()
     {

@@ -30,6 +30,9 @@ public sealed class SiloProcess : IDisposable
     /// <summary>The file with all it wrote, in the directory it was started in.</summary>
     public string Log => _log.File;
 
+    /// <summary>Its process id.</summary>
+    public int ProcessId => _process.Id;
+
     /// <summary>True once it ended.</summary>
     public bool HasExited => _process.HasExited;
 

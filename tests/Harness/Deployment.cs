@@ -6,7 +6,9 @@ namespace Actors.Harness;
 /// <summary>How a deployment differs from the usual.</summary>
 /// <param name="HasLinks">Each silo reaches Redis by ways of its own, which can be cut: see <see cref="Deployment.Links"/>.</param>
 /// <param name="Directory">Where its logs and ledgers go and stay; null for a temporary directory.</param>
-public sealed record DeploymentOptions(bool HasLinks = false, string? Directory = null);
+/// <param name="Settings">What silos and programs find in their environment besides, e.g. Actors__WriteBehind__Lanes.</param>
+public sealed record DeploymentOptions(
+    bool HasLinks = false, string? Directory = null, IReadOnlyDictionary<string, string>? Settings = null);
 
 /// <summary>Real Redis, real PostgreSQL and any number of real silo processes, as an operator would have them.</summary>
 public sealed class Deployment : IAsyncDisposable
@@ -55,6 +57,7 @@ public sealed class Deployment : IAsyncDisposable
         {
             await Task.WhenAll(deployment.Redis.StartAsync(), deployment.Postgres.StartAsync());
             deployment._database = await deployment.Postgres.CreateDatabaseAsync();
+            foreach (var (name, value) in options.Settings ?? new Dictionary<string, string>()) deployment.Environment[name] = value;
             deployment.Environment["ConnectionStrings__redis"] = deployment.Redis.ConnectionString;
             deployment.Environment["ConnectionStrings__postgres"] = deployment._database;
             await Task.WhenAll(Enumerable.Range(0, silos).Select(_ => deployment.AddSiloAsync()));
@@ -142,6 +145,14 @@ public sealed class Deployment : IAsyncDisposable
         await using var source = Connect();
         await using var command = source.CreateCommand(sql);
         return (T)(await command.ExecuteScalarAsync())!;
+    }
+
+    /// <summary>Statements to the database, past everything under test.</summary>
+    public async Task ExecuteAsync(string sql)
+    {
+        await using var source = Connect();
+        await using var command = source.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync();
     }
 
     /// <summary>The database, past everything under test.</summary>

@@ -7,6 +7,9 @@ public static class Faults
 {
     private static readonly TimeSpan SlowBy = TimeSpan.FromMilliseconds(150);
 
+    // As much as Redis may lose by itself, and a bit: it syncs its log every second.
+    private static readonly TimeSpan LostTail = TimeSpan.FromSeconds(2);
+
     /// <summary>All of them.</summary>
     public static IReadOnlyList<Fault> All { get; } =
     [
@@ -43,6 +46,15 @@ public static class Faults
             async (deployment, _) =>
             {
                 await deployment.Redis.KillAsync();
+                return () => deployment.Redis.StartAsync();
+            }),
+        new("redis-lose-tail", FaultPart.Redis, Losses.JournalTail, "kill -9 of Redis; later a start without what it wrote in its last 2 s",
+            async (deployment, _) =>
+            {
+                var end = deployment.Redis.LogEnd();
+                await Task.Delay(LostTail);
+                await deployment.Redis.KillAsync();
+                deployment.Redis.CutLog(end);
                 return () => deployment.Redis.StartAsync();
             }),
         new("redis-pause", FaultPart.Redis, Losses.None, "SIGSTOP of Redis; later SIGCONT",
@@ -98,6 +110,12 @@ public static class Faults
             {
                 deployment.Postgres.SignalAll(Signals.Stop);
                 return Ends(() => deployment.Postgres.SignalAll(Signals.Continue));
+            }),
+        new("postgres-slow", FaultPart.Postgres, Losses.None, "each write to PostgreSQL takes a second longer, as on a disk that is busy",
+            async (deployment, _) =>
+            {
+                await deployment.ExecuteAsync(SlowTable.Begin);
+                return () => deployment.ExecuteAsync(SlowTable.End);
             }),
         new("postgres-stop", FaultPart.Postgres, Losses.None, "a stop of PostgreSQL that ends all sessions; later a start",
             async (deployment, _) =>

@@ -1,6 +1,3 @@
-using System.Text.Json;
-using Npgsql;
-
 namespace Actors.Harness;
 
 /// <summary>What was found wrong, if anything, after a load.</summary>
@@ -8,6 +5,9 @@ public sealed record Verdict(IReadOnlyList<string> Findings, long AcknowledgedWr
 {
     /// <summary>True where nothing was.</summary>
     public bool IsClean => Findings.Count == 0;
+
+    /// <summary>The same, and what else was found.</summary>
+    public Verdict With(IEnumerable<string> findings) => this with { Findings = [.. Findings, .. findings] };
 
     /// <inheritdoc/>
     public override string ToString() => IsClean
@@ -18,7 +18,8 @@ public sealed record Verdict(IReadOnlyList<string> Findings, long AcknowledgedWr
 /// <summary>
 /// Holds what was acknowledged against what is there, once all loads have ended and all is healed. First the database
 /// alone, with nobody calling any user: what was acknowledged must get there by itself. Then <c>actors verify</c>, which
-/// reads every user through the cluster as well. Then the database again: no row went back.
+/// reads every user through the cluster as well. Then the database again: no row went back, now or on the way
+/// (<see cref="RowWatch"/>).
 /// </summary>
 public static class LedgerCheck
 {
@@ -38,7 +39,7 @@ public static class LedgerCheck
         foreach (var load in loads.Where(load => !load.Options.IsReads))
         {
             var acknowledged = Acknowledged.Read(load.Ledger);
-            writes += acknowledged.Writes;
+            writes += acknowledged.Writes.Values.Sum();
             users += acknowledged.Versions.Count;
             var found = await CheckAsync(deployment, load, acknowledged, flushLimit ?? UsualFlushLimit);
             findings.AddRange(found.Select(finding => $"{load.Options.Name}: {finding}"));
@@ -52,13 +53,13 @@ public static class LedgerCheck
         await using var database = deployment.Connect();
 
         var deadline = DateTime.UtcNow + flushLimit;
-        var rows = await ReadAsync(database, load.Options.Prefix);
-        while (Behind(acknowledged, rows).Any() && DateTime.UtcNow < deadline)
+        var rows = await StoredRow.ReadAsync(database, load.Options.Prefix);
+        while (acknowledged.Behind(rows).Any() && DateTime.UtcNow < deadline)
         {
             await Task.Delay(Look);
-            rows = await ReadAsync(database, load.Options.Prefix);
+            rows = await StoredRow.ReadAsync(database, load.Options.Prefix);
         }
-        Blame(findings, $"did not get into the database by themselves within {flushLimit.TotalSeconds} s", Behind(acknowledged, rows));
+        Blame(findings, $"did not get into the database by themselves within {flushLimit.TotalSeconds} s", acknowledged.Behind(rows));
 
         using (var verify = deployment.StartCli("verify", "--ledger", load.Ledger))
         {
@@ -66,12 +67,13 @@ public static class LedgerCheck
             if (run.ExitCode != 0) findings.Add($"actors verify: {run}");
         }
 
-        var after = await ReadAsync(database, load.Options.Prefix);
-        Blame(findings, "are behind in the database", Behind(acknowledged, after));
+        var after = await StoredRow.ReadAsync(database, load.Options.Prefix);
+        Blame(findings, "are behind in the database", acknowledged.Behind(after));
         Blame(findings, "went back in the database", rows
             .Where(row => !after.TryGetValue(row.Key, out var later) || later.Version < row.Value.Version)
             .Select(row => $"{row.Key} was at version {row.Value.Version}"));
-        BlameCounts(findings, load, after);
+        Blame(findings, "went back on the way", await RowWatch.SeenAsync(database, load.Options.Prefix));
+        BlameCounts(findings, load, acknowledged, after);
         return findings;
     }
 
@@ -79,56 +81,23 @@ public static class LedgerCheck
     /// Each write adds one to the version and one to the counter, in one step; and one that was asked for once, whatever its
     /// answer, took effect at most once.
     /// </summary>
-    private static void BlameCounts(List<string> findings, LoadResult load, Dictionary<string, StoredRow> rows)
+    private static void BlameCounts(List<string> findings, LoadResult load, Acknowledged acknowledged, Dictionary<string, StoredRow> rows)
     {
         Blame(findings, "have a counter that is not their version", rows
             .Where(row => row.Value.Count != row.Value.Version)
             .Select(row => $"{row.Key} has version {row.Value.Version} and counts {row.Value.Count} writes"));
+        var unanswered = load.Failed + load.Abandoned;
+        Blame(findings, "took more writes than were asked for", rows
+            .Where(row => row.Value.Version > acknowledged.Writes.GetValueOrDefault(row.Key) + unanswered)
+            .Select(row => $"{row.Key} has version {row.Value.Version} after {acknowledged.Writes.GetValueOrDefault(row.Key)} acknowledged writes"));
         var effects = rows.Values.Sum(row => row.Version);
-        var asked = load.Succeeded + load.Failed + load.Abandoned;
+        var asked = load.Succeeded + unanswered;
         if (effects > asked) findings.Add($"{effects:#,0} writes took effect, and no more than {asked:#,0} were asked for");
     }
-
-    private static IEnumerable<string> Behind(Acknowledged acknowledged, Dictionary<string, StoredRow> rows) => acknowledged.Versions
-        .Where(user => !rows.TryGetValue(user.Key, out var row) || row.Version < user.Value)
-        .Select(user => $"{user.Key} was acknowledged at version {user.Value}, and "
-            + (rows.TryGetValue(user.Key, out var row) ? $"version {row.Version} is there" : "is not there"));
 
     private static void Blame(List<string> findings, string what, IEnumerable<string> users)
     {
         var all = users.ToList();
         if (all.Count > 0) findings.Add($"{all.Count:#,0} users {what}, e.g. {string.Join("; ", all.Take(MostNamed))}");
-    }
-
-    private static async Task<Dictionary<string, StoredRow>> ReadAsync(NpgsqlDataSource database, string prefix)
-    {
-        await using var command = database.CreateCommand(
-            "SELECT id, version, coalesce((state -> 'counters' ->> 'writes')::bigint, 0) FROM users WHERE starts_with(id, $1)");
-        command.Parameters.Add(new() { Value = prefix });
-        var rows = new Dictionary<string, StoredRow>(StringComparer.Ordinal);
-        await using var reader = await command.ExecuteReaderAsync();
-        while (await reader.ReadAsync()) rows[reader.GetString(0)] = new(reader.GetInt64(1), reader.GetInt64(2));
-        return rows;
-    }
-
-    private readonly record struct StoredRow(long Version, long Count);
-
-    /// <summary>The latest version of each user that was acknowledged as safe, read without any of the code under test.</summary>
-    private sealed record Acknowledged(Dictionary<string, long> Versions, long Writes)
-    {
-        public static Acknowledged Read(string ledger)
-        {
-            var versions = new Dictionary<string, long>(StringComparer.Ordinal);
-            var writes = 0L;
-            foreach (var line in File.ReadLines(ledger))
-            {
-                using var entry = JsonDocument.Parse(line);
-                if (entry.RootElement.GetProperty("durability").GetString() == "memory") continue;
-                writes++;
-                var id = entry.RootElement.GetProperty("id").GetString()!;
-                versions[id] = Math.Max(versions.GetValueOrDefault(id), entry.RootElement.GetProperty("version").GetInt64());
-            }
-            return new(versions, writes);
-        }
     }
 }

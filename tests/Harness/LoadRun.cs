@@ -59,11 +59,11 @@ public sealed class LoadRun : IDisposable
     }
 
     /// <summary>Returns once this many calls have succeeded.</summary>
-    public Task SucceededAsync(long calls) => Eventually.IsTrueAsync(
+    public Task SucceededAsync(long calls, TimeSpan? limit = null) => Eventually.IsTrueAsync(
         async () => _program.HasExited
             ? throw new InvalidOperationException($"The load '{Options.Name}' ended before: {await _program.CompletedAsync(StopLimit)}")
             : Succeeded >= calls,
-        StartLimit);
+        limit ?? StartLimit);
 
     /// <summary>Asks it to end, and returns what it came to once the calls in flight have ended.</summary>
     public Task<LoadResult> StopAsync()

@@ -9,7 +9,8 @@ namespace Actors.Harness;
 /// <param name="seed">Where the random sequence begins.</param>
 /// <param name="faults">What to choose from.</param>
 /// <param name="overlaps">Whether a second fault may begin while one is under way.</param>
-public sealed class Schedule(int seed, IReadOnlyList<Fault> faults, bool overlaps)
+/// <param name="longestOutage">How long PostgreSQL is away at most, where it may be longer than other faults last.</param>
+public sealed class Schedule(int seed, IReadOnlyList<Fault> faults, bool overlaps, TimeSpan? longestOutage = null)
 {
     private static readonly TimeSpan LongestFault = TimeSpan.FromSeconds(12);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(6);
@@ -77,8 +78,12 @@ public sealed class Schedule(int seed, IReadOnlyList<Fault> faults, bool overlap
         await step.Fault.RunAsync(deployment, step.Duration, step.Silo, cancellationToken);
     }
 
-    private static Step NextStep(Random random, IReadOnlyList<Fault> among, int silos) =>
-        new(among[random.Next(among.Count)], random.Next(silos), TimeSpan.Zero, Part(random, LongestFault));
+    private Step NextStep(Random random, IReadOnlyList<Fault> among, int silos)
+    {
+        var fault = among[random.Next(among.Count)];
+        var longest = fault.Part == FaultPart.Postgres ? longestOutage ?? LongestFault : LongestFault;
+        return new(fault, random.Next(silos), TimeSpan.Zero, Part(random, longest));
+    }
 
     // From a tenth of it: an instant is a fault as well, and some faults are over before anyone notices.
     private static TimeSpan Part(Random random, TimeSpan longest) => longest * (0.1 + (0.9 * random.NextDouble()));

@@ -1,9 +1,11 @@
 // dotnet run --project tests/Soak -- --minutes 10 --seed 42
+// dotnet run --project tests/Soak -- --trial kills --rounds 20
 //
 // Loads on a cluster of real processes, faults at random, and at the end the ledgers against cluster and database. Exit
 // codes: 0 nothing acknowledged is missing or wrong, 1 something is, or it came to no end, 2 usage.
 using System.CommandLine;
 using Actors.Harness;
+using Actors.Harness.Trials;
 using Actors.Soak;
 using Spectre.Console;
 
@@ -33,12 +35,20 @@ only.Validators.Add(result =>
     }
 });
 var single = new Option<bool>("--single") { Description = "One fault at a time; default: a second one may begin while one is under way." };
-var list = new Option<bool>("--list") { Description = "List the faults and do nothing." };
+var list = new Option<bool>("--list") { Description = "List the faults and trials and do nothing." };
 var keep = new Option<bool>("--keep") { Description = "Keep logs, ledgers and timelines even where nothing is wrong." };
+
+var trial = new Option<string>("--trial") { Description = "Instead of faults at random, a trial of one thing; see --list.", HelpName = "trial" };
+trial.Validators.Add(result =>
+{
+    if (result.Tokens is [var token] && NamedTrial.All.All(each => each.Name != token.Value))
+        result.AddError($"--trial: there is no trial '{token.Value}'; allowed are {string.Join(", ", NamedTrial.All.Select(each => each.Name))}.");
+});
+var rounds = Number("--rounds", "Rounds of the trial.", 1, 1, 10_000);
 
 var command = new RootCommand("Faults at random under load, for as long as you like: nothing acknowledged may be missing or wrong.")
 {
-    minutes, seed, silos, users, concurrency, only, single, list, keep,
+    minutes, seed, silos, users, concurrency, only, single, trial, rounds, list, keep,
 };
 command.SetAction((parsed, cancellationToken) =>
 {
@@ -50,11 +60,18 @@ command.SetAction((parsed, cancellationToken) =>
         return Task.FromResult(0);
     }
 
+    var chosen = parsed.GetValue(seed) ?? Random.Shared.Next(1_000_000);
+    if (NamedTrial.All.FirstOrDefault(each => each.Name == parsed.GetValue(trial)) is { } named)
+    {
+        int? given = parsed.GetResult(users) is { Implicit: false } ? parsed.GetValue(users) : null;
+        return new TrialRun(named, new(parsed.GetValue(rounds), chosen, given), parsed.GetValue(keep)).RunAsync();
+    }
+
     var names = parsed.GetValue(only)!;
     return new SoakRun(new()
     {
         Duration = TimeSpan.FromMinutes(parsed.GetValue(minutes)),
-        Seed = parsed.GetValue(seed) ?? Random.Shared.Next(1_000_000),
+        Seed = chosen,
         Silos = parsed.GetValue(silos),
         Users = parsed.GetValue(users),
         Concurrency = parsed.GetValue(concurrency),

@@ -1,9 +1,10 @@
 using Actors.Harness;
+using Actors.Harness.Trials;
 using Spectre.Console;
 
 namespace Actors.Soak;
 
-/// <summary>What is printed as a table.</summary>
+/// <summary>What is printed as tables.</summary>
 internal static class Report
 {
     public static void List(IAnsiConsole console)
@@ -11,6 +12,10 @@ internal static class Report
         var table = new Table().RoundedBorder().AddColumns("fault", "what happens", "may destroy");
         foreach (var fault in Faults.All) table.AddRow(fault.Name, Markup.Escape(fault.Description), Name(fault.Losses));
         console.Write(table);
+
+        var trials = new Table().RoundedBorder().AddColumns("trial", "what happens, and what must hold");
+        foreach (var trial in NamedTrial.All) trials.AddRow(trial.Name, Markup.Escape(trial.Description));
+        console.Write(trials);
     }
 
     private static string Name(Losses losses) => losses switch

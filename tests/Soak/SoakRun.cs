@@ -12,6 +12,9 @@ internal sealed class SoakRun(SoakOptions options)
     // Longer than a commit may take, and not as long as a client usually waits for a silo that was killed.
     private static readonly TimeSpan ResponseTimeout = TimeSpan.FromSeconds(12);
 
+    // PostgreSQL is what is promised to be away for any length of time.
+    private static readonly TimeSpan LongestOutage = TimeSpan.FromSeconds(40);
+
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("actors-soak-");
 
     public async Task<int> RunAsync(CancellationToken cancellationToken)
@@ -41,12 +44,13 @@ internal sealed class SoakRun(SoakOptions options)
         diary.Write($"starting Redis, PostgreSQL and {options.Silos} silos");
         await using var deployment = await Deployment.StartAsync(
             options.Silos, new(HasLinks: true, Directory: _directory.FullName));
+        await deployment.WatchRowsAsync();
         var loads = Loads().Select(deployment.StartLoad).ToList();
         try
         {
             foreach (var load in loads) await load.SucceededAsync(options.Concurrency);
 
-            var schedule = new Schedule(options.Seed, options.Faults, options.Overlaps);
+            var schedule = new Schedule(options.Seed, options.Faults, options.Overlaps, LongestOutage);
             using var end = new CancellationTokenSource();
             var telling = TellAsync(line, loads, schedule, end.Token);
             try

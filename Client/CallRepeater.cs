@@ -1,0 +1,79 @@
+using Microsoft.Extensions.Options;
+
+namespace Actors;
+
+/// <summary>
+/// Repeats calls that failed only because a silo left, died or could not be reached, so that callers notice nothing of a
+/// cluster that changes: any call that no silo has begun with, and those that do no more twice than once
+/// (<see cref="CallSafety"/>) also where they were lost on the way. What the actors themselves answer is never repeated.
+/// </summary>
+internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimeProvider? time = null) : IOutgoingGrainCallFilter
+{
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
+
+    private readonly ActorsClientOptions _options = options.Value;
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
+
+    public async Task Invoke(IOutgoingGrainCallContext context)
+    {
+        if (_options.NamesWrites) CallSafety.NameWrite(context);
+        var isRepeatable = CallSafety.IsRepeatable(context);
+        var cancellation = context.Request.GetCancellationToken();
+        var began = _time.GetTimestamp();
+        for (var attempt = 1; ; attempt++)
+        {
+            var pause = PauseAfter(attempt);
+            try
+            {
+                await (isRepeatable && context.Request.IsCancellable ? TryAsync(context, Left(), cancellation) : context.Invoke());
+                return;
+            }
+            catch (Exception error) when (MayRepeat(error))
+            {
+                // Below.
+            }
+
+            await Task.Delay(pause, _time, cancellation);
+
+            bool MayRepeat(Exception error) =>
+                (CallSafety.WasNotBegun(error) || (isRepeatable && CallSafety.MayHaveBegun(error)))
+                && attempt < _options.MaxAttempts && Left() > pause;
+        }
+
+        TimeSpan Left() => _options.ResponseTimeout - _time.GetElapsedTime(began);
+    }
+
+    /// <summary>One attempt, which gives up earlier than the call as a whole.</summary>
+    /// <exception cref="TimeoutException">There was no answer in time.</exception>
+    private async Task TryAsync(IOutgoingGrainCallContext context, TimeSpan left, CancellationToken cancellation)
+    {
+        var most = left < _options.AttemptTimeout ? left : _options.AttemptTimeout;
+        using var limit = new CancellationTokenSource(most, _time);
+        using var both = cancellation.CanBeCanceled ? CancellationTokenSource.CreateLinkedTokenSource(cancellation, limit.Token) : null;
+        SetToken((both ?? limit).Token);
+        try
+        {
+            await context.Invoke();
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellation.IsCancellationRequested)
+        {
+            throw new TimeoutException($"{context.MethodName} of {context.TargetId} was not answered within {most}.");
+        }
+        finally
+        {
+            SetToken(cancellation);
+        }
+
+        // By convention the last argument, and of the caller alone: it is not sent.
+        void SetToken(CancellationToken token) => context.Request.SetArgument(context.Request.GetArgumentCount() - 1, token);
+    }
+
+    private TimeSpan PauseAfter(int attempt)
+    {
+        var pause = _options.FirstPause * Math.Pow(2, Math.Min(attempt - 1, 16));
+        if (pause > LongestPause) pause = LongestPause > _options.FirstPause ? LongestPause : _options.FirstPause;
+
+        // Jitter, so that all that failed at once does not come back at once.
+        return pause * (0.5 + Random.Shared.NextDouble());
+    }
+}

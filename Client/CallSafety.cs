@@ -1,0 +1,60 @@
+using Orleans.Runtime.Messaging;
+
+namespace Actors;
+
+/// <summary>Which calls may be made again, and after what.</summary>
+internal static class CallSafety
+{
+    /// <summary>
+    /// True where a call does no more when it is made twice than when it is made once: so it may be repeated whatever
+    /// became of the first. A write is that only with a request id; with an expected version its repetition would conflict
+    /// with itself.
+    /// </summary>
+    public static bool IsRepeatable(IOutgoingGrainCallContext call) => call.Grain switch
+    {
+        IUserGrain => !IsWrite(call) || OptionsOf(call)?.RequestId is not null,
+        IClusterGrain or IRedisBreakerGrain => true,
+
+        // Of the app's own grains nothing is known.
+        _ => false,
+    };
+
+    /// <summary>
+    /// True where the error says that no silo has begun with the call, so that any call may be made again: it was rejected
+    /// on its way, or never sent. Orleans says <see cref="SiloUnavailableException"/>, a rejection by its type, both of a
+    /// call it did not send and of one whose connection broke: that is none of these, unless it says that no silo was
+    /// looked for or found.
+    /// </summary>
+    public static bool WasNotBegun(Exception error) => error switch
+    {
+        SiloUnavailableException => WasNotPlaced(error.Message),
+        OrleansMessageRejectionException or GatewayTooBusyException or ConnectionFailedException => true,
+        _ => false,
+    };
+
+    /// <summary>True where the call may have been carried out or not, and the next attempt may be answered.</summary>
+    public static bool MayHaveBegun(Exception error) => error is SiloUnavailableException or TimeoutException;
+
+    /// <summary>Names a write that has no name.</summary>
+    public static void NameWrite(IOutgoingGrainCallContext call)
+    {
+        if (call.Grain is not IUserGrain || !IsWrite(call)) return;
+        var options = OptionsOf(call) ?? WriteOptions.Default;
+        if (options.RequestId is null)
+            call.Request.SetArgument(OptionsIndex(call), options with { RequestId = Guid.NewGuid().ToString("N") });
+    }
+
+    // The words of Orleans' placement, which comes before anything is sent. In other words, it is not repeated.
+    private static bool WasNotPlaced(string message) =>
+        (message.StartsWith("Silo '", StringComparison.Ordinal) && message.EndsWith("' is shutting down.", StringComparison.Ordinal))
+        || message.EndsWith("because there are no compatible silos.", StringComparison.Ordinal);
+
+    private static bool IsWrite(IOutgoingGrainCallContext call) =>
+        call.MethodName is nameof(IUserGrain.UpdateAsync) or nameof(IUserGrain.DeleteAsync);
+
+    private static WriteOptions? OptionsOf(IOutgoingGrainCallContext call) =>
+        (WriteOptions?)call.Request.GetArgument(OptionsIndex(call));
+
+    // Before the cancellation token, which is the last.
+    private static int OptionsIndex(IOutgoingGrainCallContext call) => call.Request.GetArgumentCount() - 2;
+}

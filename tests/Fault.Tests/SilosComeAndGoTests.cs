@@ -1,0 +1,37 @@
+using Actors.Harness.Trials;
+
+namespace Actors.Fault.Tests;
+
+/// <summary>Silos are replaced, killed one at a time, and killed all at once: shortened trials of tests/Soak.</summary>
+public sealed class SilosComeAndGoTests(ThreeSilos cluster, ITestOutputHelper output) : IClassFixture<ThreeSilos>
+{
+    [Fact]
+    public async Task Every_acknowledged_write_is_in_the_database()
+    {
+        var ledger = Path.Combine(cluster.Deployment.Directory, "whole.ledger");
+        var load = await cluster.Deployment.CliAsync(
+            "load", "writes", "--seconds", "2", "--users", "500", "--concurrency", "64", "--prefix", "whole-", "--ledger", ledger);
+        Assert.True(load.ExitCode == 0, load.ToString());
+        Assert.True(File.ReadLines(ledger).Count() > 500, load.ToString());
+
+        var verify = await cluster.Deployment.CliAsync("verify", "--ledger", ledger);
+        Assert.True(verify.ExitCode == 0, $"{load}\n{verify}");
+        Assert.Contains("actors_flush_rows_total", await cluster.Deployment.Silo(0).GetAsync("/metrics"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public Task No_call_fails_while_silo_after_silo_is_replaced() => TryAsync(RollingTrial.RunAsync);
+
+    [Fact]
+    public Task What_a_killed_silo_left_is_soon_in_the_database_with_nobody_calling() => TryAsync(KillTrial.RunAsync);
+
+    [Fact]
+    public Task A_silo_killed_while_PostgreSQL_is_stopped_and_all_silos_killed_at_once_lose_nothing() => TryAsync(CrashTrial.RunAsync);
+
+    private async Task TryAsync(Func<Deployment, TrialOptions, Action<string>, Task<Verdict>> trial)
+    {
+        var verdict = await trial(cluster.Deployment, new(Users: 200, Outage: TimeSpan.FromSeconds(4)), output.WriteLine);
+        output.WriteLine(verdict.ToString());
+        Assert.True(verdict.IsClean, $"{verdict}\n{cluster.Deployment.Describe()}");
+    }
+}

@@ -1,0 +1,64 @@
+namespace Actors.Harness.Trials;
+
+/// <summary>Loads that run side by side, each in a client process of its own.</summary>
+public sealed class LoadSet : IDisposable
+{
+    // Longer than a commit may take, and not as long as a client usually waits for a silo that was killed.
+    private static readonly TimeSpan ResponseTimeout = TimeSpan.FromSeconds(12);
+
+    private readonly IReadOnlyList<LoadRun> _loads;
+
+    private LoadSet(IReadOnlyList<LoadRun> loads) => _loads = loads;
+
+    /// <summary>The loads.</summary>
+    public IReadOnlyList<LoadRun> Loads => _loads;
+
+    /// <summary>
+    /// Watches the rows, starts writes that ask for the journal and writes that ask for the database, neither with request
+    /// ids, and returns once both are under way.
+    /// </summary>
+    public static Task<LoadSet> WritesAsync(Deployment deployment, TrialOptions options) =>
+        StartAsync(deployment, OfJournal(options), OfDatabase(options));
+
+    /// <summary>As <see cref="WritesAsync"/>, and reads.</summary>
+    public static Task<LoadSet> AllAsync(Deployment deployment, TrialOptions options) => StartAsync(
+        deployment, OfJournal(options), OfDatabase(options),
+        OfJournal(options) with { Name = $"{options.Tag}-reads", IsReads = true, Concurrency = 8, Prefix = OfJournal(options).Prefix });
+
+    /// <summary>Starts these loads, and returns once each is under way.</summary>
+    public static async Task<LoadSet> StartAsync(Deployment deployment, params LoadOptions[] options)
+    {
+        await deployment.WatchRowsAsync();
+        var set = new LoadSet([.. options.Select(deployment.StartLoad)]);
+        try
+        {
+            await Task.WhenAll(set._loads.Select(load => load.SucceededAsync(Math.Min(2 * load.Options.Users, 2_000))));
+            return set;
+        }
+        catch
+        {
+            set.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Ends the loads, and says what they came to.</summary>
+    public async Task<IReadOnlyList<LoadResult>> StopAsync(Action<string> tell)
+    {
+        var results = await Task.WhenAll(_loads.Select(load => load.StopAsync()));
+        foreach (var result in results) tell(result.ToString());
+        return results;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var load in _loads) load.Dispose();
+    }
+
+    private static LoadOptions OfJournal(TrialOptions options) =>
+        new($"{options.Tag}-journal") { Users = options.Users ?? 1_000, Concurrency = 24, ResponseTimeout = ResponseTimeout };
+
+    private static LoadOptions OfDatabase(TrialOptions options) =>
+        OfJournal(options) with { Name = $"{options.Tag}-database", Durability = "database", Prefix = $"{options.Tag}-database-" };
+}

@@ -1,0 +1,38 @@
+namespace Actors.Harness.Trials;
+
+/// <summary>One thing that must hold, tried as long as one likes, by its name.</summary>
+/// <param name="Name">What it is asked for by.</param>
+/// <param name="Description">What happens and what must hold, for people.</param>
+/// <param name="Silos">How many silos it needs.</param>
+/// <param name="Settings">What these silos find in their environment.</param>
+/// <param name="RunAsync">Carries it out on a deployment that is whole, and leaves it whole.</param>
+public sealed record NamedTrial(
+    string Name, string Description, int Silos, IReadOnlyDictionary<string, string> Settings,
+    Func<Deployment, TrialOptions, Action<string>, Task<Verdict>> RunAsync)
+{
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<NamedTrial> All { get; } =
+    [
+        new("rolling", "silos are replaced one after the other under load: no call fails, nothing is lost", 3,
+            new Dictionary<string, string>(), RollingTrial.RunAsync),
+        new("kills", "kill -9 of a silo at random, again and again: nothing is lost, and what it left gets into PostgreSQL within"
+            + $" {KillTrial.Limit.TotalSeconds} s with nobody calling", 3, KillTrial.Settings, KillTrial.RunAsync),
+        new("ceiling", "PostgreSQL stopped until writes are refused: by the right words, in bounded memory, and nothing is lost", 1,
+            CeilingTrial.SettingsOf(mebibytes: 16), CeilingTrial.RunAsync),
+        new("redis", "Redis killed, emptied, silent for a minute, back without its last writes: nothing is lost", 3,
+            new Dictionary<string, string>(), RedisTrial.RunAsync),
+        new("crash", "a silo killed while PostgreSQL is stopped, and all silos killed at once: nothing is lost", 3,
+            new Dictionary<string, string>(), CrashTrial.RunAsync),
+    ];
+}
+
+/// <summary>How much of a trial.</summary>
+/// <param name="Rounds">How often what happens happens.</param>
+/// <param name="Seed">Decides what is left to chance.</param>
+/// <param name="Users">The users of each load; null for as many as the trial usually has.</param>
+/// <param name="Outage">How long what is away stays away; null for as long as it usually is.</param>
+public sealed record TrialOptions(int Rounds = 1, int Seed = 1, int? Users = null, TimeSpan? Outage = null)
+{
+    /// <summary>What the names of its loads begin with: so that each trial of a shared deployment has users of its own.</summary>
+    public string Tag { get; } = $"t{Guid.NewGuid().ToString("n")[..6]}";
+}

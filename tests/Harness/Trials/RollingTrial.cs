@@ -1,0 +1,32 @@
+using System.Globalization;
+
+namespace Actors.Harness.Trials;
+
+/// <summary>Silos are stopped in good order and replaced one after the other, and nobody who calls the cluster notices.</summary>
+public static class RollingTrial
+{
+    // Actors:StopTimeout.
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(30);
+
+    /// <summary>Replaces all silos, as often as there are rounds.</summary>
+    public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
+    {
+        var findings = new List<string>();
+        using var loads = await LoadSet.AllAsync(deployment, options);
+        for (var round = 1; round <= options.Rounds; round++)
+        {
+            foreach (var silo in deployment.Silos)
+            {
+                var process = deployment.Silo(silo);
+                var (elapsed, exitCode) = await process.StopAsync();
+                if (exitCode != 0 || elapsed > StopLimit || !process.Output.Contains("nothing is left", StringComparison.Ordinal))
+                    findings.Add($"round {round}: silo {silo} stopped after {elapsed} with exit code {exitCode}:\n{process.Output}");
+                await deployment.RestartSiloAsync(silo);
+                tell(string.Create(CultureInfo.InvariantCulture, $"round {round}: silo {silo} stopped in {elapsed.TotalSeconds:0.0} s, and there is a new one"));
+            }
+        }
+        var results = await loads.StopAsync(tell);
+        var verdict = await LedgerCheck.RunAsync(deployment, results);
+        return verdict.With([.. findings, .. results.Where(load => load.Failed > 0).Select(load => $"calls failed: {load}")]);
+    }
+}
