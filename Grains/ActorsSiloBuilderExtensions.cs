@@ -39,6 +39,8 @@ public static class ActorsSiloBuilderExtensions
                 $"{BreakerOptions.Section}:{nameof(BreakerOptions.BreakDuration)} must not be more than {nameof(BreakerOptions.MaxBreakDuration)}.")
             .ValidateOnStart();
 
+        services.AddOptions<RedisOptions>().Configure<IOptions<WriteBehindOptions>>(
+            (redis, writeBehind) => redis.JournalReplicas = writeBehind.Value.JournalReplicas);
         services.AddSingleton<RedisGateway>();
         services.AddSingleton<RedisBreakerClient>();
         silo.AddGrainService<RedisBreakerService>();

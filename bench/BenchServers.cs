@@ -85,6 +85,12 @@ internal sealed class BenchServers : IAsyncDisposable
         return TimeSpan.FromSeconds(cpu);
     }
 
+    /// <summary>The bytes of memory Redis uses for what it holds.</summary>
+    public async Task<long> RedisMemoryAsync() => (await _redis!.GetServers()[0].InfoAsync("memory"))
+        .SelectMany(section => section)
+        .Where(entry => entry.Key == "used_memory_dataset")
+        .Sum(entry => long.Parse(entry.Value, CultureInfo.InvariantCulture));
+
     public async ValueTask DisposeAsync()
     {
         if (_ownPostgres is null)

@@ -4,6 +4,7 @@
 // ratio. Exit codes: 0 measured, 1 failed, 2 usage.
 using System.CommandLine;
 using Actors.Bench;
+using Actors.Bench.Growth;
 using Spectre.Console;
 
 var cases = new Argument<string[]>("CASE")
@@ -26,13 +27,14 @@ json.Validators.Add(result =>
 var quick = new Option<bool>("--quick") { Description = "One short round and fewer rows: to see that it works, not to quote." };
 var details = new Option<bool>("--details") { Description = "Also print what a write, row or call costs: allocations, CPU time." };
 var alone = new Option<bool>("--alone") { Description = "Leave the peers out and print the details of ours: for a profiler." };
+var growth = new Option<bool>("--growth") { Description = "Measure how the cost of unflushed users grows with their number, and no case." };
 var rounds = Number("--rounds", "Rounds, of which the median counts. Default: 5.", 1, 100);
 var seconds = Number("--seconds", "Seconds per turn. Default: 5.", 1, 600);
 var callers = Number("--callers", "Concurrent callers. Default: 512.", 1, 100_000);
 
 var command = new RootCommand("Measures Actors and its peers side by side.")
 {
-    cases, list, json, quick, details, alone, rounds, seconds, callers,
+    cases, list, growth, json, quick, details, alone, rounds, seconds, callers,
 };
 command.SetAction(async (parsed, cancellationToken) =>
 {
@@ -41,6 +43,14 @@ command.SetAction(async (parsed, cancellationToken) =>
     if (parsed.GetValue(list))
     {
         Report.List(AnsiConsole.Console);
+        return 0;
+    }
+
+    if (parsed.GetValue(growth))
+    {
+        IReadOnlyList<GrowthStep> steps;
+        using (var progress = new ProgressLine()) steps = await Growth.RunAsync(progress, cancellationToken);
+        Report.Print(AnsiConsole.Console, steps);
         return 0;
     }
 

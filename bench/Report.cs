@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Actors.Bench.Growth;
 using Spectre.Console;
 
 namespace Actors.Bench;
@@ -91,6 +92,28 @@ internal static class Report
             Right(Number(medians.Bytes)),
             Right(Number(medians.Cpu)),
             Right(Number(medians.RedisCpu)));
+    }
+
+    public static void Print(IAnsiConsole console, IReadOnlyList<GrowthStep> steps)
+    {
+        var table = new Table().Border(TableBorder.Rounded);
+        foreach (var column in (string[])[
+            "unflushed users", "silo, bytes each", "Redis, bytes each", "write P50, ms", "write P99, ms", "flushed rows/s", "batch P99, ms",
+        ])
+            table.AddColumn(new TableColumn(column).RightAligned());
+        foreach (var step in steps)
+        {
+            table.AddRow(
+                Right(Number(step.Users)),
+                Right(Number(step.SiloBytes)),
+                Right(Number(step.RedisBytes)),
+                Right(Number(step.WriteP50.TotalMilliseconds)),
+                Right(Number(step.WriteP99.TotalMilliseconds)),
+                Right(Number(step.RowsPerSecond)),
+                Right(Number(step.BatchP99.TotalMilliseconds)));
+        }
+
+        console.Write(table);
     }
 
     private static IEnumerable<(BenchCase Case, BenchPeer Peer, Medians Ours, Medians Theirs)> Comparisons(

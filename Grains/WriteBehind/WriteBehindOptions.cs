@@ -32,6 +32,14 @@ public sealed class WriteBehindOptions
     [Range(1L << 20, 1L << 40)]
     public long MaxUnflushedBytes { get; set; } = CeilingFor(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
 
+    /// <summary>
+    /// How many replicas of the journal's Redis must have a write before it counts as journaled (Redis' <c>WAIT</c>); a write
+    /// that they do not confirm in time waits for its commit in the database instead, and says so. Default: 0, none.
+    /// </summary>
+    /// <value>0 to 10.</value>
+    [Range(0, 10)]
+    public int JournalReplicas { get; set; }
+
     /// <summary>How long a write with <see cref="Durability.Database"/> or a flush waits for its commit. Default: 10 s.</summary>
     /// <value>100 ms to 5 minutes.</value>
     [Range(typeof(TimeSpan), "00:00:00.100", "00:05:00")]

@@ -15,6 +15,10 @@ public sealed class RedisGateway : IAsyncDisposable
     private readonly RedisCircuit[] _circuits;
     private readonly Dictionary<RedisRole, RedisCircuit> _byRole;
     private readonly string? _journalCommitCommand;
+    private readonly int _journalReplicas;
+
+    // What waits behind it on the connection is kept waiting too; and an answer that took longer would count as a slow one.
+    private static readonly TimeSpan ReplicaPatience = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Opens the way; connections are made in the background.</summary>
     public RedisGateway(IOptions<RedisOptions> redis, IOptions<BreakerOptions> breaker, TimeProvider clock, ILogger<RedisGateway> logger)
@@ -22,6 +26,7 @@ public sealed class RedisGateway : IAsyncDisposable
         var options = redis.Value;
         KeyPrefix = options.KeyPrefix;
         _journalCommitCommand = options.JournalCommitCommand;
+        _journalReplicas = options.JournalReplicas;
 
         // Roles on one Redis share its fate, and so its circuit.
         _circuits = [.. Enum.GetValues<RedisRole>()
@@ -97,18 +102,34 @@ public sealed class RedisGateway : IAsyncDisposable
             static (redis, call) => redis.ScriptEvaluateAsync(call.script, call.keys, call.arguments),
             isPatient);
 
-    /// <summary>As <see cref="EvaluateAsync"/> on the journal, complete once the server has it in its log.</summary>
+    /// <summary>
+    /// As <see cref="EvaluateAsync"/> on the journal, complete once the server has it in its log, and as many replicas as
+    /// are asked for have it as well.
+    /// </summary>
+    /// <exception cref="RedisUnavailableException">Redis did not serve it, or too few replicas confirmed it in time.</exception>
     public Task<RedisResult> CommitAsync(string script, RedisKey[] keys, RedisValue[] arguments) =>
-        _journalCommitCommand is null
+        _journalCommitCommand is null && _journalReplicas == 0
             ? EvaluateAsync(RedisRole.Journal, script, keys, arguments)
-            : _byRole[RedisRole.Journal].CallAsync(
-                RedisRole.Journal, (script, keys, arguments, command: _journalCommitCommand), static async (redis, call) =>
-                {
-                    // Both are on their way before either is awaited, and both are awaited whatever becomes of the other.
-                    var evaluating = redis.ScriptEvaluateAsync(call.script, call.keys, call.arguments);
-                    await Task.WhenAll(evaluating, redis.ExecuteAsync(call.command));
-                    return await evaluating;
-                });
+            : CommitAndConfirmAsync(script, keys, arguments);
+
+    private async Task<RedisResult> CommitAndConfirmAsync(string script, RedisKey[] keys, RedisValue[] arguments)
+    {
+        var (result, replicas) = await _byRole[RedisRole.Journal].CallAsync(
+            RedisRole.Journal, (script, keys, arguments, gateway: this), static async (redis, call) =>
+            {
+                // All are on their way before any is awaited, and all are awaited whatever becomes of the others.
+                var (command, wanted) = (call.gateway._journalCommitCommand, call.gateway._journalReplicas);
+                var evaluating = redis.ScriptEvaluateAsync(call.script, call.keys, call.arguments);
+                var committing = command is null ? Task.CompletedTask : redis.ExecuteAsync(command);
+                var confirming = wanted == 0
+                    ? Task.FromResult(RedisResult.Create(0))
+                    : redis.ExecuteAsync("WAIT", wanted, (int)ReplicaPatience.TotalMilliseconds);
+                await Task.WhenAll(evaluating, committing, confirming);
+                return (await evaluating, (int)await confirming);
+            });
+        return replicas >= _journalReplicas ? result : throw new RedisUnavailableException(
+            RedisRole.Journal, $"{replicas} of its replicas confirmed a write in time, and {_journalReplicas} are asked for", mayHaveHappened: true);
+    }
 
     /// <summary>Walks a hash page by page, without blocking the server.</summary>
     public async IAsyncEnumerable<HashEntry> HashScanAsync(RedisRole role, RedisKey key, int pageSize)

@@ -27,6 +27,9 @@ public sealed class RedisOptions
     /// </summary>
     public string? JournalCommitCommand { get; set; }
 
+    /// <summary>How many replicas must confirm a commit to the journal before it counts. Default: 0.</summary>
+    public int JournalReplicas { get; set; }
+
     /// <summary>The connection string of <paramref name="role"/>.</summary>
     internal string Of(RedisRole role) => Roles.TryGetValue(role, out var own) ? own : ConnectionString;
 
