@@ -9,7 +9,7 @@ namespace Actors.Harness;
 public static class ClusterHealth
 {
     private const int Partitions = 8;
-    private const int EpochAndVersion = 32;
+    private const int Epoch = 16;
     private const string AgeMetric = "actors_unflushed_age_seconds";
 
     // Metrics are collected anew only every 300 ms.
@@ -87,7 +87,7 @@ public static class ClusterHealth
             var rows = await redis.GetDatabase().HashKeysAsync($"actors:journal:{{{partition}}}:rows");
             if (rows.Length == 0) continue;
             var owners = await redis.GetDatabase().HashGetAsync($"actors:journal:{{{partition}}}:owners", rows);
-            orphans += owners.Count(owner => owner.HasValue && !living.Contains(owner.ToString()[EpochAndVersion..]));
+            orphans += owners.Count(owner => owner.HasValue && !living.Contains(owner.ToString()[Epoch..]));
         }
         return orphans;
     }

@@ -84,7 +84,7 @@ public sealed class ParkedCommandTests : IDisposable
     [InlineData("which rows?", "replay")]
     [InlineData("contradict", "replay", "a", "--all")]
     [InlineData("--limit '0'", "parked", "--limit", "0")]
-    [InlineData("allowed are parked, replay", "bogus")]
+    [InlineData("allowed are status, parked, replay", "bogus")]
     public async Task A_wrong_command_line_is_exit_code_2(string expected, params string[] args)
     {
         var result = await _shell.RunAsync(["writebehind", .. args]);
