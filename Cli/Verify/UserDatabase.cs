@@ -8,10 +8,13 @@ using Npgsql;
 
 namespace Actors.Cli.Verify;
 
-/// <summary>A row of the table users.</summary>
+/// <summary>A user's row.</summary>
 internal readonly record struct UserRow(string Id, long Version, ReadOnlyMemory<byte> State);
 
-/// <summary>The database behind the cluster, read directly, past all grains and caches.</summary>
+/// <summary>
+/// The database behind the cluster, read directly, past all grains and caches: of each user the later of its rows in the
+/// tables users and parked.
+/// </summary>
 internal sealed class UserDatabase
 {
     private readonly Func<DbConnection> _connect;
@@ -75,7 +78,7 @@ internal sealed class UserDatabase
         return new(
             $"PostgreSQL at {Text.Printable($"{parsed.Host}:{parsed.Port}/{parsed.Database}")}",
             () => new NpgsqlConnection(parsed.ConnectionString),
-            "SELECT id, version, state::text FROM users");
+            Query("state::text", "convert_from(state, 'UTF8')"));
     }
 
     private static UserDatabase Sqlite(string path)
@@ -86,6 +89,14 @@ internal sealed class UserDatabase
         return new(
             $"SQLite at {Text.Printable(path)}",
             () => new SqliteConnection(connectionString.ConnectionString),
-            "SELECT id, version, state FROM users");
+            Query("state", "state"));
     }
+
+    private static string Query(string state, string parkedState) => $"""
+        SELECT id, version, {state} FROM users
+        WHERE NOT EXISTS (SELECT 1 FROM parked WHERE parked.id = users.id AND parked.version > users.version)
+        UNION ALL
+        SELECT id, version, {parkedState} FROM parked
+        WHERE NOT EXISTS (SELECT 1 FROM users WHERE users.id = parked.id AND users.version >= parked.version)
+        """;
 }

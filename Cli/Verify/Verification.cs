@@ -65,7 +65,15 @@ internal sealed class Verification(Ledger ledger, ICluster cluster, UserDatabase
             var current = await retry.RunAsync(
                 async () =>
                 {
-                    await user.FlushAsync(stop);
+                    try
+                    {
+                        await user.FlushAsync(stop);
+                    }
+                    catch (WriteParkedException)
+                    {
+                        // It is in the database, though not in the table users.
+                    }
+
                     return await user.GetAsync(stop);
                 },
                 stop);

@@ -25,6 +25,21 @@ public sealed class VerifyCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Of_a_parked_row_and_that_in_the_table_the_later_one_counts()
+    {
+        var ledger = await LoadAsync();
+        var database = WriteDatabase();
+        Execute(database, "INSERT INTO parked SELECT id, version, epoch, CAST(state AS BLOB) FROM users WHERE id IN ('load-1', 'load-2')");
+        Execute(database, "UPDATE users SET version = version - 1, state = '{}' WHERE id = 'load-1'");
+        Execute(database, "DELETE FROM users WHERE id = 'load-2'");
+        Execute(database, "INSERT INTO parked SELECT id, version - 1, epoch, '{}' FROM users WHERE id = 'load-3'");
+        var result = await _shell.RunAsync("verify", "--ledger", ledger, "--sqlite", database);
+        Assert.Equal((ExitCode.Done, ""), (result.ExitCode, result.Error));
+        Assert.Contains("20 rows found in SQLite at ", result.Output, StringComparison.Ordinal);
+        Assert.Contains("0 missing, 0 stale, 0 wrong", result.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task What_is_missing_stale_and_wrong_is_counted_and_named()
     {
         var ledger = await LoadAsync();
@@ -194,6 +209,7 @@ public sealed class VerifyCommandTests : IDisposable
     {
         var path = _shell.Path("actors.db");
         Execute(path, "CREATE TABLE users (id TEXT PRIMARY KEY, version INTEGER NOT NULL, epoch INTEGER, state TEXT NOT NULL)");
+        Execute(path, "CREATE TABLE parked (id TEXT PRIMARY KEY, version INTEGER NOT NULL, epoch INTEGER, state BLOB NOT NULL)");
         foreach (var user in _shell.Cluster.Users.Values.Select(u => u.Current!))
         {
             var state = JsonSerializer.Serialize(new
