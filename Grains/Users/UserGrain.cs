@@ -148,7 +148,8 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             : null;
 
     /// <summary>
-    /// Shows readers <paramref name="next"/> once it is written. Returns null where the ownership was lost, and nothing was written or the request can be looked for.
+    /// Shows readers <paramref name="next"/> once it is written, whether or not the caller still waits. Returns null where
+    /// the ownership was lost, and nothing was written or the request can be looked for.
     /// </summary>
     private async Task<Durability?> AcknowledgeAsync(
         Ownership owner, UserState next, Row row, WriteOptions options, Task<AppendOutcome> appending)
