@@ -48,7 +48,12 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
         await late;
         await first.DisposeAsync();
 
-        Assert.Equal(theirs.Epoch, (await third.OpenAsync("k")).Row!.Epoch);
+        // Two made it; what was acknowledged goes on as a further version.
+        var row = (await third.OpenAsync("k")).Row!;
+        Assert.Equal(SiloBench.Make(theirs, 2).State.ToArray(), row.State.ToArray());
+        Assert.Equal(3, row.Version);
+        await third.Table.CommittedAsync("k", 3, Token);
+        Assert.Equal(3, (await _store.ReadAsync("k", Token))!.Version);
     }
 
     [Fact]
