@@ -34,7 +34,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
         await first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Database);
 
         // With Redis and the database away it can only be queued, and is not acknowledged.
-        first.Store.Before = _ => gate.Task;
+        first.Store.Before = gate.Task.WaitAsync;
         first.Redis.Isolate("test");
         var late = first.Table.WriteAsync(SiloBench.Make(mine, 2), Durability.Journal);
         await Eventually.IsTrueAsync(() => Task.FromResult(first.Table.Backlog.Rows == 1));
@@ -63,7 +63,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
         await using var silo = Open(1);
         await using var other = Open(2);
         var owner = (await silo.OpenAsync("k")).Owner;
-        silo.Store.Before = _ => gate.Task;
+        silo.Store.Before = gate.Task.WaitAsync;
         await silo.Table.WriteAsync(SiloBench.Make(owner, 1), Durability.Journal);
 
         // As a Redis does that failed over without its last moments: the claim was there in time, the row was not.
@@ -89,7 +89,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
         await first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Journal);
         await first.DisposeAsync();
 
-        second.Store.Before = _ => gate.Task;
+        second.Store.Before = gate.Task.WaitAsync;
         second.Redis.Isolate("test");
         var without = (await second.OpenAsync("k")).Owner;
         await second.Table.WriteAsync(SiloBench.Make(without, 2) with { MayBeJournaled = false }, Durability.Memory);
@@ -110,7 +110,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
         await using var silo = Open(1);
         var owner = (await silo.OpenAsync("k")).Owner;
         await silo.Table.WriteAsync(SiloBench.Make(owner, 1), Durability.Database);
-        silo.Store.Before = _ => gate.Task;
+        silo.Store.Before = gate.Task.WaitAsync;
         await silo.Table.WriteAsync(SiloBench.Make(owner, 2), Durability.Journal);
         silo.Store.AfterRead = async () =>
         {
