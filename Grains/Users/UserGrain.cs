@@ -35,6 +35,9 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     private long _journaled;
     private Task _writing = Task.CompletedTask;
 
+    // How many writes the journal has not answered yet, or not in a turn of ours.
+    private int _appending;
+
     private string Id => this.GetPrimaryKeyString();
 
     public async Task<User?> GetAsync(CancellationToken cancellationToken)
@@ -89,7 +92,7 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         if (!isJournalEnough && !await CommitBeforeReleaseAsync(cancellationToken)) return;
 
         // So does all the rest where the journal is lost or away: the next owner may be on another silo, and has only the database.
-        if (!await table.ReleaseAsync(owner)) await CommitBeforeReleaseAsync(cancellationToken);
+        if (!await table.ReleaseAsync(owner) && await CommitBeforeReleaseAsync(cancellationToken)) await table.ReleaseAsync(owner);
     }
 
     /// <summary>Merges a patch, or deletes where there is none.</summary>
@@ -124,15 +127,26 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             if (next.User is not null) UserValidation.Check(next.User);
             var row = UserDocument.ToRow(owner, next);
             UserValidation.CheckSize(row.State.Length);
-            var appending = table.AppendAsync(row, options.Durability);
+
+            // What builds on a write that may still be refused must not get past it.
+            var appending = table.AppendAsync(row, _appending == 0 ? options.Durability : Durability.Journal);
 
             // It was not refused, and so has happened: no other call runs before it is handed over and accepted.
+            _appending++;
             _accepted = next;
             var writing = AcknowledgeAsync(owner, next, row, options, appending);
             _writing = writing;
 
             // From here on it cannot be called off: it may be in the journal at any moment.
-            if (await writing is { } reached) return new() { Version = next.Version, Durability = reached };
+            try
+            {
+                if (await writing is { } reached) return new() { Version = next.Version, Durability = reached };
+            }
+            catch (OwnershipLostException)
+            {
+                // It is in the journal, and so in what is loaded next: to make it again would be to count it twice.
+                return new() { Version = next.Version, Durability = await ReachAfreshAsync(next.Version, options.Durability) };
+            }
         }
 
         throw Contested();
@@ -151,12 +165,18 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     /// Shows readers <paramref name="next"/> once it is written, whether or not the caller still waits. Returns null where
     /// the ownership was lost, and nothing was written or the request can be looked for.
     /// </summary>
+    /// <exception cref="OwnershipLostException">The ownership was lost, and the write is in the journal only.</exception>
     private async Task<Durability?> AcknowledgeAsync(
         Ownership owner, UserState next, Row row, WriteOptions options, Task<AppendOutcome> appending)
     {
+        var outcome = await appending;
+        _appending--;
+
+        // It builds on a write that was refused, which is made again: it must not reach the database.
+        var isOutdated = owner != _owner && outcome != AppendOutcome.Journaled;
         try
         {
-            var written = await table.WrittenAsync(row, await appending, options.Durability);
+            var written = await table.WrittenAsync(row, isOutdated ? AppendOutcome.Fenced : outcome, options.Durability);
             Acknowledge(owner, next, written.IsJournaled);
             table.Counters.Acknowledged(written.Durability);
             return written.Durability;
@@ -164,7 +184,9 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         catch (OwnershipLostException lost)
         {
             GiveUp(owner);
-            if (lost.MayBeWritten && options.RequestId is null) throw Unknown(next.Version);
+            if (lost.IsLeftInJournal) throw;
+            var isUnknown = lost.MayBeWritten || (isOutdated && outcome == AppendOutcome.Unknown);
+            if (isUnknown && options.RequestId is null) throw Unknown(next.Version);
             if (!lost.IsWritten) return null;
             table.Counters.Acknowledged(Durability.Database);
             return Durability.Database;
@@ -181,6 +203,17 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             _ = AcknowledgeLaterAsync(owner, next);
             throw;
         }
+    }
+
+    private async Task<Durability> ReachAfreshAsync(long version, Durability durability)
+    {
+        for (var attempt = 1; attempt <= MaxAttempts; attempt++)
+        {
+            var owner = await LoadAsync(CancellationToken.None);
+            if (await ReachAsync(owner, version, durability, CancellationToken.None) is { } reached) return reached;
+        }
+
+        throw Contested();
     }
 
     private async Task<bool> CommitBeforeReleaseAsync(CancellationToken cancellationToken)

@@ -96,7 +96,7 @@ internal sealed partial class WriteBehindTable : IDisposable
 
             // Ours to flush from now on. The silo that journaled it may do so too; the second of the two is a repeat.
             _queue.Enqueue(journaled);
-            return new(claim.Owner, await LatestOfAsync(journaled, cancellationToken), IsPossiblyStale: false);
+            return new(claim.Owner, await LatestOfAsync(claim.Owner, journaled, cancellationToken), IsPossiblyStale: false);
         }
 
         // What this silo has not flushed is not in the journal where it was written to memory only, or Redis lost its data.
@@ -104,7 +104,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         {
             _reads.Count(ReadLayer.Redis, isHit: false);
             _reads.Count(ReadLayer.Database, isHit: true);
-            return new(claim.Owner, await LatestOfAsync(unflushed, cancellationToken), IsPossiblyStale: false);
+            return new(claim.Owner, await LatestOfAsync(claim.Owner, unflushed, cancellationToken), IsPossiblyStale: false);
         }
 
         // Not before the claim has come back: in between, the former owner's last row could leave the journal for the
@@ -176,10 +176,11 @@ internal sealed partial class WriteBehindTable : IDisposable
     public ValueTask<WrittenRow> WrittenAsync(Row row, AppendOutcome outcome, Durability durability)
     {
         var isPastJournal = outcome is AppendOutcome.Unavailable or AppendOutcome.Unknown;
-        if (isPastJournal && durability != Durability.Memory) _queue.Enqueue(row);
+        if (isPastJournal) _queue.Enqueue(row);
 
         // The queue has counted it by now, or it is not to come there.
         _queue.Release(row);
+        if (outcome == AppendOutcome.Fenced) return ValueTask.FromException<WrittenRow>(new OwnershipLostException(row.Key));
         return durability == Durability.Memory || (durability == Durability.Journal && outcome == AppendOutcome.Journaled && !_queue.IsWritingThrough)
             ? ValueTask.FromResult(new WrittenRow(durability, IsJournaled: !isPastJournal))
             : new(CommittedAsync(row, outcome, durability));
@@ -187,7 +188,6 @@ internal sealed partial class WriteBehindTable : IDisposable
 
     private async Task<WrittenRow> CommittedAsync(Row row, AppendOutcome outcome, Durability durability)
     {
-        if (outcome == AppendOutcome.Fenced) throw new OwnershipLostException(row.Key);
         try
         {
             // Not back to the grain's scheduler at every step: a turn of the grain is needed once it is all done.
@@ -208,7 +208,12 @@ internal sealed partial class WriteBehindTable : IDisposable
             // write it again would be to write it twice.
             throw new OwnershipLostException(row.Key) { StoredVersion = lost.StoredVersion, IsWritten = true };
         }
-        catch (OwnershipLostException lost) when (outcome == AppendOutcome.Unknown && lost.StoredVersion > row.Version)
+        catch (OwnershipLostException lost) when (outcome == AppendOutcome.Journaled && lost.StoredVersion == row.Version)
+        {
+            // The journal keeps it, and whoever claims the key builds on it.
+            throw new OwnershipLostException(row.Key) { StoredVersion = lost.StoredVersion, IsLeftInJournal = true };
+        }
+        catch (OwnershipLostException lost) when (outcome == AppendOutcome.Unknown && lost.StoredVersion >= row.Version)
         {
             throw new OwnershipLostException(row.Key) { StoredVersion = lost.StoredVersion, MayBeWritten = true };
         }
@@ -265,14 +270,15 @@ internal sealed partial class WriteBehindTable : IDisposable
 
     /// <summary>
     /// Gives up <paramref name="owner"/>. False where the next owner, who takes over just the same, may not find in the
-    /// journal what this one put there: the journal cannot be reached, or does not know this owner.
+    /// journal what this one put there: the journal cannot be reached, does not know this owner, or has lost what is not
+    /// flushed yet. In the last case it is not released; it may be again, once that is committed.
     /// </summary>
     public async Task<bool> ReleaseAsync(Ownership owner)
     {
         if (owner.IsWithoutJournal) return false;
         try
         {
-            return await _journal.ReleaseAsync(owner);
+            return await _journal.ReleaseAsync(owner, _queue.Find(owner.Key)?.Version ?? 0);
         }
         catch (RedisUnavailableException error)
         {
@@ -339,9 +345,12 @@ internal sealed partial class WriteBehindTable : IDisposable
         // The others flush what they have in the journal, where this silo cannot see it, and leave the cache alone, of which
         // this silo's writes will know nothing.
         await _cutOff.AnnounceAsync().WaitAsync(cancellationToken);
+
+        // Before the database is read: what leaves the queue meanwhile is found in neither otherwise.
+        var unflushed = _queue.Find(key);
         try
         {
-            var row = Later(await ReadStoreAsync(key, cancellationToken), _queue.Find(key));
+            var row = Later(await ReadStoreAsync(key, cancellationToken), Later(unflushed, _queue.Find(key)));
             return new(Ownership.WithoutJournal(key), row, IsPossiblyStale: true);
         }
         catch (StorageUnavailableException storeError)
@@ -352,17 +361,23 @@ internal sealed partial class WriteBehindTable : IDisposable
     }
 
     // An unflushed row is the latest, unless it was left behind by an owner that had to write past a Redis that was away.
-    private async Task<Row> LatestOfAsync(Row unflushed, CancellationToken cancellationToken)
+    private async Task<Row> LatestOfAsync(Ownership owner, Row unflushed, CancellationToken cancellationToken)
     {
         var latest = Later(unflushed, _queue.Find(unflushed.Key))!;
         try
         {
-            return Later(latest, await AskStoreAsync(unflushed.Key).WaitAsync(cancellationToken))!;
+            var stored = await AskStoreAsync(unflushed.Key).WaitAsync(cancellationToken);
+            if (stored?.Version != latest.Version || stored.Epoch == latest.Epoch) return Later(latest, stored)!;
         }
         catch (StorageUnavailableException)
         {
             return latest;
         }
+
+        // Two owners made this version, and the table would keep that of the other: a further one settles it.
+        latest = new Row(latest.Key, latest.Version + 1, owner.Epoch, latest.State);
+        _queue.Enqueue(latest);
+        return latest;
     }
 
     private async Task<Row?> ReadStoreAsync(string key, CancellationToken cancellationToken)

@@ -102,6 +102,38 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_write_to_memory_that_overtook_one_that_was_refused_does_not_make_it_count_twice()
+    {
+        var users = Enumerable.Range(0, 30).Select(i => _cluster.User($"overtaken-{i}")).ToArray();
+        await Task.WhenAll(users.Select(user => user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })));
+        await _cluster.DeleteJournalAsync();
+
+        await Task.WhenAll(users.SelectMany(user => new[] { Durability.Journal, Durability.Memory, Durability.Journal, Durability.Memory }
+            .Select(durability => user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }, new() { Durability = durability }))));
+
+        foreach (var user in users) Assert.Equal(5, (await user.GetAsync())!.Counters["n"]);
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("r")]
+    public async Task A_write_that_meets_its_version_of_another_owner_in_the_database_counts_once(string? requestId)
+    {
+        var id = $"met-{requestId}";
+        var user = _cluster.User(id);
+        await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }, new() { Durability = Durability.Database });
+
+        // As an owner does that is cut off from Redis.
+        await _cluster.QueryAsync<string>("UPDATE users SET version = 2, epoch = 1 WHERE id = $1", id);
+
+        var receipt = await user.UpdateAsync(
+            new() { Increment = new() { ["n"] = 1 } }, new() { Durability = Durability.Database, RequestId = requestId });
+
+        Assert.Equal(2, (await user.GetAsync())!.Counters["n"]);
+        Assert.Equal(2, receipt.Version);
+    }
+
+    [Fact]
     public async Task Repeats_of_a_write_whose_owner_lost_its_right_get_the_receipt_of_what_was_written()
     {
         for (var round = 0; round < 5; round++)

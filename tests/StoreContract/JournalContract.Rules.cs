@@ -77,7 +77,7 @@ public abstract partial class JournalContract
         foreach (var version in (long[])[9, Beyond53Bits, Beyond53Bits + 1, long.MaxValue])
         {
             Assert.Equal(AppendOutcome.Journaled, await Here.AppendAsync(Make(owner, version)));
-            await TrimAsync(Here, "k", version - 1);
+            await TrimAsync(Here, owner, version - 1);
             AssertSame(Make(owner, version), await RowAsync("k"));
         }
     }
@@ -103,9 +103,9 @@ public abstract partial class JournalContract
         var (owner, _) = await Here.ClaimAsync("k");
         await Here.AppendAsync(Make(owner, Beyond53Bits));
 
-        await TrimAsync(Here, "k", Beyond53Bits - 1);
+        await TrimAsync(Here, owner, Beyond53Bits - 1);
         AssertSame(Make(owner, Beyond53Bits), await RowAsync("k"));
-        await TrimAsync(Here, "k", Beyond53Bits);
+        await TrimAsync(Here, owner, Beyond53Bits);
         Assert.Null(await RowAsync("k"));
 
         // The owner stays the owner.
@@ -119,10 +119,10 @@ public abstract partial class JournalContract
         var (first, _) = await Here.ClaimAsync("released first");
         await Here.AppendAsync(Make(first, 1));
         await Here.ReleaseAsync(first);
-        await TrimAsync(Here, first.Key, 1);
+        await TrimAsync(Here, first, 1);
         var (second, _) = await Here.ClaimAsync("flushed first");
         await Here.AppendAsync(Make(second, 1));
-        await TrimAsync(Here, second.Key, 1);
+        await TrimAsync(Here, second, 1);
         await Here.ReleaseAsync(second);
 
         await using var look = await LookAsync();
@@ -186,7 +186,7 @@ public abstract partial class JournalContract
         Assert.Single(await AdoptAsync(Here, "gone"));
 
         AssertSame(Make(owner, 1), Assert.Single(await AdoptAsync(Here, "gone")));
-        await TrimAsync(Here, "k", 1);
+        await TrimAsync(Here, owner, 1);
         Assert.Empty(await AdoptAsync(Here, "gone"));
     }
 

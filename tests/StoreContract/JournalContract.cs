@@ -60,8 +60,8 @@ public abstract partial class JournalContract : IAsyncLifetime
         return rows;
     }
 
-    private protected static Task TrimAsync(Journal journal, string key, long version) =>
-        journal.TrimAsync([new KeyValuePair<string, long>(key, version)]);
+    private protected static Task TrimAsync(Journal journal, Ownership owner, long version) =>
+        journal.TrimAsync([new FlushedRow(owner.Key, version, owner.Epoch)]);
 
     private protected async Task<RedisLook> LookAsync() => await RedisLook.OpenAsync(await StartAsync(), _prefix);
 }

@@ -143,7 +143,7 @@ internal sealed class JournalSchedule
         private async Task FlushAsync(Row row)
         {
             schedule.Commit(row);
-            await _journal.TrimAsync([new(row.Key, row.Version)]);
+            await _journal.TrimAsync([new(row.Key, row.Version, row.Epoch)]);
             schedule._trimmed.AddOrUpdate(row.Key, row.Version, (_, version) => Math.Max(version, row.Version));
         }
 

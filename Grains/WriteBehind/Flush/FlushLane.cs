@@ -58,13 +58,24 @@ internal sealed partial class FlushLane(
         {
             if (_waiting.TryGetValue(row.Key, out var pending))
             {
-                if (pending.Row.Version >= row.Version) return false;
+                if (pending.Row.Version >= row.Version)
+                {
+                    // Where the one that came may be journaled or cached, that is to be settled all the same.
+                    pending.Row = pending.Row.InPlaceOf(row);
+                    return false;
+                }
+
                 unflushed.Add(row.Bytes - pending.Row.Bytes);
                 pending.Row = row.InPlaceOf(pending.Row);
                 return true;
             }
 
-            if (_committing.TryGetValue(row.Key, out var committing) && committing.Row.Version >= row.Version) return false;
+            if (_committing.TryGetValue(row.Key, out var committing) && committing.Row.Version >= row.Version)
+            {
+                committing.Row = committing.Row.InPlaceOf(row);
+                return false;
+            }
+
             unflushed.Add(row.Bytes);
             pending = new PendingRow(row, clock.GetTimestamp());
             _waiting.Add(row.Key, pending);
@@ -149,7 +160,9 @@ internal sealed partial class FlushLane(
                 var commit = new BatchCommit(rows, store, suspects, counters, logger);
                 await CommitAsync(commit, rows.Count, abort);
                 Complete(batch, commit);
-                await settlement.SettleAsync(rows, commit.Fenced, commit.Parked, abort);
+
+                // As they are now: of a row that was being committed it may have come out that it is journaled or cached.
+                await settlement.SettleAsync(batch.ConvertAll(pending => pending.Row), commit.Fenced, commit.Parked, abort);
             }
 
             await settlement.FinishAsync(abort);

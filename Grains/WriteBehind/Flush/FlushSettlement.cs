@@ -16,8 +16,8 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, T
 
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
-    // What could not be settled since Redis was away: key and the version that is in the database.
-    private readonly Dictionary<string, long> _postponed = [];
+    // What could not be settled since Redis was away: what is in the database, by key.
+    private readonly Dictionary<string, FlushedRow> _postponed = [];
     private long _postponedSince;
     private Task _settling = Task.CompletedTask;
 
@@ -44,14 +44,14 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, T
     private async Task SettleOneAsync(
         IReadOnlyList<Row> rows, IReadOnlyList<RefusedRow> refused, IReadOnlyDictionary<string, string> parked)
     {
-        var settled = rows.Where(row => row.MayBeJournaled).ToDictionary(row => row.Key, row => row.Version);
+        var settled = rows.Where(row => row.MayBeJournaled).ToDictionary(row => row.Key, row => new FlushedRow(row.Key, row.Version, row.Epoch));
         var lost = refused.ToDictionary(row => row.Key, row => row.StoredVersion);
         foreach (var row in refused)
         {
             // A later version in the database makes the journaled one obsolete. An equal one of another owner does not:
             // which of the two was acknowledged is not for us to decide, so the journal keeps its own.
-            if (!settled.TryGetValue(row.Key, out var version)) continue;
-            if (row.StoredVersion > version) settled[row.Key] = row.StoredVersion;
+            if (!settled.TryGetValue(row.Key, out var sent)) continue;
+            if (row.StoredVersion > sent.Version) settled[row.Key] = new(row.Key, row.StoredVersion, row.StoredEpoch);
             else settled.Remove(row.Key);
         }
 
@@ -63,7 +63,7 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, T
             // A row that was refused is not what the database holds, and must not become the copy.
             await cache.RefreshAsync([.. rows.Where(row => row.MayBeCached && !lost.ContainsKey(row.Key))]);
             await cache.ForgetAsync(lost);
-            await journal.TrimAsync(settled);
+            await journal.TrimAsync(settled.Values);
             if (_postponed.Count > 0 && clock.GetElapsedTime(_postponedSince) > RetryAfter) await RetryPostponedAsync();
         }
         catch (RedisUnavailableException error)
@@ -83,8 +83,8 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, T
         _postponedSince = clock.GetTimestamp();
         try
         {
-            await cache.ForgetAsync(_postponed);
-            await journal.TrimAsync(_postponed);
+            await cache.ForgetAsync([.. _postponed.Values.Select(row => KeyValuePair.Create(row.Key, row.Version))]);
+            await journal.TrimAsync(_postponed.Values);
             _postponed.Clear();
         }
         catch (RedisUnavailableException error)
@@ -97,13 +97,13 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, T
         }
     }
 
-    private void Postpone(Dictionary<string, long> settled)
+    private void Postpone(Dictionary<string, FlushedRow> settled)
     {
         _postponedSince = clock.GetTimestamp();
-        foreach (var (key, version) in settled)
+        foreach (var (key, row) in settled)
         {
             if (_postponed.Count >= MaxPostponed && !_postponed.ContainsKey(key)) break;
-            _postponed[key] = version;
+            _postponed[key] = row;
         }
     }
 

@@ -14,6 +14,9 @@ internal readonly record struct Claim(Ownership Owner, Row? Row)
     public bool WasOwned { get; init; }
 }
 
+/// <summary>A row that is in the database.</summary>
+internal readonly record struct FlushedRow(string Key, long Version, long Epoch);
+
 /// <summary>
 /// What is acknowledged and not yet in the database, in Redis, where it outlives this silo. Also the arbiter of who may
 /// write a key. Layout and rules: <see cref="JournalScripts"/>.
@@ -26,7 +29,7 @@ internal sealed class Journal
     private readonly string _silo;
     private readonly JournalPartition[] _partitions;
     private readonly Batcher<string, Claim>[] _claims;
-    private readonly Batcher<Ownership, bool>[] _releases;
+    private readonly Batcher<(Ownership Owner, long Unflushed), bool>[] _releases;
 
     /// <param name="redis">The way to Redis.</param>
     /// <param name="silo">The name of this silo.</param>
@@ -41,7 +44,7 @@ internal sealed class Journal
         _claims = Array.ConvertAll(_partitions, partition =>
             new Batcher<string, Claim>(JournalPartition.MaxBatchRows, keys => ClaimAsync(partition, keys)));
         _releases = Array.ConvertAll(_partitions, partition =>
-            new Batcher<Ownership, bool>(JournalPartition.MaxBatchRows, owners => ReleaseAsync(partition, owners)));
+            new Batcher<(Ownership Owner, long Unflushed), bool>(JournalPartition.MaxBatchRows, owners => ReleaseAsync(partition, owners)));
     }
 
     /// <summary>Makes the caller the owner of <paramref name="key"/> and returns what is journaled for it, if anything.</summary>
@@ -52,12 +55,13 @@ internal sealed class Journal
 
     /// <summary>
     /// Gives up <paramref name="owner"/>, so that nothing of it is kept once its last row is flushed. False where the journal
-    /// knows no such owner: another has claimed the key, or the journal was lost, and the rows with it.
+    /// knows no such owner: another has claimed the key, or the journal was lost, and the rows with it. Nor is it released
+    /// where the journal has lost <paramref name="unflushed"/>, the version that waits to be flushed (0: none).
     /// </summary>
-    public Task<bool> ReleaseAsync(Ownership owner) => _releases[Partition.Of(owner.Key)].AskAsync(owner);
+    public Task<bool> ReleaseAsync(Ownership owner, long unflushed = 0) => _releases[Partition.Of(owner.Key)].AskAsync((owner, unflushed));
 
-    /// <summary>Removes what is in the database by now: each key up to the version given.</summary>
-    public Task TrimAsync(IEnumerable<KeyValuePair<string, long>> flushed)
+    /// <summary>Removes what is in the database by now: each of the rows given, and earlier ones of their keys.</summary>
+    public Task TrimAsync(IEnumerable<FlushedRow> flushed)
     {
         var trims = flushed
             .GroupBy(entry => Partition.Of(entry.Key))
@@ -120,13 +124,13 @@ internal sealed class Journal
         })];
     }
 
-    private async Task<IReadOnlyList<bool>> ReleaseAsync(JournalPartition partition, IReadOnlyList<Ownership> owners)
+    private async Task<IReadOnlyList<bool>> ReleaseAsync(JournalPartition partition, IReadOnlyList<(Ownership Owner, long Unflushed)> releases)
     {
         var released = (RedisResult[])(await _redis.EvaluateAsync(
             RedisRole.Journal,
             JournalScripts.Release,
             [partition.Owners, partition.Rows],
-            [.. owners.SelectMany(owner => new RedisValue[] { owner.Key, JournalFormat.Epoch(owner.Epoch) })],
+            [.. releases.SelectMany(each => new RedisValue[] { each.Owner.Key, $"{JournalFormat.Epoch(each.Owner.Epoch)}{JournalFormat.Version(each.Unflushed)}" })],
             isPatient: true))!;
         return Array.ConvertAll(released, each => (bool)each);
     }
@@ -138,13 +142,13 @@ internal sealed class Journal
         return adopted.Chunk(2).Select(pair => JournalFormat.Decode((string)pair[0]!, (byte[])pair[1]!));
     }
 
-    private Task TrimAsync(JournalPartition partition, KeyValuePair<string, long>[] flushed)
+    private Task TrimAsync(JournalPartition partition, FlushedRow[] flushed)
     {
         var arguments = new RedisValue[2 * flushed.Length];
         for (var i = 0; i < flushed.Length; i++)
         {
             arguments[2 * i] = flushed[i].Key;
-            arguments[(2 * i) + 1] = JournalFormat.Version(flushed[i].Value);
+            arguments[(2 * i) + 1] = $"{JournalFormat.Version(flushed[i].Version)}{JournalFormat.Epoch(flushed[i].Epoch)}";
         }
 
         return _redis.EvaluateAsync(RedisRole.Journal, JournalScripts.Trim, [partition.Owners, partition.Rows], arguments);

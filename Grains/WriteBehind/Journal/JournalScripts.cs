@@ -80,8 +80,9 @@ internal static class JournalScripts
         """;
 
     /// <summary>
-    /// KEYS owners, rows; ARGV key, version, key, version, … Removes each row that is not later than the version
-    /// flushed, and with it an owner that has gone.
+    /// KEYS owners, rows; ARGV key, version and epoch, key, … Removes each row that is earlier than the version flushed, or
+    /// the very row, and with it an owner that has gone. A row of that version that another epoch made is not in the
+    /// database, and stays.
     /// </summary>
     public const string Trim = """
         local unpack, sub = table.unpack or unpack, string.sub
@@ -91,7 +92,9 @@ internal static class JournalScripts
         local flushed = {}
         for i = 1, #keys do
           local row = there[i]
-          if row and sub(row, 1, 16) <= ARGV[2 * i] then flushed[#flushed + 1] = keys[i] end
+          if row and (sub(row, 1, 16) < sub(ARGV[2 * i], 1, 16) or sub(row, 1, 32) == ARGV[2 * i]) then
+            flushed[#flushed + 1] = keys[i]
+          end
         end
         if #flushed == 0 then return 0 end
         redis.call('HDEL', KEYS[2], unpack(flushed))
@@ -105,8 +108,9 @@ internal static class JournalScripts
         """;
 
     /// <summary>
-    /// KEYS owners, rows; ARGV key, epoch, key, epoch, … Gives up each ownership; with a row left to flush the key stays
-    /// ownerless. Returns of each 1, or 0 where the key has another owner or none.
+    /// KEYS owners, rows; ARGV key, epoch and version, key, … Gives up each ownership; with a row left to flush the key
+    /// stays ownerless. Returns of each 1, or 0 and nothing changed where the key has another owner or none, or where its
+    /// row is not there in the version given (zeros: none is expected).
     /// </summary>
     public const string Release = """
         local unpack, sub = table.unpack or unpack, string.sub
@@ -115,12 +119,16 @@ internal static class JournalScripts
         local owners = redis.call('HMGET', KEYS[1], unpack(keys))
         local released, left, gone = {}, {}, {}
         for i = 1, #keys do
-          local owner = owners[i]
-          if not owner or sub(owner, 1, 16) ~= ARGV[2 * i] then
+          local owner, expected = owners[i], sub(ARGV[2 * i], 17)
+          local isThere = redis.call('HEXISTS', KEYS[2], keys[i]) == 1
+          if not owner or sub(owner, 1, 16) ~= sub(ARGV[2 * i], 1, 16) then
+            released[i] = 0
+          elseif expected ~= '0000000000000000'
+              and (not isThere or sub(redis.call('HGET', KEYS[2], keys[i]), 1, 16) < expected) then
             released[i] = 0
           else
             released[i] = 1
-            if redis.call('HEXISTS', KEYS[2], keys[i]) == 1 then
+            if isThere then
               left[#left + 1] = keys[i]
               left[#left + 1] = '0000000000000000' .. sub(owner, 17)
             else

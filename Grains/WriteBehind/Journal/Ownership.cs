@@ -36,6 +36,9 @@ internal sealed class OwnershipLostException(string key) : Exception($"The owner
     /// <summary>True where the write has happened all the same: the other one took it over from the journal and built on it.</summary>
     public bool IsWritten { get; init; }
 
+    /// <summary>True where the write is in the journal, though not in the database: whoever claims the key builds on it.</summary>
+    public bool IsLeftInJournal { get; init; }
+
     /// <summary>True where nobody can tell: the journal did not answer, so the other one may or may not have found it there.</summary>
     public bool MayBeWritten { get; init; }
 }

@@ -16,6 +16,9 @@ internal sealed class FaultyStore(IRowStore inner, int seed = 0, int failuresPer
     /// <summary>Awaited before each commit.</summary>
     public Func<CancellationToken, Task> Before { get; set; } = _ => Task.CompletedTask;
 
+    /// <summary>Awaited after each read, before what was read is returned.</summary>
+    public Func<Task> AfterRead { get; set; } = () => Task.CompletedTask;
+
     /// <summary>False where nothing is to hold on to the rows.</summary>
     public bool KeepsRecord { get; init; } = true;
 
@@ -30,8 +33,12 @@ internal sealed class FaultyStore(IRowStore inner, int seed = 0, int failuresPer
 
     public Task MigrateAsync(CancellationToken cancellationToken) => inner.MigrateAsync(cancellationToken);
 
-    public Task<IReadOnlyList<Row>> ReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken) =>
-        inner.ReadAsync(keys, cancellationToken);
+    public async Task<IReadOnlyList<Row>> ReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken)
+    {
+        var rows = await inner.ReadAsync(keys, cancellationToken);
+        await AfterRead();
+        return rows;
+    }
 
     public async Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
     {

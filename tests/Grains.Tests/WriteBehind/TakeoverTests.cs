@@ -1,0 +1,133 @@
+using Actors.Fixtures;
+using Actors.Resilience;
+using Actors.StoreContract;
+using Actors.WriteBehind;
+
+namespace Actors.Grains.Tests.WriteBehind;
+
+/// <summary>What one owner left on its way, while another writes the same key.</summary>
+public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
+{
+    private static readonly TimeSpan Long = TimeSpan.FromHours(1);
+
+    private readonly string _prefix = $"takeover-{Guid.NewGuid():n}";
+    private PostgresRowStore _store = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _store = new PostgresRowStore(await postgres.Server.CreateDatabaseAsync());
+        await _store.MigrateAsync(Token);
+    }
+
+    public ValueTask DisposeAsync() => _store.DisposeAsync();
+
+    [Fact]
+    public async Task What_an_earlier_owner_commits_late_takes_no_acknowledged_row_of_that_version_out_of_the_journal()
+    {
+        var gate = new TaskCompletionSource();
+        await using var second = Open(2, new() { FlushInterval = Long, DrainTimeout = TimeSpan.Zero });
+        await using var third = Open(3);
+        var first = Open(1);
+        var mine = (await first.OpenAsync("k")).Owner;
+        await first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Database);
+
+        // With Redis and the database away it can only be queued, and is not acknowledged.
+        first.Store.Before = gate.Task.WaitAsync;
+        first.Redis.Isolate("test");
+        var late = first.Table.WriteAsync(SiloBench.Make(mine, 2), Durability.Journal);
+        await Eventually.IsTrueAsync(() => Task.FromResult(first.Table.Backlog.Rows == 1));
+        first.Redis.Close("test");
+        await first.Table.ReleaseAsync(mine);
+
+        var theirs = await OpenedWithAsync(second, "k", version: 1);
+        var receipt = await second.Table.WriteAsync(SiloBench.Make(theirs, 2), Durability.Journal);
+        Assert.Equal(Durability.Journal, receipt.Durability);
+        gate.SetResult();
+        await late;
+        await first.DisposeAsync();
+
+        // Two made it; what was acknowledged goes on as a further version.
+        var row = (await third.OpenAsync("k")).Row!;
+        Assert.Equal(SiloBench.Make(theirs, 2).State.ToArray(), row.State.ToArray());
+        Assert.Equal(3, row.Version);
+        await third.Table.CommittedAsync("k", 3, Token);
+        Assert.Equal(3, (await _store.ReadAsync("k", Token))!.Version);
+    }
+
+    [Fact]
+    public async Task A_key_is_not_released_while_the_journal_has_lost_what_is_not_flushed()
+    {
+        var gate = new TaskCompletionSource();
+        await using var silo = Open(1);
+        await using var other = Open(2);
+        var owner = (await silo.OpenAsync("k")).Owner;
+        silo.Store.Before = gate.Task.WaitAsync;
+        await silo.Table.WriteAsync(SiloBench.Make(owner, 1), Durability.Journal);
+
+        // As a Redis does that failed over without its last moments: the claim was there in time, the row was not.
+        await silo.Redis.EvaluateAsync(
+            RedisRole.Journal, "return redis.call('DEL', KEYS[1])", [$"{_prefix}:journal:{Partition.Tag(Partition.Of("k"))}:rows"], []);
+
+        Assert.False(await silo.Table.ReleaseAsync(owner));
+        gate.SetResult();
+        await silo.Table.CommittedAsync("k", 1, Token);
+        Assert.True(await silo.Table.ReleaseAsync(owner));
+        await OpenedWithAsync(other, "k", version: 1);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_journaled_row_is_trimmed_also_where_a_later_one_was_queued_without_the_journal(bool isBeingCommitted)
+    {
+        var gate = new TaskCompletionSource();
+        await using var second = Open(2, new() { FlushInterval = isBeingCommitted ? TimeSpan.FromMilliseconds(1) : TimeSpan.FromSeconds(1) });
+        var first = Open(1, new() { FlushInterval = Long, DrainTimeout = TimeSpan.Zero });
+        var mine = (await first.OpenAsync("k")).Owner;
+        await first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Journal);
+        await first.DisposeAsync();
+
+        second.Store.Before = gate.Task.WaitAsync;
+        second.Redis.Isolate("test");
+        var without = (await second.OpenAsync("k")).Owner;
+        await second.Table.WriteAsync(SiloBench.Make(without, 2) with { MayBeJournaled = false }, Durability.Memory);
+        if (isBeingCommitted) await Eventually.IsTrueAsync(() => Task.FromResult(second.Store.Batches.Count == 1));
+        second.Redis.Close("test");
+        await OpenedWithAsync(second, "k", version: 2);
+        gate.SetResult();
+        await second.Table.CommittedAsync("k", 2, Token);
+
+        await Eventually.IsTrueAsync(async () => (long)await second.Redis.EvaluateAsync(
+            RedisRole.Journal, "return redis.call('HLEN', KEYS[1])", [$"{_prefix}:journal:{Partition.Tag(Partition.Of("k"))}:rows"], []) == 0);
+    }
+
+    [Fact]
+    public async Task Without_the_journal_a_row_is_found_that_is_committed_while_the_database_is_read()
+    {
+        var gate = new TaskCompletionSource();
+        await using var silo = Open(1);
+        var owner = (await silo.OpenAsync("k")).Owner;
+        await silo.Table.WriteAsync(SiloBench.Make(owner, 1), Durability.Database);
+        silo.Store.Before = gate.Task.WaitAsync;
+        await silo.Table.WriteAsync(SiloBench.Make(owner, 2), Durability.Journal);
+        silo.Store.AfterRead = async () =>
+        {
+            gate.TrySetResult();
+            await Eventually.IsTrueAsync(() => Task.FromResult(silo.Table.Backlog.Rows == 0));
+        };
+        silo.Redis.Isolate("test");
+
+        await OpenedWithAsync(silo, "k", version: 2);
+    }
+
+    private static async Task<Ownership> OpenedWithAsync(SiloBench silo, string key, long version)
+    {
+        var opened = await silo.OpenAsync(key);
+        Assert.Equal(version, opened.Row?.Version);
+        return opened.Owner;
+    }
+
+    private SiloBench Open(int number, WriteBehindOptions? options = null) => new(redis.Open(_prefix), new FaultyStore(_store), number, options);
+}
