@@ -4,7 +4,7 @@ namespace Actors;
 [GenerateSerializer, Alias("Actors.Durability")]
 public enum Durability
 {
-    /// <summary>In the memory of the silo only: lost if the silo is killed before the next flush.</summary>
+    /// <summary>In the memory of the silo; the rest follows, and nothing of it is waited for: lost if the silo is killed just then.</summary>
     Memory = 0,
 
     /// <summary>In the journal in Redis as well: survives any one failure. The default.</summary>

@@ -35,8 +35,9 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     private long _journaled;
     private Task _writing = Task.CompletedTask;
 
-    // How many writes the journal has not answered yet, or not in a turn of ours.
-    private int _appending;
+    // Up to where the journal has answered, and how many writes wait for its answer before they are acknowledged.
+    private long _answered;
+    private int _unanswered;
 
     private string Id => this.GetPrimaryKeyString();
 
@@ -83,11 +84,13 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
 
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
+        // What was acknowledged in memory may still be on its way to the journal.
+        await _writing.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
         if (_owner is not { } owner) return;
 
         // What went past the journal goes to the database first, and older copies out of the cache: the next owner would
-        // not find it otherwise. So does all while a silo that cannot read the journal may be the next. If that fails the key is not released: an owner that takes it over from another that did
-        // not let go reads the database.
+        // not find it otherwise. So does all while a silo that cannot read the journal may be the next. If that fails the key
+        // is not released: an owner that takes it over from another that did not let go reads the database.
         var isJournalEnough = _acknowledged.Version <= _journaled && !table.IsAnyOtherCutOff;
         if (!isJournalEnough && !await CommitBeforeReleaseAsync(cancellationToken)) return;
 
@@ -128,12 +131,18 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             var row = UserDocument.ToRow(owner, next);
             UserValidation.CheckSize(row.State.Length);
 
-            // What builds on a write that may still be refused must not get past it.
-            var appending = table.AppendAsync(row, _appending == 0 ? options.Durability : Durability.Journal);
+            var appending = table.AppendAsync(row);
 
             // It was not refused, and so has happened: no other call runs before it is handed over and accepted.
-            _appending++;
             _accepted = next;
+            if (options.Durability == Durability.Memory && _unanswered == 0)
+            {
+                // Nothing is waited for, and nothing it builds on may still be refused and made again.
+                Acknowledge(owner, next, isJournaled: false);
+                _writing = AnswerAsync(owner, next, row, options, appending);
+                return new() { Version = next.Version, Durability = Durability.Memory };
+            }
+
             var writing = AcknowledgeAsync(owner, next, row, options, appending);
             _writing = writing;
 
@@ -169,8 +178,10 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     private async Task<Durability?> AcknowledgeAsync(
         Ownership owner, UserState next, Row row, WriteOptions options, Task<AppendOutcome> appending)
     {
+        _unanswered++;
         var outcome = await appending;
-        _appending--;
+        _unanswered--;
+        Answered(owner, next);
 
         // It builds on a write that was refused, which is made again: it must not reach the database.
         var isOutdated = owner != _owner && outcome != AppendOutcome.Journaled;
@@ -203,6 +214,32 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             _ = AcknowledgeLaterAsync(owner, next);
             throw;
         }
+    }
+
+    /// <summary>What follows a write to memory that was acknowledged at once: it goes to the journal all the same.</summary>
+    private async Task AnswerAsync(Ownership owner, UserState next, Row row, WriteOptions options, Task<AppendOutcome> appending)
+    {
+        try
+        {
+            var outcome = await appending;
+            Answered(owner, next);
+
+            // Where the ownership was lost meanwhile, a later owner may have written: this is not to reach the database any more.
+            var isOutdated = owner != _owner && outcome != AppendOutcome.Journaled;
+            var written = await table.WrittenAsync(row, isOutdated ? AppendOutcome.Fenced : outcome, options.Durability);
+            Acknowledge(owner, next, written.IsJournaled);
+            table.Counters.Acknowledged(Durability.Memory);
+        }
+        catch (OwnershipLostException)
+        {
+            LogMemoryLost(logger, Id, next.Version);
+            GiveUp(owner);
+        }
+    }
+
+    private void Answered(Ownership owner, UserState next)
+    {
+        if (owner == _owner) _answered = Math.Max(_answered, next.Version);
     }
 
     private async Task<Durability> ReachAfreshAsync(long version, Durability durability)
@@ -262,7 +299,7 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     {
         const ConfigureAwaitOptions WhateverComesOfIt =
             ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing;
-        while (owner == _owner && _acknowledged.Version < version && !_writing.IsCompleted)
+        while (owner == _owner && (_acknowledged.Version < version || _answered < version) && !_writing.IsCompleted)
             await _writing.WaitAsync(cancellationToken).ConfigureAwait(WhateverComesOfIt);
         cancellationToken.ThrowIfCancellationRequested();
         if (owner != _owner) return null;
@@ -326,6 +363,7 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         _accepted = _acknowledged = opened.Row is { } row ? UserDocument.FromRow(row) : UserState.None;
         _isPossiblyStale = opened.IsPossiblyStale;
         _journaled = 0;
+        _answered = _accepted.Version;
         _owner = opened.Owner;
     }
 
@@ -351,6 +389,10 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     [LoggerMessage(Level = LogLevel.Warning, Message =
         "User '{Id}' was deactivated with a write that the next activation may not find, for it is in this silo's memory only: {Reason}")]
     private static partial void LogLeftInMemory(ILogger logger, string id, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "Version {Version} of user '{Id}', acknowledged in memory only, is lost: another activation had taken the user over")]
+    private static partial void LogMemoryLost(ILogger logger, string id, long version);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "User '{Id}' lost its ownership (epoch {Epoch}) to another activation")]
     private static partial void LogOwnershipLost(ILogger logger, string id, long epoch);

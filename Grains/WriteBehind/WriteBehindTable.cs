@@ -99,7 +99,7 @@ internal sealed partial class WriteBehindTable : IDisposable
             return new(claim.Owner, await LatestOfAsync(claim.Owner, journaled, cancellationToken), IsPossiblyStale: false);
         }
 
-        // What this silo has not flushed is not in the journal where it was written to memory only, or Redis lost its data.
+        // What this silo has not flushed is not in the journal where it went past that, or Redis lost its data.
         if (_queue.Find(key) is { } unflushed)
         {
             _reads.Count(ReadLayer.Redis, isHit: false);
@@ -147,18 +147,17 @@ internal sealed partial class WriteBehindTable : IDisposable
     }
 
     /// <summary>
-    /// Begins to write <paramref name="row"/>: into the journal, unless it is a write to memory or the journal knows nothing of
-    /// its owner. Once that is answered, <see cref="WrittenAsync"/> is to be called: it tells what was reached.
+    /// Begins to write <paramref name="row"/>: into the journal, unless that knows nothing of its owner. Once it is answered,
+    /// <see cref="WrittenAsync"/> is to be called: it tells what was reached. So it is with every durability: the journal
+    /// alone knows whether the owner may still write, and nothing reaches the database past a later owner.
     /// </summary>
     /// <exception cref="OverloadedException">
     /// The row does not fit below the ceiling. Thrown by the call itself, not by its task: nothing has happened then.
     /// </exception>
-    public Task<AppendOutcome> AppendAsync(Row row, Durability durability)
+    public Task<AppendOutcome> AppendAsync(Row row)
     {
         _queue.Reserve(row);
-        if (durability != Durability.Memory && !Ownership.IsEpochWithoutJournal(row.Epoch)) return _journal.AppendAsync(row);
-        if (durability == Durability.Memory) _queue.Enqueue(row);
-        return PastTheJournal;
+        return Ownership.IsEpochWithoutJournal(row.Epoch) ? PastTheJournal : _journal.AppendAsync(row);
     }
 
     /// <summary>Returns once <paramref name="row"/> has reached <paramref name="durability"/>, or more.</summary>

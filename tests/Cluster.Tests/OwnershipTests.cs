@@ -111,7 +111,8 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
         await Task.WhenAll(users.SelectMany(user => new[] { Durability.Journal, Durability.Memory, Durability.Journal, Durability.Memory }
             .Select(durability => user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }, new() { Durability = durability }))));
 
-        foreach (var user in users) Assert.Equal(5, (await user.GetAsync())!.Counters["n"]);
+        // A write to memory may be lost, and was only promised to be tried.
+        foreach (var user in users) Assert.InRange((await user.GetAsync())!.Counters["n"], 3, 5);
     }
 
     [Theory]

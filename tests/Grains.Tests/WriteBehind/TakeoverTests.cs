@@ -57,6 +57,25 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
+    public async Task Writes_to_memory_of_an_owner_that_is_none_any_more_do_not_reach_the_database()
+    {
+        await using var first = Open(1);
+        await using var second = Open(2, new() { FlushInterval = Long, DrainTimeout = TimeSpan.Zero });
+        await using var third = Open(3);
+        var mine = (await first.OpenAsync("k")).Owner;
+        await first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Database);
+        var theirs = await OpenedWithAsync(second, "k", version: 1);
+
+        for (var version = 2; version <= 4; version++)
+            await Assert.ThrowsAsync<OwnershipLostException>(() => first.Table.WriteAsync(SiloBench.Make(mine, version), Durability.Memory));
+        await second.Table.WriteAsync(SiloBench.Make(theirs, 2), Durability.Journal);
+        await first.Table.DrainAsync();
+
+        Assert.Equal(SiloBench.Make(theirs, 2).State.ToArray(), (await third.OpenAsync("k")).Row!.State.ToArray());
+        Assert.Equal(1, (await _store.ReadAsync("k", Token))!.Version);
+    }
+
+    [Fact]
     public async Task A_key_is_not_released_while_the_journal_has_lost_what_is_not_flushed()
     {
         var gate = new TaskCompletionSource();
