@@ -93,13 +93,13 @@ public sealed class TestCluster : IAsyncDisposable
         new RedisOptions { ConnectionString = _redis.ConnectionString, KeyPrefix = KeyPrefix }, Patience.Breaker);
 
     // Of silos that never were; each counts its appends anew.
-    private static int s_strangers;
+    private static int _strangers;
 
     /// <summary>Does what a second activation of a user would: claims the key and journals a row.</summary>
     public async Task ClaimAndWriteAsync(string key, long version, string state)
     {
         await using var redis = OpenRedis();
-        var journal = new Journal(redis, $"S127.0.0.1:1:{Interlocked.Increment(ref s_strangers)}", journaled: _ => { }, new WriteBehindCounters(), NullLogger.Instance);
+        var journal = new Journal(redis, $"S127.0.0.1:1:{Interlocked.Increment(ref _strangers)}", journaled: _ => { }, new WriteBehindCounters(), NullLogger.Instance);
         var (owner, _) = await journal.ClaimAsync(key);
         Assert.Equal(AppendOutcome.Journaled, await journal.AppendAsync(new Row(key, version, owner.Epoch, Encoding.UTF8.GetBytes(state))));
     }
