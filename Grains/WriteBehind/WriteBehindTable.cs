@@ -330,8 +330,9 @@ internal sealed partial class WriteBehindTable : IDisposable
             await _queue.CommittedAsync(row.Key, row.Version).WaitAsync(Backpressure.MaxThrough, _clock).ConfigureAwait(false);
             return true;
         }
-        catch (TimeoutException)
+        catch (Exception error) when (error is TimeoutException or StorageUnavailableException)
         {
+            // It is journaled, which is what was asked for. What becomes of its commit, the lane owns and tells.
             return false;
         }
     }
