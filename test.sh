@@ -144,8 +144,9 @@ if [ $# -eq 0 ]; then
   set -- tests/*.Tests
 fi
 for argument in "$@"; do
+  # By name first: beside Grains.Tests there is a directory Grains, which holds no test.
   project=${argument%/}
-  [ -d "$project" ] || project=tests/${project%.Tests}.Tests
+  [ -d "tests/${project%.Tests}.Tests" ] && project=tests/${project%.Tests}.Tests
   if [ -d "$project" ]; then
     run "$project"
   else
