@@ -18,6 +18,16 @@ public sealed class ActorsClient(IGrainFactory cluster)
         return cluster.GetGrain<IUserGrain>(id);
     }
 
+    /// <summary>The limiter of the client with this id. No call is made.</summary>
+    /// <exception cref="InvalidRateLimitException">
+    /// The id has not 1 to <see cref="RateLimits.MaxIdBytes"/> bytes of UTF-8 without NUL.
+    /// </exception>
+    public IRateLimiterGrain RateLimiter(string clientId)
+    {
+        RateLimits.ValidateId(clientId);
+        return cluster.GetGrain<IRateLimiterGrain>(clientId);
+    }
+
     /// <summary>The way to Redis of one silo.</summary>
     /// <param name="silo">The silo's address, as <see cref="SiloReport.Silo"/> gives it.</param>
     public IRedisBreakerGrain RedisBreaker(string silo) => cluster.GetGrain<IRedisBreakerGrain>(silo);

@@ -8,12 +8,13 @@ internal static class CallSafety
     /// <summary>
     /// True where a call does no more when it is made twice than when it is made once: so it may be repeated whatever
     /// became of the first. A write is that only with a request id; with an expected version its repetition would conflict
-    /// with itself.
+    /// with itself. So is an acquisition; one that may wait takes longer than an attempt.
     /// </summary>
     public static bool IsRepeatable(IOutgoingGrainCallContext call) => call.Grain switch
     {
         IUserGrain => !IsWrite(call) || OptionsOf(call)?.RequestId is not null,
         IClusterGrain or IRedisBreakerGrain => true,
+        IRateLimiterGrain => !IsAcquire(call) || RequestOf(call) is { RequestId: not null, MaxWait.Ticks: 0 },
 
         // Of the app's own grains nothing is known.
         _ => false,
@@ -51,6 +52,12 @@ internal static class CallSafety
 
     private static bool IsWrite(IOutgoingGrainCallContext call) =>
         call.MethodName is nameof(IUserGrain.UpdateAsync) or nameof(IUserGrain.DeleteAsync);
+
+    private static bool IsAcquire(IOutgoingGrainCallContext call) =>
+        call.MethodName is nameof(IRateLimiterGrain.AcquireAsync) or nameof(IRateLimiterGrain.AcquireManyAsync);
+
+    // None where it is a call of many.
+    private static RateLimitRequest? RequestOf(IOutgoingGrainCallContext call) => call.Request.GetArgument(0) as RateLimitRequest;
 
     private static WriteOptions? OptionsOf(IOutgoingGrainCallContext call) =>
         (WriteOptions?)call.Request.GetArgument(OptionsIndex(call));

@@ -32,6 +32,53 @@ public sealed record SiloReport
 
     /// <summary>Its way to Redis; null where the silo did not answer.</summary>
     [Id(6)] public BreakerSnapshot? Breaker { get; init; }
+
+    /// <summary>The limiters that are on it.</summary>
+    [Id(7)] public RateLimitStatus RateLimits { get; init; } = new();
+}
+
+/// <summary>The limiters of one silo.</summary>
+[GenerateSerializer, Immutable, Alias("Actors.RateLimitStatus")]
+public sealed record RateLimitStatus
+{
+    /// <summary>Clients that are on the silo now.</summary>
+    [Id(0)] public long Clients { get; init; }
+
+    /// <summary>Calls that were granted.</summary>
+    [Id(1)] public long Allowed { get; init; }
+
+    /// <summary>Calls that were denied.</summary>
+    [Id(2)] public long Denied { get; init; }
+
+    /// <summary>Calls that were granted only since their policy is in shadow mode; not among <see cref="Allowed"/>.</summary>
+    [Id(3)] public long ShadowDenied { get; init; }
+
+    /// <summary>Decisions made without Redis, of the three above.</summary>
+    [Id(4)] public long Local { get; init; }
+
+    /// <summary>Denials from the silo's own copy of the log, without a call to Redis, while Redis was there.</summary>
+    [Id(5)] public long Mirrored { get; init; }
+
+    /// <summary>Calls that wait for their turn now.</summary>
+    [Id(6)] public long Waiting { get; init; }
+
+    /// <summary>Script calls to Redis; each carries what was asked of many clients.</summary>
+    [Id(7)] public long ScriptCalls { get; init; }
+
+    /// <summary>Bytes of the logs of grants that the silo holds.</summary>
+    [Id(8)] public long Bytes { get; init; }
+
+    /// <summary>The ceiling on <see cref="Bytes"/>.</summary>
+    [Id(9)] public long MaxBytes { get; init; }
+
+    /// <summary>Clients with grants that are not in Redis yet.</summary>
+    [Id(10)] public long Unsynced { get; init; }
+
+    /// <summary>Decisions of any outcome.</summary>
+    public long Decisions => Allowed + Denied + ShadowDenied;
+
+    /// <summary>Decisions per script call. Null where there was none yet.</summary>
+    public double? DecisionsPerCall => ScriptCalls == 0 ? null : (double)Decisions / ScriptCalls;
 }
 
 /// <summary>The write-behind of one silo.</summary>

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Actors;
 
 /// <summary>The limits on users and what is written to them. Sizes are bytes of UTF-8.</summary>
@@ -41,9 +39,6 @@ public static class UserLimits
     /// <summary>How long a request id is remembered at most: 10 minutes.</summary>
     public static readonly TimeSpan RequestIdMemory = TimeSpan.FromMinutes(10);
 
-    // Strict, so that half of a surrogate pair is found rather than replaced.
-    private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
-
     /// <summary>Checks a user id.</summary>
     /// <exception cref="InvalidUserException">It is not 1 to <see cref="MaxIdBytes"/> bytes of text without NUL.</exception>
     public static void ValidateId(string? id) => ValidateText("The user id", id, 1, MaxIdBytes);
@@ -57,39 +52,7 @@ public static class UserLimits
     /// <exception cref="InvalidUserException">It is not; the message says what is allowed.</exception>
     internal static void ValidateText(string what, string? text, int minBytes, int maxBytes, string? name = null)
     {
-        if (text is null) throw Invalid("is null", AllowedSize());
-        int bytes;
-        try
-        {
-            bytes = Utf8.GetByteCount(text);
-        }
-        catch (EncoderFallbackException)
-        {
-            throw Invalid($"{Quote(text)} holds half of a surrogate pair", $"{AllowedSize()}, well-formed");
-        }
-
-        if (bytes < minBytes || bytes > maxBytes) throw Invalid($"{Quote(text)} has {bytes} bytes", AllowedSize());
-        if (text.Contains('\0', StringComparison.Ordinal))
-            throw Invalid($"{Quote(text)} holds a NUL character", $"{AllowedSize()} without NUL");
-
-        string Subject() => name is null ? what : $"{what} {Quote(name)}";
-
-        string AllowedSize() => minBytes == 0 ? $"allowed are up to {maxBytes} bytes of UTF-8" : $"allowed are {minBytes} to {maxBytes} bytes of UTF-8";
-
-        InvalidUserException Invalid(string why, string allowed) => new($"{Subject()} {why}; {allowed}.");
-    }
-
-    /// <summary>The text as it may stand in a message: shortened, and without control characters.</summary>
-    internal static string Quote(string text)
-    {
-        const int Shown = 40;
-        var quoted = new StringBuilder("'");
-        foreach (var rune in text.Take(Shown))
-        {
-            if (char.IsControl(rune) || char.IsSurrogate(rune)) quoted.Append(System.Globalization.CultureInfo.InvariantCulture, $"\\u{(int)rune:x4}");
-            else quoted.Append(rune);
-        }
-
-        return quoted.Append(text.Length > Shown ? "…'" : "'").ToString();
+        if (WellFormedText.Problem(text, minBytes, maxBytes) is { } problem)
+            throw new InvalidUserException($"{what}{(name is null ? "" : " " + WellFormedText.Quote(name))} {problem}");
     }
 }

@@ -29,7 +29,7 @@ internal sealed class RedisBreakerGrain(RedisBreakerClient breakers, IClusterMem
         return active.TryGetValue(key, out var silo)
             ? breakers.Of(silo)
             : throw new SiloNotFoundException(
-                $"{UserLimits.Quote(key)} is no active silo; active are {string.Join(", ", active.Keys.Order(StringComparer.Ordinal))}.");
+                $"{WellFormedText.Quote(key)} is no active silo; active are {string.Join(", ", active.Keys.Order(StringComparer.Ordinal))}.");
     }
 
     private static string Cut(string? reason)

@@ -105,7 +105,7 @@ internal sealed record UserState
             catch (OverflowException)
             {
                 throw new InvalidUserException(
-                    $"Counter {UserLimits.Quote(name)} is {value} and cannot be changed by {amount}: allowed is {long.MinValue} to {long.MaxValue}.");
+                    $"Counter {WellFormedText.Quote(name)} is {value} and cannot be changed by {amount}: allowed is {long.MinValue} to {long.MaxValue}.");
             }
         }
 

@@ -59,7 +59,7 @@ internal static class UserValidation
         UserLimits.ValidateText("The e-mail address", email, 1, UserLimits.MaxEmailBytes);
         var at = email.IndexOf('@', StringComparison.Ordinal);
         if (at <= 0 || at == email.Length - 1 || email.IndexOf('@', at + 1) >= 0)
-            throw new InvalidUserException($"The e-mail address {UserLimits.Quote(email)} is none: allowed is one @ that is neither first nor last.");
+            throw new InvalidUserException($"The e-mail address {WellFormedText.Quote(email)} is none: allowed is one @ that is neither first nor last.");
     }
 
     private static void CheckTags(HashSet<string>? tags)

@@ -57,6 +57,14 @@ public sealed class SerializationTests : IDisposable
         Report.WriteBehind,
         Report.Cache,
         Report.Cache.Redis,
+        Report.RateLimits,
+        new RateLimitRequest { Policy = "p", Permits = 2, RequestId = "r", MaxWait = TimeSpan.FromSeconds(3) },
+        Decision,
+        Decision.Window,
+        RateLimitSource.Local,
+        new RateLimitPolicy { Name = "p", Windows = [Decision.Window], OnRedisDown = RedisDownBehavior.Deny, IsShadow = true },
+        RedisDownBehavior.Allow,
+        new InvalidRateLimitException("what is wrong"),
     ];
 
     private readonly ServiceProvider _services = new ServiceCollection()
@@ -72,6 +80,20 @@ public sealed class SerializationTests : IDisposable
         ParkedAt = DateTimeOffset.UnixEpoch.AddSeconds(1),
         Bytes = 4,
         State = "{}",
+    };
+
+    private static RateLimitDecision Decision => new()
+    {
+        IsAllowed = true,
+        Policy = "p",
+        Window = new(1, TimeSpan.FromSeconds(2)),
+        Windows = [new(1, TimeSpan.FromSeconds(2)), new(3, TimeSpan.FromSeconds(4))],
+        Remaining = 5,
+        RetryAfter = TimeSpan.FromSeconds(6),
+        ResetAfter = TimeSpan.FromSeconds(7),
+        Source = RateLimitSource.Local,
+        DecidedAt = DateTimeOffset.UnixEpoch.AddSeconds(8),
+        IsShadowDenial = true,
     };
 
     private static RefusedReplay Refusal => new() { Key = "k", Reason = "why" };
@@ -105,6 +127,20 @@ public sealed class SerializationTests : IDisposable
             RefusedWrites = 17,
             SlowedWrites = 18,
             ParkedRows = 20,
+        },
+        RateLimits = new()
+        {
+            Clients = 1,
+            Allowed = 2,
+            Denied = 3,
+            ShadowDenied = 4,
+            Local = 5,
+            Mirrored = 6,
+            Waiting = 7,
+            ScriptCalls = 8,
+            Bytes = 9,
+            MaxBytes = 10,
+            Unsynced = 11,
         },
         Cache = new()
         {

@@ -1,0 +1,12 @@
+namespace Actors;
+
+/// <summary>What a decision rests on.</summary>
+[GenerateSerializer, Alias("Actors.RateLimitSource")]
+public enum RateLimitSource
+{
+    /// <summary>The log of grants in Redis, or for a denial the silo's exact copy of it.</summary>
+    Redis = 0,
+
+    /// <summary>The silo alone, since Redis is away: its copy of the log, and <see cref="RateLimitPolicy.OnRedisDown"/>.</summary>
+    Local = 1,
+}

@@ -1,0 +1,48 @@
+using System.Globalization;
+using System.Text;
+
+namespace Actors;
+
+/// <summary>Texts that come from outside: ids, names, values.</summary>
+internal static class WellFormedText
+{
+    // Strict, so that half of a surrogate pair is found rather than replaced.
+    private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>
+    /// What is wrong with a text and what is allowed, or null: it must be well-formed, hold no NUL, and have so many bytes of
+    /// UTF-8. A message is put together only for an error.
+    /// </summary>
+    public static string? Problem(string? text, int minBytes, int maxBytes)
+    {
+        if (text is null) return $"is null; {Allowed()}.";
+        int bytes;
+        try
+        {
+            bytes = Utf8.GetByteCount(text);
+        }
+        catch (EncoderFallbackException)
+        {
+            return $"{Quote(text)} holds half of a surrogate pair; {Allowed()}, well-formed.";
+        }
+
+        if (bytes < minBytes || bytes > maxBytes) return $"{Quote(text)} has {bytes} bytes; {Allowed()}.";
+        return text.Contains('\0', StringComparison.Ordinal) ? $"{Quote(text)} holds a NUL character; {Allowed()} without NUL." : null;
+
+        string Allowed() => minBytes == 0 ? $"allowed are up to {maxBytes} bytes of UTF-8" : $"allowed are {minBytes} to {maxBytes} bytes of UTF-8";
+    }
+
+    /// <summary>The text as it may stand in a message: shortened, and without control characters.</summary>
+    public static string Quote(string text)
+    {
+        const int Shown = 40;
+        var quoted = new StringBuilder("'");
+        foreach (var rune in text.Take(Shown))
+        {
+            if (char.IsControl(rune) || char.IsSurrogate(rune)) quoted.Append(CultureInfo.InvariantCulture, $"\\u{(int)rune:x4}");
+            else quoted.Append(rune);
+        }
+
+        return quoted.Append(text.Length > Shown ? "…'" : "'").ToString();
+    }
+}
