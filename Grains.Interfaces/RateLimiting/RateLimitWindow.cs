@@ -2,14 +2,22 @@ using System.Globalization;
 
 namespace Actors;
 
-/// <summary>A sliding window: at any moment t, at most <paramref name="Limit"/> permits granted in (t - duration, t].</summary>
-/// <param name="Limit">Permits per duration: 1 to <see cref="RateLimits.MaxLimit"/>.</param>
-/// <param name="Duration">
-/// <see cref="RateLimits.MinDuration"/> to <see cref="RateLimits.MaxDuration"/>. A grant aged exactly this much counts no more.
-/// </param>
+/// <summary>A sliding window: at any moment t, at most <see cref="Limit"/> permits granted in (t - <see cref="Duration"/>, t].</summary>
 [GenerateSerializer, Immutable, Alias("Actors.RateLimitWindow")]
-public sealed record RateLimitWindow(int Limit, TimeSpan Duration)
+public sealed record RateLimitWindow
 {
+    /// <summary>A window of so many permits per duration.</summary>
+    public RateLimitWindow(int limit, TimeSpan duration) => (Limit, Duration) = (limit, duration);
+
+    /// <summary>Permits per duration: 1 to <see cref="RateLimits.MaxLimit"/>.</summary>
+    [Id(0)] public int Limit { get; init; }
+
+    /// <summary>
+    /// <see cref="RateLimits.MinDuration"/> to <see cref="RateLimits.MaxDuration"/>. A grant aged exactly this much counts no
+    /// more.
+    /// </summary>
+    [Id(1)] public TimeSpan Duration { get; init; }
+
     /// <summary>For people: "100 per 00:01:00".</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Limit} per {Duration:c}");
 }

@@ -66,6 +66,7 @@ public sealed class WireTypesTests
             .SelectMany(type => type.GetMethods())
             .SelectMany(method => method.GetParameters().Select(parameter => parameter.ParameterType).Append(method.ReturnType))
             .SelectMany(type => type.IsGenericType ? type.GetGenericArguments() : [type])
+            .Select(type => type.GetElementType() ?? type)
             .Where(type => type.Assembly == typeof(User).Assembly && !type.IsInterface);
         Assert.Empty(sent.Except(WireType.All.Select(type => type.Type)));
     }
