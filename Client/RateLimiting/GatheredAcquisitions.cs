@@ -82,8 +82,11 @@ internal sealed class GatheredAcquisitions(
         var batch = new List<Acquisition>();
         while (TryTake(ref batch, out var since))
         {
-            if (await DecideAsync(batch, since).ConfigureAwait(false)) continue;
-            await RecoverAsync(batch[0].Request.Policy).ConfigureAwait(false);
+            var policy = batch[0].Request.Policy;
+            if (!await DecideAsync(batch, since).ConfigureAwait(false)) await RecoverAsync(policy).ConfigureAwait(false);
+
+            // Those just answered may ask again at once: then they go with the next call, not with the one after.
+            await Task.Yield();
         }
 
         retired(this);
