@@ -10,7 +10,9 @@ namespace Actors.Fixtures;
 /// <param name="Other">All other answers, and requests that were not answered.</param>
 /// <param name="WithoutRetryAfter">Denied or unavailable, without a Retry-After of at least 1.</param>
 /// <param name="WithoutRateLimit">Allowed or denied, without RateLimit or RateLimit-Policy.</param>
-/// <param name="P50">The median of the answers' times, in ms.</param>
+/// <param name="P50">
+/// The median of the answers' times, in ms; wrk adds to them what requests would have waited that a late answer held up.
+/// </param>
 /// <param name="P99">The 99th percentile, in ms.</param>
 /// <param name="Longest">The longest, in ms.</param>
 /// <param name="Seconds">How long it ran.</param>

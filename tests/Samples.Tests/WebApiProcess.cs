@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 
 namespace Actors.Samples.Tests;
 
@@ -6,7 +7,10 @@ namespace Actors.Samples.Tests;
 public sealed class WebApiProcess : IDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
-    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(30) };
+
+    // Keys may hold anything here; HttpClient would refuse them.
+    private static readonly HttpClient Http =
+        new(new SocketsHttpHandler { RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8 }) { Timeout = TimeSpan.FromSeconds(30) };
 
     private readonly RunningProgram _program;
     private readonly int _port;

@@ -109,14 +109,15 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
         var answers = await loads;
         Report(answers);
 
-        // Not one waited for much longer than the call timeout, nor did the app only answer those that did.
+        // None waited for much longer than the call timeout, and only few did at all: if all had, each of the 64 connections
+        // would have had an answer a second.
+        const int IfAllWaited = 64 * 8;
         Assert.All(answers, load => Assert.InRange(load.Longest, 0, Quick.TotalMilliseconds));
-        Assert.All(answers, load => Assert.InRange(load.P99, 0, 1000));
         Assert.Equal((0, 0), (answers[0].Unavailable, answers[0].Other));
-        Assert.True(answers[0].Allowed > 2 * PerHour, $"Only {answers[0].Allowed} were let past.");
+        Assert.True(answers[0].Allowed > PerHour + (2 * IfAllWaited), $"Only {answers[0].Allowed} were let past.");
         Assert.Equal((0, 0), (answers[1].Other, answers[1].WithoutRetryAfter));
         Assert.InRange(answers[1].Allowed, 0, PerHour);
-        Assert.True(answers[1].Unavailable > 0);
+        Assert.True(answers[1].Unavailable > 2 * IfAllWaited, $"Only {answers[1].Unavailable} were refused.");
 
         using var denied = await shared.Denying.GetAsync("/search", _key);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, denied.StatusCode);
