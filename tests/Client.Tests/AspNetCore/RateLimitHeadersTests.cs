@@ -28,7 +28,9 @@ public sealed class RateLimitHeadersTests
     {
         var decision = Decision(new RateLimitWindow(10, TimeSpan.FromSeconds(60))) with
         {
-            Remaining = 3, ResetAfter = TimeSpan.FromSeconds(42.1), RetryAfter = TimeSpan.Zero,
+            Remaining = 3,
+            ResetAfter = TimeSpan.FromSeconds(42.1),
+            RetryAfter = TimeSpan.Zero,
         };
         Assert.Equal("\"api\";r=3;t=43", RateLimitHeaders.LimitOf(decision, showsShadowDenials: true));
         Assert.Equal("\"api\";r=10;t=0", RateLimitHeaders.LimitOf(decision with { Remaining = 10, ResetAfter = TimeSpan.Zero }, showsShadowDenials: true));
@@ -41,7 +43,12 @@ public sealed class RateLimitHeadersTests
 
     private static RateLimitDecision Decision(params RateLimitWindow[] windows) => new()
     {
-        IsAllowed = true, Policy = "api", Window = windows[0], Windows = windows, Remaining = 1, Source = RateLimitSource.Redis,
+        IsAllowed = true,
+        Policy = "api",
+        Window = windows[0],
+        Windows = windows,
+        Remaining = 1,
+        Source = RateLimitSource.Redis,
         DecidedAt = DateTimeOffset.UnixEpoch,
     };
 }

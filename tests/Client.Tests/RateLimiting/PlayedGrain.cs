@@ -40,8 +40,13 @@ internal sealed class PlayedGrain
         var window = new RateLimitWindow(RateLimits.MaxLimit, TimeSpan.FromSeconds(1));
         return new()
         {
-            IsAllowed = true, Policy = request.Policy, Window = window, Windows = [window], Remaining = request.Permits,
-            Source = RateLimitSource.Redis, DecidedAt = DateTimeOffset.UnixEpoch,
+            IsAllowed = true,
+            Policy = request.Policy,
+            Window = window,
+            Windows = [window],
+            Remaining = request.Permits,
+            Source = RateLimitSource.Redis,
+            DecidedAt = DateTimeOffset.UnixEpoch,
         };
     }
 }
