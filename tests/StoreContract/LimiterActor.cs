@@ -17,7 +17,7 @@ internal sealed class LimiterActor : ILimiterHost
     {
         Logs = logs;
         Counters = counters;
-        Limiter = new Limiter(client, logs, counters, maxWaiting, this) { Policy = policy };
+        Limiter = new Limiter(client, policy, logs, counters, maxWaiting, this);
     }
 
     public GrantLogs Logs { get; }
