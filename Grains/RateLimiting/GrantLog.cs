@@ -103,6 +103,12 @@ internal sealed class GrantLog
         foreach (var (at, permits) in grants) Add(at, permits);
     }
 
+    /// <summary>Moves all entries in time.</summary>
+    public void Shift(long by)
+    {
+        for (var i = 0; i < Count; i++) At(i) = At(i) with { At = At(i).At + by };
+    }
+
     /// <summary>Forgets all.</summary>
     public void Clear() => (_entries, _first, Count, Total) = ([], 0, 0, 0);
 

@@ -28,7 +28,7 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
     // What is to be done while no script is in flight, before the next one.
     private readonly Queue<Func<Task>> _errands = [];
     private Windows _windows = null!;
-    private ServerClock _clock = logs.Clock;
+    private ServerClock _known = logs.Clock;
 
     // Null while this is not known to be the owner of the log.
     private string? _epoch;
@@ -43,6 +43,8 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
     private bool _isWorking;
     private bool _isClosed;
     private long _countedBytes;
+
+    private ServerClock Clock => _known.IsKnown ? _known : logs.GuessedClock;
 
     /// <summary>True where grants may be unknown to Redis.</summary>
     public bool IsUnsynced => _isUnsynced;
@@ -76,7 +78,7 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
     public async Task<RateLimitDecision> PeekAsync(int permits)
     {
         await KnownAsync();
-        var now = _clock.Earliest(logs.Now);
+        var now = Clock.Earliest(logs.Now);
         var by = logs.IsReachable ? DecidedBy.Mirror : DecidedBy.Local;
         if (by == DecidedBy.Local && Policy.OnRedisDown == RedisDownBehavior.Deny) return Down(now, permits);
         var isFree = _line.TurnOf(permits, _windows, _log) <= now || (by == DecidedBy.Local && Policy.OnRedisDown == RedisDownBehavior.Allow);
@@ -87,7 +89,7 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
     public async Task<RateLimitDecision> RepeatedAsync(long at)
     {
         await KnownAsync();
-        var now = _clock.Earliest(logs.Now);
+        var now = Clock.Earliest(logs.Now);
         return Allowed(_windows.Tightest(_log, now), _windows.Left(_log, now), now, at, logs.IsReachable ? DecidedBy.Mirror : DecidedBy.Local);
     }
 
@@ -123,7 +125,7 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
     public Task<int> RefundAsync(string name, int permits, long at) => AloneAsync(async () =>
     {
         await KnowAsync(isNeeded: true);
-        _log.Trim(_clock.Latest(logs.Now) - _windows.Longest);
+        _log.Trim(Clock.Latest(logs.Now) - _windows.Longest);
         var freed = _log.Remove(at, permits);
         _noted.Remove(name);
         _forgotten.Add(name);
@@ -185,12 +187,12 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
 
     // Until a script says otherwise the windows are certainly full: the server's clock, whatever it shows, is not there yet.
     private bool IsFull(int permits, long now) =>
-        _epoch is not null && !_isUnsynced && logs.IsReachable && _line.TurnOf(permits, _windows, _log) > _clock.Latest(now);
+        _epoch is not null && !_isUnsynced && logs.IsReachable && _line.TurnOf(permits, _windows, _log) > Clock.Latest(now);
 
     private RateLimitDecision[] DenyFromMirror(int calls, int permits, long now)
     {
         counters.Decided(Policy.Name, Policy.IsShadow ? Outcome.ShadowDenied : Outcome.Denied, DecidedBy.Mirror, calls);
-        var denied = Denied(permits, _clock.Earliest(now), DecidedBy.Mirror);
+        var denied = Denied(permits, Clock.Earliest(now), DecidedBy.Mirror);
         var decisions = new RateLimitDecision[calls];
         Array.Fill(decisions, denied);
         return decisions;
@@ -271,7 +273,7 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
         if (_line.Count > 0)
         {
             _line.Plan(_windows, _log);
-            var earliest = _clock.Earliest(now);
+            var earliest = Clock.Earliest(now);
             DenyLate(now, earliest);
             batch.AddRange(_line.Tickets.TakeWhile(ticket => ticket.PlannedAt <= earliest));
         }
@@ -282,7 +284,7 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
             if (_isClosed && ticket.Waits) ticket.Fail(new MovedException());
             else if (ticket.Permits > _windows.SmallestLimit) ticket.Fail(TooMany(ticket.Permits));
             else if (isAllDue) batch.Add(ticket);
-            else Hold(ticket, now, _clock.Earliest(now), DecidedBy.Mirror);
+            else Hold(ticket, now, Clock.Earliest(now), DecidedBy.Mirror);
         }
 
         return batch;
@@ -352,7 +354,7 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
     {
         var question = Question(tickets);
         var answer = await logs.DecideAsync(client, question);
-        _clock.Observe(answer.Time, answer.Taken.Sent, answer.Taken.Received);
+        Observe(answer);
         switch (answer.Status)
         {
             case GrantScripts.Fenced:
@@ -361,11 +363,21 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
             case GrantScripts.Differs:
                 IsToSync();
                 return null;
+            case GrantScripts.Overtaken:
+                TakeOverAgain();
+                return null;
         }
 
         if (_epoch is null) BecomeOwner(answer);
         else NoteGrants(tickets, answer);
         return answer;
+    }
+
+    private void Observe(LogAnswer answer)
+    {
+        // What was granted before the first answer was stamped by a guess.
+        if (!_known.IsKnown) _log.Shift(answer.Time - Clock.Latest(answer.Taken.Received));
+        _known.Observe(answer.Time, answer.Taken.Sent, answer.Taken.Received);
     }
 
     private LogQuestion Question(IReadOnlyList<Ticket> tickets) => new()
@@ -376,7 +388,7 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
         Epoch = _epoch,
         Newest = _log.Newest,
         Total = _log.Total,
-        Earliest = _clock.Earliest(logs.Now),
+        Earliest = _known.IsKnown ? _known.Earliest(logs.Now) : 0,
         IsDense = _log.Count >= Windows.DenseFrom,
         Tickets = tickets,
     };
@@ -402,7 +414,7 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
     private void NoteGrants(IReadOnlyList<Ticket> tickets, LogAnswer answer)
     {
         var granted = 0L;
-        for (var i = 0; i < tickets.Count; i++) granted += (long)answer.Granted[i] * tickets[i].Permits;
+        for (var i = 0; i < tickets.Count; i++) granted += Math.Max(0, answer.Granted[i]) * tickets[i].Permits;
         _log.Trim(answer.Time - _windows.Longest);
         if (_log.Total != answer.Before) _log.Load(answer.Before, []);
         if (granted == 0) return;
@@ -414,15 +426,19 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
     /// <summary>Replaces the log in Redis by this one.</summary>
     private async Task SyncAsync()
     {
-        _log.Trim(_clock.Earliest(logs.Now) - _windows.Longest);
+        _log.Trim(Clock.Earliest(logs.Now) - _windows.Longest);
         var grants = _log.ToArray();
         _log.Load(0, grants);
         _line.Replan();
         var (noted, forgotten) = (_noted, _forgotten);
-        if (!await logs.RestoreAsync(Question([]), grants, forgotten, noted))
+        switch (await logs.RestoreAsync(Question([]), grants, forgotten, noted))
         {
-            LoseOwnership();
-            return;
+            case GrantScripts.Fenced:
+                LoseOwnership();
+                return;
+            case GrantScripts.Overtaken:
+                TakeOverAgain();
+                return;
         }
 
         (_noted, _forgotten) = ([], []);
@@ -474,6 +490,13 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
         host.Fenced();
     }
 
+    /// <summary>An earlier owner has written the log: it and this one both know grants that count.</summary>
+    private void TakeOverAgain()
+    {
+        _epoch = null;
+        IsToSync();
+    }
+
     /// <summary>Nobody knows whether Redis has granted these: it is to forget it.</summary>
     private void Doubt(List<Ticket> batch)
     {
@@ -492,7 +515,7 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
     private void DecideLocally(List<Ticket> batch)
     {
         var now = logs.Now;
-        var earliest = _clock.Earliest(now);
+        var earliest = Clock.Earliest(now);
         if (Policy.OnRedisDown == RedisDownBehavior.Deny)
         {
             foreach (var ticket in batch) DenyDown(ticket, earliest);
@@ -501,10 +524,10 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
         }
 
         _log.Trim(earliest - _windows.Longest);
-        var stamp = Math.Max(_clock.Latest(now), _log.Newest + 1);
+        var stamp = Math.Max(Clock.Latest(now), _log.Newest + 1);
         var allowsAll = Policy.OnRedisDown == RedisDownBehavior.Allow;
         var free = Math.Max(0, _windows.Left(_log, earliest));
-        var granted = new int[batch.Count];
+        var granted = new long[batch.Count];
         var (taken, isBlocked) = (0L, false);
         for (var i = 0; i < batch.Count; i++)
         {
@@ -532,19 +555,20 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
     private void Settle(List<Ticket> batch, LogAnswer answer)
     {
         var taken = 0L;
-        for (var i = 0; i < batch.Count; i++) taken += (long)answer.Granted[i] * batch[i].Permits;
+        for (var i = 0; i < batch.Count; i++) taken += Math.Max(0, answer.Granted[i]) * batch[i].Permits;
         Settle(batch, answer.Granted, taken, answer.Time, answer.Time, DecidedBy.Redis);
     }
 
     /// <summary>Tells each what was decided; who was not granted and may wait is put in line.</summary>
-    private void Settle(List<Ticket> batch, int[] granted, long taken, long now, long stamp, DecidedBy by)
+    private void Settle(List<Ticket> batch, long[] granted, long taken, long now, long stamp, DecidedBy by)
     {
         // The log holds these grants already. Of calls that were granted, each is told what was left behind it.
         var tightest = _windows.Tightest(_log, now);
         var left = _windows.Left(tightest, _log, now) + taken;
         for (var i = 0; i < batch.Count; i++)
         {
-            var (ticket, fits) = (batch[i], granted[i]);
+            var (ticket, fits) = (batch[i], (int)Math.Max(0, granted[i]));
+            if (granted[i] < 0) ticket.Decide([Allowed(tightest, left, now, -granted[i], by)]);
             if (fits == 0) continue;
             var decisions = new RateLimitDecision[ticket.Calls];
             for (var call = 0; call < fits; call++)
@@ -656,7 +680,7 @@ internal sealed class Limiter(string client, GrantLogs logs, LimiterCounters cou
         if (_line.Count == 0) return;
         _line.Plan(_windows, _log);
         var now = logs.Now;
-        var turn = _line.First.PlannedAt - _clock.Earliest(now);
+        var turn = _line.First.PlannedAt - Clock.Earliest(now);
         var deadline = _line.Tickets.Min(ticket => ticket.Deadline) - now;
         host.WakeAfter(this, TimeSpan.FromMicroseconds(Math.Max(0, Math.Min(turn, deadline))));
     }

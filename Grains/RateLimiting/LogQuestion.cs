@@ -49,8 +49,8 @@ internal sealed class LogAnswer
     /// <summary>True where the grant has become part of the last one.</summary>
     public bool IsAddedToLast { get; init; }
 
-    /// <summary>Of each ticket the calls that were granted.</summary>
-    public int[] Granted { get; init; } = [];
+    /// <summary>Of each ticket the calls that were granted; of one whose name was granted before, the negative of that time.</summary>
+    public long[] Granted { get; init; } = [];
 
     /// <summary>For a new owner: all grants that count, and how many permits were granted before the first of them.</summary>
     public IReadOnlyList<(long At, long Permits)> Grants { get; init; } = [];

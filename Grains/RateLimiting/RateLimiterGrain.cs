@@ -184,6 +184,7 @@ internal sealed partial class RateLimiterGrain(
     void ILimiterHost.Fenced()
     {
         LogFenced(logger, Client);
+        _named.Forget();
         DeactivateOnIdle();
     }
 
