@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging;
+
 namespace Actors;
 
 /// <summary>
@@ -33,7 +35,10 @@ public sealed class ActorsClient(IGrainFactory cluster)
 
     /// <summary>The calls of all limiters in this process, which go to the cluster together.</summary>
     internal RateLimitCalls RateLimitCalls =>
-        _rateLimitCalls ?? Interlocked.CompareExchange(ref _rateLimitCalls, new(RateLimiter), null) ?? _rateLimitCalls;
+        _rateLimitCalls ?? Interlocked.CompareExchange(ref _rateLimitCalls, new(RateLimiter, logger: Logger), null) ?? _rateLimitCalls;
+
+    /// <summary>Where limiters say that the cluster does not answer.</summary>
+    internal ILogger? Logger { get; init; }
 
     /// <summary>The way to Redis of one silo.</summary>
     /// <param name="silo">The silo's address, as <see cref="SiloReport.Silo"/> gives it.</param>

@@ -69,10 +69,10 @@ internal sealed class GatheredAcquisitions(
     }
 
     /// <summary>Begins by looking for an answer. To be called once, on a new one.</summary>
-    public void StartSilent(long since)
+    public void StartSilent(long since, Exception error)
     {
         lock (_gate) (_isCalling, _isSilent) = (true, true);
-        outage.Begin(since);
+        outage.Begin(since, error);
         _ = Task.Run(() => CallAsync(isSilent: true));
     }
 
@@ -146,9 +146,9 @@ internal sealed class GatheredAcquisitions(
             batch.ForEach(acquisition => acquisition.LeaveUndecided());
             return true;
         }
-        catch (Exception)
+        catch (Exception error)
         {
-            GoSilent(batch, began);
+            GoSilent(batch, began, error);
             await givenUp.CancelAsync().ConfigureAwait(false);
             return false;
         }
@@ -177,7 +177,7 @@ internal sealed class GatheredAcquisitions(
         return isAnswered;
     }
 
-    private void GoSilent(List<Acquisition> batch, long since)
+    private void GoSilent(List<Acquisition> batch, long since, Exception error)
     {
         List<Acquisition> waiting;
         lock (_gate)
@@ -186,7 +186,7 @@ internal sealed class GatheredAcquisitions(
             (_isSilent, _wasAsked) = (true, false);
         }
 
-        outage.Begin(since);
+        outage.Begin(since, error);
         batch.ForEach(acquisition => acquisition.LeaveUndecided());
         waiting.ForEach(acquisition => acquisition.LeaveUndecided());
     }

@@ -1,10 +1,12 @@
+using Microsoft.Extensions.Logging;
+
 namespace Actors;
 
 /// <summary>
 /// Whether the whole cluster is silent, as far as this process can tell: a call was overdue, and nobody was answered since
 /// it began. Then clients that were not asked for yet need not find out by waiting, one by one.
 /// </summary>
-internal sealed class Outage(TimeProvider time)
+internal sealed partial class Outage(TimeProvider time, ILogger logger)
 {
     // So many clients ask meanwhile whether it is over.
     private const int MaxProbed = 8;
@@ -40,22 +42,36 @@ internal sealed class Outage(TimeProvider time)
 
     /// <summary>A client is not answered any more; <see cref="End"/> follows.</summary>
     /// <param name="since">When the call began that was not answered.</param>
-    public void Begin(long since)
+    /// <param name="error">Why not.</param>
+    public void Begin(long since, Exception error)
     {
+        bool isFirst;
         lock (_gate)
         {
-            _silentClients++;
+            isFirst = _silentClients++ == 0;
             if (_lastAnswer < since) _isTotal = true;
         }
+
+        if (isFirst) LogSilent(error);
     }
 
     /// <summary>A client is answered again, or nobody asks for it any more.</summary>
     public void End()
     {
+        bool isLast;
         lock (_gate)
         {
             // Without anyone to notice the end of it, it has ended.
-            if (--_silentClients == 0) _isTotal = false;
+            isLast = --_silentClients == 0;
+            if (isLast) _isTotal = false;
         }
+
+        if (isLast) LogOver();
     }
+
+    [LoggerMessage(LogLevel.Warning, "The cluster does not answer for the limits of a client; until it does, apps decide as they were told (WhenUnreachable)")]
+    private partial void LogSilent(Exception error);
+
+    [LoggerMessage(LogLevel.Information, "Limits are decided by the cluster again, for all clients that are asked for")]
+    private partial void LogOver();
 }

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using System.Threading.RateLimiting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Actors;
 
@@ -7,12 +9,15 @@ namespace Actors;
 /// All calls of this process to limiters. What is asked for one client at the same time is gathered, whichever limiter and
 /// policy it is asked through.
 /// </summary>
-internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, TimeProvider? time = null)
+internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, TimeProvider? time = null, ILogger? logger = null)
 {
     // One for each client that somebody waits for now: it is made by the first caller and removes itself after the last, so
     // clients cost nothing once they are answered. Any thread adds and removes.
     private readonly ConcurrentDictionary<Key, GatheredAcquisitions> _gathered = new();
-    private readonly Outage _outage = new(time ?? TimeProvider.System);
+    private readonly Outage _outage = new(time ?? TimeProvider.System, logger ?? NullLogger.Instance);
+
+    // Said only where the outage is over meanwhile, and goes on after all.
+    private static readonly TimeoutException StillSilent = new("Nobody was answered since the last call that was not.");
 
     public TimeProvider Time { get; } = time ?? TimeProvider.System;
 
@@ -30,7 +35,7 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
         GatheredAcquisitions? gathered = null;
         if (_outage.IsTotal && !_gathered.TryGetValue(key, out gathered))
         {
-            Probe(key, Time.GetTimestamp());
+            Probe(key, Time.GetTimestamp(), StillSilent);
             return new(leases.Undecided());
         }
 
@@ -89,9 +94,9 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
             // It answered that it cannot decide.
             return leases.Undecided();
         }
-        catch (Exception)
+        catch (Exception error)
         {
-            Probe(key, began);
+            Probe(key, began, error);
             await givenUp.CancelAsync().ConfigureAwait(false);
             return leases.Undecided();
         }
@@ -101,7 +106,7 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
     {
         if (_gathered.TryGetValue(key, out var gathered)) return gathered.IsSilent();
         if (!_outage.IsTotal) return false;
-        Probe(key, Time.GetTimestamp());
+        Probe(key, Time.GetTimestamp(), StillSilent);
         return true;
     }
 
@@ -109,11 +114,11 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
         _gathered.TryGetValue(key, out var gathered) ? gathered : _gathered.GetOrAdd(key, static (key, calls) => calls.New(key), this);
 
     /// <summary>Has a client asked whether it is answered again, unless somebody does already or enough others do.</summary>
-    private void Probe(Key key, long since)
+    private void Probe(Key key, long since, Exception error)
     {
         if (_outage.IsTotal && !_outage.NeedsProbe) return;
         var gathered = New(key);
-        if (_gathered.TryAdd(key, gathered)) gathered.StartSilent(since);
+        if (_gathered.TryAdd(key, gathered)) gathered.StartSilent(since, error);
     }
 
     private GatheredAcquisitions New(Key key)

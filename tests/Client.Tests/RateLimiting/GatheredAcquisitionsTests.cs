@@ -1,4 +1,5 @@
 using System.Threading.RateLimiting;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Client.Tests.RateLimiting;
@@ -18,7 +19,7 @@ public sealed class GatheredAcquisitionsTests
 
     public GatheredAcquisitionsTests()
     {
-        _outage = new(_time);
+        _outage = new(_time, NullLogger.Instance);
         _leases = new(new RateLimitCalls(_ => throw new InvalidOperationException("No grain is asked here."), _time), new());
         _gathered = new(_grain.AcquireManyAsync, _grain.ProbeAsync, CallTimeout, _outage, _time, _ => _retired.SetResult());
     }
