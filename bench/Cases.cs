@@ -27,6 +27,8 @@ internal static class Cases
         new(
             "write.flush", "draining dirty rows to the database", "rows/s", servers => new Flush(servers),
             new BenchPeer("raw unnest upsert of the same rows, same batch and lanes", 0.9, servers => new UnnestUpserts(servers))),
+        Hot("limit.hot.allow", isAllowed: true, LimitCalls.ByLibrary, target: 5),
+        Hot("limit.hot.deny", isAllowed: false, LimitCalls.ByLibrary, target: 5),
         Hot("limit.hot.allow.grain", isAllowed: true, LimitCalls.ByGrain, target: null),
         Hot("limit.hot.deny.grain", isAllowed: false, LimitCalls.ByGrain, target: null),
         new(
