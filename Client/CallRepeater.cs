@@ -23,6 +23,7 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimePr
         for (var attempt = 1; ; attempt++)
         {
             var pause = PauseAfter(attempt);
+            var tried = _time.GetTimestamp();
             try
             {
                 await (isRepeatable && context.Request.IsCancellable ? TryAsync(context, Left(), cancellation) : context.Invoke());
@@ -34,6 +35,7 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimePr
             }
 
             await Task.Delay(pause, _time, cancellation);
+            CallSafety.Waited(context, _time.GetElapsedTime(tried));
 
             bool MayRepeat(Exception error) =>
                 (CallSafety.WasNotBegun(error) || (isRepeatable && CallSafety.MayHaveBegun(error)))

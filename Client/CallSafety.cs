@@ -30,6 +30,9 @@ internal static class CallSafety
     {
         SiloUnavailableException => WasNotPlaced(error.Message),
         OrleansMessageRejectionException or GatewayTooBusyException or ConnectionFailedException => true,
+
+        // It had begun, but has done nothing.
+        LimiterMovedException => true,
         _ => false,
     };
 
@@ -43,6 +46,13 @@ internal static class CallSafety
         var options = OptionsOf(call) ?? WriteOptions.Default;
         if (options.RequestId is null)
             call.Request.SetArgument(OptionsIndex(call), options with { RequestId = Guid.NewGuid().ToString("N") });
+    }
+
+    /// <summary>A call that was willing to wait has waited so long already; the next attempt waits for the rest.</summary>
+    public static void Waited(IOutgoingGrainCallContext call, TimeSpan waited)
+    {
+        if (call.Grain is not IRateLimiterGrain || !IsAcquire(call) || RequestOf(call) is not { MaxWait.Ticks: > 0 } request) return;
+        call.Request.SetArgument(0, request with { MaxWait = request.MaxWait > waited ? request.MaxWait - waited : TimeSpan.Zero });
     }
 
     // The words of Orleans' placement, which comes before anything is sent. In other words, it is not repeated.

@@ -24,7 +24,8 @@ public interface IRateLimiterGrain : IGrainWithStringKey
     /// <exception cref="OverloadedException">
     /// The silo holds the logs of as many grants as it may (<c>Actors:RateLimits:MaxMemory</c>), and none of this client.
     /// </exception>
-    [Alias("Acquire"), ResponseTimeout(RateLimits.LongestAcquire)]
+    /// <exception cref="LimiterMovedException">The silo stopped while the call waited; nothing was charged.</exception>
+    [Alias("Acquire")]
     Task<RateLimitDecision> AcquireAsync(RateLimitRequest request, CancellationToken cancellationToken = default);
 
     /// <summary>

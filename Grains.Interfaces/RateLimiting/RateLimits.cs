@@ -32,17 +32,14 @@ public static class RateLimits
     /// <summary>Requests in one call of <see cref="IRateLimiterGrain.AcquireManyAsync"/>: up to 1000.</summary>
     public const int MaxBatch = 1000;
 
-    /// <summary>How long a call of <see cref="IRateLimiterGrain.AcquireAsync"/> may take in all, with <see cref="MaxWait"/>.</summary>
-    internal const string LongestAcquire = "00:01:30";
-
     /// <summary>The duration of a window: at least 1 ms.</summary>
     public static readonly TimeSpan MinDuration = TimeSpan.FromMilliseconds(1);
 
     /// <summary>The duration of a window: at most 31 days.</summary>
     public static readonly TimeSpan MaxDuration = TimeSpan.FromDays(31);
 
-    /// <summary>How long a call may wait for its turn: at most 1 minute.</summary>
-    public static readonly TimeSpan MaxWait = TimeSpan.FromMinutes(1);
+    /// <summary>How long a call may wait for its turn: at most 20 seconds, which is less than any call may take by default.</summary>
+    public static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(20);
 
     /// <summary>How long a request id is remembered: 10 minutes.</summary>
     public static readonly TimeSpan RequestIdMemory = TimeSpan.FromMinutes(10);

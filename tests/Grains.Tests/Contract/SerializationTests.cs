@@ -65,6 +65,7 @@ public sealed class SerializationTests : IDisposable
         new RateLimitPolicy { Name = "p", Windows = [Decision.Window], OnRedisDown = RedisDownBehavior.Deny, IsShadow = true },
         RedisDownBehavior.Allow,
         new InvalidRateLimitException("what is wrong"),
+        new LimiterMovedException("why"),
     ];
 
     private readonly ServiceProvider _services = new ServiceCollection()
