@@ -166,7 +166,7 @@ public abstract partial class LimiterContract
         var limiter = Open("line", window);
         await limiter.AcquireAsync(6);
         var random = new Random(1);
-        var waiting = Enumerable.Range(0, 40).Select(_ => random.Next(1, 6)).Select(permits => (permits, limiter.AcquireAsync(permits, maxWait: Minute))).ToList();
+        var waiting = Enumerable.Range(0, 40).Select(_ => random.Next(1, 6)).Select(permits => (permits, limiter.AcquireAsync(permits, maxWait: RateLimits.MaxWait))).ToList();
         var decided = new List<(DateTimeOffset At, int Permits)>();
         foreach (var (permits, decision) in waiting)
         {
@@ -185,12 +185,12 @@ public abstract partial class LimiterContract
         var limiter = Open("patience", new RateLimitWindow(1, TimeSpan.FromSeconds(1)));
         var first = await limiter.AcquireAsync(1);
         using var givesUp = new CancellationTokenSource();
-        var impatient = limiter.AcquireAsync(1, maxWait: Minute, cancellationToken: givesUp.Token);
+        var impatient = limiter.AcquireAsync(1, maxWait: RateLimits.MaxWait, cancellationToken: givesUp.Token);
         var third = limiter.AcquireAsync(1, maxWait: TimeSpan.FromSeconds(1.5));
         Assert.False((await third).IsAllowed);
         Assert.InRange((await third).RetryAfter, TimeSpan.FromSeconds(1.5), TimeSpan.FromSeconds(2));
 
-        var behind = limiter.AcquireAsync(1, maxWait: Minute);
+        var behind = limiter.AcquireAsync(1, maxWait: RateLimits.MaxWait);
         await givesUp.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => impatient);
         Assert.InRange((await behind).DecidedAt - first.DecidedAt, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1.9));
@@ -203,7 +203,7 @@ public abstract partial class LimiterContract
         await limiter.AcquireAsync(2);
         var named = await limiter.AcquireAsync(5, name: "5:p:x");
         await limiter.AcquireAsync(3);
-        var waiting = limiter.AcquireAsync(4, maxWait: TimeSpan.FromSeconds(60));
+        var waiting = limiter.AcquireAsync(4, maxWait: RateLimits.MaxWait);
         var at = (long)(named.DecidedAt - DateTimeOffset.UnixEpoch).TotalMicroseconds;
         Assert.Equal(5, await limiter.RunAsync(() => limiter.Limiter.RefundAsync("5:p:x", 5, at)));
         Assert.Equal(1, (await waiting).Remaining);
