@@ -50,22 +50,29 @@ internal sealed class GrantLog
         Total += permits;
     }
 
-    /// <summary>Drops what was granted at <paramref name="until"/> or before, and the memory it took.</summary>
-    public void Trim(long until)
+    /// <summary>Drops what was granted at <paramref name="until"/> or before, and the memory it took; returns how many entries that were.</summary>
+    public int Trim(long until)
     {
         var gone = FirstAfter(until);
-        if (gone == 0) return;
+        if (gone == 0) return 0;
         _first = (_first + gone) % _entries.Length;
         Count -= gone;
         if (Count <= _entries.Length / 4) Resize(Count);
+        return gone;
+    }
+
+    /// <summary>
+    /// The permits granted later than <paramref name="since"/>, and the time of the first of them; <see cref="long.MaxValue"/>
+    /// where there is none.
+    /// </summary>
+    public (long Granted, long First) After(long since)
+    {
+        var first = FirstAfter(since);
+        return first == Count ? (0, long.MaxValue) : (Total - At(first).Before, At(first).At);
     }
 
     /// <summary>The permits granted later than <paramref name="since"/>.</summary>
-    public long GrantedAfter(long since)
-    {
-        var first = FirstAfter(since);
-        return first == Count ? 0 : Total - At(first).Before;
-    }
+    public long GrantedAfter(long since) => After(since).Granted;
 
     /// <summary>
     /// The first moment at which no more than <paramref name="granted"/> permits count in a window of <paramref name="duration"/>,

@@ -17,14 +17,17 @@ internal sealed class GrantLogs : IDisposable
     // After an outage all limiters have something to write back; Redis is to serve others meanwhile.
     private const int MaxRestores = 8;
 
-    private const int ArgumentsPerQuestion = 16;
+    // A single server takes keys of any partition in one script. Of two scripts one is being run while the other gathers.
+    private const int LanesOfOneServer = 2;
+
+    private const int ArgumentsPerQuestion = 18;
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(50);
     private static readonly RedisValue Memory = (long)RateLimits.RequestIdMemory.TotalMicroseconds;
 
     private readonly RedisGateway _redis;
     private readonly TimeProvider _time;
     private readonly LimiterCounters _counters;
-    private readonly Batcher<LogQuestion, LogAnswer>[] _partitions;
+    private readonly Batcher<LogQuestion, LogAnswer>[] _lanes;
     private readonly SemaphoreSlim _restoring = new(MaxRestores);
 
     // Guards the two below.
@@ -32,10 +35,13 @@ internal sealed class GrantLogs : IDisposable
     private Task? _reachable;
     private ServerClock _clock;
 
+    // Until it is known a script has keys of one partition only, as a cluster wants it. Set once, by any thread.
+    private volatile bool _isOneServer;
+
     public GrantLogs(RedisGateway redis, TimeProvider time, LimiterCounters counters)
     {
         (_redis, _time, _counters) = (redis, time, counters);
-        _partitions = [.. Enumerable.Range(0, Partition.Count).Select(_ => new Batcher<LogQuestion, LogAnswer>(MaxQuestions, DecideAsync))];
+        _lanes = [.. Enumerable.Range(0, Partition.Count).Select(_ => new Batcher<LogQuestion, LogAnswer>(MaxQuestions, DecideAsync))];
     }
 
     /// <summary>True while calls go to Redis.</summary>
@@ -70,18 +76,17 @@ internal sealed class GrantLogs : IDisposable
 
     /// <summary>Decides on the server.</summary>
     /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
-    public Task<LogAnswer> DecideAsync(string client, LogQuestion question) => _partitions[Partition.Of(client)].AskAsync(question);
+    public Task<LogAnswer> DecideAsync(string client, LogQuestion question) =>
+        _lanes[_isOneServer ? Partition.Of(client) % LanesOfOneServer : Partition.Of(client)].AskAsync(question);
 
     /// <summary>Replaces a log in Redis by what its owner knows.</summary>
     /// <returns>One of <see cref="GrantScripts"/>.</returns>
     /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
     public async Task<int> RestoreAsync(
-        LogQuestion log, IReadOnlyList<(long At, long Permits)> grants, IReadOnlyCollection<string> forgotten, IReadOnlyDictionary<string, long> noted)
+        RedisKey log, RedisKey requests, string epoch, long longest,
+        IReadOnlyList<(long At, long Permits)> grants, IReadOnlyCollection<string> forgotten, IReadOnlyDictionary<string, long> noted)
     {
-        var arguments = new List<RedisValue>(6 + forgotten.Count + (2 * noted.Count) + (2 * grants.Count))
-        {
-            log.Epoch, log.Windows.Longest, Memory, forgotten.Count,
-        };
+        var arguments = new List<RedisValue>(6 + forgotten.Count + (2 * noted.Count) + (2 * grants.Count)) { epoch, longest, Memory, forgotten.Count };
         foreach (var name in forgotten) arguments.Add(name);
         arguments.Add(noted.Count);
         foreach (var (name, at) in noted)
@@ -99,7 +104,7 @@ internal sealed class GrantLogs : IDisposable
         await _restoring.WaitAsync();
         try
         {
-            var answer = (RedisResult[])(await EvaluateAsync(GrantScripts.Restore, [log.Log, log.Requests], [.. arguments]))!;
+            var answer = (RedisResult[])(await EvaluateAsync(GrantScripts.Restore, [log, requests], [.. arguments]))!;
             return (int)answer[0];
         }
         finally
@@ -136,18 +141,20 @@ internal sealed class GrantLogs : IDisposable
 
     private async Task<IReadOnlyList<LogAnswer>> DecideAsync(IReadOnlyList<LogQuestion> questions)
     {
-        var keys = new RedisKey[2 * questions.Count];
+        var keys = new List<RedisKey>(questions.Count);
         var arguments = new List<RedisValue>(3 + (ArgumentsPerQuestion * questions.Count)) { Memory, RateLimits.RememberedRequests, questions.Count };
-        for (var i = 0; i < questions.Count; i++)
+        foreach (var question in questions)
         {
-            (keys[2 * i], keys[(2 * i) + 1]) = (questions[i].Log, questions[i].Requests);
-            Write(questions[i], arguments);
+            keys.Add(question.Log);
+            if (question.Requests is { } requests) keys.Add(requests);
+            Write(question, arguments);
         }
 
         var sent = Now;
-        var answers = (RedisResult[])(await EvaluateAsync(GrantScripts.Decide, keys, [.. arguments]))!;
+        var answers = (RedisResult[])(await EvaluateAsync(GrantScripts.Decide, [.. keys], [.. arguments]))!;
         var taken = (sent, Received: Now);
         _counters.ScriptAnswered(questions.Count, TimeSpan.FromMicroseconds(taken.Received - sent));
+        if (!_isOneServer) _isOneServer = await _redis.IsOneServerAsync(RedisRole.Limits);
         lock (_gate) _clock.Observe((long)answers[0], taken.sent, taken.Received);
         var read = new LogAnswer[questions.Count];
         for (var i = 0; i < read.Length; i++) read[i] = Read(questions[i], (RedisResult[])answers[i + 1]!, taken);
@@ -162,11 +169,16 @@ internal sealed class GrantLogs : IDisposable
         arguments.Add(question.Total);
         arguments.Add(question.Earliest);
         arguments.Add(question.IsDense ? windows.Tick : 0);
+        arguments.Add(question.IsTrimming);
+        arguments.Add(question.IsRenewing);
+        arguments.Add(question.Requests is not null);
         arguments.Add(windows.Count);
         for (var i = 0; i < windows.Count; i++)
         {
             arguments.Add(windows.Limit(i));
             arguments.Add(windows.Duration(i));
+            arguments.Add(question.Usage[i].Used);
+            arguments.Add(question.Usage[i].Until);
         }
 
         var position = arguments.Count;
@@ -204,7 +216,7 @@ internal sealed class GrantLogs : IDisposable
 
     private static LogAnswer Read(LogQuestion question, RedisResult[] answer, (long Sent, long Received) taken)
     {
-        const int Granted = 5;
+        const int Granted = 4;
         var (status, time) = ((int)answer[0], (long)answer[1]);
         if (status != GrantScripts.Done) return new LogAnswer { Status = status, Time = time, Taken = taken };
 
@@ -221,6 +233,7 @@ internal sealed class GrantLogs : IDisposable
             }
         }
 
+        var epoch = run < answer.Length ? (string)answer[run++]! : "";
         var grants = new List<(long, long)>((answer.Length - run) / 2);
         var beforeGrants = 0L;
         for (; run < answer.Length; run += 2)
@@ -235,9 +248,9 @@ internal sealed class GrantLogs : IDisposable
             Status = status,
             Time = time,
             Taken = taken,
-            Epoch = (string)answer[2]!,
-            Before = (long)answer[3],
-            IsAddedToLast = (int)answer[4] == 1,
+            Epoch = epoch,
+            Before = (long)answer[2],
+            IsAddedToLast = (int)answer[3] == 1,
             Granted = granted,
             Grants = grants,
             BeforeGrants = beforeGrants,

@@ -7,8 +7,8 @@ namespace Actors.RateLimiting;
 /// <remarks>
 /// <para>A log is a sorted set. Its members are grants, <c>BEFORE:PERMITS</c> by the time they count from (microseconds):
 /// PERMITS granted by one script, after BEFORE others; so a window is counted by its first and the last member, and no two
-/// members are equal. One more, <c>oEPOCH</c> with an infinite score, names the activation that owns the log. A log lives as
-/// long as its longest window, from the last grant on.</para>
+/// members are equal. One more, <c>oEPOCH</c> with an infinite score, names the activation that owns the log. A log lives
+/// for its longest window and up to ten seconds, from the last grant on: so its life need not be renewed with each.</para>
 /// <para>Time never goes back in a log: it is the latest of the server's clock, what its owner knows the server's clock to
 /// have shown at least (it counts on where that clock was set back, or the server is another one), and a moment after the last
 /// grant.</para>
@@ -32,47 +32,58 @@ internal static class GrantScripts
     public const int Overtaken = 3;
 
     /// <summary>
-    /// KEYS log, requests, …; ARGV memory, kept, count of questions, then of each question: epoch (or nothing, to become the
-    /// owner), last grant's time, all permits granted, least time, tick, count of windows, limit, duration, …, count of runs,
-    /// calls, permits, mark, ….
-    /// Decides each run: as many calls of so many permits as fit into all windows. A mark of W is a call that waits: where it
-    /// does not fit, nothing behind it is granted. A further text is a request's name, noted if it is granted. TICK, if not
-    /// 0, adds the grant to the last one where both lie in one tick. Returns the server's clock, and of each question: status, time, epoch, permits
-    /// before, 1 where it was added to the last; the calls granted of each run; and to a new owner all grants that count, as
-    /// member, score, ….
+    /// KEYS of each question: log, and requests if it has names; ARGV names' life, names kept, count of questions, then of each
+    /// question: epoch (or nothing, to become the owner), last grant's time, all permits granted, least time, tick, 1 to trim,
+    /// 1 to renew its life, 1 if it has names, count of windows, limit, duration, used, until, …, count of runs, calls, permits,
+    /// mark, ….
+    /// Decides each run: as many calls of so many permits as fit into all windows. USED is what counts in a window before UNTIL,
+    /// as its owner knows. A mark of W is a call that waits: where it does not fit, nothing behind it is granted. A further text
+    /// is a request's name, noted if it is granted. TICK, if not 0, adds the grant to the last one where both lie in one tick.
+    /// Returns the server's clock, and of each question: status, time, permits before, 1 where it was added to the last; the
+    /// calls granted of each run, or for a name that was granted before the negative of that time; and to a new owner its
+    /// epoch, and all grants that count, as member, score, ….
     /// </summary>
     public const string Decide = """
         local floor, format, match, sub = math.floor, string.format, string.match, string.sub
         local time = redis.call('TIME')
         local clock = time[1] * 1000000 + time[2]
-        local memory, kept = tonumber(ARGV[1]), tonumber(ARGV[2])
-        local next = 4
-        local answers = { format('%.0f', clock) }
+        local nextKey, next = 1, 4
+        local answers = { clock }
         for question = 1, tonumber(ARGV[3]) do
-          local log, requests = KEYS[2 * question - 1], KEYS[2 * question]
+          local log, requests = KEYS[nextKey], nil
           local epoch, at, granted = ARGV[next], tonumber(ARGV[next + 1]), tonumber(ARGV[next + 2])
-          local least, tick, windows = tonumber(ARGV[next + 3]), tonumber(ARGV[next + 4]), tonumber(ARGV[next + 5])
-          local firstWindow = next + 6
-          local firstRun = firstWindow + 2 * windows + 1
-          local runs = tonumber(ARGV[firstRun - 1])
-          next = firstRun + 3 * runs
+          local least, tick = tonumber(ARGV[next + 3]), tonumber(ARGV[next + 4])
+          local isTrimming, isRenewing = ARGV[next + 5] == '1', ARGV[next + 6] == '1'
+          nextKey = nextKey + 1
+          if ARGV[next + 7] == '1' then
+            requests = KEYS[nextKey]
+            nextKey = nextKey + 1
+          end
+          local firstWindow = next + 9
+          local firstRun = firstWindow + 4 * ARGV[next + 8] + 1
+          next = firstRun + 3 * ARGV[firstRun - 1]
 
           local longest = 0
-          for i = firstWindow + 1, firstRun - 2, 2 do
+          for i = firstWindow + 1, firstRun - 2, 4 do
             local duration = tonumber(ARGV[i])
             if duration > longest then longest = duration end
           end
 
-          local last = redis.call('ZRANGE', log, -2, -1, 'WITHSCORES')
-          local owner = #last > 0 and sub(last[#last - 1], 2) or ''
-          -- Garnet may write on to what has expired.
-          if #last == 0 then redis.call('DEL', log) end
-          local lastAt, before, permits = 0, 0, 0
-          if #last == 4 then
-            lastAt = tonumber(last[2])
-            before, permits = match(last[1], '^(%d+):(%d+)$')
-          end
+          -- What its owner knows of the last grant is all there is to know, if it is the last one.
+          local last = redis.call('ZRANGE', log, -2, -1)
+          local owner, before, permits = '', 0, 0
+          if #last > 0 and sub(last[#last], 1, 1) == 'o' then owner = sub(last[#last], 2) end
+          if #last == 2 then before, permits = match(last[1], '^(%d+):(%d+)$') end
           local total = before + permits
+          local isKnown = epoch ~= '' and epoch == owner and total == granted
+          local lastAt = at
+          if not isKnown then
+            lastAt = 0
+            if #last == 2 then lastAt = tonumber(redis.call('ZSCORE', log, last[1]) or 0) end
+            -- Garnet may write on to what has expired.
+            if #last == 0 then redis.call('DEL', log) end
+          end
+
           local now = clock
           if least > now then now = least end
           if lastAt >= now then now = lastAt + 1 end
@@ -80,24 +91,28 @@ internal static class GrantScripts
 
           local answer
           if epoch ~= '' and owner > epoch then
-            answer = { 2, format('%.0f', now) }
-          elseif epoch ~= '' and (at > oldest or lastAt > oldest) and (at ~= lastAt or granted ~= total) then
-            answer = { (owner == '' or owner == epoch) and 1 or 3, format('%.0f', now) }
+            answer = { 2, now }
+          elseif epoch ~= '' and not isKnown and (at > oldest or lastAt > oldest) then
+            answer = { (owner == '' or owner == epoch) and 1 or 3, now }
           else
             local isNew = epoch == ''
             if isNew then
               epoch = format('%016.0f', clock)
               if epoch <= owner then epoch = format('%016.0f', tonumber(owner) + 1) end
+            end
+            local isOwnerNoted = epoch == owner
+            if not isOwnerNoted then
               if owner ~= '' then redis.call('ZREM', log, 'o' .. owner) end
               redis.call('ZADD', log, 'inf', 'o' .. epoch)
-              if lastAt <= oldest then redis.call('PEXPIRE', log, format('%.0f', floor(longest / 1000) + 1)) end
             end
 
             local free
-            for i = firstWindow, firstRun - 2, 2 do
+            for i = firstWindow, firstRun - 2, 4 do
               local left = tonumber(ARGV[i])
               local since = now - ARGV[i + 1]
-              if lastAt > since then
+              if isKnown and now < tonumber(ARGV[i + 3]) then
+                left = left - ARGV[i + 2]
+              elseif lastAt > since then
                 local first = redis.call('ZRANGEBYSCORE', log, '(' .. format('%.0f', since), '+inf', 'LIMIT', 0, 1)
                 -- None only on a server where keys expire while a script runs.
                 local earlier = first[1] and match(first[1], '^(%d+)')
@@ -106,24 +121,25 @@ internal static class GrantScripts
               if not free or left < free then free = left end
             end
 
-            answer = { 0, format('%.0f', now), epoch, format('%.0f', total), 0 }
+            answer = { 0, now, total, 0 }
             local taken, isBlocked = 0, false
             for i = firstRun, next - 3, 3 do
               local calls, each, mark = tonumber(ARGV[i]), tonumber(ARGV[i + 1]), ARGV[i + 2]
               local fits = 0
               local earlier = #mark > 1 and redis.call('ZSCORE', requests, sub(mark, 2))
               if earlier then
-                fits = format('-%.0f', tonumber(earlier))
+                fits = -tonumber(earlier)
               elseif not isBlocked and free >= each then
                 fits = floor(free / each)
                 if fits > calls then fits = calls end
                 free = free - fits * each
                 taken = taken + fits * each
                 if #mark > 1 then
+                  local life = tonumber(ARGV[1])
                   redis.call('ZADD', requests, format('%.0f', now), sub(mark, 2))
-                  redis.call('ZREMRANGEBYSCORE', requests, '-inf', format('%.0f', now - memory))
-                  redis.call('ZREMRANGEBYRANK', requests, 0, -kept - 1)
-                  redis.call('PEXPIRE', requests, format('%.0f', floor(memory / 1000) + 1))
+                  redis.call('ZREMRANGEBYSCORE', requests, '-inf', format('%.0f', now - life))
+                  redis.call('ZREMRANGEBYRANK', requests, 0, -ARGV[2] - 1)
+                  redis.call('PEXPIRE', requests, format('%.0f', floor(life / 1000) + 1))
                 end
               end
               if not earlier and fits < calls and sub(mark, 1, 1) == 'W' then isBlocked = true end
@@ -135,15 +151,18 @@ internal static class GrantScripts
               if tick > 0 and lastAt > 0 and floor(now / tick) == floor(lastAt / tick) then
                 redis.call('ZREM', log, last[1])
                 member = format('%.0f:%.0f', before, permits + taken)
-                answer[5] = 1
+                answer[4] = 1
               end
-              redis.call('ZREMRANGEBYSCORE', log, '-inf', format('%.0f', oldest))
-              redis.call('ZADD', log, format('%.0f', now), member, 'inf', 'o' .. epoch)
-              redis.call('PEXPIRE', log, format('%.0f', floor(longest / 1000) + 1))
+              redis.call('ZADD', log, format('%.0f', now), member)
+              if isTrimming then redis.call('ZREMRANGEBYSCORE', log, '-inf', format('%.0f', oldest)) end
+            end
+            if not isOwnerNoted or (taken > 0 and isRenewing) then
+              redis.call('PEXPIRE', log, format('%.0f', floor(longest / 1000) + 10001))
             end
 
             if isNew then
               local members = redis.call('ZRANGEBYSCORE', log, '(' .. format('%.0f', oldest), '+inf', 'WITHSCORES')
+              answer[#answer + 1] = epoch
               for i = 1, #members - 2 do answer[#answer + 1] = members[i] end
             end
           end
@@ -192,7 +211,7 @@ internal static class GrantScripts
         members[#members + 1] = 'inf'
         members[#members + 1] = 'o' .. ARGV[1]
         redis.call('ZADD', KEYS[1], unpack(members))
-        redis.call('PEXPIRE', KEYS[1], format('%.0f', floor(ARGV[2] / 1000) + 1))
+        redis.call('PEXPIRE', KEYS[1], format('%.0f', floor(ARGV[2] / 1000) + 10001))
         return { 0, now }
         """;
 }

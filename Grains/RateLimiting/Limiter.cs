@@ -45,7 +45,7 @@ internal sealed class Limiter
     public Limiter(string client, RateLimitPolicy policy, GrantLogs logs, LimiterCounters counters, int maxWaiting, ILimiterHost host)
     {
         (_client, _logs, _counters, _maxWaiting, _host) = (client, logs, counters, maxWaiting, host);
-        _log = new OwnedLog(client, logs, counters, host.Fenced, OnUnsynced) { Windows = new Windows(policy) };
+        _log = new OwnedLog(client, policy.Name, logs, counters, host.Fenced, OnUnsynced) { Windows = new Windows(policy) };
         _line = new WaitingLine(counters);
         _decisions = new Decisions(_log, _line);
     }

@@ -7,7 +7,8 @@ internal sealed class LogQuestion
 {
     public required RedisKey Log { get; init; }
 
-    public required RedisKey Requests { get; init; }
+    /// <summary>The named grants; none where no ticket has a name.</summary>
+    public RedisKey? Requests { get; init; }
 
     public required Windows Windows { get; init; }
 
@@ -22,6 +23,15 @@ internal sealed class LogQuestion
 
     /// <summary>What the server's clock shows at least.</summary>
     public long Earliest { get; init; }
+
+    /// <summary>Of each window what counts in it, and until when that is so, as the owner knows it; else zeros.</summary>
+    public required (long Used, long Until)[] Usage { get; init; }
+
+    /// <summary>True where there is much in the log that counts no more.</summary>
+    public bool IsTrimming { get; init; }
+
+    /// <summary>True where the log's life is to be renewed.</summary>
+    public bool IsRenewing { get; init; }
 
     /// <summary>True where the log is so long that grants close together are made one.</summary>
     public bool IsDense { get; init; }

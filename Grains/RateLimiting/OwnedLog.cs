@@ -1,4 +1,5 @@
 using Actors.Resilience;
+using StackExchange.Redis;
 
 namespace Actors.RateLimiting;
 
@@ -10,8 +11,19 @@ namespace Actors.RateLimiting;
 /// Touched by the turns of one grain only. What asks Redis is called by one at a time (<see cref="Limiter"/>), and while it
 /// does, nobody changes the copy.
 /// </remarks>
-internal sealed class OwnedLog(string client, GrantLogs logs, LimiterCounters counters, Action fenced, Action unsynced)
+internal sealed class OwnedLog(string client, string policy, GrantLogs logs, LimiterCounters counters, Action fenced, Action unsynced)
 {
+    // A log lives ten seconds longer than it must (GrantScripts): it is renewed well before these are over.
+    private const long RenewAfter = 5_000_000;
+
+    // Entries that count no more cost Redis little; to trim them with each grant would cost it more.
+    private const int TrimFrom = 16;
+
+    // Beyond any time, and still a whole number to Lua.
+    private const long Never = 1L << 52;
+
+    private readonly RedisKey _key = logs.LogKey(client, policy);
+    private readonly RedisKey _requests = logs.RequestsKey(client);
     private ServerClock _known = logs.Clock;
 
     // Null while this is not known to be the owner.
@@ -21,8 +33,16 @@ internal sealed class OwnedLog(string client, GrantLogs logs, LimiterCounters co
     private Dictionary<string, long> _noted = [];
     private HashSet<string> _forgotten = [];
 
+    // When the life of the log in Redis was last renewed, and how many of its entries count no more.
+    private long _renewed;
+    private int _dead;
+
     /// <summary>The windows, all of which a grant counts in.</summary>
-    public required Windows Windows { get; set; }
+    public required Windows Windows
+    {
+        get;
+        set => (field, _renewed) = (value, 0);
+    }
 
     /// <summary>The copy.</summary>
     public GrantLog Grants { get; } = new();
@@ -45,7 +65,8 @@ internal sealed class OwnedLog(string client, GrantLogs logs, LimiterCounters co
 
         // Who is to become the owner of a log that lacks grants known here must first know both.
         var asked = IsUnsynced ? [] : tickets;
-        var answer = await logs.DecideAsync(client, Question(asked));
+        var question = Question(asked);
+        var answer = await logs.DecideAsync(client, question);
         Observe(answer);
         switch (answer.Status)
         {
@@ -60,7 +81,7 @@ internal sealed class OwnedLog(string client, GrantLogs logs, LimiterCounters co
                 return null;
         }
 
-        if (IsOwner) NoteGrants(asked, answer);
+        if (IsOwner) NoteGrants(question, answer);
         else BecomeOwner(answer);
         return asked.Count == tickets.Count ? answer : null;
     }
@@ -69,10 +90,11 @@ internal sealed class OwnedLog(string client, GrantLogs logs, LimiterCounters co
     /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
     public async Task SyncAsync()
     {
-        Grants.Trim(Clock.Earliest(logs.Now) - Windows.Longest);
+        var earliest = Clock.Earliest(logs.Now);
+        Grants.Trim(earliest - Windows.Longest);
         var grants = Grants.ToArray();
         Grants.Load(0, grants);
-        switch (await logs.RestoreAsync(Question([]), grants, _forgotten, _noted))
+        switch (await logs.RestoreAsync(_key, _requests, _epoch!, Windows.Longest, grants, _forgotten, _noted))
         {
             case GrantScripts.Fenced:
                 LoseOwnership();
@@ -82,7 +104,7 @@ internal sealed class OwnedLog(string client, GrantLogs logs, LimiterCounters co
                 return;
         }
 
-        (_noted, _forgotten) = ([], []);
+        (_noted, _forgotten, _renewed, _dead) = ([], [], earliest, 0);
         if (IsUnsynced) counters.AddUnsynced(-1);
         IsUnsynced = false;
     }
@@ -118,18 +140,42 @@ internal sealed class OwnedLog(string client, GrantLogs logs, LimiterCounters co
         unsynced();
     }
 
-    private LogQuestion Question(IReadOnlyList<Ticket> tickets) => new()
+    private LogQuestion Question(IReadOnlyList<Ticket> tickets)
     {
-        Log = logs.LogKey(client, Windows.Policy.Name),
-        Requests = logs.RequestsKey(client),
-        Windows = Windows,
-        Epoch = _epoch,
-        Newest = Grants.Newest,
-        Total = Grants.Total,
-        Earliest = _known.IsKnown ? _known.Earliest(logs.Now) : 0,
-        IsDense = Grants.Count >= Windows.DenseFrom,
-        Tickets = tickets,
-    };
+        var earliest = _known.IsKnown ? _known.Earliest(logs.Now) : 0;
+        var usage = new (long, long)[Windows.Count];
+        for (var i = 0; IsOwner && i < usage.Length; i++)
+        {
+            var (used, first) = Grants.After(earliest - Windows.Duration(i));
+            usage[i] = (used, first == long.MaxValue ? Never : first + Windows.Duration(i));
+        }
+
+        return new()
+        {
+            Log = _key,
+            Requests = HasNames(tickets) ? _requests : (RedisKey?)null,
+            Windows = Windows,
+            Usage = usage,
+            Epoch = _epoch,
+            Newest = Grants.Newest,
+            Total = Grants.Total,
+            Earliest = earliest,
+            IsTrimming = _dead >= TrimFrom && _dead >= Grants.Count / 4,
+            IsRenewing = earliest - _renewed > RenewAfter,
+            IsDense = Grants.Count >= Windows.DenseFrom,
+            Tickets = tickets,
+        };
+    }
+
+    private static bool HasNames(IReadOnlyList<Ticket> tickets)
+    {
+        for (var i = 0; i < tickets.Count; i++)
+        {
+            if (tickets[i].Name is not null) return true;
+        }
+
+        return false;
+    }
 
     private void Observe(LogAnswer answer)
     {
@@ -140,7 +186,7 @@ internal sealed class OwnedLog(string client, GrantLogs logs, LimiterCounters co
 
     private void BecomeOwner(LogAnswer answer)
     {
-        _epoch = answer.Epoch;
+        (_epoch, _renewed, _dead) = (answer.Epoch, answer.Time, TrimFrom);
         if (!IsUnsynced)
         {
             Grants.Load(answer.BeforeGrants, answer.Grants);
@@ -153,14 +199,16 @@ internal sealed class OwnedLog(string client, GrantLogs logs, LimiterCounters co
         foreach (var (at, permits) in all) Grants.Add(Math.Max(at, Grants.Newest + 1), permits);
     }
 
-    private void NoteGrants(IReadOnlyList<Ticket> tickets, LogAnswer answer)
+    private void NoteGrants(LogQuestion question, LogAnswer answer)
     {
-        Grants.Trim(answer.Time - Windows.Longest);
+        _dead += Grants.Trim(answer.Time - question.Windows.Longest);
 
         // All that counted is gone on both sides, and the log in Redis has begun anew.
         if (Grants.Total != answer.Before) Grants.Load(answer.Before, []);
-        var granted = answer.PermitsGranted(tickets);
+        var granted = answer.PermitsGranted(question.Tickets);
         if (granted == 0) return;
+        if (question.IsTrimming) _dead = 0;
+        if (question.IsRenewing) _renewed = answer.Time;
         if (answer.IsAddedToLast) Grants.AddToLast(answer.Time, granted);
         else Grants.Add(answer.Time, granted);
     }

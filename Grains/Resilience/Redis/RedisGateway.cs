@@ -131,6 +131,10 @@ public sealed class RedisGateway : IAsyncDisposable
             RedisRole.Journal, $"{replicas} of its replicas confirmed a write in time, and {_journalReplicas} are asked for", mayHaveHappened: true);
     }
 
+    /// <summary>True where all keys are on one server, so that a script may touch any of them.</summary>
+    public Task<bool> IsOneServerAsync(RedisRole role) => _byRole[role].CallAsync(role, 0, static (redis, _) =>
+        Task.FromResult(redis.Multiplexer.GetServers().All(server => server.ServerType != ServerType.Cluster)));
+
     /// <summary>Walks a hash page by page, without blocking the server.</summary>
     public async IAsyncEnumerable<HashEntry> HashScanAsync(RedisRole role, RedisKey key, int pageSize)
     {
