@@ -140,10 +140,8 @@ internal sealed class Limiter
     public Task<int> RefundAsync(string name, int permits, long at) => AloneAsync(async () =>
     {
         await KnowAsync(isNeeded: true);
-        _log.Grants.Trim(_log.Clock.Latest(_logs.Now) - _log.Windows.Longest);
-        var freed = _log.Grants.Remove(at, permits);
+        var freed = _log.Refund(at, permits);
         _log.Forget(name);
-        _log.BecomeUnsynced();
         await TrySyncAsync();
         return freed;
     });

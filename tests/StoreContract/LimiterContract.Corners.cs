@@ -1,0 +1,31 @@
+namespace Actors.StoreContract;
+
+/// <summary>What must hold also where several things happen at once.</summary>
+public abstract partial class LimiterContract
+{
+    [Fact]
+    public async Task A_refund_of_what_counts_no_more_frees_nothing_of_others()
+    {
+        var window = new RateLimitWindow(5, TimeSpan.FromMilliseconds(400));
+        var limiter = Open("aged", window);
+        var named = await limiter.AcquireAsync(5, name: "5:p:x");
+        await Task.Delay(TimeSpan.FromMilliseconds(450));
+        Assert.True((await limiter.AcquireAsync(5)).IsAllowed);
+        Assert.Equal(0, await RefundAsync(limiter, "5:p:x", 5, named));
+        Assert.False((await limiter.AcquireAsync(5)).IsAllowed);
+    }
+
+    [Fact]
+    public async Task A_refund_of_what_a_reset_has_freed_frees_nothing_of_others()
+    {
+        var limiter = Open("emptied", new RateLimitWindow(5, Minute));
+        var named = await limiter.AcquireAsync(5, name: "5:p:x");
+        await limiter.RunAsync(limiter.Limiter.ResetAsync);
+        Assert.True((await limiter.AcquireAsync(5)).IsAllowed);
+        Assert.Equal(0, await RefundAsync(limiter, "5:p:x", 5, named));
+        Assert.False((await limiter.AcquireAsync(1)).IsAllowed);
+    }
+
+    private static Task<int> RefundAsync(LimiterActor limiter, string name, int permits, RateLimitDecision granted) =>
+        limiter.RunAsync(() => limiter.Limiter.RefundAsync(name, permits, (granted.DecidedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
+}
