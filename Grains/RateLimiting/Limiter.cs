@@ -284,6 +284,12 @@ internal sealed class Limiter
     /// <summary>Lets a call that was not granted wait for its turn, or denies it where it would not or comes too late.</summary>
     private void HoldOrDeny(Ticket ticket, long now, long moment, DecidedBy source)
     {
+        if (_isClosed && ticket.Waits)
+        {
+            ticket.Fail(new MovedException());
+            return;
+        }
+
         var turn = Math.Max(moment, _line.TurnOf(ticket.Permits, _log));
         if (ticket.Waits && turn - moment <= ticket.Deadline - now && _line.Count < _maxWaiting) _line.Add(ticket, _log);
         else Deny(ticket, moment, source);

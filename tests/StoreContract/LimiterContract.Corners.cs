@@ -26,6 +26,21 @@ public abstract partial class LimiterContract
         Assert.False((await limiter.AcquireAsync(1)).IsAllowed);
     }
 
+    [Fact]
+    public async Task Who_is_to_wait_is_told_to_go_elsewhere_also_while_a_script_is_in_flight()
+    {
+        var limiter = Open("closed", new RateLimitWindow(1, Minute / 4));
+        await limiter.AcquireAsync(1);
+        Task<RateLimitDecision[]>? waiting = null;
+        await limiter.RunAsync(() =>
+        {
+            waiting = limiter.Limiter.AcquireAsync(1, 1, null, RateLimits.MaxWait, CancellationToken.None);
+            return limiter.Limiter.CloseAsync();
+        });
+        await Assert.ThrowsAsync<RateLimiting.MovedException>(() => waiting!.WaitAsync(TimeSpan.FromSeconds(10)));
+        Assert.Equal(0, limiter.Counters.Waiting);
+    }
+
     private static Task<int> RefundAsync(LimiterActor limiter, string name, int permits, RateLimitDecision granted) =>
         limiter.RunAsync(() => limiter.Limiter.RefundAsync(name, permits, (granted.DecidedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
 }
