@@ -81,8 +81,10 @@ internal static class GrantScripts
           local answer
           if epoch ~= '' and owner > epoch then
             answer = { 2, format('%.0f', now) }
+          elseif epoch ~= '' and owner ~= '' and owner ~= epoch then
+            answer = { 3, format('%.0f', now) }
           elseif epoch ~= '' and (at > oldest or lastAt > oldest) and (at ~= lastAt or granted ~= total) then
-            answer = { (owner == '' or owner == epoch) and 1 or 3, format('%.0f', now) }
+            answer = { 1, format('%.0f', now) }
           else
             local isNew = epoch == ''
             if isNew then

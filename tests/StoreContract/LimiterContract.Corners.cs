@@ -41,6 +41,23 @@ public abstract partial class LimiterContract
         Assert.Equal(0, limiter.Counters.Waiting);
     }
 
+    [Fact]
+    public async Task A_log_that_an_earlier_owner_has_begun_anew_is_taken_over_again()
+    {
+        var (earlier, later) = (Open("two", new RateLimitWindow(5, TimeSpan.FromMilliseconds(100))), Open("two", new RateLimitWindow(5, TimeSpan.FromMilliseconds(100))));
+        await earlier.AcquireAsync(1);
+        await later.AcquireAsync(1);
+        await Task.Delay(TimeSpan.FromMilliseconds(200));
+        Assert.False(await Raw.KeyExistsAsync(LogOf(later, "two")));
+
+        // It has not noticed yet, and its log lives longer.
+        earlier.Limiter.Policy = PolicyOf(new RateLimitWindow(5, Minute));
+        await earlier.AcquireAsync(1);
+        await Task.Delay(TimeSpan.FromMilliseconds(150));
+        for (var i = 0; i < 3; i++) Assert.True((await later.AcquireAsync(1)).IsAllowed);
+        Assert.Single(await Raw.SortedSetRangeByScoreAsync(LogOf(later, "two"), double.PositiveInfinity));
+    }
+
     private static Task<int> RefundAsync(LimiterActor limiter, string name, int permits, RateLimitDecision granted) =>
         limiter.RunAsync(() => limiter.Limiter.RefundAsync(name, permits, (granted.DecidedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
 }
