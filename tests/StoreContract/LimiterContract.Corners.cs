@@ -58,6 +58,26 @@ public abstract partial class LimiterContract
         Assert.Single(await Raw.SortedSetRangeByScoreAsync(LogOf(later, "two"), double.PositiveInfinity));
     }
 
+    [Fact]
+    public async Task A_call_is_cancelled_or_charged_and_never_both()
+    {
+        var limiter = Open("cancelled", new RateLimitWindow(10, Minute));
+        using var givesUp = new CancellationTokenSource();
+        var (decided, arrived) = (Task.FromResult<RateLimitDecision[]>([]), Task.FromResult<RateLimitDecision[]>([]));
+        await limiter.RunAsync(() =>
+        {
+            // Of the first the script is in flight, the second is to go with the next.
+            decided = limiter.Limiter.AcquireAsync(1, 2, "2:p:x", RateLimits.MaxWait, givesUp.Token);
+            arrived = limiter.Limiter.AcquireAsync(1, 3, "3:p:y", RateLimits.MaxWait, givesUp.Token);
+            givesUp.Cancel();
+            return Task.CompletedTask;
+        });
+        Assert.True((await decided)[0].IsAllowed);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => arrived);
+        Assert.Equal(7, (await limiter.AcquireAsync(1)).Remaining);
+        Assert.Equal("x", Assert.Single(await limiter.Logs.NamedGrantsAsync("cancelled")).RequestId);
+    }
+
     private static Task<int> RefundAsync(LimiterActor limiter, string name, int permits, RateLimitDecision granted) =>
         limiter.RunAsync(() => limiter.Limiter.RefundAsync(name, permits, (granted.DecidedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
 }
