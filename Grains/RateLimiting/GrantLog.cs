@@ -93,13 +93,14 @@ internal sealed class GrantLog
     }
 
     /// <summary>
-    /// Takes permits out of the grant at <paramref name="at"/>, or of the entry it has become part of.
+    /// Takes permits out of the grant at <paramref name="at"/>, or of the entry it has become part of, which is of the same
+    /// tick. Where it is in the log no more, none: later entries are the grants of others.
     /// </summary>
     /// <returns>How many there were to take out.</returns>
-    public int Remove(long at, int permits)
+    public int Remove(long at, int permits, long tick)
     {
         var index = FirstAfter(at - 1);
-        if (index == Count) return 0;
+        if (index == Count || At(index).At / tick != at / tick) return 0;
         var entries = ToArray();
         var removed = (int)Math.Min(permits, entries[index].Permits);
         entries[index].Permits -= removed;

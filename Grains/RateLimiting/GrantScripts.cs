@@ -92,8 +92,10 @@ internal static class GrantScripts
           local answer
           if epoch ~= '' and owner > epoch then
             answer = { 2, now }
+          elseif epoch ~= '' and owner ~= '' and owner ~= epoch then
+            answer = { 3, now }
           elseif epoch ~= '' and not isKnown and (at > oldest or lastAt > oldest) then
-            answer = { (owner == '' or owner == epoch) and 1 or 3, now }
+            answer = { 1, now }
           else
             local isNew = epoch == ''
             if isNew then

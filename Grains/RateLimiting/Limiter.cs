@@ -140,10 +140,8 @@ internal sealed class Limiter
     public Task<int> RefundAsync(string name, int permits, long at) => AloneAsync(async () =>
     {
         await KnowAsync(isNeeded: true);
-        _log.Grants.Trim(_log.Clock.Latest(_logs.Now) - _log.Windows.Longest);
-        var freed = _log.Grants.Remove(at, permits);
+        var freed = _log.Refund(at, permits);
         _log.Forget(name);
-        _log.BecomeUnsynced();
         await TrySyncAsync();
         return freed;
     });
@@ -186,15 +184,15 @@ internal sealed class Limiter
     {
         var grain = TaskScheduler.Current;
         await using var registration = cancellationToken.UnsafeRegister(
-            (_, token) =>
-            {
-                ticket.Cancel(token);
-
-                // In a turn of the grain, for those behind it to move up.
-                _ = Task.Factory.StartNew(Work, CancellationToken.None, TaskCreationOptions.None, grain);
-            },
-            null);
+            (_, token) => _ = Task.Factory.StartNew(() => GiveUp(token), CancellationToken.None, TaskCreationOptions.None, grain), null);
         return await ticket.Decided;
+
+        // In a turn of the grain, and those behind it move up.
+        void GiveUp(CancellationToken token)
+        {
+            ticket.GiveUp(token);
+            Work();
+        }
     }
 
     /// <summary>Does something while no script is in flight.</summary>
@@ -258,12 +256,14 @@ internal sealed class Limiter
         var isLineDue = batch.Count == _line.Count;
         while (_arrived.TryDequeue(out var ticket))
         {
+            if (ticket.Decided.IsCompleted) continue;
             if (_isClosed && ticket.Waits) ticket.Fail(new MovedException());
             else if (ticket.Permits > _log.Windows.SmallestLimit) ticket.Fail(TooMany(ticket.Permits));
             else if (isLineDue) batch.Add(ticket);
             else HoldOrDeny(ticket, now, earliest, HeldBy);
         }
 
+        foreach (var ticket in batch) ticket.BeginDeciding();
         return batch;
     }
 
@@ -286,6 +286,12 @@ internal sealed class Limiter
     /// <summary>Lets a call that was not granted wait for its turn, or denies it where it would not or comes too late.</summary>
     private void HoldOrDeny(Ticket ticket, long now, long moment, DecidedBy source)
     {
+        if (_isClosed && ticket.Waits)
+        {
+            ticket.Fail(new MovedException());
+            return;
+        }
+
         var turn = Math.Max(moment, _line.TurnOf(ticket.Permits, _log));
         if (ticket.Waits && turn - moment <= ticket.Deadline - now && _line.Count < _maxWaiting) _line.Add(ticket, _log);
         else Deny(ticket, moment, source);
@@ -387,12 +393,17 @@ internal sealed class Limiter
             else Deny(ticket, now, source, decisions, (int)granted[i]);
         }
 
+        for (var i = 0; i < batch.Count; i++)
+        {
+            if (granted[i] == 0) batch[i].EndDeciding();
+        }
+
         // In line are still those that were there before and have not been granted now.
         _line.RemoveDecided();
         var clock = _logs.Now;
         for (var i = 0; i < batch.Count; i++)
         {
-            if (granted[i] == 0 && !_line.Holds(batch[i])) HoldOrDeny(batch[i], clock, now, source);
+            if (!batch[i].Decided.IsCompleted && !_line.Holds(batch[i])) HoldOrDeny(batch[i], clock, now, source);
         }
     }
 

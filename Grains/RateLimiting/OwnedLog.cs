@@ -117,6 +117,16 @@ internal sealed class OwnedLog(string client, string policy, GrantLogs logs, Lim
         BecomeUnsynced();
     }
 
+    /// <summary>Takes back a grant, as far as it still counts.</summary>
+    /// <returns>The permits that are free again by that.</returns>
+    public int Refund(long at, int permits)
+    {
+        Grants.Trim(Clock.Latest(logs.Now) - Windows.Longest);
+        var freed = Grants.Remove(at, permits, Grants.Count >= Windows.DenseFrom ? Windows.Tick : 1);
+        BecomeUnsynced();
+        return freed;
+    }
+
     /// <summary>Notes a name that was granted without Redis.</summary>
     public void Note(string name, long at)
     {

@@ -235,7 +235,7 @@ internal sealed partial class RateLimiterGrain(
         var name = NamedGrant.Format(policy, request.Permits, requestId);
         var decision = (await limiter.AcquireAsync(1, request.Permits, name, request.MaxWait, cancellationToken))[0];
         if (decision is { IsAllowed: true, IsShadowDenial: false })
-            _named.Add(requestId, new(policy, request.Permits, (long)(decision.DecidedAt - DateTimeOffset.UnixEpoch).TotalMicroseconds));
+            _named.Add(requestId, new(policy, request.Permits, (decision.DecidedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
         return decision;
     }
 

@@ -7,8 +7,10 @@ namespace Actors.RateLimiting;
 /// <param name="deadline">Until when it waits, by the monotonic clock in microseconds; 0 where it does not wait.</param>
 internal sealed class Ticket(int calls, int permits, string? name, long deadline)
 {
-    // Completed once, by a turn of the grain; cancelled by any thread.
+    // All of it is changed by turns of the grain only; completed once.
     private readonly TaskCompletionSource<RateLimitDecision[]> _decided = new();
+    private CancellationToken? _givenUp;
+    private bool _isBeingDecided;
 
     public int Calls => calls;
 
@@ -30,5 +32,20 @@ internal sealed class Ticket(int calls, int permits, string? name, long deadline
 
     public void Fail(Exception error) => _decided.TrySetException(error);
 
-    public void Cancel(CancellationToken cancellationToken) => _decided.TrySetCanceled(cancellationToken);
+    /// <summary>It may be granted now, and who gives up meanwhile is told so only if it is not: nobody is charged and not told.</summary>
+    public void BeginDeciding() => _isBeingDecided = true;
+
+    /// <summary>It was not granted.</summary>
+    public void EndDeciding()
+    {
+        _isBeingDecided = false;
+        if (_givenUp is { } token) _decided.TrySetCanceled(token);
+    }
+
+    /// <summary>Its caller waits no longer.</summary>
+    public void GiveUp(CancellationToken cancellationToken)
+    {
+        _givenUp = cancellationToken;
+        if (!_isBeingDecided) _decided.TrySetCanceled(cancellationToken);
+    }
 }

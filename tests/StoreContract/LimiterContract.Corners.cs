@@ -1,0 +1,83 @@
+namespace Actors.StoreContract;
+
+/// <summary>What must hold also where several things happen at once.</summary>
+public abstract partial class LimiterContract
+{
+    [Fact]
+    public async Task A_refund_of_what_counts_no_more_frees_nothing_of_others()
+    {
+        var window = new RateLimitWindow(5, TimeSpan.FromMilliseconds(400));
+        var limiter = Open("aged", window);
+        var named = await limiter.AcquireAsync(5, name: "5:p:x");
+        await Task.Delay(TimeSpan.FromMilliseconds(450));
+        Assert.True((await limiter.AcquireAsync(5)).IsAllowed);
+        Assert.Equal(0, await RefundAsync(limiter, "5:p:x", 5, named));
+        Assert.False((await limiter.AcquireAsync(5)).IsAllowed);
+    }
+
+    [Fact]
+    public async Task A_refund_of_what_a_reset_has_freed_frees_nothing_of_others()
+    {
+        var limiter = Open("emptied", new RateLimitWindow(5, Minute));
+        var named = await limiter.AcquireAsync(5, name: "5:p:x");
+        await limiter.RunAsync(limiter.Limiter.ResetAsync);
+        Assert.True((await limiter.AcquireAsync(5)).IsAllowed);
+        Assert.Equal(0, await RefundAsync(limiter, "5:p:x", 5, named));
+        Assert.False((await limiter.AcquireAsync(1)).IsAllowed);
+    }
+
+    [Fact]
+    public async Task Who_is_to_wait_is_told_to_go_elsewhere_also_while_a_script_is_in_flight()
+    {
+        var limiter = Open("closed", new RateLimitWindow(1, Minute / 4));
+        await limiter.AcquireAsync(1);
+        Task<RateLimitDecision[]>? waiting = null;
+        await limiter.RunAsync(() =>
+        {
+            waiting = limiter.Limiter.AcquireAsync(1, 1, null, RateLimits.MaxWait, CancellationToken.None);
+            return limiter.Limiter.CloseAsync();
+        });
+        await Assert.ThrowsAsync<RateLimiting.MovedException>(() => waiting!.WaitAsync(TimeSpan.FromSeconds(10)));
+        Assert.Equal(0, limiter.Counters.Waiting);
+    }
+
+    [Fact]
+    public async Task A_log_that_an_earlier_owner_has_begun_anew_is_taken_over_again()
+    {
+        var (earlier, later) = (Open("two", new RateLimitWindow(5, TimeSpan.FromMilliseconds(100))), Open("two", new RateLimitWindow(5, TimeSpan.FromMilliseconds(100))));
+        await earlier.AcquireAsync(1);
+        await later.AcquireAsync(1);
+        await Task.Delay(TimeSpan.FromMilliseconds(200));
+        Assert.False(await Raw.KeyExistsAsync(LogOf(later, "two")));
+
+        // It has not noticed yet, and its log lives longer.
+        earlier.Limiter.Policy = PolicyOf(new RateLimitWindow(5, Minute));
+        await earlier.AcquireAsync(1);
+        await Task.Delay(TimeSpan.FromMilliseconds(150));
+        for (var i = 0; i < 3; i++) Assert.True((await later.AcquireAsync(1)).IsAllowed);
+        Assert.Single(await Raw.SortedSetRangeByScoreAsync(LogOf(later, "two"), double.PositiveInfinity));
+    }
+
+    [Fact]
+    public async Task A_call_is_cancelled_or_charged_and_never_both()
+    {
+        var limiter = Open("cancelled", new RateLimitWindow(10, Minute));
+        using var givesUp = new CancellationTokenSource();
+        var (decided, arrived) = (Task.FromResult<RateLimitDecision[]>([]), Task.FromResult<RateLimitDecision[]>([]));
+        await limiter.RunAsync(() =>
+        {
+            // Of the first the script is in flight, the second is to go with the next.
+            decided = limiter.Limiter.AcquireAsync(1, 2, "2:p:x", RateLimits.MaxWait, givesUp.Token);
+            arrived = limiter.Limiter.AcquireAsync(1, 3, "3:p:y", RateLimits.MaxWait, givesUp.Token);
+            givesUp.Cancel();
+            return Task.CompletedTask;
+        });
+        Assert.True((await decided)[0].IsAllowed);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => arrived);
+        Assert.Equal(7, (await limiter.AcquireAsync(1)).Remaining);
+        Assert.Equal("x", Assert.Single(await limiter.Logs.NamedGrantsAsync("cancelled")).RequestId);
+    }
+
+    private static Task<int> RefundAsync(LimiterActor limiter, string name, int permits, RateLimitDecision granted) =>
+        limiter.RunAsync(() => limiter.Limiter.RefundAsync(name, permits, (granted.DecidedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
+}
