@@ -17,11 +17,28 @@ public static class ClockOffset
 
     /// <summary>What a program has to find in its environment for its clock to be ahead by so much.</summary>
     /// <exception cref="InvalidOperationException">libfaketime is not there.</exception>
-    public static IReadOnlyDictionary<string, string> Of(TimeSpan ahead) => new Dictionary<string, string>
+    public static IReadOnlyDictionary<string, string> Of(TimeSpan ahead) => With("FAKETIME", Text(ahead));
+
+    /// <summary>The same, where the clock is set while the program runs: by <see cref="Set"/>.</summary>
+    /// <param name="file">Where it looks for by how much it is ahead.</param>
+    public static IReadOnlyDictionary<string, string> In(string file) => With("FAKETIME_TIMESTAMP_FILE", file);
+
+    /// <summary>Sets the clock of programs that look at this file, at once.</summary>
+    public static void Set(string file, TimeSpan ahead)
+    {
+        // In one step: half a line would be another time.
+        File.WriteAllText(file + ".new", Text(ahead));
+        File.Move(file + ".new", file, overwrite: true);
+    }
+
+    private static Dictionary<string, string> With(string name, string value) => new()
     {
         ["LD_PRELOAD"] = Library
             ?? throw new InvalidOperationException("libfaketime was not found; it works on Linux only. Install it: apt-get install faketime (Debian, Ubuntu)."),
-        ["FAKETIME"] = ahead.TotalSeconds.ToString("+0.000;-0.000", CultureInfo.InvariantCulture),
+        [name] = value,
+        ["FAKETIME_NO_CACHE"] = "1",
         ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1",
     };
+
+    private static string Text(TimeSpan ahead) => ahead.TotalSeconds.ToString("+0.000;-0.000;+0", CultureInfo.InvariantCulture);
 }
