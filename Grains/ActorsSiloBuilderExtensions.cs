@@ -1,5 +1,6 @@
 using Actors.Caching;
 using Actors.Diagnostics;
+using Actors.RateLimiting;
 using Actors.Resilience;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Configuration;
@@ -8,6 +9,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
+using Orleans.Persistence;
 
 namespace Actors;
 
@@ -17,7 +19,7 @@ public static class ActorsSiloBuilderExtensions
     /// <summary>
     /// Adds the grains and what they rest on. The silo needs an <see cref="IRowStore"/> (the database) among its services
     /// and <see cref="RedisOptions"/> set; section options (<see cref="WriteBehindOptions"/>, <see cref="CacheOptions"/>,
-    /// <see cref="BreakerOptions"/>) have defaults.
+    /// <see cref="BreakerOptions"/>, <see cref="RateLimitOptions"/>) have defaults.
     /// </summary>
     public static ISiloBuilder AddActors(this ISiloBuilder silo)
     {
@@ -63,10 +65,24 @@ public static class ActorsSiloBuilderExtensions
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, WriteBehindLifecycle>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, JournalRecovery>();
 
+        AddRateLimiting(silo);
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, SiloInstruments>();
         services.AddSingleton<SiloStatusClient>();
         silo.AddGrainService<SiloStatusService>();
         return silo;
+    }
+
+    private static void AddRateLimiting(ISiloBuilder silo)
+    {
+        var services = silo.Services;
+        services.AddOptions<RateLimitOptions>()
+            .BindConfiguration(RateLimitOptions.Section, Strict).ValidateRanges(RateLimitOptions.Section).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<RateLimitOptions>, ConfiguredPolicies.Validator>();
+        services.AddSingleton<ConfiguredPolicies>();
+        services.AddSingleton<LimiterCounters>();
+        services.AddSingleton<GrantLogs>();
+        silo.AddRedisGrainStorage(OwnPolicies.Storage, (OptionsBuilder<RedisStorageOptions> storage) => storage.Configure<IOptions<RedisOptions>>(
+            (options, redis) => options.ConfigurationOptions = redis.Value.For(RedisRole.Limits)));
     }
 
     private static List<SiloAddress> OtherSilos(IServiceProvider provider)

@@ -114,8 +114,47 @@ public static class ActorsTelemetry
     /// <summary>Counter, {lookup}: look-ups in Redis by whomever, since its own start; <see cref="RedisTag"/>, <see cref="ResultTag"/>: hit, miss.</summary>
     public const string RedisLookups = "actors.redis.lookups";
 
+    /// <summary>
+    /// Counter, {decision}: decisions of limiters; <see cref="PolicyTag"/>; <see cref="OutcomeTag"/>: allowed, denied,
+    /// shadowdenied; <see cref="SourceTag"/>: redis, mirror (the silo's exact copy said that the window is full), local (Redis was away).
+    /// </summary>
+    public const string LimitDecisions = "actors.limits.decisions";
+
+    /// <summary>Counter, {call}: script calls of limiters to Redis; each carries what is asked of many clients.</summary>
+    public const string LimitScripts = "actors.limits.scripts";
+
+    /// <summary>Histogram, s: how long a script call of the limiters took.</summary>
+    public const string LimitScriptDuration = "actors.limits.script_duration";
+
+    /// <summary>Gauge: script calls per decision, since the silo's start.</summary>
+    public const string LimitScriptsPerDecision = "actors.limits.scripts_per_decision";
+
+    /// <summary>Gauge, {client}: limited clients that are on the silo.</summary>
+    public const string LimitClients = "actors.limits.clients";
+
+    /// <summary>Gauge, {call}: calls that wait for their turn.</summary>
+    public const string LimitWaiting = "actors.limits.waiting";
+
+    /// <summary>Gauge, {log}: logs with grants that Redis does not know.</summary>
+    public const string LimitUnsynced = "actors.limits.unsynced";
+
+    /// <summary>Gauge, By: memory of the logs of grants on the silo.</summary>
+    public const string LimitBytes = "actors.limits.bytes";
+
+    /// <summary>Gauge, By: the ceiling on it.</summary>
+    public const string LimitCeiling = "actors.limits.ceiling";
+
     /// <summary>Counter, {repair}: how often this silo put something back into the membership table that Redis had lost.</summary>
     public const string MembershipRepairs = "actors.membership.repairs";
+
+    /// <summary>The policy of a limiter; "(own)" for those of clients that are not configured.</summary>
+    public const string PolicyTag = "policy";
+
+    /// <summary>What was decided.</summary>
+    public const string OutcomeTag = "outcome";
+
+    /// <summary>What decided it.</summary>
+    public const string SourceTag = "source";
 
     /// <summary>The address of a Redis.</summary>
     public const string RedisTag = "redis";

@@ -1,7 +1,9 @@
 using System.Diagnostics.Metrics;
 using Actors.Caching;
+using Actors.RateLimiting;
 using Actors.Resilience;
 using Actors.WriteBehind;
+using Microsoft.Extensions.Options;
 
 namespace Actors.Diagnostics;
 
@@ -14,7 +16,7 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
     private readonly Meter _meter;
 
     public SiloInstruments(IMeterFactory meters, WriteBehindTable table, JournalSize journal, ReadCounters reads, RedisGateway redis,
-        IEnumerable<LastingMembershipTable> membership)
+        LimiterCounters limiters, IOptions<RateLimitOptions> limits, IEnumerable<LastingMembershipTable> membership)
     {
         _meter = meters.Create(ActorsTelemetry.MeterName);
         WriteBehindInstruments.AddTo(_meter, table, journal);
@@ -23,6 +25,7 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
             () => Lookups("memory", reads.Memory).Concat(Lookups("redis", reads.Redis)).Concat(Lookups("database", reads.Database)),
             "{lookup}", "Look-ups of users by layer and result.");
         RedisInstruments.AddTo(_meter, redis);
+        LimiterInstruments.AddTo(_meter, limiters, limits.Value);
 
         // None where the cluster keeps its members elsewhere.
         foreach (var members in membership)

@@ -1,7 +1,9 @@
 using System.Reflection;
 using Actors.Caching;
+using Actors.RateLimiting;
 using Actors.Resilience;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Orleans.Concurrency;
 using Orleans.Runtime.Services;
 using Orleans.Services;
@@ -20,7 +22,7 @@ internal interface ISiloStatusService : IGrainService
 [Reentrant]
 internal sealed class SiloStatusService(
     GrainId id, Silo silo, ILoggerFactory loggers, ILocalSiloDetails self, WriteBehindView writeBehind, ReadCounters reads,
-    RedisGateway redis, TimeProvider clock)
+    RedisGateway redis, LimiterCounters limiters, IOptions<RateLimitOptions> limits, TimeProvider clock)
     : GrainService(id, silo, loggers), ISiloStatusService
 {
     private static readonly string Version = ShortVersion(
@@ -37,6 +39,7 @@ internal sealed class SiloStatusService(
         WriteBehind = writeBehind.Status,
         Cache = new() { Memory = reads.Memory, Redis = reads.Redis, Database = reads.Database },
         Breaker = redis.Snapshot(self.SiloAddress),
+        RateLimits = LimiterInstruments.Status(limiters, limits.Value),
     });
 
     // 1.2.3+0123456 rather than the commit's whole name.

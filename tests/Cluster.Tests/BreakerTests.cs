@@ -1,6 +1,5 @@
 using Actors.Fixtures;
 using Actors.Resilience;
-using Orleans.Core.Internal;
 
 namespace Actors.Cluster.Tests;
 
@@ -129,14 +128,14 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     {
         var user = _cluster.User("copied");
         await user.UpdateAsync(new() { DisplayName = "before" }, new() { Durability = Durability.Database });
-        await DeactivateAsync(user);
+        await TestCluster.DeactivateAsync(user);
         Assert.Equal("before", (await user.GetAsync())!.DisplayName);
-        await DeactivateAsync(user);
+        await TestCluster.DeactivateAsync(user);
         Assert.Equal("before", (await user.GetAsync())!.DisplayName);
 
         await IsolateAllAsync();
         await user.UpdateAsync(new() { DisplayName = "after" });
-        await DeactivateAsync(user);
+        await TestCluster.DeactivateAsync(user);
         await CloseAllAsync();
 
         var read = (await user.GetAsync())!;
@@ -167,7 +166,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
             {
                 var receipt = await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
                 Assert.Equal(n, receipt.Version);
-                await DeactivateAsync(user);
+                await TestCluster.DeactivateAsync(user);
                 Assert.Equal(n, (await user.GetAsync())!.Counters["n"]);
             }
         }));
@@ -183,9 +182,9 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
         {
             var user = _cluster.User($"roaming-{i}");
             await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }, new() { Durability = Durability.Database });
-            await DeactivateAsync(user);
+            await TestCluster.DeactivateAsync(user);
             await user.GetAsync();
-            await DeactivateAsync(user);
+            await TestCluster.DeactivateAsync(user);
         }));
         await Breaker(silos[0].Silo).IsolateAsync("test");
 
@@ -199,7 +198,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
                 var receipt = await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
                 Assert.Equal(n, receipt.Version);
                 if (receipt.Durability == Durability.Database) Interlocked.Increment(ref past);
-                await DeactivateAsync(user);
+                await TestCluster.DeactivateAsync(user);
                 Assert.Equal(n, (await user.GetAsync())!.Counters["n"]);
             }
         }));
@@ -229,10 +228,4 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
 
     private static Task StateIsAsync(TestCluster cluster, BreakerState state) => Eventually.IsTrueAsync(async () =>
         (await cluster.Cluster.GetStatusAsync()).Silos.All(silo => silo.Breaker!.State == state));
-
-    private static async Task DeactivateAsync(IUserGrain user)
-    {
-        await user.Cast<IGrainManagementExtension>().DeactivateOnIdle();
-        await Task.Delay(TimeSpan.FromMilliseconds(200));
-    }
 }

@@ -8,6 +8,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Npgsql;
+using Orleans.Core.Internal;
 using Orleans.TestingHost;
 using StackExchange.Redis;
 
@@ -64,6 +65,13 @@ public sealed class TestCluster : IAsyncDisposable
     public IRateLimiterGrain Limiter(string client) => Silos.Client.GetGrain<IRateLimiterGrain>(client);
 
     public IClusterGrain Cluster => Silos.Client.GetGrain<IClusterGrain>("status");
+
+    /// <summary>Ends the activation of a grain; the next call makes another one.</summary>
+    public static async Task DeactivateAsync(IAddressable grain)
+    {
+        await grain.Cast<IGrainManagementExtension>().DeactivateOnIdle();
+        await Task.Delay(TimeSpan.FromMilliseconds(200));
+    }
 
     /// <summary>One value from the database, read past everything under test.</summary>
     public async Task<T?> QueryAsync<T>(string sql, params object[] parameters)

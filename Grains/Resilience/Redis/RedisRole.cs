@@ -8,4 +8,7 @@ public enum RedisRole
 
     /// <summary>Copies of what the database holds. May evict.</summary>
     Cache,
+
+    /// <summary>What clients were granted, and their own policies. Should not evict: a client whose log is gone and who is on no silo has a new budget.</summary>
+    Limits,
 }

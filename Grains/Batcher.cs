@@ -1,4 +1,4 @@
-namespace Actors.WriteBehind;
+namespace Actors;
 
 /// <summary>
 /// Makes many small questions into few large ones: one batch is being answered at a time, and whatever is asked meanwhile

@@ -1,0 +1,152 @@
+namespace Actors.RateLimiting;
+
+/// <summary>
+/// The grants of one client under one policy, oldest first: the owner's exact copy of the sorted set in Redis. Each entry
+/// holds how many permits were granted before it, so that any window is counted by a binary search, whatever the weights.
+/// Times are microseconds by the clock of Redis.
+/// </summary>
+/// <remarks>Not safe for concurrent use: it belongs to one grain, whose turns run one at a time.</remarks>
+internal sealed class GrantLog
+{
+    /// <summary>What an entry takes in memory.</summary>
+    public const int EntryBytes = 2 * sizeof(long);
+
+    private const int Least = 4;
+
+    // A ring: the first entry is at _first, and _count of them follow each other, around the end if need be.
+    private Entry[] _entries = [];
+    private int _first;
+
+    /// <summary>How many entries there are.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>All permits ever granted, those of entries that were dropped among them.</summary>
+    public long Total { get; private set; }
+
+    /// <summary>The time of the last entry; 0 without one.</summary>
+    public long Newest => Count == 0 ? 0 : At(Count - 1).At;
+
+    /// <summary>The memory it takes.</summary>
+    public long Bytes => (long)_entries.Length * EntryBytes;
+
+    /// <summary>Notes a grant, which must be later than all others.</summary>
+    public void Add(long at, long permits)
+    {
+        if (Count == _entries.Length) Resize(Math.Max(Least, Count * 2));
+        Count++;
+        At(Count - 1) = new(at, Total);
+        Total += permits;
+    }
+
+    /// <summary>Notes a grant as part of the last entry, which counts from then on.</summary>
+    public void AddToLast(long at, long permits)
+    {
+        At(Count - 1) = At(Count - 1) with { At = at };
+        Total += permits;
+    }
+
+    /// <summary>Drops what was granted at <paramref name="until"/> or before, and the memory it took.</summary>
+    public void Trim(long until)
+    {
+        var gone = FirstAfter(until);
+        if (gone == 0) return;
+        _first = (_first + gone) % _entries.Length;
+        Count -= gone;
+        if (Count <= _entries.Length / 4) Resize(Count);
+    }
+
+    /// <summary>The permits granted later than <paramref name="since"/>.</summary>
+    public long GrantedAfter(long since)
+    {
+        var first = FirstAfter(since);
+        return first == Count ? 0 : Total - At(first).Before;
+    }
+
+    /// <summary>
+    /// The first moment at which no more than <paramref name="granted"/> permits count in a window of <paramref name="duration"/>,
+    /// if no more are granted; <see cref="long.MinValue"/> where that is always so.
+    /// </summary>
+    public long WhenAtMost(long granted, long duration)
+    {
+        // The first entry that may stay: all before it must have left the window.
+        var (low, high) = (0, Count);
+        while (low < high)
+        {
+            var middle = (low + high) >>> 1;
+            if (Total - At(middle).Before <= granted) high = middle;
+            else low = middle + 1;
+        }
+
+        return low == 0 ? long.MinValue : At(low - 1).At + duration;
+    }
+
+    /// <summary>
+    /// Takes permits out of the grant at <paramref name="at"/>, or of the entry it has become part of.
+    /// </summary>
+    /// <returns>How many there were to take out.</returns>
+    public int Remove(long at, int permits)
+    {
+        var index = FirstAfter(at - 1);
+        if (index == Count) return 0;
+        var entries = ToArray();
+        var removed = (int)Math.Min(permits, entries[index].Permits);
+        entries[index].Permits -= removed;
+        Load(0, entries.Where(entry => entry.Permits > 0));
+        return removed;
+    }
+
+    /// <summary>Replaces all entries by those that follow <paramref name="before"/> permits granted earlier.</summary>
+    public void Load(long before, IEnumerable<(long At, long Permits)> grants)
+    {
+        Clear();
+        Total = before;
+        foreach (var (at, permits) in grants) Add(at, permits);
+    }
+
+    /// <summary>Forgets all.</summary>
+    public void Clear() => (_entries, _first, Count, Total) = ([], 0, 0, 0);
+
+    /// <summary>All entries.</summary>
+    public (long At, long Permits)[] ToArray()
+    {
+        var grants = new (long, long)[Count];
+        for (var i = 0; i < Count; i++) grants[i] = (At(i).At, (i + 1 < Count ? At(i + 1).Before : Total) - At(i).Before);
+        return grants;
+    }
+
+    /// <summary>A log of its own with the same entries.</summary>
+    public GrantLog Copy()
+    {
+        var copy = new GrantLog { _entries = new Entry[Count + Least], Count = Count, Total = Total };
+        for (var i = 0; i < Count; i++) copy._entries[i] = At(i);
+        return copy;
+    }
+
+    private int FirstAfter(long since)
+    {
+        var (low, high) = (0, Count);
+        while (low < high)
+        {
+            var middle = (low + high) >>> 1;
+            if (At(middle).At > since) high = middle;
+            else low = middle + 1;
+        }
+
+        return low;
+    }
+
+    private ref Entry At(int index)
+    {
+        index += _first;
+        return ref _entries[index < _entries.Length ? index : index - _entries.Length];
+    }
+
+    private void Resize(int capacity)
+    {
+        var entries = capacity == 0 ? [] : new Entry[Math.Max(Least, capacity)];
+        for (var i = 0; i < Count; i++) entries[i] = At(i);
+        (_entries, _first) = (entries, 0);
+    }
+
+    private readonly record struct Entry(long At, long Before);
+}

@@ -1,0 +1,248 @@
+using System.Globalization;
+using Actors.Resilience;
+using Actors.WriteBehind;
+using StackExchange.Redis;
+
+namespace Actors.RateLimiting;
+
+/// <summary>
+/// The logs of grants in Redis, as this silo reaches them. While one script runs, what is asked of other clients of the
+/// partition gathers, and goes with the next: many clients cost Redis a call together. Safe for concurrent use.
+/// </summary>
+internal sealed class GrantLogs : IDisposable
+{
+    // A script blocks Redis: about 5 µs for each question.
+    private const int MaxQuestions = 100;
+
+    // After an outage all limiters have something to write back; Redis is to serve others meanwhile.
+    private const int MaxRestores = 8;
+
+    private const int ArgumentsPerQuestion = 16;
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(50);
+    private static readonly RedisValue Memory = (long)RateLimits.RequestIdMemory.TotalMicroseconds;
+
+    private readonly RedisGateway _redis;
+    private readonly TimeProvider _time;
+    private readonly LimiterCounters _counters;
+    private readonly Batcher<LogQuestion, LogAnswer>[] _partitions;
+    private readonly SemaphoreSlim _restoring = new(MaxRestores);
+
+    // Guards the two below.
+    private readonly Lock _gate = new();
+    private Task? _reachable;
+    private ServerClock _clock;
+
+    public GrantLogs(RedisGateway redis, TimeProvider time, LimiterCounters counters)
+    {
+        (_redis, _time, _counters) = (redis, time, counters);
+        _partitions = [.. Enumerable.Range(0, Partition.Count).Select(_ => new Batcher<LogQuestion, LogAnswer>(MaxQuestions, DecideAsync))];
+    }
+
+    /// <summary>True while calls go to Redis.</summary>
+    public bool IsReachable => _redis.IsClosed(RedisRole.Limits);
+
+    /// <summary>This moment by the monotonic clock, in microseconds.</summary>
+    public long Now => (long)(_time.GetTimestamp() * (1e6 / _time.TimestampFrequency));
+
+    /// <summary>What the silo knows of the server's clock, for who knows nothing yet.</summary>
+    public ServerClock Clock
+    {
+        get
+        {
+            lock (_gate)
+            {
+                // Redis was never there since the silo began: its clock is all there is.
+                if (_clock.IsKnown) return _clock;
+                var (now, wall) = (Now, _time.GetUtcNow() - DateTimeOffset.UnixEpoch);
+                var guessed = default(ServerClock);
+                guessed.Observe((long)wall.TotalMicroseconds, now, now);
+                return guessed;
+            }
+        }
+    }
+
+    public RedisKey LogKey(string client, string policy) => $"{PartitionKey(client)}:log:{policy}:{client}";
+
+    public RedisKey RequestsKey(string client) => $"{PartitionKey(client)}:requests:{client}";
+
+    /// <summary>Decides on the server.</summary>
+    /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
+    public Task<LogAnswer> DecideAsync(string client, LogQuestion question) => _partitions[Partition.Of(client)].AskAsync(question);
+
+    /// <summary>Replaces a log in Redis by what its owner knows.</summary>
+    /// <returns>False where a later activation owns it.</returns>
+    /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
+    public async Task<bool> RestoreAsync(
+        LogQuestion log, IReadOnlyList<(long At, long Permits)> grants, IReadOnlyCollection<string> forgotten, IReadOnlyDictionary<string, long> noted)
+    {
+        var arguments = new List<RedisValue>(6 + forgotten.Count + (2 * noted.Count) + (2 * grants.Count))
+        {
+            log.Epoch, log.Windows.Longest, Memory, forgotten.Count,
+        };
+        foreach (var name in forgotten) arguments.Add(name);
+        arguments.Add(noted.Count);
+        foreach (var (name, at) in noted)
+        {
+            arguments.Add(at);
+            arguments.Add(name);
+        }
+
+        foreach (var (at, permits) in grants)
+        {
+            arguments.Add(at);
+            arguments.Add(permits);
+        }
+
+        await _restoring.WaitAsync();
+        try
+        {
+            var answer = (RedisResult[])(await EvaluateAsync(GrantScripts.Restore, [log.Log, log.Requests], [.. arguments]))!;
+            return (int)answer[0] == GrantScripts.Done;
+        }
+        finally
+        {
+            _restoring.Release();
+        }
+    }
+
+    /// <summary>The grants to requests of a client that have an id, oldest first.</summary>
+    /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
+    public async Task<IReadOnlyList<(string RequestId, NamedGrant Grant)>> NamedGrantsAsync(string client)
+    {
+        const string Read = "return redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')";
+        var entries = (RedisValue[])(await EvaluateAsync(Read, [RequestsKey(client)], []))!;
+        return [.. entries.Chunk(2).Select(entry => NamedGrant.Parse(entry[0]!, (long)(double)entry[1]))];
+    }
+
+    /// <summary>Complete once calls go to Redis.</summary>
+    public Task WhenReachableAsync()
+    {
+        // One looks for all who wait. It ends with the silo's process, and nothing in it fails.
+        lock (_gate) return _reachable is { IsCompleted: false } looking ? looking : _reachable = LookAsync();
+
+        async Task LookAsync()
+        {
+            while (!IsReachable) await Task.Delay(LookEvery, _time).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Waits before something is tried again.</summary>
+    public Task PauseAsync(TimeSpan pause) => Task.Delay(pause, _time);
+
+    public void Dispose() => _restoring.Dispose();
+
+    private async Task<IReadOnlyList<LogAnswer>> DecideAsync(IReadOnlyList<LogQuestion> questions)
+    {
+        var keys = new RedisKey[2 * questions.Count];
+        var arguments = new List<RedisValue>(3 + (ArgumentsPerQuestion * questions.Count)) { Memory, RateLimits.RememberedRequests, questions.Count };
+        for (var i = 0; i < questions.Count; i++)
+        {
+            (keys[2 * i], keys[(2 * i) + 1]) = (questions[i].Log, questions[i].Requests);
+            Write(questions[i], arguments);
+        }
+
+        var sent = Now;
+        var answers = (RedisResult[])(await EvaluateAsync(GrantScripts.Decide, keys, [.. arguments]))!;
+        var taken = (sent, Received: Now);
+        _counters.ScriptAnswered(questions.Count, TimeSpan.FromMicroseconds(taken.Received - sent));
+        lock (_gate) _clock.Observe((long)answers[0], taken.sent, taken.Received);
+        var read = new LogAnswer[questions.Count];
+        for (var i = 0; i < read.Length; i++) read[i] = Read(questions[i], (RedisResult[])answers[i + 1]!, taken);
+        return read;
+    }
+
+    private static void Write(LogQuestion question, List<RedisValue> arguments)
+    {
+        var windows = question.Windows;
+        arguments.Add(question.Epoch ?? RedisValue.EmptyString);
+        arguments.Add(question.Newest);
+        arguments.Add(question.Total);
+        arguments.Add(question.Earliest);
+        arguments.Add(question.IsDense ? windows.Tick : 0);
+        arguments.Add(windows.Count);
+        for (var i = 0; i < windows.Count; i++)
+        {
+            arguments.Add(windows.Limit(i));
+            arguments.Add(windows.Duration(i));
+        }
+
+        var position = arguments.Count;
+        arguments.Add(0);
+        foreach (var run in Runs(question.Tickets))
+        {
+            arguments.Add(run.Calls);
+            arguments.Add(run.First.Permits);
+            arguments.Add(Mark(run.First));
+            arguments[position] = (int)arguments[position] + 1;
+        }
+    }
+
+    // Many calls of one size after each other are one run: they take a place in the script, not one each.
+    private static IEnumerable<(Ticket First, int Calls)> Runs(IReadOnlyList<Ticket> tickets)
+    {
+        for (var i = 0; i < tickets.Count;)
+        {
+            var (first, calls) = (tickets[i], 0);
+            do calls += tickets[i++].Calls;
+            while (i < tickets.Count && IsAlike(first, tickets[i]));
+            yield return (first, calls);
+        }
+    }
+
+    private static bool IsAlike(Ticket first, Ticket next) =>
+        first.Name is null && next.Name is null && first.Permits == next.Permits && first.Waits == next.Waits;
+
+    private static RedisValue Mark(Ticket ticket) => ticket switch
+    {
+        { Name: { } name, Waits: var waits } => (waits ? "W" : "-") + name,
+        { Waits: true } => "W",
+        _ => "-",
+    };
+
+    private static LogAnswer Read(LogQuestion question, RedisResult[] answer, (long Sent, long Received) taken)
+    {
+        const int Granted = 5;
+        var (status, time) = ((int)answer[0], (long)answer[1]);
+        if (status != GrantScripts.Done) return new LogAnswer { Status = status, Time = time, Taken = taken };
+
+        var tickets = question.Tickets;
+        var granted = new int[tickets.Count];
+        var (position, run) = (0, Granted);
+        foreach (var (_, calls) in Runs(tickets))
+        {
+            var fits = (int)answer[run++];
+            for (var left = calls; left > 0; left -= tickets[position++].Calls)
+            {
+                granted[position] = Math.Min(fits, tickets[position].Calls);
+                fits -= granted[position];
+            }
+        }
+
+        var grants = new List<(long, long)>((answer.Length - run) / 2);
+        var beforeGrants = 0L;
+        for (; run < answer.Length; run += 2)
+        {
+            var member = ((string)answer[run]!).Split(':');
+            if (grants.Count == 0) beforeGrants = long.Parse(member[0], CultureInfo.InvariantCulture);
+            grants.Add(((long)(double)answer[run + 1], long.Parse(member[1], CultureInfo.InvariantCulture)));
+        }
+
+        return new LogAnswer
+        {
+            Status = status,
+            Time = time,
+            Taken = taken,
+            Epoch = (string)answer[2]!,
+            Before = (long)answer[3],
+            IsAddedToLast = (int)answer[4] == 1,
+            Granted = granted,
+            Grants = grants,
+            BeforeGrants = beforeGrants,
+        };
+    }
+
+    private Task<RedisResult> EvaluateAsync(string script, RedisKey[] keys, RedisValue[] arguments) =>
+        _redis.EvaluateAsync(RedisRole.Limits, script, keys, arguments);
+
+    private string PartitionKey(string client) => $"{_redis.KeyPrefix}:limits:{Partition.Tag(Partition.Of(client))}";
+}

@@ -1,0 +1,53 @@
+using Actors.Resilience;
+
+namespace Actors.RateLimiting;
+
+/// <summary>
+/// The grants of a client to requests with an id, so that none is charged twice. Read from Redis with the first such request;
+/// each is stored there by the script that grants it.
+/// </summary>
+/// <remarks>Belongs to one grain, whose turns run one at a time.</remarks>
+internal sealed class NamedGrants(string client, GrantLogs logs)
+{
+    private static readonly long Memory = (long)RateLimits.RequestIdMemory.TotalMicroseconds;
+
+    private readonly Dictionary<string, NamedGrant> _grants = [];
+    private readonly Queue<(string RequestId, long At)> _byAge = [];
+    private Task? _loading;
+
+    /// <summary>True once Redis has told what it knows.</summary>
+    public bool IsLoaded { get; private set; }
+
+    public NamedGrant? Find(string requestId) => _grants.TryGetValue(requestId, out var grant) ? grant : null;
+
+    /// <summary>Loads what Redis knows, if it is there. Until it was, only what was granted here is known.</summary>
+    public Task LoadAsync() => IsLoaded || !logs.IsReachable ? Task.CompletedTask
+        : _loading is { IsCompleted: false } ? _loading
+        : _loading = TryLoadAsync();
+
+    public void Add(string requestId, NamedGrant grant)
+    {
+        if (!_grants.TryAdd(requestId, grant)) return;
+        _byAge.Enqueue((requestId, grant.At));
+        while (_byAge.TryPeek(out var oldest) && (oldest.At < grant.At - Memory || _byAge.Count > RateLimits.RememberedRequests))
+        {
+            _byAge.Dequeue();
+            if (_grants.TryGetValue(oldest.RequestId, out var forgotten) && forgotten.At == oldest.At) _grants.Remove(oldest.RequestId);
+        }
+    }
+
+    public bool Remove(string requestId) => _grants.Remove(requestId);
+
+    private async Task TryLoadAsync()
+    {
+        try
+        {
+            foreach (var (requestId, grant) in await logs.NamedGrantsAsync(client)) Add(requestId, grant);
+            IsLoaded = true;
+        }
+        catch (RedisUnavailableException)
+        {
+            // With the next one.
+        }
+    }
+}

@@ -1,0 +1,91 @@
+using Actors.Resilience;
+using Microsoft.Extensions.Logging;
+using Orleans.Storage;
+
+namespace Actors.RateLimiting;
+
+/// <summary>
+/// The policies that are a client's own, in Orleans' Redis grain storage. They are read when they are first needed, and not
+/// when the grain is activated: that would fail while Redis is away. As long as they are not known the configured ones count.
+/// </summary>
+/// <remarks>Touched by the turns of one grain only; loads and stores run one at a time.</remarks>
+internal sealed partial class OwnPolicies(
+    GrainId grain, IGrainStorage storage, RedisGateway redis, TimeProvider time, ILogger logger)
+{
+    /// <summary>The name of the storage provider.</summary>
+    public const string Storage = "rate-limits";
+
+    private const string Name = "policies";
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
+    private readonly GrainState<OwnPoliciesState> _stored = new(new());
+    private Task? _loading;
+    private long _failed;
+
+    /// <summary>True once they are known.</summary>
+    public bool IsLoaded { get; private set; }
+
+    public RateLimitPolicy? Find(string policy) => _stored.State?.Policies.GetValueOrDefault(policy);
+
+    /// <summary>Loads them, unless that was tried a moment ago or Redis is away.</summary>
+    public Task LoadAsync()
+    {
+        if (IsLoaded || !redis.IsClosed(RedisRole.Limits)) return Task.CompletedTask;
+        if (_loading is { IsCompleted: false }) return _loading;
+        if (_failed != 0 && time.GetElapsedTime(_failed) < Patience) return Task.CompletedTask;
+        return _loading = TryLoadAsync();
+    }
+
+    /// <summary>Sets a policy, or removes it where there is none.</summary>
+    /// <exception cref="StorageUnavailableException">Redis is away.</exception>
+    /// <exception cref="InvalidRateLimitException">These would be too many.</exception>
+    public async Task SetAsync(string name, RateLimitPolicy? policy)
+    {
+        await LoadAsync();
+        if (!IsLoaded) throw new StorageUnavailableException("Redis", "Redis is away: the policies of this client can be neither read nor changed.");
+        var policies = new Dictionary<string, RateLimitPolicy>(_stored.State!.Policies);
+        if (policy is null) policies.Remove(name);
+        else policies[name] = policy;
+        if (policies.Count > RateLimits.MaxOwnPolicies)
+            throw new InvalidRateLimitException($"Policy '{name}' would be one of {policies.Count} of this client's own; allowed are {RateLimits.MaxOwnPolicies}.");
+
+        var before = _stored.State;
+        _stored.State = new() { Policies = policies };
+        try
+        {
+            await (policies.Count == 0 ? storage.ClearStateAsync(Name, grain, _stored) : storage.WriteStateAsync(Name, grain, _stored)).WaitAsync(Patience, time);
+        }
+        catch (Exception error)
+        {
+            // Nobody knows whether it was stored: read again, with the next call.
+            _stored.State = before;
+            IsLoaded = false;
+            throw new StorageUnavailableException("Redis", $"The policies of this client could not be stored: {error.Message}");
+        }
+    }
+
+    private async Task TryLoadAsync()
+    {
+        try
+        {
+            await storage.ReadStateAsync(Name, grain, _stored).WaitAsync(Patience, time);
+            IsLoaded = true;
+        }
+        catch (Exception error)
+        {
+            _failed = time.GetTimestamp();
+            LogNotLoaded(logger, grain, error.Message);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "The own policies of {Grain} cannot be read now: {Reason}")]
+    private static partial void LogNotLoaded(ILogger logger, GrainId grain, string reason);
+}
+
+/// <summary>What is stored of them.</summary>
+[GenerateSerializer, Alias("Actors.OwnPoliciesState")]
+internal sealed class OwnPoliciesState
+{
+    /// <summary>By name.</summary>
+    [Id(0)] public Dictionary<string, RateLimitPolicy> Policies { get; set; } = [];
+}

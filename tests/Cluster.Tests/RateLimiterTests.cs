@@ -1,0 +1,99 @@
+namespace Actors.Cluster.Tests;
+
+/// <summary>What a limiter promises its callers, over real silos and a real Redis.</summary>
+public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
+{
+    private TestCluster _cluster = null!;
+
+    public async ValueTask InitializeAsync() => _cluster = await TestCluster.StartAsync(servers, silos: 2);
+
+    public ValueTask DisposeAsync() => _cluster.DisposeAsync();
+
+    [Fact]
+    public async Task Grants_as_many_as_the_window_has_and_tells_what_is_left_and_when_to_come_back()
+    {
+        var limiter = await LimiterAsync(new RateLimitWindow(3, TimeSpan.FromSeconds(20)));
+        var decisions = new List<RateLimitDecision>();
+        for (var i = 0; i < 4; i++) decisions.Add(await limiter.AcquireAsync(new() { Policy = "p" }));
+
+        Assert.Equal([true, true, true, false], decisions.Select(each => each.IsAllowed));
+        Assert.Equal([2, 1, 0, 0], decisions.Select(each => each.Remaining));
+        Assert.All(decisions, each => Assert.Equal(RateLimitSource.Redis, each.Source));
+        Assert.All(decisions, each => Assert.Equal(3, each.Limit));
+        var free = decisions[0].DecidedAt + TimeSpan.FromSeconds(20);
+        Assert.True((decisions[3].DecidedAt + decisions[3].RetryAfter - free).Duration() < TimeSpan.FromMilliseconds(5));
+        Assert.Equal(decisions[2].DecidedAt + TimeSpan.FromSeconds(20), decisions[3].DecidedAt + decisions[3].ResetAfter, TimeSpan.FromMilliseconds(5));
+    }
+
+    [Fact]
+    public async Task Concurrent_calls_of_random_weight_are_granted_up_to_the_limit()
+    {
+        var limiter = await LimiterAsync(new RateLimitWindow(1000, TimeSpan.FromSeconds(30)));
+        var decisions = await Task.WhenAll(Enumerable.Range(0, 1000).Select(async i =>
+            (Permits: 1 + (i % 7), Decision: await limiter.AcquireAsync(new() { Policy = "p", Permits = 1 + (i % 7) }))));
+        Assert.Equal(1000, decisions.Where(each => each.Decision.IsAllowed).Sum(each => each.Permits));
+    }
+
+    [Fact]
+    public async Task Who_waits_is_served_in_order_as_permits_come_free()
+    {
+        var limiter = await LimiterAsync(new RateLimitWindow(2, TimeSpan.FromMilliseconds(400)));
+        await limiter.AcquireAsync(new() { Policy = "p", Permits = 2 });
+        var waiting = new List<Task<RateLimitDecision>>();
+        for (var i = 0; i < 5; i++)
+        {
+            waiting.Add(limiter.AcquireAsync(new() { Policy = "p", MaxWait = TimeSpan.FromSeconds(20) }));
+            await limiter.PeekAsync("p");
+        }
+
+        // Not past those who wait, also where a permit is free just then.
+        Assert.False((await limiter.AcquireAsync(new() { Policy = "p" })).IsAllowed);
+        var decisions = await Task.WhenAll(waiting);
+        Assert.All(decisions, each => Assert.True(each.IsAllowed));
+        Assert.Equal(decisions.Select(each => each.DecidedAt).Order(), decisions.Select(each => each.DecidedAt));
+        Assert.True(decisions[4].DecidedAt - decisions[0].DecidedAt >= TimeSpan.FromMilliseconds(800));
+    }
+
+    [Fact]
+    public async Task A_request_with_an_id_is_charged_once_also_by_the_next_activation()
+    {
+        var limiter = await LimiterAsync(new RateLimitWindow(10, TimeSpan.FromMinutes(1)));
+        var request = new RateLimitRequest { Policy = "p", Permits = 3, RequestId = "order:7" };
+        var first = await limiter.AcquireAsync(request);
+        Assert.Equal(7, first.Remaining);
+        Assert.Equal(7, (await limiter.AcquireAsync(request)).Remaining);
+        await TestCluster.DeactivateAsync(limiter);
+        var repeated = await limiter.AcquireAsync(request);
+        Assert.True(repeated.IsAllowed);
+        Assert.Equal(7, repeated.Remaining);
+
+        Assert.Equal(3, await limiter.RefundAsync("order:7"));
+        Assert.Equal(0, await limiter.RefundAsync("order:7"));
+        Assert.Equal(9, (await limiter.PeekAsync("p")).Remaining);
+    }
+
+    [Fact]
+    public async Task A_reset_empties_and_a_changed_policy_keeps_what_was_used()
+    {
+        var limiter = await LimiterAsync(new RateLimitWindow(5, TimeSpan.FromMinutes(1)));
+        for (var i = 0; i < 5; i++) Assert.True((await limiter.AcquireAsync(new() { Policy = "p" })).IsAllowed);
+        Assert.False((await limiter.AcquireAsync(new() { Policy = "p" })).IsAllowed);
+        await limiter.SetPolicyAsync(new() { Name = "p", Windows = [new(7, TimeSpan.FromMinutes(1))] });
+        Assert.Equal(1, (await limiter.AcquireAsync(new() { Policy = "p" })).Remaining);
+        await limiter.ResetAsync("p");
+        Assert.Equal(6, (await limiter.AcquireAsync(new() { Policy = "p" })).Remaining);
+
+        await TestCluster.DeactivateAsync(limiter);
+        Assert.Equal(7, (await limiter.GetPolicyAsync("p")).Windows[0].Limit);
+        Assert.Equal(5, (await limiter.AcquireAsync(new() { Policy = "p" })).Remaining);
+        Assert.True(await limiter.RemovePolicyAsync("p"));
+        await Assert.ThrowsAsync<InvalidRateLimitException>(() => limiter.AcquireAsync(new() { Policy = "p" }));
+    }
+
+    private async Task<IRateLimiterGrain> LimiterAsync(params RateLimitWindow[] windows)
+    {
+        var limiter = _cluster.Silos.Client.GetGrain<IRateLimiterGrain>(Guid.NewGuid().ToString("n"));
+        await limiter.SetPolicyAsync(new() { Name = "p", Windows = windows });
+        return limiter;
+    }
+}
