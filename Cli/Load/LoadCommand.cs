@@ -83,7 +83,7 @@ internal static class LoadCommand
         string? timelineFile, CancellationToken cancellationToken)
     {
         await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
-        await using var ledger = file is null ? null : new LedgerWriter(file);
+        await using var ledger = file is null ? null : new LedgerWriter<LedgerEntry>(file);
         await using var timeline = timelineFile is null ? null : new LoadTimeline(timelineFile, hasReceipts: true, context.Time);
         var meter = new LoadMeter(context.Time, timeline);
         var load = new WriteLoad(cluster, plan, meter, ledger, context.Time);
