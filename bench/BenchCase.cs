@@ -18,6 +18,6 @@ internal sealed record BenchCase(
 
 /// <summary>One peer of a case.</summary>
 /// <param name="Name">What it does, in a few words.</param>
-/// <param name="Target">The ratio (ours by theirs) to reach.</param>
+/// <param name="Target">The ratio (ours by theirs) to reach; null where it is measured for comparison only.</param>
 /// <param name="Make">Makes the contender.</param>
-internal sealed record BenchPeer(string Name, double Target, Func<BenchServers, Contender> Make);
+internal sealed record BenchPeer(string Name, double? Target, Func<BenchServers, Contender> Make);

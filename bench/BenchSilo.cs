@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using Actors.Fixtures;
 using Actors.Resilience;
@@ -30,7 +31,8 @@ internal sealed class BenchSilo : IAsyncDisposable
     public WriteBehindTable Table => _host.Services.GetRequiredService<WriteBehindTable>();
 
     /// <summary>A silo as an operator runs it, over the servers of the case.</summary>
-    public static Task<BenchSilo> StartOursAsync(BenchServers servers, string database) => StartAsync(servers, silo =>
+    public static Task<BenchSilo> StartOursAsync(
+        BenchServers servers, string database, params KeyValuePair<string, string?>[] settings) => StartAsync(servers, settings, silo =>
     {
         silo.AddActors();
         silo.Services.AddSingleton<IRowStore>(_ => new PostgresRowStore(database));
@@ -42,12 +44,27 @@ internal sealed class BenchSilo : IAsyncDisposable
     });
 
     /// <summary>A silo with nothing but Orleans' own Redis grain storage.</summary>
-    public static Task<BenchSilo> StartGrainStorageAsync(BenchServers servers) => StartAsync(servers, silo =>
+    public static Task<BenchSilo> StartGrainStorageAsync(BenchServers servers) => StartAsync(servers, [], silo =>
     {
         silo.Configure<ClusterOptions>(cluster => cluster.ServiceId = $"{servers.KeyPrefix}-{Storage}");
         silo.AddRedisGrainStorage(
             Storage, (RedisStorageOptions options) => options.ConfigurationOptions = ConfigurationOptions.Parse(servers.Redis));
     });
+
+    /// <summary>The settings of a policy of limits with one window.</summary>
+    public static KeyValuePair<string, string?>[] Policy(string name, RateLimitWindow window)
+    {
+        var section = $"Actors:RateLimits:Policies:{name}:Windows:0";
+        return
+        [
+            new($"{section}:Limit", window.Limit.ToString(CultureInfo.InvariantCulture)),
+            new($"{section}:Duration", window.Duration.ToString("c", CultureInfo.InvariantCulture)),
+        ];
+    }
+
+    /// <summary>What its limiters did so far.</summary>
+    public async Task<RateLimitStatus> LimitsAsync() =>
+        (await Grains.GetGrain<IClusterGrain>("cluster").GetStatusAsync()).Silos.Single().RateLimits;
 
     /// <summary>Deactivates all grains, so that memory does not grow from turn to turn.</summary>
     public Task DeactivateAllAsync() => Grains.GetGrain<IManagementGrain>(0).ForceActivationCollection(TimeSpan.Zero);
@@ -64,12 +81,13 @@ internal sealed class BenchSilo : IAsyncDisposable
         _host.Dispose();
     }
 
-    private static async Task<BenchSilo> StartAsync(BenchServers servers, Action<ISiloBuilder> configure)
+    private static async Task<BenchSilo> StartAsync(
+        BenchServers servers, KeyValuePair<string, string?>[] settings, Action<ISiloBuilder> configure)
     {
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
 
         // To try options of the silo, e.g. Actors__WriteBehind__FlushInterval.
-        builder.Configuration.AddEnvironmentVariables();
+        builder.Configuration.AddInMemoryCollection(settings).AddEnvironmentVariables();
         builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace)
             .SetMinimumLevel(LogLevel.Warning)
 

@@ -1,4 +1,5 @@
 using Actors.Bench.Breaker;
+using Actors.Bench.Limits;
 using Actors.Bench.Peers;
 using Actors.Bench.Writes;
 
@@ -7,6 +8,7 @@ namespace Actors.Bench;
 /// <summary>All that can be measured.</summary>
 internal static class Cases
 {
+    private const string SlidingLog = "stateless EVALSHA sliding log";
     private const string OneUpsert = "one fenced upsert per write, 64 connections";
 
     public static IReadOnlyList<BenchCase> All { get; } =
@@ -25,6 +27,11 @@ internal static class Cases
         new(
             "write.flush", "draining dirty rows to the database", "rows/s", servers => new Flush(servers),
             new BenchPeer("raw unnest upsert of the same rows, same batch and lanes", 0.9, servers => new UnnestUpserts(servers))),
+        Hot("limit.hot.allow.grain", isAllowed: true, LimitCalls.ByGrain, target: null),
+        Hot("limit.hot.deny.grain", isAllowed: false, LimitCalls.ByGrain, target: null),
+        new(
+            "limit.many", "10,000 clients, all allowed, each call of one at random, 256 callers", "decisions/s", servers => new ManyLimits(servers),
+            new BenchPeer(SlidingLog, 1.5, servers => new ManySlidingLogs(servers))),
         new(
             "breaker.closed", "the guard around a call that does nothing, one thread", "calls/s", _ => new OurClosed(),
             new BenchPeer("Polly v8 circuit breaker, closed, by outcome", 4, _ => new PollyCalls(isOpen: false)))
@@ -40,6 +47,14 @@ internal static class Cases
             AllocatesNothing = true,
         },
     ];
+
+    private static BenchCase Hot(string name, bool isAllowed, Func<BenchSilo, string, LimitCall> way, double? target)
+    {
+        var limit = new HotLimit(name, isAllowed);
+        return new(
+            name, $"one client, all {(isAllowed ? "allowed" : "denied")}, 256 callers", "decisions/s",
+            servers => new HotLimiter(servers, limit, way), new BenchPeer(SlidingLog, target, servers => new HotSlidingLog(servers, limit)));
+    }
 
     public static BenchCase? Find(string name) => All.FirstOrDefault(each => each.Name == name);
 }

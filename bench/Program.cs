@@ -27,7 +27,7 @@ json.Validators.Add(result =>
 var quick = new Option<bool>("--quick") { Description = "One short round and fewer rows: to see that it works, not to quote." };
 var details = new Option<bool>("--details") { Description = "Also print what a write, row or call costs: allocations, CPU time." };
 var alone = new Option<bool>("--alone") { Description = "Leave the peers out and print the details of ours: for a profiler." };
-var growth = new Option<bool>("--growth") { Description = "Measure how the cost of unflushed users grows with their number, and no case." };
+var growth = new Option<bool>("--growth") { Description = "Measure how the cost of unflushed users grows with their number, and that of limited clients with their limits, and no case." };
 var rounds = Number("--rounds", "Rounds, of which the median counts. Default: 5.", 1, 100);
 var seconds = Number("--seconds", "Seconds per turn. Default: 5.", 1, 600);
 var callers = Number("--callers", "Concurrent callers. Default: 512.", 1, 100_000);
@@ -49,8 +49,15 @@ command.SetAction(async (parsed, cancellationToken) =>
     if (parsed.GetValue(growth))
     {
         IReadOnlyList<GrowthStep> steps;
-        using (var progress = new ProgressLine()) steps = await Growth.RunAsync(progress, cancellationToken);
-        Report.Print(AnsiConsole.Console, steps);
+        IReadOnlyList<LimitGrowthStep> limits;
+        using (var progress = new ProgressLine())
+        {
+            limits = await LimitGrowth.RunAsync(progress, cancellationToken);
+            steps = parsed.GetValue(quick) ? [] : await Growth.RunAsync(progress, cancellationToken);
+        }
+
+        if (steps.Count > 0) Report.Print(AnsiConsole.Console, steps);
+        Report.Print(AnsiConsole.Console, limits);
         return 0;
     }
 

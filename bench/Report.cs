@@ -15,7 +15,7 @@ internal static class Report
         foreach (var each in Cases.All)
         {
             foreach (var peer in each.Peers)
-                table.AddRow(new Text(each.Name), new Text(each.Work), new Text(peer.Name), Right($">= {Number(peer.Target)}"));
+                table.AddRow(new Text(each.Name), new Text(each.Work), new Text(peer.Name), Right(Target(peer)));
         }
 
         console.Write(table);
@@ -37,8 +37,8 @@ internal static class Report
                 new Text(measured.Unit),
                 Right(Number(ours.PerSecond)),
                 Right(Number(theirs.PerSecond)),
-                new Text(Number(ratio), ratio >= peer.Target && (!measured.AllocatesNothing || ours.AllocatesNothing) ? Color.Green : Color.Yellow).RightJustified(),
-                Right(measured.AllocatesNothing ? $">= {Number(peer.Target)}, 0 bytes" : $">= {Number(peer.Target)}"));
+                new Text(Number(ratio), ratio >= (peer.Target ?? 0) && (!measured.AllocatesNothing || ours.AllocatesNothing) ? Color.Green : Color.Yellow).RightJustified(),
+                Right(Target(peer) + (measured.AllocatesNothing ? ", 0 bytes" : "")));
         }
 
         console.Write(table);
@@ -116,11 +116,31 @@ internal static class Report
         console.Write(table);
     }
 
+    public static void Print(IAnsiConsole console, IReadOnlyList<LimitGrowthStep> steps)
+    {
+        var table = new Table().Border(TableBorder.Rounded);
+        foreach (var column in (string[])[
+            "limit", "clients", "full: silo, bytes each", "Redis", "window over: silo, bytes each", "Redis", "deactivated: silo, bytes each", "Redis",
+        ])
+            table.AddColumn(new TableColumn(column).RightAligned());
+        foreach (var step in steps)
+        {
+            table.AddRow([
+                Right(Number(step.Limit)), Right(Number(step.Clients)),
+                .. ((BytesEach[])[step.Full, step.Over, step.Gone]).SelectMany(bytes => (Text[])[Right(Number(bytes.Silo)), Right(Number(bytes.Redis))]),
+            ]);
+        }
+
+        console.Write(table);
+    }
+
     private static IEnumerable<(BenchCase Case, BenchPeer Peer, Medians Ours, Medians Theirs)> Comparisons(
         IEnumerable<CaseResult> results) => results.SelectMany(result =>
             result.Case.Peers.Zip(result.Theirs, (peer, theirs) => (result.Case, peer, result.Ours, theirs)));
 
     private static Table Table(params string[] columns) => new Table().Border(TableBorder.Rounded).AddColumns(columns);
+
+    private static string Target(BenchPeer peer) => peer.Target is { } target ? $">= {Number(target)}" : "-";
 
     private static Text Right(string text) => new Text(text).RightJustified();
 

@@ -14,7 +14,7 @@ internal static class ClusterCommand
     {
         var watch = new WatchOption(WatchPeriod, "Show it again every 2 seconds, until Ctrl-C.");
         var command = new Command("status",
-            "Show every silo: its version, its write-behind, where reads are answered, and its way to Redis.");
+            "Show every silo: its version, its write-behind, where reads are answered, its limiters, and its way to Redis.");
         watch.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {

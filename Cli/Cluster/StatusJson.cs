@@ -29,6 +29,22 @@ internal static class StatusJson
                 silo.WriteBehind.ParkedRows,
             },
             Cache = new { Memory = Of(silo.Cache.Memory), Redis = Of(silo.Cache.Redis), Database = Of(silo.Cache.Database) },
+            RateLimits = new
+            {
+                silo.RateLimits.Clients,
+                silo.RateLimits.Decisions,
+                silo.RateLimits.Allowed,
+                silo.RateLimits.Denied,
+                silo.RateLimits.ShadowDenied,
+                silo.RateLimits.Local,
+                silo.RateLimits.Mirrored,
+                silo.RateLimits.ScriptCalls,
+                silo.RateLimits.DecisionsPerCall,
+                silo.RateLimits.Waiting,
+                silo.RateLimits.Unsynced,
+                silo.RateLimits.Bytes,
+                silo.RateLimits.MaxBytes,
+            },
             Breaker = silo.Breaker is { } breaker ? BreakerJson.Of(breaker, now) : null,
         }),
     };

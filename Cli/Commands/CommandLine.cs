@@ -5,6 +5,7 @@ using System.CommandLine.Parsing;
 using Actors.Cli.Breaker;
 using Actors.Cli.Cluster;
 using Actors.Cli.Import;
+using Actors.Cli.Limits;
 using Actors.Cli.Load;
 using Actors.Cli.Output;
 using Actors.Cli.Users;
@@ -70,6 +71,7 @@ internal static class CommandLine
         var root = new RootCommand(Description)
         {
             UserCommand.Create(context),
+            LimitCommand.Create(context),
             ImportCommand.Create(context),
             LoadCommand.Create(context),
             VerifyCommand.Create(context),

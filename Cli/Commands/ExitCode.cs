@@ -9,6 +9,9 @@ internal static class ExitCode
 
     public const int Usage = 2;
 
+    /// <summary>A limiter said no.</summary>
+    public const int Denied = 3;
+
     public const int Unavailable = 4;
 
     /// <summary>Ended by Ctrl-C or SIGTERM, as shells have it.</summary>

@@ -13,6 +13,7 @@ internal sealed record Failure(int ExitCode, string Message)
         CommandFailedException e => new(e.ExitCode, e.Message),
         UsageException e => new(Commands.ExitCode.Usage, e.Message),
         InvalidUserException e => new(Commands.ExitCode.Usage, e.Message),
+        InvalidRateLimitException e => new(Commands.ExitCode.Usage, e.Message),
         SiloNotFoundException e => new(Commands.ExitCode.Usage, e.Message),
         InvalidDataException e => new(Commands.ExitCode.Usage, e.Message),
         OptionsValidationException e => new(Commands.ExitCode.Usage, e.Message),

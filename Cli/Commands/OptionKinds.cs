@@ -89,6 +89,59 @@ internal static class OptionKinds
         },
     };
 
+    /// <summary>One of a few words, of which the first is the default.</summary>
+    public static Option<string> Choice(string name, string description, params string[] allowed) => new(name)
+    {
+        Description = description,
+        HelpName = string.Join('|', allowed),
+        DefaultValueFactory = _ => allowed[0],
+        CustomParser = result =>
+        {
+            var text = ValueOf(result);
+            if (allowed.FirstOrDefault(each => string.Equals(each, text, StringComparison.OrdinalIgnoreCase)) is { } choice)
+                return choice;
+            result.AddError($"{name} '{Text.Short(text)}': allowed are {string.Join(", ", allowed)}");
+            return allowed[0];
+        },
+    };
+
+    /// <summary>The name of a policy of limits.</summary>
+    public static Option<string> Policy(string description) => new("--policy")
+    {
+        Description = description,
+        HelpName = "P",
+        DefaultValueFactory = _ => RateLimits.DefaultPolicy,
+        CustomParser = result =>
+        {
+            var text = ValueOf(result);
+            try
+            {
+                RateLimits.ValidatePolicyName(text);
+            }
+            catch (InvalidRateLimitException e)
+            {
+                result.AddError($"--policy: {e.Message}");
+            }
+            return text;
+        },
+    };
+
+    /// <summary>How long a call of a limiter may wait for its turn.</summary>
+    public static Option<TimeSpan> Wait() => new("--wait")
+    {
+        Description = $"Wait for the permits, up to {DurationText.Of(RateLimits.MaxWait)}; 0: answer now.",
+        HelpName = "DURATION",
+        DefaultValueFactory = _ => TimeSpan.Zero,
+        CustomParser = result =>
+        {
+            var text = ValueOf(result);
+            if (DurationText.TryParse(text, out var wait) && wait <= RateLimits.MaxWait)
+                return wait;
+            result.AddError($"--wait '{Text.Short(text)}': allowed is 0 to {DurationText.Of(RateLimits.MaxWait)}: {DurationText.Allowed}");
+            return TimeSpan.Zero;
+        },
+    };
+
     private static Durability Parse(ArgumentResult result, string text, Durability[] allowed)
     {
         foreach (var durability in allowed)

@@ -21,6 +21,9 @@ internal interface ICluster : IAsyncDisposable
     /// <exception cref="InvalidUserException">The id is outside of <see cref="UserLimits"/>.</exception>
     IUserGrain User(string id);
 
+    /// <exception cref="InvalidRateLimitException">The id is outside of <see cref="RateLimits"/>.</exception>
+    IRateLimiterGrain Limiter(string client);
+
     IClusterGrain Status { get; }
 
     /// <summary>What the database refused and is parked beside it.</summary>

@@ -51,6 +51,8 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
 
         public IUserGrain User(string id) => _client.User(id);
 
+        public IRateLimiterGrain Limiter(string client) => _client.RateLimiter(client);
+
         public IClusterGrain Status => _client.Cluster;
 
         public IWriteBehindGrain WriteBehind => _client.WriteBehind;

@@ -7,7 +7,7 @@ namespace Actors.Cli.Load;
 /// <param name="Version">The version the write made.</param>
 /// <param name="Durability">What the receipt says was reached.</param>
 /// <param name="State">What must hold of the user at that version, as a JSON object of UTF-8.</param>
-internal readonly record struct LedgerEntry(string Id, long Version, Durability Durability, ReadOnlyMemory<byte> State)
+internal readonly record struct LedgerEntry(string Id, long Version, Durability Durability, ReadOnlyMemory<byte> State) : ILedgerLine
 {
     private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
 

@@ -5,14 +5,15 @@ using System.Threading.Channels;
 namespace Actors.Cli.Load;
 
 /// <summary>
-/// Writes acknowledged writes to a ledger, in the background, so that the load does not wait for a disk. Complete only once
-/// <see cref="CompleteAsync"/> has returned.
+/// Writes entries to a ledger, a line of JSON each, in the background, so that the load does not wait for a disk. Complete
+/// only once <see cref="CompleteAsync"/> has returned.
 /// </summary>
-internal sealed class LedgerWriter : IAsyncDisposable
+internal sealed class LedgerWriter<TEntry> : IAsyncDisposable
+    where TEntry : struct, ILedgerLine
 {
     private const int Buffered = 64 * 1024;
 
-    private readonly Channel<LedgerEntry> _entries = Channel.CreateBounded<LedgerEntry>(
+    private readonly Channel<TEntry> _entries = Channel.CreateBounded<TEntry>(
         new BoundedChannelOptions(Buffered) { SingleReader = true });
 
     private readonly FileStream _stream;
@@ -33,7 +34,7 @@ internal sealed class LedgerWriter : IAsyncDisposable
 
     /// <summary>Adds an entry; waits where the disk is slower than the cluster.</summary>
     /// <exception cref="IOException">The ledger cannot be written.</exception>
-    public async ValueTask AddAsync(LedgerEntry entry)
+    public async ValueTask AddAsync(TEntry entry)
     {
         try
         {

@@ -5,20 +5,21 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Load;
 
-/// <summary><c>actors load writes|reads</c></summary>
+/// <summary><c>actors load writes|reads|limits</c></summary>
 internal static class LoadCommand
 {
     public static Command Create(CommandContext context) => new("load", "Put load on the cluster, and measure it.")
     {
         Writes(context),
         Reads(context),
+        LimitLoadCommand.Create(context),
     };
 
-    private static Option<int> Seconds() => OptionKinds.Number("--seconds", "How long.", 10, 1, 86_400);
+    public static Option<int> Seconds() => OptionKinds.Number("--seconds", "How long.", 10, 1, 86_400);
 
     private static Option<int> Users() => OptionKinds.Number("--users", "How many users.", 10_000, 1, 10_000_000);
 
-    private static Option<int> Concurrency() => OptionKinds.Number("--concurrency", "Calls in flight.", 256, 1, 10_000);
+    public static Option<int> Concurrency() => OptionKinds.Number("--concurrency", "Calls in flight.", 256, 1, 10_000);
 
     private static Option<string> Prefix() => new("--prefix")
     {
@@ -27,7 +28,7 @@ internal static class LoadCommand
         DefaultValueFactory = _ => "load-",
     };
 
-    private static Option<string?> Timeline() => OptionKinds.Word(
+    public static Option<string?> Timeline() => OptionKinds.Word(
         "--timeline", "Write a line of JSON per second here (overwritten), while the load runs.", "FILE");
 
     private static Command Writes(CommandContext context)
@@ -83,11 +84,11 @@ internal static class LoadCommand
         string? timelineFile, CancellationToken cancellationToken)
     {
         await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
-        await using var ledger = file is null ? null : new LedgerWriter(file);
-        await using var timeline = timelineFile is null ? null : new LoadTimeline(timelineFile, hasReceipts: true, context.Time);
+        await using var ledger = file is null ? null : new LedgerWriter<LedgerEntry>(file);
+        await using var timeline = timelineFile is null ? null : new LoadTimeline(timelineFile, LoadOutcomes.Durabilities, context.Time);
         var meter = new LoadMeter(context.Time, timeline);
         var load = new WriteLoad(cluster, plan, meter, ledger, context.Time);
-        await RunAsync(context, duration, meter, "writes acknowledged", load.RunAsync, cancellationToken);
+        await RunAsync(context, duration, meter, ProgressOf(context, meter, "writes acknowledged"), load.RunAsync, cancellationToken);
         if (timeline is not null)
             await timeline.CompleteAsync();
         if (ledger is not null)
@@ -116,10 +117,10 @@ internal static class LoadCommand
         string? timelineFile, CancellationToken cancellationToken)
     {
         await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
-        await using var timeline = timelineFile is null ? null : new LoadTimeline(timelineFile, hasReceipts: false, context.Time);
+        await using var timeline = timelineFile is null ? null : new LoadTimeline(timelineFile, outcomes: null, context.Time);
         var meter = new LoadMeter(context.Time, timeline);
         var load = create(cluster, meter);
-        await RunAsync(context, duration, meter, "reads", load.RunAsync, cancellationToken);
+        await RunAsync(context, duration, meter, ProgressOf(context, meter, "reads"), load.RunAsync, cancellationToken);
         if (timeline is not null)
             await timeline.CompleteAsync();
 
@@ -137,19 +138,23 @@ internal static class LoadCommand
         return Outcome(meter, cancellationToken);
     }
 
-    private static async Task RunAsync(
-        CommandContext context, TimeSpan duration, LoadMeter meter, string calls, Func<CancellationToken, Task> run,
+    private static Progress ProgressOf(CommandContext context, LoadMeter meter, string calls) =>
+        new(context.Terminal, context.Time, () => meter.Describe(calls));
+
+    /// <summary>Runs a load for its time, beside what shows where it is.</summary>
+    public static async Task RunAsync(
+        CommandContext context, TimeSpan duration, LoadMeter meter, IAsyncDisposable display, Func<CancellationToken, Task> run,
         CancellationToken cancellationToken)
     {
         using var timer = new CancellationTokenSource(duration, context.Time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timer.Token);
-        await using (new Progress(context.Terminal, context.Time, () => meter.Describe(calls)))
+        await using (display)
             await run(stop.Token);
         meter.End();
     }
 
     /// <summary>The summary stands in any case; the exit code says how the load came to its end.</summary>
-    private static int Outcome(LoadMeter meter, CancellationToken cancellationToken) => meter switch
+    public static int Outcome(LoadMeter meter, CancellationToken cancellationToken) => meter switch
     {
         _ when cancellationToken.IsCancellationRequested => ExitCode.Interrupted,
         { Succeeded: 0, Failed: > 0 } => ExitCode.Unavailable,

@@ -42,15 +42,21 @@ internal sealed class LoadMeter(TimeProvider time, LoadTimeline? timeline = null
     public IReadOnlyDictionary<string, long> Durabilities => Enum.GetValues<Durability>()
         .ToDictionary(Text.Of, durability => Interlocked.Read(ref _receipts[(int)durability]));
 
-    /// <summary>Where a call begins that <see cref="Success"/> or <see cref="Failure"/> ends.</summary>
+    /// <summary>Where a call begins that <see cref="Success(long, string?)"/> or <see cref="Failure"/> ends.</summary>
     public long Start() => time.GetTimestamp();
 
-    public void Success(long started, Durability? durability = null)
+    /// <summary>A call that succeeded, and what it came to, where that tells it from others.</summary>
+    public void Success(long started, string? outcome = null)
     {
         _latency.RecordValue(Math.Clamp((long)time.GetElapsedTime(started).TotalMicroseconds, 1, LongestMicroseconds));
-        if (durability is { } reached)
-            Interlocked.Increment(ref _receipts[(int)reached]);
-        timeline?.Success(started, durability);
+        timeline?.Success(started, outcome);
+    }
+
+    /// <summary>A write that was acknowledged.</summary>
+    public void Success(long started, Durability reached)
+    {
+        Interlocked.Increment(ref _receipts[(int)reached]);
+        Success(started, Text.Of(reached));
     }
 
     public void Failure(long started, Exception exception)

@@ -16,7 +16,7 @@ internal sealed class LoadTimeline : IAsyncDisposable
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
 
     private readonly TimeProvider _time;
-    private readonly bool _hasReceipts;
+    private readonly LoadOutcomes? _outcomes;
     private readonly DateTimeOffset _beganAt;
     private readonly long _began;
     private readonly StreamWriter _file;
@@ -27,7 +27,7 @@ internal sealed class LoadTimeline : IAsyncDisposable
     private readonly Lock _gate = new();
     private readonly LongHistogram _latency = new(1, LongestMicroseconds, Digits);
     private readonly Dictionary<string, long> _failures = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, long> _durabilities = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, long> _counts = new(StringComparer.Ordinal);
     private TimeSpan _longestFailure;
     private long _second;
 
@@ -36,26 +36,26 @@ internal sealed class LoadTimeline : IAsyncDisposable
 
     /// <summary>Begins the file afresh, over any that was there, and the first second now.</summary>
     /// <param name="file">Where to write.</param>
-    /// <param name="hasReceipts">True where calls are writes, whose receipts say what durability was reached.</param>
+    /// <param name="outcomes">What successful calls are told apart by, if by anything.</param>
     /// <param name="time">The clock.</param>
-    public LoadTimeline(string file, bool hasReceipts, TimeProvider time)
+    public LoadTimeline(string file, LoadOutcomes? outcomes, TimeProvider time)
     {
         _time = time;
-        _hasReceipts = hasReceipts;
+        _outcomes = outcomes;
         _file = new(new FileStream(file, FileMode.Create, FileAccess.Write, FileShare.Read));
         Clear();
         (_beganAt, _began) = (time.GetUtcNow(), time.GetTimestamp());
         _writing = Task.Run(WriteAllAsync);
     }
 
-    public void Success(long started, Durability? durability)
+    public void Success(long started, string? outcome)
     {
         lock (_gate)
         {
             var now = Advance();
             _latency.RecordValue(Math.Clamp((long)_time.GetElapsedTime(started, now).TotalMicroseconds, 1, LongestMicroseconds));
-            if (durability is { } reached)
-                Count(_durabilities, Text.Of(reached));
+            if (outcome is not null)
+                Count(_counts, outcome);
         }
     }
 
@@ -142,8 +142,8 @@ internal sealed class LoadTimeline : IAsyncDisposable
             ["longestFailedMs"] = Math.Round(_longestFailure.TotalMilliseconds, 3),
             ["failures"] = _failures,
         };
-        if (_hasReceipts)
-            line["durabilities"] = _durabilities;
+        if (_outcomes is not null)
+            line[_outcomes.Name] = _counts;
         _closed.Enqueue(JsonSerializer.Serialize(line, Json.Line));
         _second++;
         Clear();
@@ -154,11 +154,9 @@ internal sealed class LoadTimeline : IAsyncDisposable
         _latency.Reset();
         _failures.Clear();
         _longestFailure = TimeSpan.Zero;
-
-        // Those that a load may count on to be there; memory is there where it occurred.
-        _durabilities.Clear();
-        _durabilities[Text.Of(Durability.Journal)] = 0;
-        _durabilities[Text.Of(Durability.Database)] = 0;
+        _counts.Clear();
+        foreach (var outcome in _outcomes?.Usual ?? [])
+            _counts[outcome] = 0;
     }
 
     private double Milliseconds(double percentile) =>

@@ -20,7 +20,7 @@ internal sealed record WriteLoadPlan(
 /// Writes to users as fast as the cluster acknowledges. Each user belongs to one worker, and each write sets a value that
 /// never occurred before: so the ledger can say of every acknowledged version exactly what it must hold.
 /// </summary>
-internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter meter, LedgerWriter? ledger, TimeProvider time)
+internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter meter, LedgerWriter<LedgerEntry>? ledger, TimeProvider time)
 {
     /// <summary>The attribute that carries the unique value.</summary>
     public const string Attribute = "load";

@@ -10,8 +10,14 @@ namespace Actors.Cli.Output;
 internal sealed class Terminal(
     TextWriter output, TextWriter error, bool isOutputInteractive = false, bool isErrorInteractive = false, int width = 160)
 {
+    private const string ClearRestOfLine = "\e[K";
+    private const string ClearBelow = "\e[J";
+
     private readonly Lock _gate = new();
+
+    // Guarded by the lock: what is drawn below the last line that stays.
     private string _progress = "";
+    private int _panelLines;
 
     /// <summary>Standard output; for results only.</summary>
     public TextWriter Output { get; } = output;
@@ -94,6 +100,25 @@ internal sealed class Terminal(
         }
     }
 
+    /// <summary>
+    /// Shows where a long command is on several lines, over the last ones. Only where standard error can be redrawn
+    /// (<see cref="TerminalConsole.CanRedrawErrors"/>); lines must be shorter than <see cref="Width"/>.
+    /// </summary>
+    public void ShowPanel(IReadOnlyList<string> lines)
+    {
+        lock (_gate)
+        {
+            // Drawn over rather than cleared first, so that it does not flicker.
+            var drawing = new StringBuilder(Up(_panelLines));
+            foreach (var line in lines)
+                drawing.Append(line).Append(ClearRestOfLine).Append('\n');
+            drawing.Append(ClearBelow);
+            ErrorOutput.Write(drawing.ToString());
+            ErrorOutput.Flush();
+            _panelLines = lines.Count;
+        }
+    }
+
     /// <summary>Takes the progress off the terminal again.</summary>
     public void EndProgress()
     {
@@ -103,12 +128,20 @@ internal sealed class Terminal(
 
     private void Clear()
     {
+        if (_panelLines > 0)
+        {
+            ErrorOutput.Write(Up(_panelLines) + ClearBelow);
+            ErrorOutput.Flush();
+            _panelLines = 0;
+        }
         if (_progress.Length == 0)
             return;
         ErrorOutput.Write('\r' + new string(' ', _progress.Length) + '\r');
         ErrorOutput.Flush();
         _progress = "";
     }
+
+    private static string Up(int lines) => lines == 0 ? "" : $"\e[{lines}A\r";
 
     private static string OneLine(string message)
     {

@@ -13,6 +13,26 @@ internal static class TerminalConsole
         Interactive = InteractionSupport.No,
     });
 
+    /// <summary>True where standard error is a terminal that understands more than plain text.</summary>
+    public static bool CanRedrawErrors(Terminal terminal) => terminal.IsErrorInteractive && AnsiConsole.Create(new()
+    {
+        Out = new AnsiConsoleOutput(terminal.ErrorOutput),
+        Ansi = AnsiSupport.Detect,
+    }).Profile.Capabilities.Ansi;
+
+    /// <summary>Lines of markup as a terminal takes them.</summary>
+    public static IReadOnlyList<string> ToAnsi(IReadOnlyList<string> markup)
+    {
+        using var text = new StringWriter();
+        var console = AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(text), Ansi = AnsiSupport.Yes, Interactive = InteractionSupport.No });
+
+        // Each fits its line already.
+        console.Profile.Width = int.MaxValue;
+        foreach (var line in markup)
+            console.MarkupLine(line);
+        return text.ToString().TrimEnd('\n').Split('\n');
+    }
+
     private sealed class TerminalOutput(Terminal terminal) : IAnsiConsoleOutput
     {
         public TextWriter Writer => terminal.Output;

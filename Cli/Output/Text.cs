@@ -32,6 +32,21 @@ internal static class Text
         _ => ((int)state).ToString(CultureInfo.InvariantCulture),
     };
 
+    public static string Of(RateLimitSource source) => source switch
+    {
+        RateLimitSource.Redis => "redis",
+        RateLimitSource.Local => "local",
+        _ => ((int)source).ToString(CultureInfo.InvariantCulture),
+    };
+
+    public static string Of(RedisDownBehavior behavior) => behavior switch
+    {
+        RedisDownBehavior.Local => "local",
+        RedisDownBehavior.Allow => "allow",
+        RedisDownBehavior.Deny => "deny",
+        _ => ((int)behavior).ToString(CultureInfo.InvariantCulture),
+    };
+
     public static string Of(long number) => number.ToString("#,0", CultureInfo.InvariantCulture);
 
     public static string Of(TimeSpan time) => time switch

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Actors.Cli.Commands;
 using Actors.Cli.Tests.Fakes;
 
@@ -10,7 +11,7 @@ public sealed class CommandLineTests : IDisposable
     public void Dispose() => _shell.Dispose();
 
     [Theory]
-    [InlineData("'bogus' is no command of actors; allowed are user, import, load, verify, cluster, breaker, writebehind", "bogus")]
+    [InlineData("'bogus' is no command of actors; allowed are user, limit, import, load, verify, cluster, breaker, writebehind", "bogus")]
     [InlineData("user needs a command; allowed are get, set, delete, flush", "user")]
     [InlineData("'b' is no option of get", "user", "get", "a", "b")]
     [InlineData("Required argument", "user", "get")]
@@ -61,6 +62,11 @@ public sealed class CommandLineTests : IDisposable
                     Uptime = TimeSpan.FromMinutes(90),
                     WriteBehind = new() { JournalWrites = 30_000, FlushedRows = 10_000, FlushedBatches = 3, UnflushedBytes = 2048 },
                     Cache = new() { Memory = new() { Hits = 3, Misses = 1 } },
+                    RateLimits = new()
+                    {
+                        Clients = 1234, Allowed = 5_000, Denied = 2_345, ShadowDenied = 155, Local = 111, Mirrored = 2_222, Waiting = 17,
+                        ScriptCalls = 600, Bytes = 4096, MaxBytes = 1 << 20, Unsynced = 19,
+                    },
                 },
                 new() { Silo = "S2:2:2", IsResponding = false },
             ],
@@ -69,10 +75,24 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal((ExitCode.Done, ""), (text.ExitCode, text.Error));
         foreach (var shown in (string[])["S1:1:1", "S2:2:2", "1.2.3", "1h 30m", "30,000", "2.0 KiB", "75.0 %", "not responding", "2 silos"])
             Assert.Contains(shown, text.Output, StringComparison.Ordinal);
+        foreach (var (row, shown) in ((string, string)[])
+            [
+                ("limited clients", "1,234"), ("limit decisions", "7,500"), ("limit denials", "2,345"), ("decisions per script call", "12.5"),
+                ("decided without Redis", "111"), ("waiting for permits", "17"), ("clients not in Redis yet", "19"), ("bytes of grants", "4.0 KiB"),
+            ])
+        {
+            Assert.Matches($@"{row}\s+{Regex.Escape(shown)}\s+-", text.Output);
+        }
         Assert.DoesNotContain('\u001b', text.Output);
 
         var silo = (await _shell.RunAsync("cluster", "status", "--json")).Json.GetProperty("silos")[0];
         Assert.Equal(3.0, silo.GetProperty("writeBehind").GetProperty("coalesceRatio").GetDouble());
+        var limits = silo.GetProperty("rateLimits");
+        Assert.Equal(
+            [1234, 7500, 5000, 2345, 155, 111, 2222, 600, 17, 19, 4096, 1 << 20],
+            ((string[])["clients", "decisions", "allowed", "denied", "shadowDenied", "local", "mirrored", "scriptCalls", "waiting", "unsynced", "bytes", "maxBytes"])
+                .Select(name => limits.GetProperty(name).GetInt64()));
+        Assert.Equal(12.5, limits.GetProperty("decisionsPerCall").GetDouble());
         Assert.Equal(0.75, silo.GetProperty("cache").GetProperty("memory").GetProperty("hitRate").GetDouble());
     }
 }

@@ -50,6 +50,24 @@ internal sealed class FakeCluster : ICluster, IClusterConnector
         return Users.GetOrAdd(id, key => new(key, this));
     }
 
+    public ConcurrentDictionary<string, FakeLimiter> Limiters { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>The configured policies.</summary>
+    public ConcurrentDictionary<string, RateLimitPolicy> Policies { get; } = new(
+        [new("default", new() { Name = "default", Windows = [new(100, TimeSpan.FromSeconds(1))] })], StringComparer.Ordinal);
+
+    /// <summary>Called before each call of a limiter takes effect; may throw, or wait.</summary>
+    public Func<string, Task> BeforeLimit { get; set; } = _ => Pause.ShortlyAsync();
+
+    /// <summary>True where limiters decide without Redis.</summary>
+    public bool IsRedisAway { get; set; }
+
+    public IRateLimiterGrain Limiter(string client)
+    {
+        RateLimits.ValidateId(client);
+        return Limiters.GetOrAdd(client, key => new(key, this));
+    }
+
     public User? Find(string id) => Users.TryGetValue(id, out var user) ? user.Current : null;
 
     public Task<ICluster> ConnectAsync(ClusterTarget target, CancellationToken cancellationToken)

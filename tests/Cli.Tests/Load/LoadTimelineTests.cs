@@ -18,15 +18,15 @@ public sealed class LoadTimelineTests : IDisposable
     public async Task A_call_counts_in_the_second_it_ended_in_and_quiet_seconds_have_a_line_too()
     {
         var clock = new StandingClock();
-        await using (var timeline = new LoadTimeline(File, hasReceipts: true, clock))
+        await using (var timeline = new LoadTimeline(File, LoadOutcomes.Durabilities, clock))
         {
-            timeline.Success(clock.GetTimestamp(), Durability.Journal);
+            timeline.Success(clock.GetTimestamp(), "journal");
             var started = clock.GetTimestamp();
             clock.Pass(TimeSpan.FromSeconds(2.5));
-            timeline.Success(started, Durability.Database);
+            timeline.Success(started, "database");
             timeline.Failure(started, "TimeoutException");
             clock.Pass(TimeSpan.FromSeconds(0.5));
-            timeline.Success(clock.GetTimestamp(), Durability.Memory);
+            timeline.Success(clock.GetTimestamp(), "memory");
             await timeline.CompleteAsync();
         }
 

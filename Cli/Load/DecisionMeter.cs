@@ -1,0 +1,49 @@
+namespace Actors.Cli.Load;
+
+/// <summary>Counts what limiters decided. Safe for concurrent use.</summary>
+internal sealed class DecisionMeter
+{
+    public const string Allowed = "allowed";
+    public const string Denied = "denied";
+    public const string AllowedLocally = "allowedLocally";
+    public const string DeniedLocally = "deniedLocally";
+
+    // Counted up by Interlocked only.
+    private long _allowed;
+    private long _denied;
+    private long _local;
+    private long _shadowDenied;
+    private long _permits;
+
+    /// <summary>What it was so far; figures of calls that end meanwhile may be in some of them only.</summary>
+    public DecisionCounts Counts => new(
+        Interlocked.Read(ref _allowed), Interlocked.Read(ref _denied), Interlocked.Read(ref _local),
+        Interlocked.Read(ref _shadowDenied), Interlocked.Read(ref _permits));
+
+    /// <summary>Counts a decision on that many permits. Returns its name in a timeline.</summary>
+    public string Note(RateLimitDecision decision, int permits)
+    {
+        var isLocal = decision.Source == RateLimitSource.Local;
+        if (isLocal)
+            Interlocked.Increment(ref _local);
+        if (decision.IsShadowDenial)
+            Interlocked.Increment(ref _shadowDenied);
+        else if (decision.IsAllowed)
+            Interlocked.Add(ref _permits, permits);
+        if (decision.IsAllowed)
+        {
+            Interlocked.Increment(ref _allowed);
+            return isLocal ? AllowedLocally : Allowed;
+        }
+        Interlocked.Increment(ref _denied);
+        return isLocal ? DeniedLocally : Denied;
+    }
+}
+
+/// <summary>How often limiters decided what.</summary>
+/// <param name="Allowed">Calls that were granted.</param>
+/// <param name="Denied">Calls that were denied.</param>
+/// <param name="Local">Calls of both that were decided without Redis.</param>
+/// <param name="ShadowDenied">Calls that were granted only since the policy is in shadow mode.</param>
+/// <param name="Permits">Permits that were charged.</param>
+internal readonly record struct DecisionCounts(long Allowed, long Denied, long Local, long ShadowDenied, long Permits);

@@ -1,0 +1,54 @@
+namespace Actors.Bench.Limits;
+
+/// <summary>limit.many, ours: a grain call each time, to the limiter of a client at random.</summary>
+internal sealed class ManyLimits(BenchServers servers) : Contender
+{
+    private const int Checked = 500;
+    private const int CheckedCalls = 20;
+
+    private readonly Answers _answers = new(isAllowed: true);
+    private BenchSilo? _silo;
+    private IRateLimiterGrain[] _clients = [];
+
+    /// <summary>More than any client gets to ask for.</summary>
+    public static RateLimitWindow Window { get; } = new(1_000, TimeSpan.FromSeconds(1));
+
+    public static string Client(int number) => $"client-{number:D8}";
+
+    public override async Task PrepareAsync(Load load)
+    {
+        _silo = await BenchSilo.StartOursAsync(
+            servers, await servers.CreateDatabaseAsync(), BenchSilo.Policy(RateLimits.DefaultPolicy, Window));
+        _clients = [.. Enumerable.Range(0, load.Users).Select(i => _silo.Grains.GetGrain<IRateLimiterGrain>(Client(i)))];
+        await Callers.EachAsync(load.Callers, load.Users, async i => _answers.Note((await _clients[i].AcquireAsync(RateLimitRequest.Default)).IsAllowed));
+    }
+
+    public override Task<Turn> RunAsync(Load load, CancellationToken cancellationToken) => Callers.RunAsync(
+        HotLimit.CallersOf(load),
+        load.Duration,
+        async random => _answers.Note((await _clients[random.Next(_clients.Length)].AcquireAsync(RateLimitRequest.Default)).IsAllowed),
+        cancellationToken);
+
+    public override async Task VerifyAsync()
+    {
+        _answers.Verify();
+        var status = await _silo!.LimitsAsync();
+        if (status.Allowed != _answers.Count || status.Local > 0)
+            throw new InvalidOperationException($"{_answers.Count} calls were answered, and the silo counted otherwise: {status}.");
+
+        // What each of some clients was granted, on a window that outlasts it, and after the silo forgot about it.
+        var clients = Enumerable.Range(0, Checked).Select(i => _silo.Grains.GetGrain<IRateLimiterGrain>($"check-{i}")).ToArray();
+        var policy = new RateLimitPolicy { Name = RateLimits.DefaultPolicy, Windows = [HotLimit.Checked] };
+        await Callers.EachAsync(HotLimit.CheckedCallers, Checked, i => clients[i].SetPolicyAsync(policy));
+        await Callers.EachAsync(HotLimit.CheckedCallers, Checked * CheckedCalls, i => clients[i % Checked].AcquireAsync(RateLimitRequest.Default));
+        await _silo.DeactivateAllAsync();
+        await Callers.EachAsync(HotLimit.CheckedCallers, Checked, async i =>
+        {
+            var now = await clients[i].PeekAsync();
+            if (now.Limit - now.Remaining != CheckedCalls)
+                throw new InvalidOperationException($"{CheckedCalls} permits were granted, and {now.Limit - now.Remaining} are counted.");
+        });
+    }
+
+    public override ValueTask DisposeAsync() => _silo?.DisposeAsync() ?? ValueTask.CompletedTask;
+}
