@@ -1,6 +1,5 @@
 using System.Globalization;
 using Actors.Fixtures;
-using Orleans.Core.Internal;
 using StackExchange.Redis;
 
 namespace Actors.Cluster.Tests.RateLimiting;
@@ -73,7 +72,7 @@ public sealed class LimiterCluster(ServersFixture servers) : IAsyncLifetime
     public async Task<IReadOnlyList<string>> LoggedTimesAsync(string client)
     {
         var log = (await KeysAsync(client)).Single(key => ((string)key!).Contains(":log:", StringComparison.Ordinal));
-        var entries = (string[])(await Database.ExecuteAsync("ZRANGE", log, 0, -1, "WITHSCORES"))!;
+        var entries = (string[])(await Database.ScriptEvaluateAsync("return redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')", [log]))!;
 
         // One more names the owner, and has no time.
         return [.. entries.Where((_, index) => index % 2 == 1).Where(score => score != "inf")];
@@ -91,13 +90,6 @@ public sealed class LimiterCluster(ServersFixture servers) : IAsyncLifetime
 
     /// <summary>What the clock of Redis shows.</summary>
     public async Task<DateTimeOffset> TimeAsync() => await Server.TimeAsync();
-
-    /// <summary>Ends the activation of a limiter, as moving or a fault does; the next call gets another one.</summary>
-    public static async Task DeactivateAsync(IRateLimiterGrain limiter)
-    {
-        await limiter.Cast<IGrainManagementExtension>().DeactivateOnIdle();
-        await Task.Delay(TimeSpan.FromMilliseconds(200));
-    }
 
     /// <summary>Calls one after the other until one is granted.</summary>
     public static async Task<RateLimitDecision> GrantedAsync(IRateLimiterGrain limiter, int permits = 1)

@@ -72,7 +72,7 @@ public sealed class RecipeTests(LimiterCluster cluster)
         Assert.InRange(await cluster.ChangesAsync() - before, 0, 20);
 
         // Nor does the first look of another activation charge anything.
-        await DeactivateAsync(limiter);
+        await TestCluster.DeactivateAsync(limiter);
         Assert.False((await limiter.AcquireAsync(new())).IsAllowed);
     }
 
