@@ -17,11 +17,13 @@ public static class ClockOffset
 
     /// <summary>What a program has to find in its environment for its clock to be ahead by so much.</summary>
     /// <exception cref="InvalidOperationException">libfaketime is not there.</exception>
-    public static IReadOnlyDictionary<string, string> Of(TimeSpan ahead) => With("FAKETIME", Text(ahead));
+    public static IReadOnlyDictionary<string, string> Of(TimeSpan ahead) => With(Faketime, "FAKETIME", Text(ahead));
 
-    /// <summary>The same, where the clock is set while the program runs: by <see cref="Set"/>.</summary>
+    /// <summary>The same for redis-server, where the clock is set while it runs: by <see cref="Set"/>.</summary>
     /// <param name="file">Where it looks for by how much it is ahead.</param>
-    public static IReadOnlyDictionary<string, string> In(string file) => With("FAKETIME_TIMESTAMP_FILE", file);
+    public static IReadOnlyDictionary<string, string> In(string file) =>
+        // Debian's asks jemalloc for memory, and that asks for the time, before libfaketime can answer: malloc is libc's then.
+        With($"{Faketime}:libc.so.6", "FAKETIME_TIMESTAMP_FILE", file);
 
     /// <summary>Sets the clock of programs that look at this file, at once.</summary>
     public static void Set(string file, TimeSpan ahead)
@@ -31,10 +33,12 @@ public static class ClockOffset
         File.Move(file + ".new", file, overwrite: true);
     }
 
-    private static Dictionary<string, string> With(string name, string value) => new()
+    private static string Faketime => Library
+        ?? throw new InvalidOperationException("libfaketime was not found; it works on Linux only. Install it: apt-get install faketime (Debian, Ubuntu).");
+
+    private static Dictionary<string, string> With(string libraries, string name, string value) => new()
     {
-        ["LD_PRELOAD"] = Library
-            ?? throw new InvalidOperationException("libfaketime was not found; it works on Linux only. Install it: apt-get install faketime (Debian, Ubuntu)."),
+        ["LD_PRELOAD"] = libraries,
         [name] = value,
         ["FAKETIME_NO_CACHE"] = "1",
         ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1",
