@@ -42,4 +42,5 @@ public sealed record LoadOptions(string Name)
 /// <param name="Policy">The policy.</param>
 /// <param name="Wait">How long calls wait for their turn.</param>
 /// <param name="Spins">Whether a caller that is denied calls again at once, rather than when the denial says.</param>
-public sealed record LimitLoad(string Policy, TimeSpan Wait, bool Spins = false);
+/// <param name="Rate">Calls begun per second, however long answers take; null where each caller calls again once it was answered.</param>
+public sealed record LimitLoad(string Policy, TimeSpan Wait, bool Spins = false, int? Rate = null);

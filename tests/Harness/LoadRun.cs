@@ -49,7 +49,7 @@ public sealed class LoadRun : IDisposable
         if (options.Limits is { } limits)
         {
             arguments.AddRange(["--policy", limits.Policy, "--permits", "random", "--on-denied", limits.Spins ? "spin" : "wait"]);
-            arguments.AddRange(["--wait", string.Create(CultureInfo.InvariantCulture, $"{limits.Wait.TotalMilliseconds:0}ms")]);
+            arguments.AddRange(["--wait", string.Create(CultureInfo.InvariantCulture, $"{limits.Wait.TotalMilliseconds:0}ms"), "--rate", $"{limits.Rate ?? 0}"]);
         }
         else if (!options.IsReads)
         {

@@ -12,6 +12,9 @@ internal sealed class LimitLoads : IDisposable
     // Longer than the queue of any client: nobody is denied for that its turn comes too late.
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(55);
 
+    // As many as the command line takes.
+    private const int MostCallers = 10_000;
+
     private readonly LoadSet _loads;
     private readonly LimitPlan _plan;
     private readonly List<Steady> _steady = [];
@@ -37,19 +40,16 @@ internal sealed class LimitLoads : IDisposable
     /// <param name="clients">How many clients.</param>
     /// <param name="callers">How many callers, over all processes.</param>
     /// <param name="environments">What each process finds in its environment besides; one process for each.</param>
-    public static async Task<LimitLoads> StartAsync(
-        Deployment deployment, LimitPlan plan, string tag, int clients, int callers, params IReadOnlyDictionary<string, string>[] environments)
-    {
-        var loads = environments.Select((environment, index) => new LoadOptions($"{tag}-{index}")
-        {
-            Limits = new(plan.Policy, Wait),
-            Users = clients,
-            Concurrency = callers / environments.Length,
-            Prefix = $"{tag}-",
-            Environment = environment,
-        });
-        return new(await LoadSet.StartAsync(deployment, [.. loads]), plan);
-    }
+    public static Task<LimitLoads> StartAsync(
+        Deployment deployment, LimitPlan plan, string tag, int clients, int callers, params IReadOnlyDictionary<string, string>[] environments) =>
+        StartAsync(deployment, plan, tag, clients, environments, new(plan.Policy, Wait), callers / environments.Length);
+
+    /// <summary>
+    /// As the other one does, but calls are begun so many per second, several times what can be granted, and do not wait. For
+    /// faults that take calls with them: those hang until their time limit, and callers who wait for them would ask for nothing.
+    /// </summary>
+    public static Task<LimitLoads> StartAtRateAsync(Deployment deployment, LimitPlan plan, string tag, int clients, int rate) =>
+        StartAsync(deployment, plan, tag, clients, TwoProcesses, new(plan.Policy, TimeSpan.Zero, Rate: rate / TwoProcesses.Length), MostCallers);
 
     /// <summary>Lets the loads run for a while in which as much must come as the limits allow.</summary>
     /// <param name="name">What it is called in the report.</param>
@@ -77,6 +77,16 @@ internal sealed class LimitLoads : IDisposable
     public static long Local(IEnumerable<LoadResult> results, long from, long until) => results
         .SelectMany(result => GrantLedger.Read(result.Ledger).Grants)
         .Count(grant => grant.Source == "local" && grant.At >= from && grant.At <= until);
+
+    private static async Task<LimitLoads> StartAsync(
+        Deployment deployment, LimitPlan plan, string tag, int clients, IReadOnlyDictionary<string, string>[] environments, LimitLoad limits, int callers)
+    {
+        var loads = environments.Select((environment, index) => new LoadOptions($"{tag}-{index}")
+        {
+            Limits = limits, Users = clients, Concurrency = callers, Prefix = $"{tag}-", Environment = environment,
+        });
+        return new(await LoadSet.StartAsync(deployment, [.. loads]), plan);
+    }
 
     /// <summary>Seconds, for people.</summary>
     public static string Seconds(long from, long until) => string.Create(CultureInfo.InvariantCulture, $"{(until - from) / 1e6:0.0} s");
