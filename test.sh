@@ -57,10 +57,17 @@ have_postgres() {
   return 1
 }
 
+# For programs whose clock is off; there is none for macOS that works, and there those tests are skipped.
+have_faketime() {
+  [ "$(uname)" != Linux ] && return
+  ls /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib/faketime/libfaketimeMT.so.1 2>/dev/null | grep -q .
+}
+
 install_missing() {
   local apt=() brew=()
   have_redis || { apt+=(redis-server); brew+=(redis); }
   have_postgres || { apt+=(postgresql); brew+=(postgresql@17); }
+  have_faketime || apt+=(faketime)
   [ ${#apt[@]} -eq 0 ] && return 0
 
   step "Installing ${apt[*]}"

@@ -42,6 +42,9 @@ public static class ClockOffset
         [name] = value,
         ["FAKETIME_NO_CACHE"] = "1",
         ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1",
+
+        // Its way around a defect of old C libraries makes the timed waits of .NET end too early or too late.
+        ["FAKETIME_FORCE_MONOTONIC_FIX"] = "0",
     };
 
     private static string Text(TimeSpan ahead) => ahead.TotalSeconds.ToString("+0.000;-0.000;+0", CultureInfo.InvariantCulture);

@@ -6,7 +6,6 @@ namespace Actors.Harness.Trials;
 public static class LimitClockTrial
 {
     private const int Clients = 4;
-    private const int Callers = 600;
     private static readonly TimeSpan Off = TimeSpan.FromSeconds(5);
 
     /// <summary>Once, however many rounds.</summary>
@@ -15,8 +14,8 @@ public static class LimitClockTrial
         var plan = LimitPlan.Of(options);
         var ahead = await deployment.AddPlaceAsync(isPersistent: false, ClockOffset.Of(Off));
         await deployment.HealAsync(tell);
-        using var loads = await LimitLoads.StartAsync(
-            deployment, plan, options.Tag, Clients, Callers, [new Dictionary<string, string>(), ClockOffset.Of(Off), ClockOffset.Of(-Off)]);
+        using var loads = await LimitLoads.StartAtRateAsync(
+            deployment, plan, options.Tag, Clients, [new Dictionary<string, string>(), ClockOffset.Of(Off), ClockOffset.Of(-Off)]);
 
         // Else the trial would be one of nothing.
         var clocks = loads.Loads.Select(load => (load.Timeline[^1].At - DateTimeOffset.UtcNow).TotalSeconds)
@@ -26,7 +25,7 @@ public static class LimitClockTrial
         var findings = clocks.Zip(expected).Where(clock => Math.Abs(clock.First - clock.Second) > 2.4)
             .Select(clock => $"a clock is off by {clock.First:0.0} s and should be by {clock.Second}").ToList();
 
-        await loads.SteadyAsync("clocks off");
+        await loads.SteadyAsync("clocks off", isAfterFault: true);
         var (results, report) = await loads.StopAsync(tell);
         await deployment.RemoveSiloAsync(ahead);
         return report.With([.. findings, .. LimitLoads.Failures(results)]);

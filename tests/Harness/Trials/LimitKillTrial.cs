@@ -7,7 +7,6 @@ namespace Actors.Harness.Trials;
 public static class LimitKillTrial
 {
     private const int Clients = 4;
-    private const int CallsPerSecond = 2_400;
 
     // Calls that went with the silo, nothing else: they hear of it or wait in vain.
     private static readonly string[] Explained = ["TimeoutException", "SiloUnavailableException", "OrleansMessageRejectionException", "ConnectionFailedException"];
@@ -16,7 +15,7 @@ public static class LimitKillTrial
     public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
     {
         var plan = LimitPlan.Of(options);
-        using var loads = await LimitLoads.StartAtRateAsync(deployment, plan, options.Tag, Clients, CallsPerSecond);
+        using var loads = await LimitLoads.StartAtRateAsync(deployment, plan, options.Tag, Clients, LimitLoads.TwoProcesses);
         await loads.SteadyAsync("before", isAfterFault: true);
         for (var round = 1; round <= options.Rounds; round++)
         {

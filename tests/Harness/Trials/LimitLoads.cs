@@ -12,7 +12,10 @@ internal sealed class LimitLoads : IDisposable
     // Longer than the queue of any client: nobody is denied for that its turn comes too late.
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(55);
 
-    // As many as the command line takes.
+    // Three times what the limits of four clients grant.
+    private const int CallsPerSecond = 1_500;
+
+    // As many as the command line takes; most of them have nothing to do.
     private const int MostCallers = 10_000;
 
     private readonly LoadSet _loads;
@@ -45,11 +48,13 @@ internal sealed class LimitLoads : IDisposable
         StartAsync(deployment, plan, tag, clients, environments, new(plan.Policy, Wait), callers / environments.Length);
 
     /// <summary>
-    /// As the other one does, but calls are begun so many per second, several times what can be granted, and do not wait. For
-    /// faults that take calls with them: those hang until their time limit, and callers who wait for them would ask for nothing.
+    /// As the other one does, but calls do not wait: so many are begun per second, several times what can be granted. For two
+    /// reasons: callers who wait are answered long after they asked, and then their own clocks say little of when they were
+    /// granted; and what a fault takes with it hangs until its time limit, and whoever waits for that asks for nothing.
     /// </summary>
-    public static Task<LimitLoads> StartAtRateAsync(Deployment deployment, LimitPlan plan, string tag, int clients, int rate) =>
-        StartAsync(deployment, plan, tag, clients, TwoProcesses, new(plan.Policy, TimeSpan.Zero, Rate: rate / TwoProcesses.Length), MostCallers);
+    public static Task<LimitLoads> StartAtRateAsync(
+        Deployment deployment, LimitPlan plan, string tag, int clients, params IReadOnlyDictionary<string, string>[] environments) => StartAsync(
+        deployment, plan, tag, clients, environments, new(plan.Policy, TimeSpan.Zero, Rate: CallsPerSecond / environments.Length), MostCallers);
 
     /// <summary>Lets the loads run for a while in which as much must come as the limits allow.</summary>
     /// <param name="name">What it is called in the report.</param>

@@ -7,7 +7,6 @@ namespace Actors.Harness.Trials;
 public static class LimitRedisTrial
 {
     private const int Clients = 4;
-    private const int Callers = 600;
     private static readonly TimeSpan UsualOutage = TimeSpan.FromSeconds(20);
     private static readonly string[] Steps = ["redis-pause", "redis-kill", "redis-restart-empty"];
 
@@ -16,8 +15,8 @@ public static class LimitRedisTrial
     {
         var plan = LimitPlan.Of(options);
         var outages = new List<(string Fault, long From, long Until)>();
-        using var loads = await LimitLoads.StartAsync(deployment, plan, options.Tag, Clients, Callers, LimitLoads.TwoProcesses);
-        await loads.SteadyAsync("before");
+        using var loads = await LimitLoads.StartAtRateAsync(deployment, plan, options.Tag, Clients, LimitLoads.TwoProcesses);
+        await loads.SteadyAsync("before", isAfterFault: true);
         for (var round = 1; round <= options.Rounds; round++)
         {
             foreach (var fault in Steps)
