@@ -96,7 +96,9 @@ public sealed class LimitMutantTests(ITestOutputHelper output) : IAsyncLifetime
         using var load = _deployment.StartLoad(new("mutants")
         {
             // Nobody waits for long, so their own clocks know well when they were granted what they asked for.
-            Limits = new("mutants", TimeSpan.Zero, Spins: true), Users = 1, Concurrency = 8,
+            Limits = new("mutants", TimeSpan.Zero, Spins: true),
+            Users = 1,
+            Concurrency = 8,
         });
         await load.SucceededAsync(1);
         await Task.Delay(Duration);

@@ -17,7 +17,9 @@ public static class LimitHotTrial
 
         using var spinning = deployment.StartLoad(new($"{options.Tag}-spins")
         {
-            Limits = new(plan.Policy, TimeSpan.Zero, Spins: true), Users = 1, Concurrency = Callers,
+            Limits = new(plan.Policy, TimeSpan.Zero, Spins: true),
+            Users = 1,
+            Concurrency = Callers,
         });
         await spinning.SucceededAsync(Callers);
         var from = LimitLoads.Now;

@@ -88,7 +88,11 @@ internal sealed class LimitLoads : IDisposable
     {
         var loads = environments.Select((environment, index) => new LoadOptions($"{tag}-{index}")
         {
-            Limits = limits, Users = clients, Concurrency = callers, Prefix = $"{tag}-", Environment = environment,
+            Limits = limits,
+            Users = clients,
+            Concurrency = callers,
+            Prefix = $"{tag}-",
+            Environment = environment,
         });
         return new(await LoadSet.StartAsync(deployment, [.. loads]), plan);
     }
