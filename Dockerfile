@@ -30,7 +30,8 @@ COPY Client/ Client/
 COPY Cli/ Cli/
 RUN dotnet publish Cli -c Release --no-restore -o /out
 
-FROM mcr.microsoft.com/dotnet/runtime:10.0 AS cli
+# The client library carries an adapter to ASP.NET Core, and so asks for its runtime.
+FROM mcr.microsoft.com/dotnet/aspnet:10.0 AS cli
 WORKDIR /app
 COPY --from=publish-cli /out .
 USER $APP_UID

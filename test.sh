@@ -57,16 +57,24 @@ have_postgres() {
   return 1
 }
 
-# For programs whose clock is off; there is none for macOS that works, and there those tests are skipped.
+have_wrk() {
+  command -v wrk >/dev/null 2>&1 || [ -x /opt/homebrew/bin/wrk ] || [ -x /usr/local/bin/wrk ]
+}
+
+# For programs whose clock is off. What there is for macOS does not work with dotnet; those tests are skipped there.
 have_faketime() {
-  [ "$(uname)" != Linux ] && return
-  ls /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib/faketime/libfaketimeMT.so.1 2>/dev/null | grep -q .
+  [ "$(uname)" = Linux ] || return 0
+  for library in /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib/faketime/libfaketimeMT.so.1; do
+    [ -e "$library" ] && return
+  done
+  return 1
 }
 
 install_missing() {
   local apt=() brew=()
   have_redis || { apt+=(redis-server); brew+=(redis); }
   have_postgres || { apt+=(postgresql); brew+=(postgresql@17); }
+  have_wrk || { apt+=(wrk); brew+=(wrk); }
   have_faketime || apt+=(faketime)
   [ ${#apt[@]} -eq 0 ] && return 0
 
@@ -85,7 +93,7 @@ install_missing() {
   elif command -v brew >/dev/null 2>&1; then
     brew install "${brew[@]}"
   else
-    echo "Neither apt-get nor brew is here. Install a Redis server (redis-server) and PostgreSQL 15 or later (initdb, postgres) and have them in the PATH."
+    echo "Neither apt-get nor brew is here. Install a Redis server (redis-server), PostgreSQL 15 or later (initdb, postgres) and wrk, and have them in the PATH."
     return 1
   fi
 }
@@ -97,7 +105,7 @@ if ! command -v dotnet >/dev/null 2>&1; then
 fi
 
 install_missing || { problem "what the tests need could not be installed"; finish; }
-have_redis && have_postgres || { problem "redis-server or PostgreSQL is still missing"; finish; }
+have_redis && have_postgres && have_wrk || { problem "redis-server, PostgreSQL or wrk is still missing"; finish; }
 
 # --- Build ---------------------------------------------------------------------------------------------------------
 

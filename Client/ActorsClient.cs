@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging;
+
 namespace Actors;
 
 /// <summary>
@@ -8,6 +10,9 @@ namespace Actors;
 /// <param name="cluster">The Orleans client, or any other source of grain references (in a silo, in a test).</param>
 public sealed class ActorsClient(IGrainFactory cluster)
 {
+    // Made by the first limiter; of several made at once, one stays.
+    private RateLimitCalls? _rateLimitCalls;
+
     /// <summary>The user with this id. No call is made: that the user exists is not known before one is.</summary>
     /// <exception cref="InvalidUserException">
     /// The id has not 1 to <see cref="UserLimits.MaxIdBytes"/> bytes of UTF-8 without NUL.
@@ -27,6 +32,13 @@ public sealed class ActorsClient(IGrainFactory cluster)
         RateLimits.ValidateId(clientId);
         return cluster.GetGrain<IRateLimiterGrain>(clientId);
     }
+
+    /// <summary>The calls of all limiters in this process, which go to the cluster together.</summary>
+    internal RateLimitCalls RateLimitCalls =>
+        _rateLimitCalls ?? Interlocked.CompareExchange(ref _rateLimitCalls, new(RateLimiter, logger: Logger), null) ?? _rateLimitCalls;
+
+    /// <summary>Where limiters say that the cluster does not answer.</summary>
+    internal ILogger? Logger { get; init; }
 
     /// <summary>The way to Redis of one silo.</summary>
     /// <param name="silo">The silo's address, as <see cref="SiloReport.Silo"/> gives it.</param>

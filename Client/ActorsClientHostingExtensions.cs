@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Clustering.Redis;
 using Orleans.Configuration;
@@ -58,7 +59,10 @@ public static class ActorsClientHostingExtensions
                 provider.GetService<IConfiguration>()?.GetSection(ActorsClientOptions.SectionName).Bind(client));
             options.ValidateOnStart();
             services.AddSingleton<IValidateOptions<ActorsClientOptions>, ActorsClientOptionsValidator>();
-            services.AddSingleton(provider => new ActorsClient(provider.GetRequiredService<IClusterClient>()));
+            services.AddSingleton(provider => new ActorsClient(provider.GetRequiredService<IClusterClient>())
+            {
+                Logger = provider.GetService<ILogger<ActorsClient>>(),
+            });
             services.AddSingleton(provider => ClusterLocation.Find(
                 provider.GetRequiredService<IOptions<ActorsClientOptions>>().Value, provider.GetService<IConfiguration>()));
         }

@@ -20,13 +20,13 @@ internal static class DecisionView
         terminal.WriteLine(Line("permits", Text.Of(permits)));
         terminal.WriteLine(Line(
             "limit", WindowText.Of(decision.Window) + (decision.Windows.Length > 1 ? $", which binds of {WindowText.Of(decision.Windows)}" : "")));
-        WriteState(decision, terminal);
+        WriteState(decision, terminal, isPeek && decision.IsAllowed ? ", after this call" : "");
     }
 
     /// <summary>What is left of a policy, and when there will be more.</summary>
-    public static void WriteState(RateLimitDecision decision, Terminal terminal)
+    public static void WriteState(RateLimitDecision decision, Terminal terminal, string note = "")
     {
-        terminal.WriteLine(Line("remaining", $"{Text.Of(decision.Remaining)} of {WindowText.Of(decision.Window)}"));
+        terminal.WriteLine(Line("remaining", $"{Text.Of(decision.Remaining)} of {WindowText.Of(decision.Window)}{note}"));
         if (decision.RetryAfter > TimeSpan.Zero)
             terminal.WriteLine(Line("retry after", Text.Of(decision.RetryAfter)));
         terminal.WriteLine(Line("reset after", Text.Of(decision.ResetAfter)));

@@ -104,7 +104,7 @@ internal static class LimitCommand
             await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
             var limiter = cluster.Limiter(name);
             var shown = await limiter.GetPolicyAsync(of, cancellationToken);
-            var now = await limiter.PeekAsync(of, cancellationToken: cancellationToken);
+            var now = FreeNow(shown, await limiter.PeekAsync(of, cancellationToken: cancellationToken));
             if (parsed.IsJson())
                 context.Terminal.WriteJson(PolicyView.Json(name, shown, now));
             else
@@ -112,5 +112,13 @@ internal static class LimitCommand
             return ExitCode.Done;
         });
         return command;
+    }
+
+    /// <summary>What is left before the call a look stands for: it sees one as if it were granted, where it would be.</summary>
+    private static RateLimitDecision FreeNow(RateLimitPolicy policy, RateLimitDecision look)
+    {
+        var isCharged = look is { IsAllowed: true, IsShadowDenial: false }
+            && !(look.Source == RateLimitSource.Local && policy.OnRedisDown == RedisDownBehavior.Allow && look.Remaining == 0);
+        return isCharged ? look with { Remaining = look.Remaining + 1 } : look;
     }
 }

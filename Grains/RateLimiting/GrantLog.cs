@@ -20,6 +20,9 @@ internal sealed class GrantLog
     /// <summary>How many entries there are.</summary>
     public int Count { get; private set; }
 
+    /// <summary>Another after each change but that of time: what was worked out from the log holds while it is the same.</summary>
+    public int Version { get; private set; }
+
     /// <summary>All permits ever granted, those of entries that were dropped among them.</summary>
     public long Total { get; private set; }
 
@@ -32,6 +35,7 @@ internal sealed class GrantLog
     /// <summary>Notes a grant, which must be later than all others.</summary>
     public void Add(long at, long permits)
     {
+        Version++;
         if (Count == _entries.Length) Resize(Math.Max(Least, Count * 2));
         Count++;
         At(Count - 1) = new(at, Total);
@@ -41,6 +45,7 @@ internal sealed class GrantLog
     /// <summary>Notes a grant as part of the last entry, which counts from then on.</summary>
     public void AddToLast(long at, long permits)
     {
+        Version++;
         At(Count - 1) = At(Count - 1) with { At = at };
         Total += permits;
     }
@@ -103,8 +108,19 @@ internal sealed class GrantLog
         foreach (var (at, permits) in grants) Add(at, permits);
     }
 
+    /// <summary>Moves all entries in time.</summary>
+    public void Shift(long by)
+    {
+        Version++;
+        for (var i = 0; i < Count; i++) At(i) = At(i) with { At = At(i).At + by };
+    }
+
     /// <summary>Forgets all.</summary>
-    public void Clear() => (_entries, _first, Count, Total) = ([], 0, 0, 0);
+    public void Clear()
+    {
+        Version++;
+        (_entries, _first, Count, Total) = ([], 0, 0, 0);
+    }
 
     /// <summary>All entries.</summary>
     public (long At, long Permits)[] ToArray()

@@ -49,15 +49,18 @@ internal sealed class GrantLogs : IDisposable
     {
         get
         {
-            lock (_gate)
-            {
-                // Redis was never there since the silo began: its clock is all there is.
-                if (_clock.IsKnown) return _clock;
-                var (now, wall) = (Now, _time.GetUtcNow() - DateTimeOffset.UnixEpoch);
-                var guessed = default(ServerClock);
-                guessed.Observe((long)wall.TotalMicroseconds, now, now);
-                return guessed;
-            }
+            lock (_gate) return _clock;
+        }
+    }
+
+    /// <summary>What it is taken for while Redis has never been there: this machine's. Never told to Redis.</summary>
+    public ServerClock GuessedClock
+    {
+        get
+        {
+            var (guessed, now) = (default(ServerClock), Now);
+            guessed.Observe((long)(_time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalMicroseconds, now, now);
+            return guessed;
         }
     }
 
@@ -70,9 +73,9 @@ internal sealed class GrantLogs : IDisposable
     public Task<LogAnswer> DecideAsync(string client, LogQuestion question) => _partitions[Partition.Of(client)].AskAsync(question);
 
     /// <summary>Replaces a log in Redis by what its owner knows.</summary>
-    /// <returns>False where a later activation owns it.</returns>
+    /// <returns>One of <see cref="GrantScripts"/>.</returns>
     /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
-    public async Task<bool> RestoreAsync(
+    public async Task<int> RestoreAsync(
         LogQuestion log, IReadOnlyList<(long At, long Permits)> grants, IReadOnlyCollection<string> forgotten, IReadOnlyDictionary<string, long> noted)
     {
         var arguments = new List<RedisValue>(6 + forgotten.Count + (2 * noted.Count) + (2 * grants.Count))
@@ -97,7 +100,7 @@ internal sealed class GrantLogs : IDisposable
         try
         {
             var answer = (RedisResult[])(await EvaluateAsync(GrantScripts.Restore, [log.Log, log.Requests], [.. arguments]))!;
-            return (int)answer[0] == GrantScripts.Done;
+            return (int)answer[0];
         }
         finally
         {
@@ -206,11 +209,11 @@ internal sealed class GrantLogs : IDisposable
         if (status != GrantScripts.Done) return new LogAnswer { Status = status, Time = time, Taken = taken };
 
         var tickets = question.Tickets;
-        var granted = new int[tickets.Count];
+        var granted = new long[tickets.Count];
         var (position, run) = (0, Granted);
         foreach (var (_, calls) in Runs(tickets))
         {
-            var fits = (int)answer[run++];
+            var fits = (long)answer[run++];
             for (var left = calls; left > 0; left -= tickets[position++].Calls)
             {
                 granted[position] = Math.Min(fits, tickets[position].Calls);

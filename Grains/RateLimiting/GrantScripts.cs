@@ -12,19 +12,24 @@ namespace Actors.RateLimiting;
 /// <para>Time never goes back in a log: it is the latest of the server's clock, what its owner knows the server's clock to
 /// have shown at least (it counts on where that clock was set back, or the server is another one), and a moment after the last
 /// grant.</para>
-/// <para>The owner sends what it takes for the last grant. Where that is not the last one, the log has been lost, in whole or
-/// in part, or a call that was given up came late: nothing is done, and the owner, who knows all of it, writes it back.</para>
+/// <para>The owner sends what it takes for the last grant. Where that is not the last one, nothing is done. If the log is still
+/// its own, or gone, it has been lost, in whole or in part, or a call that was given up came late: the owner, who knows all of
+/// it, writes it back. If it is of an earlier owner, that one has written after the log, and with it the fence, had expired (or
+/// Redis came back from long ago): the owner takes it over once more, with what both know.</para>
 /// </remarks>
 internal static class GrantScripts
 {
     /// <summary>The server did as it was asked.</summary>
     public const int Done = 0;
 
-    /// <summary>Nothing was done: the log is not what its owner sent.</summary>
+    /// <summary>Nothing was done: the log is not what its owner sent, and no other has written it.</summary>
     public const int Differs = 1;
 
     /// <summary>Nothing was done: a later activation owns the log.</summary>
     public const int Fenced = 2;
+
+    /// <summary>Nothing was done: an earlier activation has written the log.</summary>
+    public const int Overtaken = 3;
 
     /// <summary>
     /// KEYS log, requests, …; ARGV memory, kept, count of questions, then of each question: epoch (or nothing, to become the
@@ -60,6 +65,8 @@ internal static class GrantScripts
 
           local last = redis.call('ZRANGE', log, -2, -1, 'WITHSCORES')
           local owner = #last > 0 and sub(last[#last - 1], 2) or ''
+          -- Garnet may write on to what has expired.
+          if #last == 0 then redis.call('DEL', log) end
           local lastAt, before, permits = 0, 0, 0
           if #last == 4 then
             lastAt = tonumber(last[2])
@@ -75,7 +82,7 @@ internal static class GrantScripts
           if epoch ~= '' and owner > epoch then
             answer = { 2, format('%.0f', now) }
           elseif epoch ~= '' and (at > oldest or lastAt > oldest) and (at ~= lastAt or granted ~= total) then
-            answer = { 1, format('%.0f', now) }
+            answer = { (owner == '' or owner == epoch) and 1 or 3, format('%.0f', now) }
           else
             local isNew = epoch == ''
             if isNew then
@@ -92,7 +99,9 @@ internal static class GrantScripts
               local since = now - ARGV[i + 1]
               if lastAt > since then
                 local first = redis.call('ZRANGEBYSCORE', log, '(' .. format('%.0f', since), '+inf', 'LIMIT', 0, 1)
-                left = left - (total - match(first[1], '^(%d+)'))
+                -- None only on a server where keys expire while a script runs.
+                local earlier = first[1] and match(first[1], '^(%d+)')
+                if earlier then left = left - (total - earlier) end
               end
               if not free or left < free then free = left end
             end
@@ -102,7 +111,10 @@ internal static class GrantScripts
             for i = firstRun, next - 3, 3 do
               local calls, each, mark = tonumber(ARGV[i]), tonumber(ARGV[i + 1]), ARGV[i + 2]
               local fits = 0
-              if not isBlocked and free >= each then
+              local earlier = #mark > 1 and redis.call('ZSCORE', requests, sub(mark, 2))
+              if earlier then
+                fits = format('-%.0f', tonumber(earlier))
+              elseif not isBlocked and free >= each then
                 fits = floor(free / each)
                 if fits > calls then fits = calls end
                 free = free - fits * each
@@ -114,7 +126,7 @@ internal static class GrantScripts
                   redis.call('PEXPIRE', requests, format('%.0f', floor(memory / 1000) + 1))
                 end
               end
-              if fits < calls and sub(mark, 1, 1) == 'W' then isBlocked = true end
+              if not earlier and fits < calls and sub(mark, 1, 1) == 'W' then isBlocked = true end
               answer[#answer + 1] = fits
             end
 
@@ -126,17 +138,13 @@ internal static class GrantScripts
                 answer[5] = 1
               end
               redis.call('ZREMRANGEBYSCORE', log, '-inf', format('%.0f', oldest))
-              if owner == '' and not isNew then
-                redis.call('ZADD', log, format('%.0f', now), member, 'inf', 'o' .. epoch)
-              else
-                redis.call('ZADD', log, format('%.0f', now), member)
-              end
+              redis.call('ZADD', log, format('%.0f', now), member, 'inf', 'o' .. epoch)
               redis.call('PEXPIRE', log, format('%.0f', floor(longest / 1000) + 1))
             end
 
             if isNew then
-              local grants = redis.call('ZRANGEBYSCORE', log, '(' .. format('%.0f', oldest), '(inf', 'WITHSCORES')
-              for i = 1, #grants do answer[#answer + 1] = grants[i] end
+              local members = redis.call('ZRANGEBYSCORE', log, '(' .. format('%.0f', oldest), '+inf', 'WITHSCORES')
+              for i = 1, #members - 2 do answer[#answer + 1] = members[i] end
             end
           end
           answers[question + 1] = answer
@@ -146,14 +154,16 @@ internal static class GrantScripts
 
     /// <summary>
     /// KEYS log, requests; ARGV epoch, longest window, memory, count of names to forget, name, …, count of names to note, time,
-    /// name, …, then time and permits of each grant. Replaces the log by what its owner knows. Returns the status and the time.
+    /// name, …, then time and permits of each grant. Replaces the log, if no other has written it, by what its owner knows. Returns
+    /// the status and the time.
     /// </summary>
     public const string Restore = """
         local unpack, format, floor = table.unpack or unpack, string.format, math.floor
         local time = redis.call('TIME')
         local now = format('%.0f', time[1] * 1000000 + time[2])
         local last = redis.call('ZRANGE', KEYS[1], -1, -1)
-        if last[1] and string.sub(last[1], 2) > ARGV[1] then return { 2, now } end
+        local owner = last[1] and string.sub(last[1], 2) or ARGV[1]
+        if owner ~= ARGV[1] then return { owner > ARGV[1] and 2 or 3, now } end
 
         local next = 5
         for i = 1, tonumber(ARGV[4]) do

@@ -49,8 +49,16 @@ internal sealed class LogAnswer
     /// <summary>True where the grant has become part of the last one.</summary>
     public bool IsAddedToLast { get; init; }
 
-    /// <summary>Of each ticket the calls that were granted.</summary>
-    public int[] Granted { get; init; } = [];
+    /// <summary>Of each ticket the calls that were granted; of one whose name was granted before, the negative of that time.</summary>
+    public long[] Granted { get; init; } = [];
+
+    /// <summary>All permits that were granted by it.</summary>
+    public long PermitsGranted(IReadOnlyList<Ticket> tickets)
+    {
+        var permits = 0L;
+        for (var i = 0; i < tickets.Count; i++) permits += Math.Max(0, Granted[i]) * tickets[i].Permits;
+        return permits;
+    }
 
     /// <summary>For a new owner: all grants that count, and how many permits were granted before the first of them.</summary>
     public IReadOnlyList<(long At, long Permits)> Grants { get; init; } = [];

@@ -38,6 +38,14 @@ internal sealed class NamedGrants(string client, GrantLogs logs)
 
     public bool Remove(string requestId) => _grants.Remove(requestId);
 
+    /// <summary>Another has granted meanwhile: what Redis knows counts.</summary>
+    public void Forget()
+    {
+        IsLoaded = false;
+        _grants.Clear();
+        _byAge.Clear();
+    }
+
     private async Task TryLoadAsync()
     {
         try

@@ -184,6 +184,7 @@ internal sealed partial class RateLimiterGrain(
     void ILimiterHost.Fenced()
     {
         LogFenced(logger, Client);
+        _named.Forget();
         DeactivateOnIdle();
     }
 
@@ -261,7 +262,7 @@ internal sealed partial class RateLimiterGrain(
     {
         if (!_own.IsLoaded) await _own.LoadAsync();
         var found = PolicyOf(policy) ?? throw Unknown(policy);
-        if (!_limiters.TryGetValue(policy, out var limiter)) limiter = CreateLimiter(policy, found);
+        if (!_limiters.TryGetValue(policy, out var limiter)) return CreateLimiter(policy, found);
         limiter.Policy = found;
         return limiter;
     }
@@ -278,7 +279,7 @@ internal sealed partial class RateLimiterGrain(
                 RetryWhenFull);
         }
 
-        var limiter = new Limiter(Client, logs, counters, options.Value.MaxWaiting, this) { Policy = found };
+        var limiter = new Limiter(Client, found, logs, counters, options.Value.MaxWaiting, this);
         if (_migrated.Remove(policy, out var grants)) limiter.TakeOver([.. grants.Chunk(2).Select(grant => (grant[0], grant[1]))]);
         return _limiters[policy] = limiter;
     }

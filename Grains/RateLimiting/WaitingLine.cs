@@ -5,61 +5,63 @@ namespace Actors.RateLimiting;
 /// its permits are free, and its grant counts for those behind it.
 /// </summary>
 /// <remarks>Belongs to one grain, whose turns run one at a time.</remarks>
-internal sealed class WaitingLine
+internal sealed class WaitingLine(LimiterCounters counters)
 {
     private readonly List<Ticket> _tickets = [];
 
-    // The log as it will be once all in line are served. Null where it has to be made anew.
+    // The log as it will be once all in line are served, and what that was worked out from. Null where it has to be anew.
     private GrantLog? _planned;
+    private (int Log, Windows? Windows) _plannedFrom;
     private long _lastTurn;
 
     public int Count => _tickets.Count;
 
-    /// <summary>The first in line.</summary>
-    public Ticket First => _tickets[0];
-
-    public IReadOnlyList<Ticket> Tickets => _tickets;
-
-    /// <summary>When someone who asks for so many permits would be served, behind all in line.</summary>
-    public long TurnOf(int permits, Windows windows, GrantLog log)
+    /// <summary>Those in line; the turn of each is planned.</summary>
+    public IReadOnlyList<Ticket> Tickets(OwnedLog log)
     {
-        if (Count == 0) return windows.WhenFree(log, permits).At;
-        Plan(windows, log);
-        return Math.Max(_lastTurn, windows.WhenFree(_planned!, permits).At);
+        Plan(log);
+        return _tickets;
+    }
+
+    public bool Holds(Ticket ticket) => Count > 0 && _tickets.Contains(ticket);
+
+    /// <summary>When someone who asks for so many permits would be served, behind all in line; <see cref="long.MinValue"/> at any time.</summary>
+    public long TurnOf(int permits, OwnedLog log)
+    {
+        if (Count == 0) return log.Windows.WhenFree(log.Grants, permits).At;
+        Plan(log);
+        return Math.Max(_lastTurn, log.Windows.WhenFree(_planned!, permits).At);
     }
 
     /// <summary>Lets it wait behind all others.</summary>
-    public void Add(Ticket ticket, Windows windows, GrantLog log)
+    public void Add(Ticket ticket, OwnedLog log)
     {
+        Plan(log);
         _tickets.Add(ticket);
-        if (_planned is not null || Count == 1) PlanNext(ticket, windows, _planned ??= log.Copy());
+        counters.AddWaiting(1);
+        PlanNext(ticket, log.Windows);
     }
 
-    /// <summary>The log or the windows have changed: what was planned counts no more.</summary>
-    public void Replan() => _planned = null;
-
-    /// <summary>Plans the turn of each.</summary>
-    public void Plan(Windows windows, GrantLog log)
+    /// <summary>Those who have been answered leave.</summary>
+    public void RemoveDecided()
     {
-        if (_planned is not null) return;
-        _planned = log.Copy();
-        _lastTurn = 0;
-        foreach (var ticket in _tickets) PlanNext(ticket, windows, _planned);
+        if (Count == 0 || _tickets.RemoveAll(ticket => ticket.Decided.IsCompleted) is not (> 0 and var left)) return;
+        counters.AddWaiting(-left);
+        _planned = null;
     }
 
-    /// <summary>Takes those out that <paramref name="leaves"/> says, and returns how many.</summary>
-    public int RemoveAll(Predicate<Ticket> leaves)
+    private void Plan(OwnedLog log)
     {
-        var removed = _tickets.RemoveAll(leaves);
-        if (removed > 0) Replan();
-        return removed;
+        if (_planned is not null && _plannedFrom == (log.Grants.Version, log.Windows)) return;
+        (_planned, _plannedFrom, _lastTurn) = (log.Grants.Copy(), (log.Grants.Version, log.Windows), 0);
+        foreach (var ticket in _tickets) PlanNext(ticket, log.Windows);
     }
 
-    private void PlanNext(Ticket ticket, Windows windows, GrantLog planned)
+    private void PlanNext(Ticket ticket, Windows windows)
     {
-        _lastTurn = ticket.PlannedAt = Math.Max(_lastTurn, windows.WhenFree(planned, ticket.Permits).At);
+        _lastTurn = ticket.PlannedAt = Math.Max(_lastTurn, windows.WhenFree(_planned!, ticket.Permits).At);
 
         // One that has its turn at any time has it now; for those behind it, it is enough that it counts.
-        planned.Add(Math.Max(_lastTurn, planned.Newest + 1), ticket.Permits);
+        _planned!.Add(Math.Max(_lastTurn, _planned.Newest + 1), ticket.Permits);
     }
 }

@@ -43,8 +43,7 @@ internal sealed class HotLimiter(BenchServers servers, HotLimit limit, Func<Benc
 
     private async Task VerifyUsageAsync(string client)
     {
-        var now = await _silo!.Grains.GetGrain<IRateLimiterGrain>(client).PeekAsync();
-        HotLimit.VerifyChecked(now.Limit - now.Remaining);
+        HotLimit.VerifyChecked(await LimitCalls.UsedAsync(_silo!.Grains.GetGrain<IRateLimiterGrain>(client)));
     }
 
     /// <summary>The silo has decided as often as callers were answered, and all of it with Redis.</summary>

@@ -12,4 +12,11 @@ internal static class LimitCalls
         var grain = silo.Grains.GetGrain<IRateLimiterGrain>(client);
         return async () => (await grain.AcquireAsync(RateLimitRequest.Default)).IsAllowed;
     }
+
+    /// <summary>The permits used of the default policy of a client, by a look that sees one more as if it were used.</summary>
+    public static async Task<int> UsedAsync(IRateLimiterGrain grain)
+    {
+        var look = await grain.PeekAsync();
+        return look.Limit - look.Remaining - (look.IsAllowed ? 1 : 0);
+    }
 }

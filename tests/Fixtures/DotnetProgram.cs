@@ -9,6 +9,9 @@ public static class DotnetProgram
     /// <summary>The command line.</summary>
     public static string Cli { get; } = Find("Cli", "actors.dll");
 
+    /// <summary>The web API among the samples; not built with every test project.</summary>
+    public static string WebApiSample => Find(Path.Combine("samples", "WebApi"), "Actors.Samples.WebApi.dll");
+
     /// <summary>The root of the repository.</summary>
     public static string Root { get; } = FindRoot();
 

@@ -97,6 +97,8 @@ internal sealed class FakeLimiter(string client, FakeCluster cluster) : IRateLim
             log.Add((now, request.Permits, request.RequestId));
             Charged += request.Permits;
         }
+        // As if it were granted, where it would be.
+        var seen = isPeek && isAllowed ? request.Permits : 0;
         var binding = policy.Windows.MinBy(window => window.Limit - Used(window))!;
         return new()
         {
@@ -105,7 +107,7 @@ internal sealed class FakeLimiter(string client, FakeCluster cluster) : IRateLim
             Policy = policy.Name,
             Window = binding,
             Windows = policy.Windows,
-            Remaining = binding.Limit - Used(binding),
+            Remaining = binding.Limit - Used(binding) - seen,
             RetryAfter = isAllowed || policy.IsShadow ? TimeSpan.Zero : log[0].At + binding.Duration - now,
             ResetAfter = log.Count == 0 ? TimeSpan.Zero : log[^1].At + binding.Duration - now,
             Source = cluster.IsRedisAway ? RateLimitSource.Local : RateLimitSource.Redis,

@@ -35,6 +35,7 @@ public sealed class LimitCommandTests : IDisposable
             var free = await _shell.RunAsync("limit", "peek", "alice", "--policy", "p");
             Assert.Equal(ExitCode.Done, free.ExitCode);
             Assert.Contains("alice: would be allowed", free.Output, StringComparison.Ordinal);
+            Assert.Contains("remaining     0 of 1/1h, after this call", free.Output, StringComparison.Ordinal);
         }
         await _shell.RunAsync("limit", "acquire", "alice", "--policy", "p");
         var full = await _shell.RunAsync("limit", "peek", "alice", "--policy", "p", "--json");

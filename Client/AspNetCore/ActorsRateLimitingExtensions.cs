@@ -1,0 +1,47 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.RateLimiting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+
+namespace Actors;
+
+/// <summary>Limits the requests of an ASP.NET Core app by the cluster, through the framework's own middleware.</summary>
+public static class ActorsRateLimitingExtensions
+{
+    /// <summary>
+    /// Has <c>app.UseRateLimiter()</c> ask the cluster. Endpoints name policies as always: by <c>RequireRateLimiting</c>,
+    /// <c>[EnableRateLimiting]</c> and <c>[DisableRateLimiting]</c>. Needs
+    /// <see cref="ActorsClientHostingExtensions.AddActorsClient{TBuilder}(TBuilder, Action{ActorsClientOptions}?)"/>.
+    /// </summary>
+    /// <remarks>
+    /// A global limiter, policies and an OnRejected that the app gives to <c>AddRateLimiter</c> go on to work: its global
+    /// limiter is asked first, its OnRejected is called after status and headers are set. Does nothing where options are
+    /// given to <c>UseRateLimiter</c> itself.
+    /// </remarks>
+    public static IServiceCollection AddActorsRateLimiting(this IServiceCollection services, Action<ActorsRateLimitingOptions>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        if (services.All(service => service.ImplementationType != typeof(RateLimiterSetup)))
+        {
+            services.AddRateLimiter(_ => { });
+            services.AddSingleton<IPostConfigureOptions<RateLimiterOptions>, RateLimiterSetup>();
+            services.TryAddSingleton<IValidateOptions<ActorsRateLimitingOptions>, ActorsRateLimitingOptionsValidator>();
+            services.AddOptions<ActorsRateLimitingOptions>().ValidateOnStart().PostConfigure(options =>
+            {
+                if (options.ClientIds.Count == 0) options.ClientIdFromAddress();
+                if (options.DefaultPolicy is { } policy && !options.Policies.ContainsKey(policy)) options.AddPolicy(policy);
+            });
+        }
+
+        if (configure is not null) services.Configure(configure);
+        return services;
+    }
+
+    /// <summary>Has each request to these endpoints take so many permits of its policy, all or none.</summary>
+    /// <param name="builder">The endpoints.</param>
+    /// <param name="permits">1 to the limit of the policy.</param>
+    public static TBuilder WithRateLimitPermits<TBuilder>(this TBuilder builder, int permits)
+        where TBuilder : IEndpointConventionBuilder =>
+        builder.WithMetadata(new RateLimitPermitsAttribute(permits));
+}

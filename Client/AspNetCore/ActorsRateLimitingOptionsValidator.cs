@@ -1,0 +1,21 @@
+using Microsoft.Extensions.Options;
+
+namespace Actors;
+
+/// <summary>Says at the start what is wrong, with the value and what is allowed.</summary>
+internal sealed class ActorsRateLimitingOptionsValidator : IValidateOptions<ActorsRateLimitingOptions>
+{
+    public ValidateOptionsResult Validate(string? name, ActorsRateLimitingOptions options)
+    {
+        try
+        {
+            options.ToLimiterOptions().Validate();
+            if (options.SharedClientId is { } id) RateLimits.ValidateId(id);
+            return ValidateOptionsResult.Success;
+        }
+        catch (Exception error) when (error is ArgumentException or InvalidRateLimitException)
+        {
+            return ValidateOptionsResult.Fail(error.Message);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+using System.Threading.RateLimiting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.RateLimiting;
+
+namespace Actors;
+
+/// <summary>
+/// What the rate limiting middleware asks for every request: the app's own global limiter, if it has one, then the cluster.
+/// </summary>
+/// <remarks>
+/// The middleware first attempts without waiting and only then waits. The attempt always fails here, and touches neither:
+/// it would block a thread, and a limiter of the app that was asked before would charge the request twice.
+/// </remarks>
+internal sealed class HttpRateLimiter(ActorsClient client, ActorsRateLimitingOptions options, PartitionedRateLimiter<HttpContext>? global)
+    : PartitionedRateLimiter<HttpContext>
+{
+    private readonly LeaseSource _leases = new(client.RateLimitCalls, options.ToLimiterOptions());
+
+    // One permit each; read only.
+    private readonly Dictionary<string, RateLimitRequest> _policies = options.Policies.ToDictionary(
+        policy => policy.Key, policy => new RateLimitRequest { Policy = policy.Key, MaxWait = policy.Value }, StringComparer.Ordinal);
+
+    public override RateLimiterStatistics? GetStatistics(HttpContext resource) => global?.GetStatistics(resource) ?? _leases.Statistics;
+
+    protected override RateLimitLease AttemptAcquireCore(HttpContext resource, int permitCount) => SimpleLease.NotYet;
+
+    protected override async ValueTask<RateLimitLease> AcquireAsyncCore(HttpContext resource, int permitCount, CancellationToken cancellationToken)
+    {
+        if (global is null) return await AcquireHereAsync(resource, permitCount, cancellationToken).ConfigureAwait(false);
+
+        var first = await global.AcquireAsync(resource, permitCount, cancellationToken).ConfigureAwait(false);
+        if (!first.IsAcquired) return first;
+        try
+        {
+            var second = await AcquireHereAsync(resource, permitCount, cancellationToken).ConfigureAwait(false);
+            if (second.IsAcquired) return new BothLeases(first, second);
+            first.Dispose();
+            return second;
+        }
+        catch
+        {
+            first.Dispose();
+            throw;
+        }
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) global?.Dispose();
+        base.Dispose(disposing);
+    }
+
+    private async ValueTask<RateLimitLease> AcquireHereAsync(HttpContext context, int permitCount, CancellationToken cancellationToken)
+    {
+        if (RequestFor(context, permitCount) is not { } request || HttpClientId.Of(context, options) is not { } clientId)
+            return SimpleLease.NotLimited;
+
+        var lease = await _leases.AcquireAsync(clientId, request, cancellationToken).ConfigureAwait(false);
+        if (options.WritesHeaders && lease.TryGetMetadata(RateLimitMetadata.Decision, out var decision) && decision is not null)
+            RateLimitHeaders.Write(context.Response.Headers, decision, options.ShowsShadowDenials);
+        return lease;
+    }
+
+    /// <summary>What the endpoint asks for; null where it names a policy of the app, or none and there is no default.</summary>
+    private RateLimitRequest? RequestFor(HttpContext context, int permitCount)
+    {
+        var metadata = context.GetEndpoint()?.Metadata;
+        var named = metadata?.GetMetadata<EnableRateLimitingAttribute>();
+        var policy = named is null ? options.DefaultPolicy : named.PolicyName;
+        if (policy is null || !_policies.TryGetValue(policy, out var request)) return null;
+
+        var permits = permitCount * (metadata?.GetMetadata<RateLimitPermitsAttribute>()?.Permits ?? 1);
+        return permits == 1 ? request : request with { Permits = permits };
+    }
+}

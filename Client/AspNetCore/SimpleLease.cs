@@ -1,0 +1,25 @@
+using System.Threading.RateLimiting;
+
+namespace Actors;
+
+/// <summary>A lease about which there is nothing to say.</summary>
+internal sealed class SimpleLease : RateLimitLease
+{
+    private SimpleLease(bool isAcquired) => IsAcquired = isAcquired;
+
+    /// <summary>Of a request that is not limited here.</summary>
+    public static SimpleLease NotLimited { get; } = new(isAcquired: true);
+
+    /// <summary>Not without waiting.</summary>
+    public static SimpleLease NotYet { get; } = new(isAcquired: false);
+
+    public override bool IsAcquired { get; }
+
+    public override IEnumerable<string> MetadataNames => [];
+
+    public override bool TryGetMetadata(string metadataName, out object? metadata)
+    {
+        metadata = null;
+        return false;
+    }
+}

@@ -1,0 +1,37 @@
+using System.Threading.RateLimiting;
+
+namespace Actors;
+
+/// <summary>A lease as the cluster decided it.</summary>
+internal sealed class DecidedLease(RateLimitDecision decision) : RateLimitLease
+{
+    private static readonly string[] Names =
+    [
+        RateLimitMetadata.DecisionName, RateLimitMetadata.PolicyName, RateLimitMetadata.LimitName, RateLimitMetadata.RemainingName,
+        RateLimitMetadata.ResetAfterName, RateLimitMetadata.SourceName,
+    ];
+
+    private static readonly string[] NamesOfDenied = [.. Names, MetadataName.RetryAfter.Name, MetadataName.ReasonPhrase.Name];
+
+    public override bool IsAcquired => decision.IsAllowed;
+
+    public override IEnumerable<string> MetadataNames => decision.IsAllowed ? Names : NamesOfDenied;
+
+    public override bool TryGetMetadata(string metadataName, out object? metadata)
+    {
+        metadata = metadataName switch
+        {
+            RateLimitMetadata.DecisionName => decision,
+            RateLimitMetadata.PolicyName => decision.Policy,
+            RateLimitMetadata.LimitName => decision.Limit,
+            RateLimitMetadata.RemainingName => decision.Remaining,
+            RateLimitMetadata.ResetAfterName => decision.ResetAfter,
+            RateLimitMetadata.SourceName => decision.Source,
+            _ when decision.IsAllowed => null,
+            _ when metadataName == MetadataName.RetryAfter.Name => decision.RetryAfter,
+            _ when metadataName == MetadataName.ReasonPhrase.Name => $"The limit of policy '{decision.Policy}', {decision.Window}, is reached.",
+            _ => null,
+        };
+        return metadata is not null;
+    }
+}

@@ -1,0 +1,50 @@
+using System.Threading.RateLimiting;
+
+namespace Actors;
+
+/// <summary>
+/// The limiters of many client ids as one <see cref="PartitionedRateLimiter{TResource}"/>. It keeps nothing of a client
+/// once it is answered, however many there are. Otherwise as <see cref="GrainRateLimiter"/>.
+/// </summary>
+/// <param name="client">The way into the cluster.</param>
+/// <param name="target">Whom a resource charges, and how much.</param>
+/// <param name="options">How to ask; the policy is that of targets which name none.</param>
+public sealed class GrainPartitionedRateLimiter<TResource>(
+    ActorsClient client, Func<TResource, RateLimitTarget> target, GrainRateLimiterOptions? options = null) : PartitionedRateLimiter<TResource>
+{
+    private readonly LeaseSource _leases = new(client.RateLimitCalls, options ?? new());
+    private readonly RateLimitRequest _one = new() { Policy = options?.Policy ?? RateLimits.DefaultPolicy, MaxWait = options?.MaxWait ?? default };
+
+    // Set once, read by any caller.
+    private volatile bool _isDisposed;
+
+    /// <summary>Of all resources together: they are not counted one by one.</summary>
+    public override RateLimiterStatistics GetStatistics(TResource resource) => _leases.Statistics;
+
+    /// <inheritdoc cref="GrainRateLimiter.AttemptAcquireCore"/>
+    protected override RateLimitLease AttemptAcquireCore(TResource resource, int permitCount)
+    {
+        var lease = AcquireAsync(resource, permitCount, TimeSpan.Zero, CancellationToken.None);
+        return lease.IsCompleted ? lease.GetAwaiter().GetResult() : lease.AsTask().GetAwaiter().GetResult();
+    }
+
+    /// <inheritdoc/>
+    protected override ValueTask<RateLimitLease> AcquireAsyncCore(TResource resource, int permitCount, CancellationToken cancellationToken) =>
+        AcquireAsync(resource, permitCount, _one.MaxWait, cancellationToken);
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        _isDisposed = true;
+        base.Dispose(disposing);
+    }
+
+    private ValueTask<RateLimitLease> AcquireAsync(TResource resource, int permitCount, TimeSpan maxWait, CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        var (clientId, policy, permits) = target(resource);
+        RateLimits.ValidateId(clientId);
+        var request = _one with { Policy = policy ?? _one.Policy, Permits = checked(permits * permitCount), MaxWait = maxWait };
+        return _leases.AcquireAsync(clientId, request, cancellationToken);
+    }
+}

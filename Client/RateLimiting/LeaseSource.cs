@@ -1,0 +1,105 @@
+using System.Threading.RateLimiting;
+
+namespace Actors;
+
+/// <summary>Asks for the leases of one limiter, makes them, and counts them.</summary>
+internal sealed class LeaseSource
+{
+    private readonly RateLimitCalls _calls;
+    private readonly WhenUnreachable _whenUnreachable;
+    private readonly TimeProvider _time;
+
+    // Counted by callers and by who answers them, each by an operation that is atomic on its own.
+    private long _granted;
+    private long _denied;
+    private long _pending;
+    private long _idleSince;
+    private int _available;
+
+    public LeaseSource(RateLimitCalls calls, GrainRateLimiterOptions options)
+    {
+        options.Validate();
+        _calls = calls;
+        _whenUnreachable = options.WhenUnreachable;
+        _time = calls.Time;
+        _idleSince = _time.GetTimestamp();
+        Patience = new(options.CallTimeout, options.MaxQueued);
+    }
+
+    public Patience Patience { get; }
+
+    /// <summary>How long nobody has waited for a lease; null while somebody does.</summary>
+    public TimeSpan? IdleDuration =>
+        Interlocked.Read(ref _pending) > 0 ? null : _time.GetElapsedTime(Interlocked.Read(ref _idleSince));
+
+    public RateLimiterStatistics Statistics => new()
+    {
+        CurrentAvailablePermits = Volatile.Read(ref _available),
+        CurrentQueuedCount = Interlocked.Read(ref _pending),
+        TotalSuccessfulLeases = Interlocked.Read(ref _granted),
+        TotalFailedLeases = Interlocked.Read(ref _denied),
+    };
+
+    /// <summary>Asks for the permits of a request; without any, whether one would be granted.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">They are more than the policy could ever grant.</exception>
+    public ValueTask<RateLimitLease> AcquireAsync(string clientId, RateLimitRequest request, CancellationToken cancellationToken)
+    {
+        if (request.Permits > RateLimits.MaxLimit) throw TooMany(request.Permits, RateLimits.MaxLimit);
+        Interlocked.Increment(ref _pending);
+        return request.Permits switch
+        {
+            0 => _calls.PeekAsync(clientId, request.Policy, this, cancellationToken),
+            1 => _calls.AcquireAsync(clientId, request, this, cancellationToken),
+            _ => AcquireSeveralAsync(clientId, request, cancellationToken),
+        };
+    }
+
+    public RateLimitLease Decided(RateLimitDecision decision)
+    {
+        Volatile.Write(ref _available, decision.Remaining);
+        RateLimitClientInstruments.Decided(decision);
+        return Counted(new DecidedLease(decision));
+    }
+
+    public RateLimitLease Undecided()
+    {
+        var lease = _whenUnreachable == WhenUnreachable.Allow ? UndecidedLease.Allowed : UndecidedLease.Denied;
+        RateLimitClientInstruments.Undecided(lease.IsAcquired);
+        return Counted(lease);
+    }
+
+    /// <summary>The caller gets an error instead of a lease.</summary>
+    public void Failed() => End();
+
+    private RateLimitLease Counted(RateLimitLease lease)
+    {
+        Interlocked.Increment(ref lease.IsAcquired ? ref _granted : ref _denied);
+        End();
+        return lease;
+    }
+
+    private void End()
+    {
+        Interlocked.Exchange(ref _idleSince, _time.GetTimestamp());
+        Interlocked.Decrement(ref _pending);
+    }
+
+    // The cluster says in the same type whatever is wrong with a request; .NET's limiters have one of their own for this.
+    private async ValueTask<RateLimitLease> AcquireSeveralAsync(
+        string clientId, RateLimitRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _calls.AcquireAsync(clientId, request, this, cancellationToken).ConfigureAwait(false);
+        }
+        catch (InvalidRateLimitException)
+        {
+            var limit = await _calls.SmallestLimitAsync(clientId, request.Policy, Patience.CallTimeout, cancellationToken).ConfigureAwait(false);
+            if (request.Permits > limit) throw TooMany(request.Permits, limit.Value);
+            throw;
+        }
+    }
+
+    private static ArgumentOutOfRangeException TooMany(int permitCount, int limit) =>
+        new(nameof(permitCount), permitCount, $"{permitCount} permits are more than the {limit} that the policy can grant at once.");
+}

@@ -1,0 +1,31 @@
+namespace Actors;
+
+/// <summary>
+/// The names under which the limiters of a client app can be observed (OpenTelemetry). Stable: dashboards and alerts are
+/// built on them.
+/// </summary>
+public static class RateLimitClientTelemetry
+{
+    /// <summary>The meter of all instruments below.</summary>
+    public const string MeterName = "Actors.Client";
+
+    /// <summary>
+    /// Counter, {decision}: what callers were told; <see cref="OutcomeTag"/>, and <see cref="PolicyTag"/> where the cluster
+    /// decided.
+    /// </summary>
+    public const string Decisions = "actors.client.limiter.decisions";
+
+    /// <summary>Histogram, {decision}: decisions per call to the cluster, of calls that were gathered.</summary>
+    public const string CallDecisions = "actors.client.limiter.call_decisions";
+
+    /// <summary>Histogram, s: how long the cluster took to answer such a call.</summary>
+    public const string CallDuration = "actors.client.limiter.call_duration";
+
+    /// <summary>
+    /// allowed, denied, shadow_denied (allowed, since the policy is in shadow mode), unreachable_allowed, unreachable_denied.
+    /// </summary>
+    public const string OutcomeTag = "outcome";
+
+    /// <summary>The name of the policy.</summary>
+    public const string PolicyTag = "policy";
+}

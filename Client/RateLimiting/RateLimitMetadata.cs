@@ -1,0 +1,40 @@
+using System.Threading.RateLimiting;
+
+namespace Actors;
+
+/// <summary>
+/// What the leases of a <see cref="GrainRateLimiter"/> tell besides <see cref="MetadataName.RetryAfter"/> and
+/// <see cref="MetadataName.ReasonPhrase"/>, which those have that are not acquired. A lease that the cluster did not decide
+/// has <see cref="IsUndecided"/> alone of these.
+/// </summary>
+public static class RateLimitMetadata
+{
+    internal const string DecisionName = "ACTORS_DECISION";
+    internal const string PolicyName = "ACTORS_POLICY";
+    internal const string LimitName = "ACTORS_LIMIT";
+    internal const string RemainingName = "ACTORS_REMAINING";
+    internal const string ResetAfterName = "ACTORS_RESET_AFTER";
+    internal const string SourceName = "ACTORS_SOURCE";
+    internal const string IsUndecidedName = "ACTORS_IS_UNDECIDED";
+
+    /// <summary>All that the cluster decided.</summary>
+    public static MetadataName<RateLimitDecision> Decision { get; } = MetadataName.Create<RateLimitDecision>(DecisionName);
+
+    /// <summary>The name of the policy.</summary>
+    public static MetadataName<string> Policy { get; } = MetadataName.Create<string>(PolicyName);
+
+    /// <summary>The limit of the window that binds.</summary>
+    public static MetadataName<int> Limit { get; } = MetadataName.Create<int>(LimitName);
+
+    /// <summary>The permits left in it after this lease.</summary>
+    public static MetadataName<int> Remaining { get; } = MetadataName.Create<int>(RemainingName);
+
+    /// <summary>How long until all its permits are free, if none is granted meanwhile.</summary>
+    public static MetadataName<TimeSpan> ResetAfter { get; } = MetadataName.Create<TimeSpan>(ResetAfterName);
+
+    /// <summary>Whether Redis stands behind the decision.</summary>
+    public static MetadataName<RateLimitSource> Source { get; } = MetadataName.Create<RateLimitSource>(SourceName);
+
+    /// <summary>True where the cluster did not answer and <see cref="WhenUnreachable"/> decided. Only such leases have it.</summary>
+    public static MetadataName<bool> IsUndecided { get; } = MetadataName.Create<bool>(IsUndecidedName);
+}

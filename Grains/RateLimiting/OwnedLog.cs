@@ -1,0 +1,182 @@
+using Actors.Resilience;
+
+namespace Actors.RateLimiting;
+
+/// <summary>
+/// The log of grants of one client under one policy, and this activation's ownership of it: the copy here, the log in Redis,
+/// and how the two are brought together where they differ.
+/// </summary>
+/// <remarks>
+/// Touched by the turns of one grain only. What asks Redis is called by one at a time (<see cref="Limiter"/>), and while it
+/// does, nobody changes the copy.
+/// </remarks>
+internal sealed class OwnedLog(string client, GrantLogs logs, LimiterCounters counters, Action fenced, Action unsynced)
+{
+    private ServerClock _known = logs.Clock;
+
+    // Null while this is not known to be the owner.
+    private string? _epoch;
+
+    // What is to be changed of the named grants in Redis.
+    private Dictionary<string, long> _noted = [];
+    private HashSet<string> _forgotten = [];
+
+    /// <summary>The windows, all of which a grant counts in.</summary>
+    public required Windows Windows { get; set; }
+
+    /// <summary>The copy.</summary>
+    public GrantLog Grants { get; } = new();
+
+    /// <summary>True where the copy is all that counts.</summary>
+    public bool IsOwner => _epoch is not null;
+
+    /// <summary>True where the log in Redis is another, and to be replaced by the copy.</summary>
+    public bool IsUnsynced { get; private set; }
+
+    /// <summary>What is known of the clock of Redis, or guessed while it was never there.</summary>
+    public ServerClock Clock => _known.IsKnown ? _known : logs.GuessedClock;
+
+    /// <summary>Has Redis decide, and takes in what it says of the log.</summary>
+    /// <returns>Null where it did not decide, since the log is not what it was taken for; ask again.</returns>
+    /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
+    public async Task<LogAnswer?> AskAsync(IReadOnlyList<Ticket> tickets)
+    {
+        if (IsUnsynced && IsOwner) await SyncAsync();
+
+        // Who is to become the owner of a log that lacks grants known here must first know both.
+        var asked = IsUnsynced ? [] : tickets;
+        var answer = await logs.DecideAsync(client, Question(asked));
+        Observe(answer);
+        switch (answer.Status)
+        {
+            case GrantScripts.Fenced:
+                LoseOwnership();
+                return null;
+            case GrantScripts.Overtaken:
+                TakeOverAgain();
+                return null;
+            case GrantScripts.Differs:
+                BecomeUnsynced();
+                return null;
+        }
+
+        if (IsOwner) NoteGrants(asked, answer);
+        else BecomeOwner(answer);
+        return asked.Count == tickets.Count ? answer : null;
+    }
+
+    /// <summary>Replaces the log in Redis by the copy; not where another has written it, which the next question tells.</summary>
+    /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
+    public async Task SyncAsync()
+    {
+        Grants.Trim(Clock.Earliest(logs.Now) - Windows.Longest);
+        var grants = Grants.ToArray();
+        Grants.Load(0, grants);
+        switch (await logs.RestoreAsync(Question([]), grants, _forgotten, _noted))
+        {
+            case GrantScripts.Fenced:
+                LoseOwnership();
+                return;
+            case GrantScripts.Overtaken:
+                TakeOverAgain();
+                return;
+        }
+
+        (_noted, _forgotten) = ([], []);
+        if (IsUnsynced) counters.AddUnsynced(-1);
+        IsUnsynced = false;
+    }
+
+    /// <summary>Notes what was granted without Redis.</summary>
+    public void Grant(long at, long permits)
+    {
+        if (Grants.Count >= Windows.DenseFrom && at / Windows.Tick == Grants.Newest / Windows.Tick) Grants.AddToLast(at, permits);
+        else Grants.Add(at, permits);
+        BecomeUnsynced();
+    }
+
+    /// <summary>Notes a name that was granted without Redis.</summary>
+    public void Note(string name, long at)
+    {
+        _forgotten.Remove(name);
+        _noted[name] = at;
+    }
+
+    /// <summary>Redis is to forget a name.</summary>
+    public void Forget(string name)
+    {
+        _noted.Remove(name);
+        _forgotten.Add(name);
+    }
+
+    /// <summary>The copy is right and the log in Redis is not, or may not be.</summary>
+    public void BecomeUnsynced()
+    {
+        if (IsUnsynced) return;
+        IsUnsynced = true;
+        counters.AddUnsynced(1);
+        unsynced();
+    }
+
+    private LogQuestion Question(IReadOnlyList<Ticket> tickets) => new()
+    {
+        Log = logs.LogKey(client, Windows.Policy.Name),
+        Requests = logs.RequestsKey(client),
+        Windows = Windows,
+        Epoch = _epoch,
+        Newest = Grants.Newest,
+        Total = Grants.Total,
+        Earliest = _known.IsKnown ? _known.Earliest(logs.Now) : 0,
+        IsDense = Grants.Count >= Windows.DenseFrom,
+        Tickets = tickets,
+    };
+
+    private void Observe(LogAnswer answer)
+    {
+        // What was granted before the first answer was stamped by a guess.
+        if (!_known.IsKnown) Grants.Shift(answer.Time - Clock.Latest(answer.Taken.Received));
+        _known.Observe(answer.Time, answer.Taken.Sent, answer.Taken.Received);
+    }
+
+    private void BecomeOwner(LogAnswer answer)
+    {
+        _epoch = answer.Epoch;
+        if (!IsUnsynced)
+        {
+            Grants.Load(answer.BeforeGrants, answer.Grants);
+            return;
+        }
+
+        // Both: what Redis knows, and what was granted here without it.
+        var all = answer.Grants.Union(Grants.ToArray()).OrderBy(grant => grant.At).ToList();
+        Grants.Clear();
+        foreach (var (at, permits) in all) Grants.Add(Math.Max(at, Grants.Newest + 1), permits);
+    }
+
+    private void NoteGrants(IReadOnlyList<Ticket> tickets, LogAnswer answer)
+    {
+        Grants.Trim(answer.Time - Windows.Longest);
+
+        // All that counted is gone on both sides, and the log in Redis has begun anew.
+        if (Grants.Total != answer.Before) Grants.Load(answer.Before, []);
+        var granted = answer.PermitsGranted(tickets);
+        if (granted == 0) return;
+        if (answer.IsAddedToLast) Grants.AddToLast(answer.Time, granted);
+        else Grants.Add(answer.Time, granted);
+    }
+
+    /// <summary>A later activation owns the log, and may have changed it: what is known here is of no use, but what Redis does not know.</summary>
+    private void LoseOwnership()
+    {
+        _epoch = null;
+        if (!IsUnsynced) Grants.Clear();
+        fenced();
+    }
+
+    /// <summary>An earlier owner has written the log: it and this one both know grants that count.</summary>
+    private void TakeOverAgain()
+    {
+        _epoch = null;
+        BecomeUnsynced();
+    }
+}

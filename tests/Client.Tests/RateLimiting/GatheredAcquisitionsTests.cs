@@ -1,0 +1,225 @@
+using System.Threading.RateLimiting;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Actors.Client.Tests.RateLimiting;
+
+/// <summary>How calls of one client are gathered, and what becomes of them when nobody answers.</summary>
+public sealed class GatheredAcquisitionsTests
+{
+    private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(1);
+    private static readonly RateLimitRequest One = RateLimitRequest.Default;
+
+    private readonly FakeTimeProvider _time = new();
+    private readonly PlayedGrain _grain = new();
+    private readonly Outage _outage;
+    private readonly LeaseSource _leases;
+    private readonly TaskCompletionSource _retired = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly GatheredAcquisitions _gathered;
+
+    public GatheredAcquisitionsTests()
+    {
+        _outage = new(_time, NullLogger.Instance);
+        _leases = new(new RateLimitCalls(_ => throw new InvalidOperationException("No grain is asked here."), _time), new());
+        _gathered = new(_grain.AcquireManyAsync, _grain.ProbeAsync, CallTimeout, _outage, _time, _ => _retired.SetResult());
+    }
+
+    [Fact]
+    public async Task What_arrives_while_a_call_is_in_flight_goes_with_the_next()
+    {
+        var first = Ask();
+        var call = await _grain.NextAsync();
+        var others = Enumerable.Range(0, 255).Select(_ => Ask()).ToList();
+        Assert.Single(call.Requests);
+        call.Answer();
+        Assert.True((await first).IsAcquired);
+
+        call = await _grain.NextAsync();
+        Assert.Equal(255, call.Requests.Length);
+        call.Answer();
+        Assert.All(await Task.WhenAll(others), lease => Assert.True(lease.IsAcquired));
+
+        await _retired.Task;
+        Assert.False(_gathered.TryAdd(new(One, _leases, CancellationToken.None), 1));
+        Assert.Equal((256, 0), Counts());
+    }
+
+    [Fact]
+    public async Task A_batch_has_at_most_as_many_as_the_grain_takes_and_each_gets_its_own_answer()
+    {
+        var first = Ask();
+        var call = await _grain.NextAsync();
+        var others = Enumerable.Range(1, 2 * RateLimits.MaxBatch).Select(i => Ask(new() { Permits = i })).ToList();
+        call.Answer();
+        await first;
+        for (var batch = 0; batch < 2; batch++)
+        {
+            call = await _grain.NextAsync();
+            Assert.Equal(Enumerable.Range(1 + (batch * RateLimits.MaxBatch), RateLimits.MaxBatch), call.Requests.Select(request => request.Permits));
+            call.Answer();
+        }
+
+        // The played grain leaves as many permits as were asked for.
+        var leases = await Task.WhenAll(others);
+        Assert.Equal(Enumerable.Range(1, 2 * RateLimits.MaxBatch), leases.Select(Remaining));
+    }
+
+    [Fact]
+    public async Task One_more_than_may_wait_is_left_undecided_at_once()
+    {
+        var first = Ask(maxQueued: 2);
+        var call = await _grain.NextAsync();
+        List<Task<RateLimitLease>> waiting = [Ask(maxQueued: 2), Ask(maxQueued: 2)];
+        Assert.True(IsUndecided(await Ask(maxQueued: 2)));
+        call.Answer();
+        (await _grain.NextAsync()).Answer();
+        Assert.All(await Task.WhenAll([first, .. waiting]), lease => Assert.False(IsUndecided(lease)));
+    }
+
+    [Fact]
+    public async Task An_overdue_call_leaves_all_undecided_and_those_that_come_then_at_once_until_the_grain_answers()
+    {
+        var first = Ask();
+        var call = await _grain.NextAsync();
+        var waiting = Ask();
+        while (await Task.WhenAny(first, Task.Delay(10)) != first) _time.Advance(CallTimeout);
+        Assert.True(IsUndecided(await first));
+        Assert.True(IsUndecided(await waiting));
+        Assert.True(call.IsGivenUp.IsCancellationRequested);
+        Assert.True(_outage.IsTotal);
+
+        for (var i = 0; i < 100; i++)
+        {
+            // Without any advance of the clock: nobody waits.
+            var next = Ask();
+            Assert.True(IsUndecided(await next));
+        }
+
+        await AnswerProbeAsync(isWell: false);
+        Assert.True(IsUndecided(await Ask()));
+        await AnswerProbeAsync(isWell: true);
+        await _retired.Task;
+        Assert.False(_outage.IsTotal);
+        Assert.Equal(1, _grain.Calls);
+    }
+
+    [Fact]
+    public async Task A_call_that_fails_is_as_one_that_is_not_answered()
+    {
+        var lease = Ask();
+        (await _grain.NextAsync()).Fail(new SiloUnavailableException("gone"));
+        Assert.True(IsUndecided(await lease));
+        Assert.True(IsUndecided(await Ask()));
+    }
+
+    [Fact]
+    public async Task Nobody_is_asked_any_more_for_a_client_that_nobody_asks_for()
+    {
+        var lease = Ask();
+        (await _grain.NextAsync()).Fail(new TimeoutException());
+        await lease;
+        await AnswerProbeAsync(isWell: false);
+        await _retired.Task;
+        Assert.False(_outage.IsTotal);
+    }
+
+    [Fact]
+    public async Task A_wrong_request_fails_alone()
+    {
+        var first = Ask();
+        var call = await _grain.NextAsync();
+        var wrong = Ask(new() { Policy = "unknown" });
+        var others = Enumerable.Range(0, 10).Select(_ => Ask()).ToList();
+        call.Answer();
+        await first;
+        (await _grain.NextAsync()).Fail(new InvalidRateLimitException("no such policy"));
+
+        // Once more, each kind by itself.
+        (await _grain.NextAsync()).Fail(new InvalidRateLimitException("no such policy"));
+        call = await _grain.NextAsync();
+        Assert.Equal(10, call.Requests.Length);
+        call.Answer();
+        await Assert.ThrowsAsync<InvalidRateLimitException>(() => wrong);
+        Assert.All(await Task.WhenAll(others), lease => Assert.True(lease.IsAcquired));
+        Assert.Equal((11, 0), Counts());
+    }
+
+    [Fact]
+    public async Task A_silo_without_room_leaves_undecided_and_is_asked_again()
+    {
+        var lease = Ask();
+        (await _grain.NextAsync()).Fail(new OverloadedException("full", CallTimeout));
+        Assert.True(IsUndecided(await lease));
+        Assert.False(_outage.IsTotal);
+    }
+
+    [Fact]
+    public async Task Who_is_cancelled_while_waiting_is_neither_kept_waiting_nor_sent()
+    {
+        var first = Ask();
+        var call = await _grain.NextAsync();
+        using var cancellation = new CancellationTokenSource();
+        var cancelled = Ask(cancellationToken: cancellation.Token);
+        var other = Ask();
+        await cancellation.CancelAsync();
+        var error = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled);
+        Assert.Equal(cancellation.Token, error.CancellationToken);
+
+        call.Answer();
+        call = await _grain.NextAsync();
+        Assert.Single(call.Requests);
+        call.Answer();
+        await Task.WhenAll(first, other);
+        Assert.Equal((2, 0), Counts());
+    }
+
+    [Fact]
+    public async Task Whatever_the_threads_do_each_caller_gets_its_own_answer_and_few_calls_are_made()
+    {
+        const int Callers = 64, Each = 2_000;
+        var calls = 0;
+        var gathered = New();
+        await Task.WhenAll(Enumerable.Range(0, Callers).Select(caller => Task.Run(async () =>
+        {
+            for (var i = 1; i <= Each; i++)
+            {
+                var mine = (caller * Each) + i;
+                var acquisition = new Acquisition(new() { Permits = mine }, _leases, CancellationToken.None);
+                for (var to = gathered; !to.TryAdd(acquisition, Callers); to = gathered) Interlocked.CompareExchange(ref gathered, New(), to);
+                Assert.Equal(mine, Remaining(await acquisition.Lease));
+            }
+        })));
+        Assert.Equal((Callers * Each, 0), Counts());
+        Assert.InRange(calls, 1, Callers * Each / 2);
+
+        GatheredAcquisitions New() => new(AnswerAsync, _grain.ProbeAsync, CallTimeout, _outage, _time, _ => { });
+
+        async Task<RateLimitDecision[]> AnswerAsync(RateLimitRequest[] requests, CancellationToken cancellationToken)
+        {
+            Interlocked.Increment(ref calls);
+            await Task.Yield();
+            return [.. requests.Select(PlayedGrain.Granted)];
+        }
+    }
+
+    private Task<RateLimitLease> Ask(RateLimitRequest? request = null, int maxQueued = 10_000, CancellationToken cancellationToken = default)
+    {
+        var acquisition = new Acquisition(request ?? One, _leases, cancellationToken);
+        Assert.True(_gathered.TryAdd(acquisition, maxQueued));
+        return acquisition.Lease.AsTask();
+    }
+
+    private async Task AnswerProbeAsync(bool isWell)
+    {
+        var probe = _grain.NextProbeAsync();
+        while (await Task.WhenAny(probe, Task.Delay(10)) != probe) _time.Advance(TimeSpan.FromMilliseconds(500));
+        if (isWell) (await probe).SetResult(PlayedGrain.Granted(One));
+        else (await probe).SetException(new SiloUnavailableException("still gone"));
+    }
+
+    private (long Granted, long Denied) Counts() => (_leases.Statistics.TotalSuccessfulLeases, _leases.Statistics.TotalFailedLeases);
+
+    private static bool IsUndecided(RateLimitLease lease) => lease.TryGetMetadata(RateLimitMetadata.IsUndecided, out var undecided) && undecided;
+
+    private static int Remaining(RateLimitLease lease) => lease.TryGetMetadata(RateLimitMetadata.Remaining, out var left) ? left : -1;
+}

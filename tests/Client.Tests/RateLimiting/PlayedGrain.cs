@@ -1,0 +1,68 @@
+using System.Threading.Channels;
+
+namespace Actors.Client.Tests.RateLimiting;
+
+/// <summary>The other end of gathered calls, in the hands of a test.</summary>
+internal sealed class PlayedGrain
+{
+    private readonly Channel<PlayedCall> _calls = Channel.CreateUnbounded<PlayedCall>();
+    private readonly Channel<TaskCompletionSource<RateLimitDecision>> _probes = Channel.CreateUnbounded<TaskCompletionSource<RateLimitDecision>>();
+
+    // Counted by the one who calls, read by the test.
+    private int _count;
+
+    public int Calls => Volatile.Read(ref _count);
+
+    public Task<RateLimitDecision[]> AcquireManyAsync(RateLimitRequest[] requests, CancellationToken cancellationToken)
+    {
+        Interlocked.Increment(ref _count);
+        var call = new PlayedCall(requests, cancellationToken);
+        _calls.Writer.TryWrite(call);
+        return call.Answered;
+    }
+
+    public Task<RateLimitDecision> ProbeAsync(string policy, CancellationToken cancellationToken)
+    {
+        var probe = new TaskCompletionSource<RateLimitDecision>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _probes.Writer.TryWrite(probe);
+        return probe.Task;
+    }
+
+    /// <summary>The next call, once it is made.</summary>
+    public async Task<PlayedCall> NextAsync() => await _calls.Reader.ReadAsync();
+
+    /// <summary>The next probe, once it is made.</summary>
+    public async Task<TaskCompletionSource<RateLimitDecision>> NextProbeAsync() => await _probes.Reader.ReadAsync();
+
+    /// <summary>Grants; as many permits are left as were asked for, so that answers can be told apart.</summary>
+    public static RateLimitDecision Granted(RateLimitRequest request)
+    {
+        var window = new RateLimitWindow(RateLimits.MaxLimit, TimeSpan.FromSeconds(1));
+        return new()
+        {
+            IsAllowed = true,
+            Policy = request.Policy,
+            Window = window,
+            Windows = [window],
+            Remaining = request.Permits,
+            Source = RateLimitSource.Redis,
+            DecidedAt = DateTimeOffset.UnixEpoch,
+        };
+    }
+}
+
+/// <summary>One call, to be answered by the test.</summary>
+internal sealed class PlayedCall(RateLimitRequest[] requests, CancellationToken isGivenUp)
+{
+    private readonly TaskCompletionSource<RateLimitDecision[]> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public RateLimitRequest[] Requests { get; } = requests;
+
+    public CancellationToken IsGivenUp { get; } = isGivenUp;
+
+    public Task<RateLimitDecision[]> Answered => _answer.Task;
+
+    public void Answer() => _answer.SetResult([.. Requests.Select(PlayedGrain.Granted)]);
+
+    public void Fail(Exception error) => _answer.SetException(error);
+}

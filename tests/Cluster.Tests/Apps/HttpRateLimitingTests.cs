@@ -1,0 +1,241 @@
+using System.Globalization;
+using System.Net;
+using System.Security.Claims;
+using System.Text.Json;
+using System.Threading.RateLimiting;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.RateLimiting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Actors.Cluster.Tests.Apps;
+
+/// <summary>ASP.NET Core's middleware with the cluster behind it: a real web server over real silos.</summary>
+public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifetime
+{
+    private static readonly TimeSpan Long = TimeSpan.FromMinutes(10);
+
+    private readonly string _key = Guid.NewGuid().ToString("n");
+    private readonly HttpClient _http = new();
+    private TestCluster _cluster = null!;
+    private ActorsClient _client = null!;
+    private WebApplication? _app;
+
+    public async ValueTask InitializeAsync()
+    {
+        _cluster = await TestCluster.StartAsync(servers, silos: 1);
+        _client = new(_cluster.Silos.Client);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_app is not null) await _app.DisposeAsync();
+        _http.Dispose();
+        await _cluster.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Endpoints_are_limited_by_the_policies_they_name_and_the_others_by_the_default()
+    {
+        await SetAsync("key:" + _key, "search", 3);
+        await SetAsync("key:" + _key, "rest", 1);
+        await StartAsync(limits => (limits.AddPolicy("search").ClientIdFromHeader("X-Api-Key").DefaultPolicy, limits.SharedClientId) = ("rest", null));
+        Assert.Equal([200, 200, 200, 429], await StatusesAsync("/search", 4));
+
+        // By the same policy: of a controller's attribute, and with more permits than are left.
+        Assert.Equal(429, await StatusAsync("/attribute"));
+        Assert.Equal(429, await StatusAsync("/heavy"));
+        Assert.Equal([200, 429], await StatusesAsync("/plain", 2));
+        Assert.Equal(429, await StatusAsync("/no/such/endpoint"));
+
+        // Disabled, or without an id and without one that is shared.
+        Assert.Equal(Enumerable.Repeat(200, 10), await StatusesAsync("/free", 10));
+        Assert.Equal(200, await StatusAsync("/search", key: null));
+
+        // A policy of the app's own is none of ours.
+        Assert.Equal([200, 200, 503], await StatusesAsync("/own", 3));
+    }
+
+    [Fact]
+    public async Task An_endpoint_takes_the_permits_it_says_and_one_of_another_policy_waits()
+    {
+        await SetAsync("key:" + _key, "search", 5);
+        await _client.RateLimiter("key:" + _key).SetPolicyAsync(new() { Name = "patient", Windows = [new(1, TimeSpan.FromSeconds(1))] });
+        await StartAsync(limits => limits.AddPolicy("search").AddPolicy("patient", maxWait: TimeSpan.FromSeconds(30)).ClientIdFromHeader("X-Api-Key"));
+        using var response = await GetAsync("/heavy");
+        Assert.Equal("\"search\";q=5;w=600", Header(response, "RateLimit-Policy"));
+        Assert.Equal("\"search\";r=2;t=600", Header(response, "RateLimit"));
+        Assert.Equal(429, await StatusAsync("/heavy"));
+        Assert.Equal([200, 200, 429], await StatusesAsync("/search", 3));
+        Assert.Equal([200, 200, 200], await StatusesAsync("/patient", 3));
+    }
+
+    [Fact]
+    public async Task Several_windows_are_all_named_and_a_denial_tells_which_and_until_when()
+    {
+        await _client.RateLimiter("key:" + _key).SetPolicyAsync(
+            new() { Name = "search", Windows = [new(10, TimeSpan.FromMilliseconds(2500)), new(2, TimeSpan.FromHours(1))] });
+        await StartAsync(limits => limits.AddPolicy("search").ClientIdFromHeader("X-Api-Key"));
+        Assert.Equal([200, 200], await StatusesAsync("/search", 2));
+        using var denied = await GetAsync("/search");
+        Assert.Equal(429, (int)denied.StatusCode);
+        Assert.Equal("\"search.2500ms\";q=10;w=3, \"search.1h\";q=2;w=3600", Header(denied, "RateLimit-Policy"));
+        var after = int.Parse(Header(denied, "Retry-After"), CultureInfo.InvariantCulture);
+        Assert.InRange(after, 3000, 3600);
+        Assert.Equal($"\"search.1h\";r=0;t={after}", Header(denied, "RateLimit"));
+        Assert.Equal("application/problem+json", denied.Content.Headers.ContentType?.MediaType);
+        using var problem = JsonDocument.Parse(await denied.Content.ReadAsStringAsync());
+        Assert.Equal("https://iana.org/assignments/http-problem-types#quota-exceeded", problem.RootElement.GetProperty("type").GetString());
+        Assert.Equal(["search.1h"], problem.RootElement.GetProperty("violated-policies").EnumerateArray().Select(each => each.GetString()));
+    }
+
+    [Fact]
+    public async Task What_the_app_has_set_itself_goes_on_to_work_and_is_charged_once()
+    {
+        await SetAsync("key:" + _key, "search", 5);
+        var rejected = 0;
+        await using var global = PartitionedRateLimiter.Create<HttpContext, int>(_ => RateLimitPartition.GetFixedWindowLimiter(
+            0, _ => new() { PermitLimit = 8, Window = Long, AutoReplenishment = false }));
+        await StartAsync(limits => limits.AddPolicy("search").ClientIdFromHeader("X-Api-Key"), limiter =>
+        {
+            limiter.GlobalLimiter = global;
+            limiter.OnRejected = (context, _) =>
+            {
+                rejected++;
+                context.HttpContext.Response.Headers["X-App"] = "was asked";
+                return default;
+            };
+        });
+
+        // All pass the app's limiter, and the first five ours.
+        Assert.Equal([200, 200, 200, 200, 200, 429, 429], await StatusesAsync("/search", 7));
+        using var denied = await GetAsync("/search");
+        Assert.Equal(("was asked", "application/problem+json"), (Header(denied, "X-App"), denied.Content.Headers.ContentType?.MediaType));
+        Assert.Equal(3, rejected);
+
+        // The app's is used up: with its own status, and nothing of ours.
+        using var appsDenial = await GetAsync("/search");
+        Assert.Equal(503, (int)appsDenial.StatusCode);
+        Assert.Equal("was asked", Header(appsDenial, "X-App"));
+        Assert.False(appsDenial.Headers.Contains("RateLimit"));
+        Assert.Equal("", await appsDenial.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
+    public async Task An_app_may_write_the_answer_to_a_denial_itself()
+    {
+        await SetAsync("key:" + _key, "search", 1);
+        await StartAsync(limits => limits.AddPolicy("search").ClientIdFromHeader("X-Api-Key"), limiter =>
+            limiter.OnRejected = async (context, token) => await context.HttpContext.Response.WriteAsync("Slow down.", token));
+        Assert.Equal(200, await StatusAsync("/search"));
+        using var denied = await GetAsync("/search");
+        Assert.Equal((429, "Slow down."), ((int)denied.StatusCode, await denied.Content.ReadAsStringAsync()));
+        Assert.NotEqual("", Header(denied, "Retry-After"));
+    }
+
+    [Fact]
+    public async Task The_first_source_that_has_an_id_counts_and_ids_of_different_sources_are_different()
+    {
+        await SetAsync("user:" + _key, "search", 1);
+        await SetAsync("key:" + _key, "search", 2);
+        await SetAsync("address:127.0.0.1", "search", 3);
+        await StartAsync(limits => limits.AddPolicy("search").ClientIdFromClaim("sub").ClientIdFromHeader("X-Api-Key").ClientIdFromAddress());
+        Assert.Equal(1, await LimitAsync(key: _key, user: _key));
+        Assert.Equal(2, await LimitAsync(key: _key, user: null));
+        Assert.Equal(3, await LimitAsync(key: "  ", user: null));
+        Assert.Equal(3, await LimitAsync(key: null, user: null));
+    }
+
+    [Fact]
+    public async Task A_denial_in_shadow_mode_passes_and_is_shown_where_that_is_wanted()
+    {
+        await _client.RateLimiter("key:" + _key).SetPolicyAsync(new() { Name = "search", Windows = [new(1, Long)], IsShadow = true });
+        await StartAsync(limits => limits.AddPolicy("search").ClientIdFromHeader("X-Api-Key").ShowsShadowDenials = true);
+        using var first = await GetAsync("/search");
+        Assert.DoesNotContain("shadow", Header(first, "RateLimit"), StringComparison.Ordinal);
+        using var second = await GetAsync("/search");
+        Assert.Equal(200, (int)second.StatusCode);
+        Assert.EndsWith(";actors-shadow-denial", Header(second, "RateLimit"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Without_a_silo_an_app_that_denies_answers_503_and_not_a_false_429()
+    {
+        await StartAsync(limits => limits.AddPolicy("search").ClientIdFromHeader("X-Api-Key").WhenUnreachable = WhenUnreachable.Deny);
+        await _cluster.Silos.KillSiloAsync(_cluster.Silos.Silos[0]);
+        using var denied = await GetAsync("/search");
+        Assert.Equal((503, "1"), ((int)denied.StatusCode, Header(denied, "Retry-After")));
+        Assert.Contains("temporary-reduced-capacity", await denied.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    private async Task StartAsync(Action<ActorsRateLimitingOptions> configure, Action<RateLimiterOptions>? configureLimiter = null)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Logging.SetMinimumLevel(LogLevel.Warning);
+        builder.Services.AddSingleton(_client);
+        builder.Services.AddActorsRateLimiting(configure);
+        builder.Services.AddActorsRateLimiting(limits => limits.CallTimeout = TimeSpan.FromSeconds(30));
+        builder.Services.AddRateLimiter(limiter =>
+        {
+            limiter.AddFixedWindowLimiter("own", window => (window.PermitLimit, window.Window) = (2, Long));
+            configureLimiter?.Invoke(limiter);
+        });
+        _app = builder.Build();
+        _app.Use((context, next) =>
+        {
+            if (context.Request.Headers["X-User"].ToString() is { Length: > 0 } user)
+                context.User = new(new ClaimsIdentity([new("sub", user)], authenticationType: "test"));
+            return next(context);
+        });
+        _app.UseRateLimiter();
+        _app.MapGet("/search", () => "found").RequireRateLimiting("search");
+        _app.MapGet("/attribute", [EnableRateLimiting("search")] () => "found");
+        _app.MapGet("/heavy", () => "found").RequireRateLimiting("search").WithRateLimitPermits(3);
+        _app.MapGet("/patient", () => "done").RequireRateLimiting("patient");
+        _app.MapGet("/own", () => "done").RequireRateLimiting("own");
+        _app.MapGet("/free", [DisableRateLimiting] () => "done");
+        _app.MapGet("/plain", () => "done");
+        await _app.StartAsync();
+    }
+
+    private Task SetAsync(string client, string policy, int limit) =>
+        _client.RateLimiter(client).SetPolicyAsync(new() { Name = policy, Windows = [new(limit, Long)] });
+
+    private Task<HttpResponseMessage> GetAsync(string path) => GetAsync(path, _key, user: null);
+
+    private async Task<HttpResponseMessage> GetAsync(string path, string? key, string? user)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, _app!.Urls.First() + path);
+        if (key is not null) request.Headers.TryAddWithoutValidation("X-Api-Key", key);
+        if (user is not null) request.Headers.Add("X-User", user);
+        return await _http.SendAsync(request);
+    }
+
+    private Task<int> StatusAsync(string path) => StatusAsync(path, _key);
+
+    private async Task<int> StatusAsync(string path, string? key)
+    {
+        using var response = await GetAsync(path, key, user: null);
+        return (int)response.StatusCode;
+    }
+
+    private async Task<List<int>> StatusesAsync(string path, int count)
+    {
+        var statuses = new List<int>();
+        for (var i = 0; i < count; i++) statuses.Add(await StatusAsync(path));
+        return statuses;
+    }
+
+    private async Task<int> LimitAsync(string? key, string? user)
+    {
+        using var response = await GetAsync("/search", key, user);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        return int.Parse(Header(response, "RateLimit-Policy").Split(";q=")[1].Split(';')[0], CultureInfo.InvariantCulture);
+    }
+
+    private static string Header(HttpResponseMessage response, string name) =>
+        response.Headers.TryGetValues(name, out var values) ? string.Join(", ", values) : "";
+}

@@ -1,0 +1,9 @@
+using Actors.StoreContract;
+
+namespace Actors.Embedded.Tests;
+
+/// <summary>The limiter over Garnet.</summary>
+public sealed class EmbeddedLimiterTests(EmbeddedJournalFixture garnet) : LimiterContract
+{
+    protected override Task<string> StartAsync() => Task.FromResult(garnet.Redis.ConnectionString);
+}

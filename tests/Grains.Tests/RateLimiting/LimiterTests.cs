@@ -1,0 +1,8 @@
+using Actors.StoreContract;
+
+namespace Actors.Grains.Tests.RateLimiting;
+
+public sealed class LimiterTests(RedisFixture redis) : LimiterContract
+{
+    protected override Task<string> StartAsync() => Task.FromResult(redis.Server.ConnectionString);
+}

@@ -1,0 +1,68 @@
+using System.Globalization;
+using System.Text;
+
+namespace Actors.Samples.Tests;
+
+/// <summary>The sample web API as a process of its own.</summary>
+public sealed class WebApiProcess : IDisposable
+{
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
+
+    // Keys may hold anything here; HttpClient would refuse them.
+    private static readonly HttpClient Http =
+        new(new SocketsHttpHandler { RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8 }) { Timeout = TimeSpan.FromSeconds(30) };
+
+    private readonly RunningProgram _program;
+    private readonly int _port;
+
+    private WebApiProcess(RunningProgram program, int port) => (_program, _port) = (program, port);
+
+    public Uri Url(string path) => new(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{_port}{path}"));
+
+    /// <summary>Starts it and returns once it answers.</summary>
+    public static async Task<WebApiProcess> StartAsync(Deployment deployment, params string[] arguments)
+    {
+        var port = FreePorts.Next();
+        var program = RunningProgram.Start(
+            DotnetProgram.WebApiSample, deployment.Directory, deployment.Environment, ["--urls", $"http://127.0.0.1:{port}", .. arguments]);
+        var app = new WebApiProcess(program, port);
+        try
+        {
+            await Eventually.IsTrueAsync(app.AnswersAsync, StartLimit);
+            return app;
+        }
+        catch
+        {
+            app.Dispose();
+            throw;
+        }
+    }
+
+    public async Task<HttpResponseMessage> GetAsync(string path, string key)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, Url(path));
+        request.Headers.TryAddWithoutValidation("X-Api-Key", key);
+        return await Http.SendAsync(request);
+    }
+
+    /// <summary>Searches by one client, as fast as it is answered.</summary>
+    public Task<HttpLoad> LoadAsync(string key, int seconds) =>
+        HttpLoad.RunAsync(Url("/search"), $"X-Api-Key: {key}", TimeSpan.FromSeconds(seconds));
+
+    public void Dispose() => _program.Dispose();
+
+    private async Task<bool> AnswersAsync()
+    {
+        if (_program.HasExited)
+            throw new InvalidOperationException($"The web API ended while it started:\n{await _program.CompletedAsync(StartLimit)}");
+        try
+        {
+            using var response = await Http.GetAsync(Url("/health"));
+            return response.IsSuccessStatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
+    }
+}

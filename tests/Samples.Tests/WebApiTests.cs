@@ -1,0 +1,179 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Text.Json;
+
+namespace Actors.Samples.Tests;
+
+/// <summary>
+/// The sample web API as clients see it, over real silos and servers, under the load of a real HTTP tool. Each test has a
+/// client id of its own, and leaves all as it found it.
+/// </summary>
+public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper output) : IClassFixture<WebApiTests.Shared>
+{
+    private const int PerSecond = 250;
+    private const int PerHour = 500;
+
+    // What one app may need to answer while all others work on this machine as well; far less than an outage lasts.
+    private static readonly TimeSpan Quick = TimeSpan.FromSeconds(5);
+
+    private readonly string _key = Guid.NewGuid().ToString("n");
+
+    [Fact]
+    public async Task A_window_grants_exactly_its_limit_over_two_apps_and_each_answer_says_what_is_left()
+    {
+        var loads = await Task.WhenAll(shared.Allowing.LoadAsync(_key, seconds: 5), shared.Denying.LoadAsync(_key, seconds: 5));
+        Report(loads);
+        Assert.Equal(PerHour, loads.Sum(load => load.Allowed));
+        Assert.All(loads, load =>
+        {
+            Assert.True(load.Denied > 0);
+            Assert.Equal((0, 0, 0, 0), (load.Unavailable, load.Other, load.WithoutRetryAfter, load.WithoutRateLimit));
+        });
+
+        // Another client has all of it.
+        using var other = await shared.Allowing.GetAsync("/search/deep", _key + "-other");
+        Assert.Equal(HttpStatusCode.OK, other.StatusCode);
+        Assert.Equal($"\"search.1s\";q={PerSecond};w=1, \"search.1h\";q={PerHour};w=3600", Header(other, "RateLimit-Policy"));
+        Assert.Equal($"\"search.1s\";r={PerSecond - 5};t=1", Header(other, "RateLimit"));
+    }
+
+    [Fact]
+    public async Task A_denial_is_429_with_Retry_After_in_whole_seconds_and_problem_details()
+    {
+        await DrainAsync();
+        using var denied = await shared.Allowing.GetAsync("/search", _key);
+        Assert.Equal(HttpStatusCode.TooManyRequests, denied.StatusCode);
+        var retryAfter = int.Parse(Header(denied, "Retry-After"), CultureInfo.InvariantCulture);
+        Assert.InRange(retryAfter, 3000, 3600);
+        Assert.Equal($"\"search.1h\";r=0;t={retryAfter}", Header(denied, "RateLimit"));
+
+        Assert.Equal("application/problem+json", denied.Content.Headers.ContentType?.MediaType);
+        using var problem = JsonDocument.Parse(await denied.Content.ReadAsStringAsync());
+        Assert.Equal("https://iana.org/assignments/http-problem-types#quota-exceeded", problem.RootElement.GetProperty("type").GetString());
+        Assert.Equal(429, problem.RootElement.GetProperty("status").GetInt32());
+        Assert.Equal("search.1h", problem.RootElement.GetProperty("violated-policies")[0].GetString());
+
+        // Not limited, whoever asks.
+        using var free = await shared.Allowing.GetAsync("/health", _key);
+        Assert.Equal(HttpStatusCode.NoContent, free.StatusCode);
+        Assert.False(free.Headers.Contains("RateLimit"));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(10_000)]
+    public async Task Whatever_a_client_sends_as_its_id_it_is_answered(int length)
+    {
+        foreach (var key in (string[])[new('k', length), new string('é', length), "{a}*?[" + new string(' ', length) + "]"])
+        {
+            using var response = await shared.Allowing.GetAsync("/search", key);
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+            Assert.True(response.Headers.Contains("RateLimit"));
+        }
+    }
+
+    [Fact]
+    public async Task With_Redis_killed_requests_are_answered_on_and_limited_as_before()
+    {
+        var load = shared.Allowing.LoadAsync(_key, seconds: 6);
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        await shared.Deployment.Redis.KillAsync();
+        try
+        {
+            var answers = await load;
+            Report(answers);
+            Assert.InRange(answers.Allowed, PerSecond + 1, PerHour);
+            Assert.True(answers.Denied > 0);
+            Assert.Equal((0, 0, 0), (answers.Unavailable, answers.Other, answers.WithoutRetryAfter));
+            Assert.InRange(answers.Longest, 0, Quick.TotalMilliseconds);
+
+            // It is away still, and the client has nothing left.
+            var watch = Stopwatch.StartNew();
+            using var denied = await shared.Allowing.GetAsync("/search", _key);
+            Assert.Equal(HttpStatusCode.TooManyRequests, denied.StatusCode);
+            Assert.InRange(watch.Elapsed, TimeSpan.Zero, Quick);
+        }
+        finally
+        {
+            await shared.Deployment.Redis.StartAsync();
+        }
+    }
+
+    [Fact]
+    public async Task With_the_silo_killed_each_app_decides_as_it_was_told_and_limits_again_once_there_is_one()
+    {
+        var loads = Task.WhenAll(shared.Allowing.LoadAsync(_key, seconds: 8), shared.Denying.LoadAsync(_key, seconds: 8));
+        await Task.Delay(TimeSpan.FromSeconds(2));
+        await shared.Deployment.Silo(0).KillAsync();
+        var answers = await loads;
+        Report(answers);
+
+        // None waited for much longer than the call timeout, and only few did at all: if all had, each of the 64 connections
+        // would have had an answer a second.
+        const int IfAllWaited = 64 * 8;
+        Assert.All(answers, load => Assert.InRange(load.Longest, 0, Quick.TotalMilliseconds));
+        Assert.Equal((0, 0), (answers[0].Unavailable, answers[0].Other));
+        Assert.True(answers[0].Allowed > PerHour + (2 * IfAllWaited), $"Only {answers[0].Allowed} were let past.");
+        Assert.Equal((0, 0), (answers[1].Other, answers[1].WithoutRetryAfter));
+        Assert.InRange(answers[1].Allowed, 0, PerHour);
+        Assert.True(answers[1].Unavailable > 2 * IfAllWaited, $"Only {answers[1].Unavailable} were refused.");
+
+        using var denied = await shared.Denying.GetAsync("/search", _key);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, denied.StatusCode);
+        Assert.Contains("temporary-reduced-capacity", await denied.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+
+        await shared.Deployment.RestartSiloAsync(0);
+        await Eventually.IsTrueAsync(async () =>
+        {
+            using var response = await shared.Allowing.GetAsync("/search", _key + "-later");
+            return response.Headers.Contains("RateLimit");
+        });
+    }
+
+    private async Task DrainAsync()
+    {
+        // The permits of an hour need more than a second.
+        var load = await shared.Allowing.LoadAsync(_key, seconds: 5);
+        Report(load);
+        Assert.Equal(PerHour, load.Allowed);
+    }
+
+    private static string Header(HttpResponseMessage response, string name) => string.Join(", ", response.Headers.GetValues(name));
+
+    private void Report(params HttpLoad[] loads)
+    {
+        foreach (var load in loads) output.WriteLine(load.ToString());
+    }
+
+    /// <summary>A silo, Redis, PostgreSQL, and the sample twice: one allows where the silo is away, one denies.</summary>
+    public sealed class Shared : IAsyncLifetime
+    {
+        public Deployment Deployment { get; private set; } = null!;
+
+        public WebApiProcess Allowing { get; private set; } = null!;
+
+        public WebApiProcess Denying { get; private set; } = null!;
+
+        public async ValueTask InitializeAsync()
+        {
+            const string Windows = "Actors__RateLimits__Policies__search__Windows__";
+            Deployment = await Deployment.StartAsync(silos: 1, new(Settings: new Dictionary<string, string>
+            {
+                [Windows + "0__Limit"] = $"{PerSecond}",
+                [Windows + "0__Duration"] = "00:00:01",
+                [Windows + "1__Limit"] = $"{PerHour}",
+                [Windows + "1__Duration"] = "01:00:00",
+            }));
+            Allowing = await WebApiProcess.StartAsync(Deployment);
+            Denying = await WebApiProcess.StartAsync(Deployment, "--RateLimiting:WhenUnreachable", "Deny");
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            Allowing?.Dispose();
+            Denying?.Dispose();
+            if (Deployment is not null) await Deployment.DisposeAsync();
+        }
+    }
+}

@@ -1,0 +1,61 @@
+using Actors.RateLimiting;
+
+namespace Actors.StoreContract;
+
+/// <summary>
+/// A limiter as a grain holds it, without the grain: its turns run one at a time on a scheduler of its own. Several over one
+/// log are what duplicate activations are.
+/// </summary>
+internal sealed class LimiterActor : ILimiterHost
+{
+    private readonly TaskScheduler _turns = new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
+
+    // Changed by turns only.
+    private int _wakings;
+
+    public LimiterActor(string client, GrantLogs logs, LimiterCounters counters, RateLimitPolicy policy, int maxWaiting = 100)
+    {
+        Logs = logs;
+        Counters = counters;
+        Limiter = new Limiter(client, policy, logs, counters, maxWaiting, this);
+    }
+
+    public GrantLogs Logs { get; }
+
+    public LimiterCounters Counters { get; }
+
+    public Limiter Limiter { get; }
+
+    /// <summary>How often another activation was found to have taken over.</summary>
+    public int FencedCount { get; private set; }
+
+    public async Task<RateLimitDecision> AcquireAsync(int permits = 1, string? name = null, TimeSpan maxWait = default, CancellationToken cancellationToken = default) =>
+        (await RunAsync(() => Limiter.AcquireAsync(1, permits, name, maxWait, cancellationToken)))[0];
+
+    /// <summary>Does something in a turn.</summary>
+    public Task<T> RunAsync<T>(Func<Task<T>> turn) =>
+        Task.Factory.StartNew(turn, CancellationToken.None, TaskCreationOptions.None, _turns).Unwrap();
+
+    /// <inheritdoc cref="RunAsync{T}"/>
+    public Task RunAsync(Func<Task> turn) =>
+        Task.Factory.StartNew(turn, CancellationToken.None, TaskCreationOptions.None, _turns).Unwrap();
+
+    void ILimiterHost.WakeAfter(Limiter limiter, TimeSpan due)
+    {
+        var waking = ++_wakings;
+        _ = Task.Delay(due).ContinueWith(
+            _ =>
+            {
+                if (waking == _wakings) limiter.Wake();
+            },
+            CancellationToken.None,
+            TaskContinuationOptions.None,
+            _turns);
+    }
+
+    void ILimiterHost.Fenced() => FencedCount++;
+
+    void ILimiterHost.IsUnsynced(TimeSpan longest)
+    {
+    }
+}

@@ -1,0 +1,56 @@
+using Actors.RateLimiting;
+using Actors.Resilience;
+using Microsoft.Extensions.Options;
+using StackExchange.Redis;
+
+namespace Actors.StoreContract;
+
+/// <summary>What a limiter must hold, over Redis and over what takes its place. Each test has keys of its own.</summary>
+public abstract partial class LimiterContract : IAsyncLifetime
+{
+    private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
+
+    private readonly string _prefix = $"limits-{Guid.NewGuid():n}";
+    private RedisGateway _redis = null!;
+    private ConnectionMultiplexer _raw = null!;
+
+    /// <summary>Where the server is; started where it is not.</summary>
+    protected abstract Task<string> StartAsync();
+
+    private protected IDatabase Raw => _raw.GetDatabase();
+
+    public async ValueTask InitializeAsync()
+    {
+        var address = await StartAsync();
+        _redis = new RedisGateway(new RedisOptions { ConnectionString = address, KeyPrefix = _prefix }, Patience.Breaker);
+        _raw = await ConnectionMultiplexer.ConnectAsync(address);
+    }
+
+    public virtual async ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        await _redis.DisposeAsync();
+        await _raw.DisposeAsync();
+    }
+
+    private protected LimiterActor Open(string client, params RateLimitWindow[] windows) => Open(client, PolicyOf(windows));
+
+    private protected LimiterActor Open(string client, RateLimitPolicy policy, TimeProvider? time = null)
+    {
+        var counters = new LimiterCounters(new ConfiguredPolicies(new StaticOptions()));
+        return new LimiterActor(client, new GrantLogs(_redis, time ?? TimeProvider.System, counters), counters, policy);
+    }
+
+    private protected static RateLimitPolicy PolicyOf(params RateLimitWindow[] windows) => new() { Name = "p", Windows = windows };
+
+    private protected static RedisKey LogOf(LimiterActor limiter, string client) => limiter.Logs.LogKey(client, "p");
+
+    private sealed class StaticOptions : IOptionsMonitor<RateLimitOptions>
+    {
+        public RateLimitOptions CurrentValue { get; } = new();
+
+        public RateLimitOptions Get(string? name) => CurrentValue;
+
+        public IDisposable? OnChange(Action<RateLimitOptions, string?> listener) => null;
+    }
+}
