@@ -56,13 +56,21 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
         Assert.True(after.IsAllowed);
         Assert.False((await limiter.AcquireAsync(new() { Policy = "p", Permits = 2 })).IsAllowed);
 
+        await Eventually.IsTrueAsync(async () =>
+            (await _cluster.Cluster.GetStatusAsync()).Silos.All(silo => silo.RateLimits.Unsynced == 0));
+
+        // A policy of its own is in Redis as well, and not written back.
+        if (isBackEmpty) await limiter.SetPolicyAsync(new() { Name = "p", Windows = [Per(10, Hour)] });
+
         // What was granted meanwhile is in Redis: another activation knows it, by number and by name.
+        RateLimitDecision? seen = null;
         await Eventually.IsTrueAsync(async () =>
         {
             await TestCluster.DeactivateAsync(limiter);
             try
             {
-                return await limiter.PeekAsync("p") is { IsAllowed: true, Remaining: 0, Source: RateLimitSource.Redis };
+                seen = await limiter.PeekAsync("p");
+                return seen.Source == RateLimitSource.Redis;
             }
             catch (StorageUnavailableException)
             {
@@ -70,8 +78,9 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
                 return false;
             }
         });
+        Assert.True(seen!.IsAllowed, seen.ToString());
+        Assert.Equal(0, seen.Remaining);
         Assert.True((await limiter.AcquireAsync(new() { Policy = "p", RequestId = "local-1" })).IsAllowed);
-        Assert.Equal(0, (await limiter.PeekAsync("p")).Remaining);
         Assert.True((await limiter.AcquireAsync(new() { Policy = "p" })).IsAllowed);
         Assert.False((await limiter.AcquireAsync(new() { Policy = "p" })).IsAllowed);
     }
