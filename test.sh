@@ -61,11 +61,21 @@ have_wrk() {
   command -v wrk >/dev/null 2>&1 || [ -x /opt/homebrew/bin/wrk ] || [ -x /usr/local/bin/wrk ]
 }
 
+# For programs whose clock is off. What there is for macOS does not work with dotnet; those tests are skipped there.
+have_faketime() {
+  [ "$(uname)" = Linux ] || return 0
+  for library in /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib/faketime/libfaketimeMT.so.1; do
+    [ -e "$library" ] && return
+  done
+  return 1
+}
+
 install_missing() {
   local apt=() brew=()
   have_redis || { apt+=(redis-server); brew+=(redis); }
   have_postgres || { apt+=(postgresql); brew+=(postgresql@17); }
   have_wrk || { apt+=(wrk); brew+=(wrk); }
+  have_faketime || apt+=(faketime)
   [ ${#apt[@]} -eq 0 ] && return 0
 
   step "Installing ${apt[*]}"

@@ -35,14 +35,15 @@ public sealed class TestCluster : IAsyncDisposable
 
     public static async Task<TestCluster> StartAsync(
         ServersFixture servers, short silos = 2, Action<WriteBehindOptions>? configure = null,
-        RedisServer? redis = null, BreakerOptions? breaker = null)
+        RedisServer? redis = null, BreakerOptions? breaker = null, TimeProvider? time = null, string? keyPrefix = null)
     {
         redis ??= servers.Redis;
         var database = await servers.Postgres.CreateDatabaseAsync();
-        var prefix = "test-" + Guid.NewGuid().ToString("n");
+        var prefix = keyPrefix ?? "test-" + Guid.NewGuid().ToString("n");
         var builder = new InProcessTestClusterBuilder(silos);
         builder.ConfigureSilo((_, silo) =>
         {
+            if (time is not null) silo.Services.AddSingleton(time);
             silo.AddActors();
             silo.Services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning));
             silo.Services.AddSingleton<IRowStore>(_ => new PostgresRowStore(database));
@@ -60,6 +61,8 @@ public sealed class TestCluster : IAsyncDisposable
     }
 
     public IUserGrain User(string id) => Silos.Client.GetGrain<IUserGrain>(id);
+
+    public IRateLimiterGrain Limiter(string client) => Silos.Client.GetGrain<IRateLimiterGrain>(client);
 
     public IClusterGrain Cluster => Silos.Client.GetGrain<IClusterGrain>("status");
 

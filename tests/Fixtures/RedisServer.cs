@@ -29,6 +29,9 @@ public sealed class RedisServer : IAsyncDisposable
     /// <summary>The address, e.g. 127.0.0.1:20123.</summary>
     public string ConnectionString => $"127.0.0.1:{Port}";
 
+    /// <summary>What it finds in its environment besides, e.g. to have its clock off: see <see cref="ClockOffset"/>.</summary>
+    public IReadOnlyDictionary<string, string>? Environment { get; init; }
+
     /// <summary>The process id of the running server.</summary>
     public int ProcessId => Running.Id;
 
@@ -65,7 +68,8 @@ public sealed class RedisServer : IAsyncDisposable
                 "--appendonly", _appendOnly ? "yes" : "no", "--appendfsync", "everysec",
                 "--maxmemory-policy", "noeviction", "--daemonize", "no", .. _arguments,
             ],
-            _directory.Path);
+            _directory.Path,
+            environment: Environment);
 
         var deadline = DateTime.UtcNow + StartLimit;
         while (!await AnswersAsync())

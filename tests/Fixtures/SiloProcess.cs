@@ -87,6 +87,13 @@ public sealed class SiloProcess : IDisposable
     /// <summary>What a path answers.</summary>
     public Task<string> GetAsync(string path) => Http.GetStringAsync(new Uri(Url + path));
 
+    /// <summary>What time it is by its clock, to the second.</summary>
+    public async Task<DateTimeOffset> ClockAsync()
+    {
+        using var response = await Http.GetAsync(new Uri($"{Url}/health/live"));
+        return response.Headers.Date ?? throw new InvalidOperationException("The silo's answer has no date.");
+    }
+
     /// <summary>Sends a signal; see <see cref="Signals"/>.</summary>
     public void Signal(int signal) => _process.Signal(signal);
 

@@ -71,7 +71,7 @@ public sealed class Deployment : IAsyncDisposable
     }
 
     /// <summary>Adds a silo and returns once it is ready.</summary>
-    public async Task<SiloProcess> AddSiloAsync(params string[] arguments) => Silo(await AddPlaceAsync(isPersistent: false, arguments));
+    public async Task<SiloProcess> AddSiloAsync(params string[] arguments) => Silo(await AddPlaceAsync(isPersistent: false, settings: null, arguments));
 
     /// <summary>The silo in a place; the latest, where it was restarted.</summary>
     public SiloProcess Silo(int index)
@@ -87,11 +87,13 @@ public sealed class Deployment : IAsyncDisposable
     }
 
     /// <summary>Adds a silo as <see cref="AddSiloAsync"/> does, and returns its place. Tries again where the start fails.</summary>
-    public async Task<int> AddPlaceAsync(bool isPersistent = false, params string[] arguments)
+    public async Task<int> AddPlaceAsync(
+        bool isPersistent = false, IReadOnlyDictionary<string, string>? settings = null, params string[] arguments)
     {
         var links = _options.HasLinks ? new RedisLinks(Redis.Port) : null;
         var environment = new Dictionary<string, string>(Environment);
         foreach (var (name, value) in links?.Environment ?? new Dictionary<string, string>()) environment[name] = value;
+        foreach (var (name, value) in settings ?? new Dictionary<string, string>()) environment[name] = value;
         try
         {
             var silo = await StartSiloAsync(environment, arguments, isPersistent);

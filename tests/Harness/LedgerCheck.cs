@@ -1,14 +1,8 @@
 namespace Actors.Harness;
 
-/// <summary>What was found wrong, if anything, after a load.</summary>
-public sealed record Verdict(IReadOnlyList<string> Findings, long AcknowledgedWrites, long Users)
+/// <summary>What was found wrong, if anything, after a load of writes.</summary>
+public sealed record LedgerVerdict(IReadOnlyList<string> Findings, long AcknowledgedWrites, long Users) : Verdict(Findings)
 {
-    /// <summary>True where nothing was.</summary>
-    public bool IsClean => Findings.Count == 0;
-
-    /// <summary>The same, and what else was found.</summary>
-    public Verdict With(IEnumerable<string> findings) => this with { Findings = [.. Findings, .. findings] };
-
     /// <inheritdoc/>
     public override string ToString() => IsClean
         ? $"{Users:#,0} users, {AcknowledgedWrites:#,0} acknowledged writes: none missing, none wrong"
@@ -32,7 +26,7 @@ public static class LedgerCheck
     /// <param name="deployment">Where they ran.</param>
     /// <param name="loads">What they came to; reads have no ledger and are passed over.</param>
     /// <param name="flushLimit">How long to wait for what was acknowledged to get into the database by itself.</param>
-    public static async Task<Verdict> RunAsync(Deployment deployment, IEnumerable<LoadResult> loads, TimeSpan? flushLimit = null)
+    public static async Task<LedgerVerdict> RunAsync(Deployment deployment, IEnumerable<LoadResult> loads, TimeSpan? flushLimit = null)
     {
         var findings = new List<string>();
         var (writes, users) = (0L, 0L);

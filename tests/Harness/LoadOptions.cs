@@ -7,7 +7,10 @@ public sealed record LoadOptions(string Name)
     /// <summary>True for reads, false for writes.</summary>
     public bool IsReads { get; init; }
 
-    /// <summary>How many users there are.</summary>
+    /// <summary>What is asked of limiters, where that is the load; else null.</summary>
+    public LimitLoad? Limits { get; init; }
+
+    /// <summary>How many users there are; of limiters, clients.</summary>
     public int Users { get; init; } = 300;
 
     /// <summary>Calls in flight.</summary>
@@ -28,6 +31,16 @@ public sealed record LoadOptions(string Name)
     /// </summary>
     public TimeSpan ResponseTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>What the process finds in its environment besides what all of the deployment do.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
     /// <summary>What the ids of its users begin with. A load of writes has users that nobody else writes to.</summary>
     public string Prefix { get => field ?? $"{Name}-"; init; }
 }
+
+/// <summary>What a load asks of limiters: 1 to 10 permits a call, at random.</summary>
+/// <param name="Policy">The policy.</param>
+/// <param name="Wait">How long calls wait for their turn.</param>
+/// <param name="Spins">Whether a caller that is denied calls again at once, rather than when the denial says.</param>
+/// <param name="Rate">Calls begun per second, however long answers take; null where each caller calls again once it was answered.</param>
+public sealed record LimitLoad(string Policy, TimeSpan Wait, bool Spins = false, int? Rate = null);

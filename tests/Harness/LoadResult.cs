@@ -7,7 +7,7 @@ namespace Actors.Harness;
 public sealed record LoadResult(
     long Succeeded, long Failed, double P50Ms, double P99Ms, double LongestMs, double LongestFailedMs,
     long Abandoned, IReadOnlyDictionary<string, long> Failures, IReadOnlyDictionary<string, string> FirstFailures,
-    IReadOnlyDictionary<string, long>? Durabilities)
+    IReadOnlyDictionary<string, long>? Durabilities, long? Allowed = null, long? Denied = null, long? Local = null)
 {
     private static readonly JsonSerializerOptions Web = new(JsonSerializerDefaults.Web) { NumberHandling = JsonNumberHandling.Strict };
 
@@ -15,7 +15,7 @@ public sealed record LoadResult(
     [JsonIgnore]
     public LoadOptions Options { get; init; } = new("");
 
-    /// <summary>Every acknowledged write; empty for reads.</summary>
+    /// <summary>Every acknowledged write, or every grant; empty for reads.</summary>
     [JsonIgnore]
     public string Ledger { get; init; } = "";
 
@@ -30,6 +30,7 @@ public sealed record LoadResult(
         $"{Options.Name}: {Succeeded:#,0} succeeded, {Failed:#,0} failed"
         + (Failed == 0 ? "" : $" ({string.Join(", ", Failures.Select(failure => $"{failure.Key} {failure.Value:#,0}"))})")
         + (Durabilities is null ? "" : $"; receipts {string.Join(", ", Durabilities.Where(each => each.Value > 0).Select(each => $"{each.Key} {each.Value:#,0}"))}")
+        + (Allowed is null ? "" : $"; {Allowed:#,0} allowed, {Denied:#,0} denied, {Local:#,0} without Redis")
         + (Abandoned == 0 ? "" : $"; {Abandoned:#,0} abandoned at the end")
         + $"; p50 {P50Ms:0.0} ms, p99 {P99Ms:0} ms, longest {LongestMs:#,0} ms, longest until it failed {LongestFailedMs:#,0} ms"
         + string.Concat(FirstFailures.Select(first => $"\n  the first {first.Key}: {first.Value}"));

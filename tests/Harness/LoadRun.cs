@@ -26,7 +26,7 @@ public sealed class LoadRun : IDisposable
     /// <summary>What it was told to do.</summary>
     public LoadOptions Options { get; }
 
-    /// <summary>Every acknowledged write; complete once the load has ended. Empty for reads.</summary>
+    /// <summary>Every acknowledged write, or every grant; complete once the load has ended. Empty for reads.</summary>
     public string Ledger { get; }
 
     /// <summary>A line per second that is over.</summary>
@@ -41,19 +41,26 @@ public sealed class LoadRun : IDisposable
         var ledger = options.IsReads ? "" : Path.Combine(deployment.Directory, $"{options.Name}.ledger");
         List<string> arguments =
         [
-            "load", options.IsReads ? "reads" : "writes", "--json",
+            "load", options.IsReads ? "reads" : options.Limits is null ? "writes" : "limits", "--json",
             "--seconds", ((int)options.Duration.TotalSeconds).ToString(CultureInfo.InvariantCulture),
             "--users", $"{options.Users}", "--concurrency", $"{options.Concurrency}", "--prefix", options.Prefix, "--timeline", timeline,
         ];
-        if (!options.IsReads)
+        if (!options.IsReads) arguments.AddRange(["--ledger", ledger]);
+        if (options.Limits is { } limits)
         {
-            arguments.AddRange(["--ledger", ledger, "--durability", options.Durability]);
-            if (options.HasRequestIds) arguments.Add("--request-ids");
+            arguments.AddRange(["--policy", limits.Policy, "--permits", "random", "--on-denied", limits.Spins ? "spin" : "wait"]);
+            arguments.AddRange(["--wait", string.Create(CultureInfo.InvariantCulture, $"{limits.Wait.TotalMilliseconds:0}ms"), "--rate", $"{limits.Rate ?? 0}"]);
         }
+        else if (!options.IsReads)
+        {
+            arguments.AddRange(["--durability", options.Durability]);
+        }
+        if (options.HasRequestIds) arguments.Add("--request-ids");
         var environment = new Dictionary<string, string>(deployment.Environment)
         {
             ["Actors__Client__ResponseTimeout"] = options.ResponseTimeout.ToString("c", CultureInfo.InvariantCulture),
         };
+        foreach (var (name, value) in options.Environment) environment[name] = value;
         var program = RunningProgram.Start(DotnetProgram.Cli, deployment.Directory, environment, [.. arguments]);
         return new(options, program, ledger, new(timeline));
     }

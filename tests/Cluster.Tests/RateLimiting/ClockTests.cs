@@ -1,0 +1,102 @@
+using System.Diagnostics;
+using Actors.Fixtures;
+using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
+
+namespace Actors.Cluster.Tests.RateLimiting;
+
+/// <summary>Clocks of silos that are off, and that of Redis when it is set while limiters are at work.</summary>
+public sealed class ClockTests(ServersFixture servers)
+{
+    private static readonly RateLimitWindow Window = Per(20, TimeSpan.FromSeconds(1));
+
+    [Theory]
+    [InlineData(5)]
+    [InlineData(-5)]
+    public async Task The_clock_of_a_silo_plays_no_part(int seconds)
+    {
+        await using var cluster = await TestCluster.StartAsync(servers, silos: 1, time: new ShiftedTime(TimeSpan.FromSeconds(seconds)));
+        var limiter = await LimiterAsync(cluster);
+        var before = DateTimeOffset.UtcNow;
+        var first = await limiter.AcquireAsync(new() { Permits = 20 });
+
+        // Redis runs here, and its clock is right.
+        Assert.InRange(first.DecidedAt, before, DateTimeOffset.UtcNow);
+        var denied = await limiter.AcquireAsync(new());
+        Assert.InRange(denied.RetryAfter, TimeSpan.FromTicks(1), Window.Duration);
+        var next = await GrantedAsync(limiter);
+        Assert.InRange(next.DecidedAt, first.DecidedAt + Window.Duration, DateTimeOffset.UtcNow);
+    }
+
+    [Theory]
+    [InlineData(-30)]
+    [InlineData(30)]
+    [InlineData(-3600)]
+    public async Task When_the_clock_of_Redis_is_set_limits_hold_and_go_on(int seconds)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "libfaketime works on Linux only.");
+        using var directory = new TemporaryDirectory("clock");
+        var clock = directory.File("clock");
+        ClockOffset.Set(clock, TimeSpan.Zero);
+        await using var redis = new RedisServer { Environment = ClockOffset.In(clock) };
+        await redis.StartAsync();
+        await using var cluster = await TestCluster.StartAsync(servers, silos: 1, redis: redis);
+        var limiter = await LimiterAsync(cluster);
+
+        // When each permit was granted, as the caller can tell: no sooner, and no later.
+        var grants = new List<(TimeSpan Began, TimeSpan Ended, DateTimeOffset DecidedAt)>();
+        var watch = Stopwatch.StartNew();
+        var isSet = false;
+        while (watch.Elapsed < TimeSpan.FromSeconds(6))
+        {
+            if (!isSet && watch.Elapsed > TimeSpan.FromSeconds(2.5))
+            {
+                ClockOffset.Set(clock, TimeSpan.FromSeconds(seconds));
+                isSet = true;
+            }
+            var began = watch.Elapsed;
+            var decision = await limiter.AcquireAsync(new());
+            if (decision.IsAllowed) grants.Add((began, watch.Elapsed, decision.DecidedAt));
+            else await Task.Delay(2);
+        }
+
+        // A forward step is a second that never was: what was granted before it counts no more, by the clock of Redis.
+        if (seconds < 0)
+        {
+            for (var last = Window.Limit; last < grants.Count; last++)
+                Assert.True(grants[last].Ended - grants[last - Window.Limit].Began >= Window.Duration);
+        }
+        for (var last = Window.Limit; last < grants.Count; last++)
+            Assert.True(grants[last].DecidedAt - grants[last - Window.Limit].DecidedAt >= Window.Duration);
+
+        // 2 s after it was set, there have been three windows more, all of them used.
+        Assert.InRange(grants.Count(grant => grant.Began > TimeSpan.FromSeconds(3.5)), 2 * Window.Limit, 4 * Window.Limit);
+        var shown = (grants[^1].DecidedAt - DateTimeOffset.UtcNow).TotalSeconds;
+        Assert.True(seconds < 0 ? shown > -10 : shown > 20, $"decided at a time {shown:0.0} s from now, with the clock of Redis {seconds} s off");
+    }
+
+    [Fact]
+    public async Task A_limiter_that_comes_to_a_clock_set_back_waits_no_longer_than_a_window()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "libfaketime works on Linux only.");
+        using var directory = new TemporaryDirectory("clock");
+        var clock = directory.File("clock");
+        ClockOffset.Set(clock, TimeSpan.FromSeconds(60));
+        await using var redis = new RedisServer { Environment = ClockOffset.In(clock) };
+        await redis.StartAsync();
+        await using var cluster = await TestCluster.StartAsync(servers, silos: 1, redis: redis);
+        var limiter = await LimiterAsync(cluster);
+        await limiter.AcquireAsync(new() { Permits = 20 });
+        await TestCluster.DeactivateAsync(limiter);
+
+        ClockOffset.Set(clock, TimeSpan.Zero);
+        Assert.False((await limiter.AcquireAsync(new())).IsAllowed);
+        await GrantedAsync(limiter).WaitAsync(TimeSpan.FromSeconds(30));
+    }
+
+    private static async Task<IRateLimiterGrain> LimiterAsync(TestCluster cluster)
+    {
+        var limiter = cluster.Limiter(AnyClient());
+        await limiter.SetPolicyAsync(new() { Name = RateLimits.DefaultPolicy, Windows = [Window] });
+        return limiter;
+    }
+}

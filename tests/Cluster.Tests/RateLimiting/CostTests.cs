@@ -1,0 +1,34 @@
+using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
+
+namespace Actors.Cluster.Tests.RateLimiting;
+
+/// <summary>How much of Redis decisions take, by its own count.</summary>
+[Collection(LimiterCollection.Name)]
+public sealed class CostTests(LimiterCluster cluster)
+{
+    private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
+
+    [Fact]
+    public async Task A_thousand_denials_of_a_full_window_take_a_handful_of_scripts()
+    {
+        var (limiter, _) = await cluster.LimitedAsync(Per(10, Hour));
+        await limiter.AcquireAsync(new() { Permits = 10 });
+        var before = await cluster.ScriptCallsAsync();
+        for (var i = 0; i < 500; i++) Assert.False((await limiter.AcquireAsync(new())).IsAllowed);
+        var decisions = await Task.WhenAll(Enumerable.Range(0, 500).Select(_ => limiter.AcquireAsync(new())));
+        Assert.All(decisions, decision => Assert.Equal((false, RateLimitSource.Redis), (decision.IsAllowed, decision.Source)));
+        Assert.InRange(await cluster.ScriptCallsAsync() - before, 0, 5);
+    }
+
+    [Fact]
+    public async Task Ten_thousand_calls_at_once_take_fewer_than_two_hundred_scripts()
+    {
+        var (limiter, _) = await cluster.LimitedAsync(Per(1_000_000, Hour));
+        await limiter.AcquireAsync(new());
+        var before = await cluster.ScriptCallsAsync();
+        var decisions = await Task.WhenAll(Enumerable.Range(0, 10_000).Select(_ => limiter.AcquireAsync(new())));
+        Assert.All(decisions, decision => Assert.True(decision.IsAllowed));
+        Assert.InRange(await cluster.ScriptCallsAsync() - before, 1, 199);
+        Assert.Equal(1_000_000 - 10_002, (await limiter.AcquireAsync(new())).Remaining);
+    }
+}

@@ -1,0 +1,145 @@
+using Actors.Fixtures;
+using Actors.Resilience;
+using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
+
+namespace Actors.Cluster.Tests.RateLimiting;
+
+/// <summary>Limiters while Redis is away, and when it is back, with its data or without.</summary>
+public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
+{
+    private static readonly BreakerOptions Quick = new()
+    {
+        BreakDuration = TimeSpan.FromMilliseconds(200),
+        MaxBreakDuration = TimeSpan.FromMilliseconds(500),
+        RampDuration = TimeSpan.FromMilliseconds(200),
+    };
+
+    private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
+
+    private readonly RedisServer _redis = new();
+    private TestCluster _cluster = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        await _redis.StartAsync();
+        _cluster = await TestCluster.StartAsync(servers, silos: 2, redis: _redis, breaker: Quick);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _cluster.DisposeAsync();
+        await _redis.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task There_is_one_budget_before_during_and_after_an_outage(bool isBackEmpty)
+    {
+        var limiter = await LimiterAsync();
+        await limiter.AcquireAsync(new() { Policy = "p", Permits = 4 });
+        await _redis.KillAsync();
+        for (var i = 0; i < 3; i++)
+        {
+            var local = await limiter.AcquireAsync(new() { Policy = "p", RequestId = $"local-{i}" });
+            Assert.Equal((true, RateLimitSource.Local), (local.IsAllowed, local.Source));
+        }
+        var again = await limiter.AcquireAsync(new() { Policy = "p", RequestId = "local-0" });
+        Assert.True(again.IsAllowed);
+        var over = await limiter.AcquireAsync(new() { Policy = "p", Permits = 4 });
+        Assert.Equal((false, RateLimitSource.Local, 3), (over.IsAllowed, over.Source, over.Remaining));
+
+        if (isBackEmpty) _redis.DeleteData();
+        await _redis.StartAsync();
+        await Eventually.IsTrueAsync(async () => (await limiter.PeekAsync("p")).Source == RateLimitSource.Redis);
+        var after = await limiter.AcquireAsync(new() { Policy = "p", Permits = 2 });
+        Assert.True(after.IsAllowed);
+        Assert.False((await limiter.AcquireAsync(new() { Policy = "p", Permits = 2 })).IsAllowed);
+
+        await Eventually.IsTrueAsync(async () =>
+            (await _cluster.Cluster.GetStatusAsync()).Silos.All(silo => silo.RateLimits.Unsynced == 0));
+
+        // A policy of its own is in Redis as well, and not written back.
+        if (isBackEmpty) await limiter.SetPolicyAsync(new() { Name = "p", Windows = [Per(10, Hour)] });
+
+        // What was granted meanwhile is in Redis: another activation knows it, by number and by name.
+        RateLimitDecision? seen = null;
+        await Eventually.IsTrueAsync(async () =>
+        {
+            await TestCluster.DeactivateAsync(limiter);
+            try
+            {
+                seen = await limiter.PeekAsync("p");
+                return seen.Source == RateLimitSource.Redis;
+            }
+            catch (StorageUnavailableException)
+            {
+                // The other silo finds out in its own time that Redis is back.
+                return false;
+            }
+        });
+        Assert.True(seen!.IsAllowed, seen.ToString());
+        Assert.Equal(0, seen.Remaining);
+        Assert.True((await limiter.AcquireAsync(new() { Policy = "p", RequestId = "local-1" })).IsAllowed);
+        Assert.True((await limiter.AcquireAsync(new() { Policy = "p" })).IsAllowed);
+        Assert.False((await limiter.AcquireAsync(new() { Policy = "p" })).IsAllowed);
+    }
+
+    [Fact]
+    public async Task A_limiter_goes_on_as_its_policy_says()
+    {
+        var allow = await LimiterAsync(RedisDownBehavior.Allow);
+        var deny = await LimiterAsync(RedisDownBehavior.Deny);
+        foreach (var limiter in (IRateLimiterGrain[])[allow, deny]) await limiter.AcquireAsync(new() { Policy = "p", Permits = 8 });
+        await _redis.KillAsync();
+        for (var i = 0; i < 20; i++)
+        {
+            var granted = await allow.AcquireAsync(new() { Policy = "p" });
+            Assert.Equal((true, RateLimitSource.Local), (granted.IsAllowed, granted.Source));
+            var denied = await deny.AcquireAsync(new() { Policy = "p" });
+            Assert.Equal((false, RateLimitSource.Local), (denied.IsAllowed, denied.Source));
+            Assert.True(denied.RetryAfter > TimeSpan.Zero);
+        }
+
+        await _redis.StartAsync();
+        await Eventually.IsTrueAsync(async () => (await deny.AcquireAsync(new() { Policy = "p", Permits = 2 })).IsAllowed);
+        Assert.False((await deny.AcquireAsync(new() { Policy = "p" })).IsAllowed);
+        await Eventually.IsTrueAsync(async () => !(await allow.AcquireAsync(new() { Policy = "p" })).IsAllowed);
+    }
+
+    [Fact]
+    public async Task With_Redis_away_calls_are_answered_and_no_call_hangs()
+    {
+        var limiters = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => LimiterAsync()));
+        await Task.WhenAll(limiters.Select(limiter => limiter.AcquireAsync(new() { Policy = "p", Permits = 5 })));
+        await _redis.KillAsync();
+        var decisions = await Task.WhenAll(limiters.SelectMany(limiter => Enumerable.Range(0, 10).Select(_ => limiter.AcquireAsync(new() { Policy = "p" }))))
+            .WaitAsync(TimeSpan.FromSeconds(40));
+        Assert.Equal(5 * limiters.Length, decisions.Count(decision => decision.IsAllowed));
+
+        // What needs Redis says so.
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => limiters[0].SetPolicyAsync(new() { Name = "q", Windows = [Per(1, Hour)] }));
+    }
+
+    [Fact]
+    public async Task Who_waits_is_served_also_while_Redis_is_away()
+    {
+        var limiter = _cluster.Limiter(AnyClient());
+        await limiter.SetPolicyAsync(new() { Name = "p", Windows = [Per(5, TimeSpan.FromSeconds(3))] });
+        var first = await limiter.AcquireAsync(new() { Policy = "p", Permits = 5 });
+        var waiting = Enumerable.Range(0, 5).Select(_ => limiter.AcquireAsync(new() { Policy = "p", MaxWait = TimeSpan.FromSeconds(50) })).ToList();
+        await limiter.PeekAsync("p");
+        await _redis.KillAsync();
+        var decisions = await Task.WhenAll(waiting).WaitAsync(TimeSpan.FromSeconds(40));
+        Assert.All(decisions, decision => Assert.True(decision.IsAllowed));
+        Assert.All(decisions, decision => Assert.True(decision.DecidedAt - first.DecidedAt >= TimeSpan.FromSeconds(3)));
+        Assert.All(decisions, decision => Assert.Equal(RateLimitSource.Local, decision.Source));
+    }
+
+    private async Task<IRateLimiterGrain> LimiterAsync(RedisDownBehavior onRedisDown = RedisDownBehavior.Local)
+    {
+        var limiter = _cluster.Limiter(AnyClient());
+        await limiter.SetPolicyAsync(new() { Name = "p", Windows = [Per(10, Hour)], OnRedisDown = onRedisDown });
+        return limiter;
+    }
+}

@@ -1,0 +1,43 @@
+using Actors.Harness.Trials;
+
+namespace Actors.Fault.Tests.Limits;
+
+/// <summary>Limits under load, moves, wrong clocks and outages of Redis: shortened trials of tests/Soak, on one deployment.</summary>
+public sealed class LimitTests(LimitTests.TwoSilos cluster, ITestOutputHelper output) : IClassFixture<LimitTests.TwoSilos>
+{
+    [Fact]
+    public Task One_client_that_all_want_more_of_is_limited_exactly_and_nothing_is_held_back() => TryAsync(LimitHotTrial.RunAsync);
+
+    [Fact]
+    public Task Limits_hold_while_silos_leave_and_join_and_no_call_fails() => TryAsync(LimitMoveTrial.RunAsync);
+
+    [Fact]
+    public Task Limits_hold_while_Redis_is_away_and_when_it_is_back_also_without_its_data() => TryAsync(LimitRedisTrial.RunAsync);
+
+    [Fact]
+    public Task Limits_hold_with_callers_and_a_silo_whose_clocks_are_off()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "libfaketime works on Linux only.");
+        return TryAsync(LimitClockTrial.RunAsync);
+    }
+
+    private Task TryAsync(Func<Deployment, TrialOptions, Action<string>, Task<Verdict>> trial) => TryAsync(cluster.Deployment, trial, output);
+
+    /// <summary>Runs a short trial, and asserts that nothing was found wrong.</summary>
+    internal static async Task TryAsync(
+        Deployment deployment, Func<Deployment, TrialOptions, Action<string>, Task<Verdict>> trial, ITestOutputHelper output)
+    {
+        var verdict = await trial(deployment, new(Outage: TimeSpan.FromSeconds(4), IsShort: true), output.WriteLine);
+        output.WriteLine(verdict.ToString());
+        Assert.True(verdict.IsClean, $"{verdict}\n{deployment.Describe()}");
+    }
+
+    public sealed class TwoSilos : IAsyncLifetime
+    {
+        public Deployment Deployment { get; private set; } = null!;
+
+        public async ValueTask InitializeAsync() => Deployment = await Deployment.StartAsync(silos: 2, new(Settings: LimitPlan.Settings));
+
+        public ValueTask DisposeAsync() => Deployment.DisposeAsync();
+    }
+}

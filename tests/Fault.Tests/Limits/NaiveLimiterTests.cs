@@ -1,0 +1,90 @@
+using Actors.Fault.Tests.Limits.Naive;
+using Actors.Fixtures;
+using Actors.Harness.Limits;
+using StackExchange.Redis;
+
+namespace Actors.Fault.Tests.Limits;
+
+/// <summary>
+/// Limiters as they are often written, run for real: each lets too much pass, and the checker that finds nothing wrong with
+/// the cluster's finds that. The recipe done right passes it.
+/// </summary>
+public sealed class NaiveLimiterTests(ITestOutputHelper output) : IAsyncLifetime
+{
+    private static readonly LimitWindow Window = Grants.Window(20, 1);
+    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Off = TimeSpan.FromSeconds(5);
+
+    private readonly RedisServer _redis = new();
+    private ConnectionMultiplexer _connection = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        await _redis.StartAsync();
+        var options = ConfigurationOptions.Parse($"{_redis.ConnectionString},abortConnect=false,connectTimeout=500,asyncTimeout=500");
+        options.BacklogPolicy = BacklogPolicy.FailFast;
+        options.ReconnectRetryPolicy = new LinearRetry(100);
+        _connection = await ConnectionMultiplexer.ConnectAsync(options);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _connection.DisposeAsync();
+        await _redis.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task The_recipe_done_right_is_exact_and_holds_nothing_back()
+    {
+        LimitWindow[] windows = [Grants.Window(100, 0.5), Grants.Window(500, 4)];
+        var ledger = await SmallLoad.RunAsync([new StatelessLimiter(_connection.GetDatabase(), "right", windows)], 3 * Usual, mostPermits: 10);
+        var first = ledger.Grants.Min(grant => grant.At);
+        var report = LimitCheck.Run([ledger], windows, new Steady("all", first, first + 8_900_000));
+        output.WriteLine(report.ToString());
+        Assert.True(report.IsClean, report.ToString());
+        Assert.Equal(windows.Select(window => (long)window.Limit), report.Windows.Select(window => window.ByServer.Permits));
+    }
+
+    [Fact]
+    public Task A_timestamp_as_member_is_caught() => IsCaughtAsync(new TimestampAsMember(Redis, "member", Window));
+
+    [Fact]
+    public Task Separate_commands_are_caught() => IsCaughtAsync(new SeparateCommands(Redis, "commands", Window));
+
+    [Fact]
+    public Task A_client_whose_clock_is_ahead_is_caught() =>
+        IsCaughtAsync(new ClientClock(Redis, "ahead", Window, TimeSpan.Zero), new ClientClock(Redis, "ahead", Window, Off));
+
+    [Fact]
+    public Task A_client_whose_clock_is_behind_is_caught() =>
+        IsCaughtAsync(new ClientClock(Redis, "behind", Window, TimeSpan.Zero), new ClientClock(Redis, "behind", Window, -Off));
+
+    [Fact]
+    public Task Permits_that_are_free_too_early_are_caught() => IsCaughtAsync(new CoarseMirror(Redis, "mirror", Window));
+
+    [Fact]
+    public async Task A_second_budget_after_an_outage_is_caught()
+    {
+        var window = Grants.Window(20, 2);
+        var load = SmallLoad.RunAsync([new ForgetfulFallback(Redis, "forgetful", window)], 3 * Usual);
+
+        // Over the time at which the first grants have left the window: then there is something to grant.
+        await Task.Delay(TimeSpan.FromSeconds(1.5));
+        await _redis.KillAsync();
+        await Task.Delay(TimeSpan.FromSeconds(1.5));
+        await _redis.StartAsync();
+        AssertOver(await load, window);
+    }
+
+    private IDatabase Redis => _connection.GetDatabase();
+
+    private async Task IsCaughtAsync(params ISmallLimiter[] limiters) => AssertOver(await SmallLoad.RunAsync(limiters, Usual), Window);
+
+    private void AssertOver(GrantLedger ledger, LimitWindow window)
+    {
+        var report = LimitCheck.Run([ledger], [window]);
+        output.WriteLine(report.ToString());
+        Assert.Contains(report.Findings, finding => finding.Contains("permits by server time", StringComparison.Ordinal));
+        Assert.Contains(report.Findings, finding => finding.Contains("permits by the caller's clock", StringComparison.Ordinal));
+    }
+}

@@ -1,0 +1,36 @@
+using System.Globalization;
+
+namespace Actors.Harness.Limits;
+
+/// <summary>The fullest window of one kind over all clients, by both clocks.</summary>
+public sealed record WindowReport(LimitWindow Window, FullestWindow ByServer, FullestWindow ByCaller)
+{
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
+        $"{Window}: fullest {ByServer.Permits} by server time, {ByCaller.Permits} by the callers' clocks");
+}
+
+/// <summary>The share of a part of the run that came: of all clients together, and of the one that got least.</summary>
+public sealed record ShareReport(Steady Steady, double All, double Least, string Client)
+{
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
+        $"{Steady.Name} ({Steady.Seconds:0.0} s): {All:0.00 %} of what is allowed, {Least:0.00 %} for {Client}");
+}
+
+/// <summary>
+/// What the grants of a load come to. <c>OutsideOfCallMs</c> says by how much the clock of Redis and a caller's would have to
+/// change against each other for all grants to have been made while they were asked for. It is there to explain the other
+/// figures: a bit of it is drift, more is a time that was made up.
+/// </summary>
+public sealed record LimitReport(
+    long Grants, long Permits, int Clients, IReadOnlyDictionary<string, long> Sources, IReadOnlyList<WindowReport> Windows,
+    IReadOnlyList<ShareReport> Shares, double OutsideOfCallMs, IReadOnlyList<string> Findings) : Verdict(Findings)
+{
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
+        $"{Grants:#,0} grants of {Permits:#,0} permits to {Clients} clients ({string.Join(", ", Sources.Select(each => $"{each.Key} {each.Value:#,0}"))}); ")
+        + string.Join("; ", [.. Windows.Select(each => each.ToString()), .. Shares.Select(each => each.ToString())])
+        + string.Create(CultureInfo.InvariantCulture, $"; decided outside of the call by up to {OutsideOfCallMs:0.0} ms")
+        + (IsClean ? "; no window over its limit" : $"; WRONG:\n{string.Join('\n', Findings)}");
+}

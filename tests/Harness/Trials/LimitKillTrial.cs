@@ -1,0 +1,35 @@
+namespace Actors.Harness.Trials;
+
+/// <summary>
+/// kill -9 of silos that limit clients. What a killed silo was asked and had not answered fails for its callers, by their
+/// time limit; some of it was charged all the same, and no window is any fuller for it.
+/// </summary>
+public static class LimitKillTrial
+{
+    private const int Clients = 4;
+
+    // Calls that went with the silo, nothing else: they hear of it or wait in vain.
+    private static readonly string[] Explained = ["TimeoutException", "SiloUnavailableException", "OrleansMessageRejectionException", "ConnectionFailedException"];
+
+    /// <summary>In each round, each silo once, with a new one in its place.</summary>
+    public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
+    {
+        var plan = LimitPlan.Of(options);
+        using var loads = await LimitLoads.StartAtRateAsync(deployment, plan, options.Tag, Clients, LimitLoads.TwoProcesses);
+        await loads.SteadyAsync("before", isAfterFault: true);
+        for (var round = 1; round <= options.Rounds; round++)
+        {
+            foreach (var silo in deployment.Silos)
+            {
+                var killed = LimitLoads.Now;
+                await deployment.Silo(silo).KillAsync();
+                await deployment.RestartSiloAsync(silo);
+                await deployment.HealAsync(tell);
+                tell($"round {round}: silo {silo} killed; a new one is in its place after {LimitLoads.Seconds(killed, LimitLoads.Now)}");
+                if (!options.IsShort || silo == deployment.Silos[^1]) await loads.SteadyAsync($"round {round}, after silo {silo} was killed", isAfterFault: true);
+            }
+        }
+        var (results, report) = await loads.StopAsync(tell);
+        return report.With(results.SelectMany(load => load.Failures.Keys.Except(Explained).Select(failure => $"calls failed with {failure}: {load}")));
+    }
+}

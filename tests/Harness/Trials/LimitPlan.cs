@@ -1,0 +1,29 @@
+using Actors.Harness.Limits;
+
+namespace Actors.Harness.Trials;
+
+/// <summary>How a trial of limits goes: a policy, who asks for its permits, and for how long.</summary>
+/// <param name="Policy">The policy; all have two windows, of which now the one and now the other binds.</param>
+/// <param name="Windows">Its windows.</param>
+/// <param name="Steady">How long nothing happens, before, between and after what happens.</param>
+public sealed record LimitPlan(string Policy, IReadOnlyList<LimitWindow> Windows, TimeSpan Steady)
+{
+    private static readonly LimitPlan Hot = new("trial-hot", [Window(200, 1), Window(900, 10)], TimeSpan.FromSeconds(30));
+    private static readonly LimitPlan Usual = new("trial", [Window(1_000, 1), Window(4_500, 10)], TimeSpan.FromSeconds(22));
+    private static readonly LimitPlan Short = new("trial-short", [Window(400, 0.5), Window(1_200, 3)], TimeSpan.FromSeconds(6.5));
+
+    /// <summary>What the silos find in their environment: all of the policies.</summary>
+    public static IReadOnlyDictionary<string, string> Settings { get; } =
+        ((LimitPlan[])[Hot, Usual, Short]).SelectMany(plan => LimitWindow.SettingsOf(plan.Policy, plan.Windows)).ToDictionary();
+
+    /// <summary>The longest window: after so long nothing of what was before counts.</summary>
+    public TimeSpan Longest => Windows.Max(window => window.Duration);
+
+    /// <summary>The plan of a trial with many clients.</summary>
+    public static LimitPlan Of(TrialOptions options) => options.IsShort ? Short : Usual;
+
+    /// <summary>The plan of a trial with one client.</summary>
+    public static LimitPlan HotOf(TrialOptions options) => options.IsShort ? Short : Hot;
+
+    private static LimitWindow Window(int limit, double seconds) => new(limit, TimeSpan.FromSeconds(seconds));
+}

@@ -1,0 +1,44 @@
+namespace Actors.Harness.Trials;
+
+/// <summary>
+/// Redis is away under callers of limiters, and comes back with its data, or without any: decisions go on from what the
+/// silos remember, and there is no second budget, neither while it is away nor afterwards.
+/// </summary>
+public static class LimitRedisTrial
+{
+    private const int Clients = 4;
+    private static readonly TimeSpan UsualOutage = TimeSpan.FromSeconds(20);
+    private static readonly string[] Steps = ["redis-pause", "redis-kill", "redis-restart-empty"];
+
+    /// <summary>All of them in each round.</summary>
+    public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
+    {
+        var plan = LimitPlan.Of(options);
+        var outages = new List<(string Fault, long From, long Until)>();
+        using var loads = await LimitLoads.StartAtRateAsync(deployment, plan, options.Tag, Clients, LimitLoads.TwoProcesses);
+        await loads.SteadyAsync("before", isAfterFault: true);
+        for (var round = 1; round <= options.Rounds; round++)
+        {
+            foreach (var fault in Steps)
+            {
+                var from = LimitLoads.Now;
+                await Faults.Find(fault).RunAsync(deployment, options.Outage ?? UsualOutage);
+                outages.Add((fault, from, LimitLoads.Now));
+                await deployment.HealAsync(tell);
+                tell($"round {round}: {fault}, away for {LimitLoads.Seconds(from, outages[^1].Until)}, all well {LimitLoads.Seconds(outages[^1].Until, LimitLoads.Now)} later");
+                if (!options.IsShort) await loads.SteadyAsync($"round {round}, after {fault}", isAfterFault: true);
+            }
+        }
+        if (options.IsShort) await loads.SteadyAsync("after all", isAfterFault: true);
+
+        var (results, report) = await loads.StopAsync(tell);
+        var findings = LimitLoads.Failures(results).ToList();
+        foreach (var (fault, from, until) in outages)
+        {
+            var local = LimitLoads.Local(results, from, until);
+            tell($"{fault}: {local:#,0} grants without Redis while it was away");
+            if (local == 0) findings.Add($"{fault}: nothing was granted while Redis was away");
+        }
+        return report.With(findings);
+    }
+}
