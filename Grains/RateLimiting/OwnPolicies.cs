@@ -53,7 +53,7 @@ internal sealed partial class OwnPolicies(
         _stored.State = new() { Policies = policies };
         try
         {
-            await (policies.Count == 0 ? storage.ClearStateAsync(Name, grain, _stored) : storage.WriteStateAsync(Name, grain, _stored)).WaitAsync(Patience, time);
+            await WriteAsync().WaitAsync(Patience, time);
         }
         catch (Exception error)
         {
@@ -62,6 +62,24 @@ internal sealed partial class OwnPolicies(
             IsLoaded = false;
             throw new StorageUnavailableException("Redis", $"The policies of this client could not be stored: {error.Message}");
         }
+    }
+
+    private async Task WriteAsync()
+    {
+        try
+        {
+            await StoreAsync();
+        }
+        catch (InconsistentStateException)
+        {
+            // Redis came back without them, or with older ones: what is known here counts.
+            var there = new GrainState<OwnPoliciesState>(new());
+            await storage.ReadStateAsync(Name, grain, there);
+            (_stored.ETag, _stored.RecordExists) = (there.ETag, there.RecordExists);
+            await StoreAsync();
+        }
+
+        Task StoreAsync() => storage.WriteStateAsync(Name, grain, _stored);
     }
 
     private async Task TryLoadAsync()
