@@ -42,6 +42,24 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
+    public async Task Whose_turn_has_come_is_granted_or_told_to_go_elsewhere_and_never_both()
+    {
+        var limiter = Open("closing", new RateLimitWindow(1, TimeSpan.FromSeconds(1)));
+        await limiter.AcquireAsync(1);
+        var waiting = limiter.AcquireAsync(1, maxWait: RateLimits.MaxWait);
+        while (limiter.Counters.Waiting == 0) await Task.Delay(5);
+        await limiter.RunAsync(() =>
+        {
+            // Its turn comes, and the script that grants it is in flight.
+            Thread.Sleep(TimeSpan.FromSeconds(1.2));
+            limiter.Limiter.Wake();
+            return limiter.Limiter.CloseAsync();
+        });
+        Assert.True((await waiting.WaitAsync(TimeSpan.FromSeconds(10))).IsAllowed);
+        Assert.Equal(0, limiter.Counters.Waiting);
+    }
+
+    [Fact]
     public async Task A_log_that_an_earlier_owner_has_begun_anew_is_taken_over_again()
     {
         var (earlier, later) = (Open("two", new RateLimitWindow(5, TimeSpan.FromMilliseconds(100))), Open("two", new RateLimitWindow(5, TimeSpan.FromMilliseconds(100))));
