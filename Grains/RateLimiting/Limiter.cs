@@ -251,7 +251,10 @@ internal sealed class Limiter
         var now = _logs.Now;
         var earliest = _log.Clock.Earliest(now);
         AnswerLate(now, earliest);
-        List<Ticket> batch = _line.Count == 0 ? [] : [.. _line.Tickets(_log).TakeWhile(ticket => ticket.PlannedAt <= earliest)];
+
+        // Where all are granted or denied alike, nobody is before others.
+        var isAnyDue = !_logs.IsReachable && Policy.OnRedisDown != RedisDownBehavior.Local;
+        List<Ticket> batch = _line.Count == 0 ? [] : [.. _line.Tickets(_log).TakeWhile(ticket => isAnyDue || ticket.PlannedAt <= earliest)];
         var isLineDue = batch.Count == _line.Count;
         while (_arrived.TryDequeue(out var ticket))
         {

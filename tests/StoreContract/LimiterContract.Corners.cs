@@ -96,6 +96,22 @@ public abstract partial class LimiterContract
         Assert.Equal("x", Assert.Single(await limiter.Logs.NamedGrantsAsync("cancelled")).RequestId);
     }
 
+    [Theory]
+    [InlineData(RedisDownBehavior.Allow)]
+    [InlineData(RedisDownBehavior.Deny)]
+    public async Task What_is_to_be_done_without_Redis_is_done_past_those_who_wait(RedisDownBehavior behavior)
+    {
+        var limiter = Open("down", PolicyOf(new RateLimitWindow(1, Minute / 4)) with { OnRedisDown = behavior });
+        await limiter.AcquireAsync(1);
+        var waiting = limiter.AcquireAsync(1, maxWait: RateLimits.MaxWait);
+        await PeekAsync(limiter);
+        while (limiter.Counters.Waiting == 0) await Task.Delay(5);
+        _redis.Isolate("a test");
+        var decision = await limiter.AcquireAsync(1);
+        Assert.Equal((behavior == RedisDownBehavior.Allow, RateLimitSource.Local), (decision.IsAllowed, decision.Source));
+        Assert.Equal(behavior == RedisDownBehavior.Allow, (await waiting.WaitAsync(TimeSpan.FromSeconds(5))).IsAllowed);
+    }
+
     private static Task<int> RefundAsync(LimiterActor limiter, string name, int permits, RateLimitDecision granted) =>
         limiter.RunAsync(() => limiter.Limiter.RefundAsync(name, permits, (granted.DecidedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
 }
