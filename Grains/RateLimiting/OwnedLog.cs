@@ -110,6 +110,10 @@ internal sealed class OwnedLog(string client, GrantLogs logs, LimiterCounters co
     {
         _forgotten.Remove(name);
         _noted[name] = at;
+
+        // Redis keeps no more either. Sorted now and then only, for a name to cost little.
+        if (_noted.Count > 2 * RateLimits.RememberedRequests)
+            _noted = _noted.OrderByDescending(noted => noted.Value).Take(RateLimits.RememberedRequests).ToDictionary();
     }
 
     /// <summary>Redis is to forget a name.</summary>

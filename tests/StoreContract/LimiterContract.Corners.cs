@@ -112,6 +112,20 @@ public abstract partial class LimiterContract
         Assert.Equal(behavior == RedisDownBehavior.Allow, (await waiting.WaitAsync(TimeSpan.FromSeconds(5))).IsAllowed);
     }
 
+    [Fact]
+    public async Task As_many_names_are_kept_over_an_outage_as_without_one()
+    {
+        var limiter = Open("names", new RateLimitWindow(RateLimits.MaxLimit, Minute));
+        await limiter.AcquireAsync(1);
+        _redis.Isolate("a test");
+        for (var i = 0; i < 3 * RateLimits.RememberedRequests; i++) await limiter.AcquireAsync(1, name: $"1:p:{i}");
+        _redis.Close("a test");
+        while (limiter.Counters.Unsynced > 0) await limiter.AcquireAsync(1);
+        var names = await limiter.Logs.NamedGrantsAsync("names");
+        Assert.InRange(names.Count, RateLimits.RememberedRequests, 2 * RateLimits.RememberedRequests);
+        Assert.Equal($"{(3 * RateLimits.RememberedRequests) - 1}", names[^1].RequestId);
+    }
+
     private static Task<int> RefundAsync(LimiterActor limiter, string name, int permits, RateLimitDecision granted) =>
         limiter.RunAsync(() => limiter.Limiter.RefundAsync(name, permits, (granted.DecidedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
 }
