@@ -147,8 +147,9 @@ internal sealed class OwnedLog(string client, GrantLogs logs, LimiterCounters co
 
     private void Observe(LogAnswer answer)
     {
-        // What was granted before the first answer was stamped by a guess.
-        if (!_known.IsKnown) Grants.Shift(answer.Time - Clock.Latest(answer.Taken.Received));
+        // What was granted before the first answer was stamped by a guess. The server looked at its clock after the call was sent:
+        // so none counts from earlier than it was made.
+        if (!_known.IsKnown) Grants.Shift(answer.Time - Clock.Latest(answer.Taken.Sent));
         _known.Observe(answer.Time, answer.Taken.Sent, answer.Taken.Received);
     }
 

@@ -126,6 +126,33 @@ public abstract partial class LimiterContract
         Assert.Equal($"{(3 * RateLimits.RememberedRequests) - 1}", names[^1].RequestId);
     }
 
+    [Fact]
+    public async Task What_was_granted_by_a_guess_of_the_time_counts_from_no_earlier_than_it_was_granted()
+    {
+        _redis.Isolate("a test");
+        var clock = new LateClock();
+        var limiter = Open("guessed", PolicyOf(new RateLimitWindow(10, Minute)), clock);
+        var before = (TimeSpan)(DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch);
+        Assert.Equal(RateLimitSource.Local, (await limiter.AcquireAsync(1)).Source);
+        _redis.Close("a test");
+        clock.IsLate = true;
+        Assert.Equal(8, (await limiter.AcquireAsync(1)).Remaining);
+        var first = (await Raw.SortedSetRangeByRankWithScoresAsync(LogOf(limiter, "guessed")))[0];
+        Assert.True(first.Score >= before.TotalMicroseconds - 1, $"{before.TotalMicroseconds - first.Score} µs too early");
+    }
+
     private static Task<int> RefundAsync(LimiterActor limiter, string name, int permits, RateLimitDecision granted) =>
         limiter.RunAsync(() => limiter.Limiter.RefundAsync(name, permits, (granted.DecidedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
+
+    /// <summary>Where a thread is given no time before it looks at the clock.</summary>
+    private sealed class LateClock : TimeProvider
+    {
+        public bool IsLate { get; set; }
+
+        public override long GetTimestamp()
+        {
+            if (IsLate) Thread.Sleep(30);
+            return base.GetTimestamp();
+        }
+    }
 }
