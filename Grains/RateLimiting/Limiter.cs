@@ -156,8 +156,7 @@ internal sealed class Limiter
     public async Task CloseAsync()
     {
         _isClosed = true;
-        foreach (var ticket in _line.Tickets(_log)) ticket.Fail(new MovedException());
-        _line.RemoveDecided();
+        Work();
         await _working;
         if (_log.IsOwner) await TrySyncAsync();
         _counters.AddBytes(-_countedBytes);
@@ -252,7 +251,10 @@ internal sealed class Limiter
         var now = _logs.Now;
         var earliest = _log.Clock.Earliest(now);
         AnswerLate(now, earliest);
-        List<Ticket> batch = _line.Count == 0 ? [] : [.. _line.Tickets(_log).TakeWhile(ticket => ticket.PlannedAt <= earliest)];
+
+        // Where all are granted or denied alike, nobody is before others.
+        var isAnyDue = !_logs.IsReachable && Policy.OnRedisDown != RedisDownBehavior.Local;
+        List<Ticket> batch = _line.Count == 0 ? [] : [.. _line.Tickets(_log).TakeWhile(ticket => isAnyDue || ticket.PlannedAt <= earliest)];
         var isLineDue = batch.Count == _line.Count;
         while (_arrived.TryDequeue(out var ticket))
         {
@@ -267,14 +269,18 @@ internal sealed class Limiter
         return batch;
     }
 
-    /// <summary>Answers those in line who have waited as long as they would, and those whose turn will never come, since the policy has changed.</summary>
+    /// <summary>
+    /// Answers those in line who have waited as long as they would, and those whose turn will never come, since the policy has
+    /// changed or this has ended.
+    /// </summary>
     private void AnswerLate(long now, long earliest)
     {
         _line.RemoveDecided();
         if (_line.Count == 0) return;
         foreach (var ticket in _line.Tickets(_log))
         {
-            if (ticket.Permits > _log.Windows.SmallestLimit) ticket.Fail(TooMany(ticket.Permits));
+            if (_isClosed) ticket.Fail(new MovedException());
+            else if (ticket.Permits > _log.Windows.SmallestLimit) ticket.Fail(TooMany(ticket.Permits));
         }
 
         _line.RemoveDecided();

@@ -132,6 +132,10 @@ internal sealed class OwnedLog(string client, string policy, GrantLogs logs, Lim
     {
         _forgotten.Remove(name);
         _noted[name] = at;
+
+        // Redis keeps no more either. Sorted now and then only, for a name to cost little.
+        if (_noted.Count > 2 * RateLimits.RememberedRequests)
+            _noted = _noted.OrderByDescending(noted => noted.Value).Take(RateLimits.RememberedRequests).ToDictionary();
     }
 
     /// <summary>Redis is to forget a name.</summary>
@@ -189,8 +193,9 @@ internal sealed class OwnedLog(string client, string policy, GrantLogs logs, Lim
 
     private void Observe(LogAnswer answer)
     {
-        // What was granted before the first answer was stamped by a guess.
-        if (!_known.IsKnown) Grants.Shift(answer.Time - Clock.Latest(answer.Taken.Received));
+        // What was granted before the first answer was stamped by a guess. The server looked at its clock after the call was sent:
+        // so none counts from earlier than it was made.
+        if (!_known.IsKnown) Grants.Shift(answer.Time - Clock.Latest(answer.Taken.Sent));
         _known.Observe(answer.Time, answer.Taken.Sent, answer.Taken.Received);
     }
 

@@ -42,6 +42,24 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
+    public async Task Whose_turn_has_come_is_granted_or_told_to_go_elsewhere_and_never_both()
+    {
+        var limiter = Open("closing", new RateLimitWindow(1, TimeSpan.FromSeconds(1)));
+        await limiter.AcquireAsync(1);
+        var waiting = limiter.AcquireAsync(1, maxWait: RateLimits.MaxWait);
+        while (limiter.Counters.Waiting == 0) await Task.Delay(5);
+        await limiter.RunAsync(() =>
+        {
+            // Its turn comes, and the script that grants it is in flight.
+            Thread.Sleep(TimeSpan.FromSeconds(1.2));
+            limiter.Limiter.Wake();
+            return limiter.Limiter.CloseAsync();
+        });
+        Assert.True((await waiting.WaitAsync(TimeSpan.FromSeconds(10))).IsAllowed);
+        Assert.Equal(0, limiter.Counters.Waiting);
+    }
+
+    [Fact]
     public async Task A_log_that_an_earlier_owner_has_begun_anew_is_taken_over_again()
     {
         var (earlier, later) = (Open("two", new RateLimitWindow(5, TimeSpan.FromMilliseconds(100))), Open("two", new RateLimitWindow(5, TimeSpan.FromMilliseconds(100))));
@@ -78,6 +96,63 @@ public abstract partial class LimiterContract
         Assert.Equal("x", Assert.Single(await limiter.Logs.NamedGrantsAsync("cancelled")).RequestId);
     }
 
+    [Theory]
+    [InlineData(RedisDownBehavior.Allow)]
+    [InlineData(RedisDownBehavior.Deny)]
+    public async Task What_is_to_be_done_without_Redis_is_done_past_those_who_wait(RedisDownBehavior behavior)
+    {
+        var limiter = Open("down", PolicyOf(new RateLimitWindow(1, Minute / 4)) with { OnRedisDown = behavior });
+        await limiter.AcquireAsync(1);
+        var waiting = limiter.AcquireAsync(1, maxWait: RateLimits.MaxWait);
+        await PeekAsync(limiter);
+        while (limiter.Counters.Waiting == 0) await Task.Delay(5);
+        _redis.Isolate("a test");
+        var decision = await limiter.AcquireAsync(1);
+        Assert.Equal((behavior == RedisDownBehavior.Allow, RateLimitSource.Local), (decision.IsAllowed, decision.Source));
+        Assert.Equal(behavior == RedisDownBehavior.Allow, (await waiting.WaitAsync(TimeSpan.FromSeconds(5))).IsAllowed);
+    }
+
+    [Fact]
+    public async Task As_many_names_are_kept_over_an_outage_as_without_one()
+    {
+        var limiter = Open("names", new RateLimitWindow(RateLimits.MaxLimit, Minute));
+        await limiter.AcquireAsync(1);
+        _redis.Isolate("a test");
+        for (var i = 0; i < 3 * RateLimits.RememberedRequests; i++) await limiter.AcquireAsync(1, name: $"1:p:{i}");
+        _redis.Close("a test");
+        while (limiter.Counters.Unsynced > 0) await limiter.AcquireAsync(1);
+        var names = await limiter.Logs.NamedGrantsAsync("names");
+        Assert.InRange(names.Count, RateLimits.RememberedRequests, 2 * RateLimits.RememberedRequests);
+        Assert.Equal($"{(3 * RateLimits.RememberedRequests) - 1}", names[^1].RequestId);
+    }
+
+    [Fact]
+    public async Task What_was_granted_by_a_guess_of_the_time_counts_from_no_earlier_than_it_was_granted()
+    {
+        _redis.Isolate("a test");
+        var clock = new LateClock();
+        var limiter = Open("guessed", PolicyOf(new RateLimitWindow(10, Minute)), clock);
+        var before = (TimeSpan)(DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch);
+        Assert.Equal(RateLimitSource.Local, (await limiter.AcquireAsync(1)).Source);
+        _redis.Close("a test");
+        clock.IsLate = true;
+        Assert.Equal(8, (await limiter.AcquireAsync(1)).Remaining);
+        var first = (await Raw.SortedSetRangeByRankWithScoresAsync(LogOf(limiter, "guessed")))[0];
+        Assert.True(first.Score >= before.TotalMicroseconds - 1, $"{before.TotalMicroseconds - first.Score} µs too early");
+    }
+
     private static Task<int> RefundAsync(LimiterActor limiter, string name, int permits, RateLimitDecision granted) =>
         limiter.RunAsync(() => limiter.Limiter.RefundAsync(name, permits, (granted.DecidedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
+
+    /// <summary>Where a thread is given no time before it looks at the clock.</summary>
+    private sealed class LateClock : TimeProvider
+    {
+        public bool IsLate { get; set; }
+
+        public override long GetTimestamp()
+        {
+            if (IsLate) Thread.Sleep(30);
+            return base.GetTimestamp();
+        }
+    }
 }
