@@ -158,7 +158,13 @@ internal sealed class Limiter
         _isClosed = true;
         Work();
         await _working;
-        if (_log.IsOwner) await TrySyncAsync();
+        if (IsUnsynced && _log.IsOwner)
+        {
+            // Redis may be on its way back just now.
+            await Task.WhenAny(_logs.WhenReachableAsync(), _logs.PauseAsync(WhileDown));
+            await TrySyncAsync();
+        }
+
         _counters.AddBytes(-_countedBytes);
         if (IsUnsynced) _counters.AddUnsynced(-1);
     }

@@ -9,7 +9,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
 {
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Long = TimeSpan.FromSeconds(50);
+    private static readonly TimeSpan Long = RateLimits.MaxWait;
 
     [Fact]
     public async Task Several_windows_are_charged_together_or_not_at_all()
@@ -106,10 +106,10 @@ public sealed class PitfallTests(LimiterCluster cluster)
     [Fact]
     public async Task A_refund_frees_what_was_granted_once_and_wakes_who_waits()
     {
-        var (limiter, _) = await cluster.LimitedAsync(Per(10, TimeSpan.FromMinutes(1)));
+        var (limiter, _) = await cluster.LimitedAsync(Per(10, TimeSpan.FromSeconds(15)));
         await limiter.AcquireAsync(new() { Permits = 8, RequestId = "back" });
         await limiter.AcquireAsync(new() { Permits = 2, RequestId = "stays" });
-        var waiting = limiter.AcquireAsync(new() { Permits = 6, MaxWait = TimeSpan.FromMinutes(1) });
+        var waiting = limiter.AcquireAsync(new() { Permits = 6, MaxWait = Long });
         await limiter.PeekAsync();
         Assert.False(waiting.IsCompleted);
 
@@ -140,9 +140,9 @@ public sealed class PitfallTests(LimiterCluster cluster)
     [Fact]
     public async Task A_reset_frees_all_and_wakes_who_waits()
     {
-        var (limiter, _) = await cluster.LimitedAsync(Per(3, TimeSpan.FromMinutes(1)));
+        var (limiter, _) = await cluster.LimitedAsync(Per(3, TimeSpan.FromSeconds(15)));
         await limiter.AcquireAsync(new() { Permits = 3 });
-        var waiting = limiter.AcquireAsync(new() { MaxWait = TimeSpan.FromMinutes(1) });
+        var waiting = limiter.AcquireAsync(new() { MaxWait = Long });
         await limiter.PeekAsync();
         await limiter.ResetAsync();
         Assert.True((await waiting.WaitAsync(Long / 2)).IsAllowed);
@@ -162,7 +162,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
         Assert.False((await limiter.AcquireAsync(new())).IsAllowed);
 
         // Raised: no denial of before is remembered, and who waits need not wait for the old limit.
-        await SetAsync(Per(5, TimeSpan.FromSeconds(40)));
+        await SetAsync(Per(5, TimeSpan.FromSeconds(15)));
         Assert.False((await limiter.AcquireAsync(new())).IsAllowed);
         var waiting = limiter.AcquireAsync(new() { MaxWait = Long });
         await limiter.PeekAsync();

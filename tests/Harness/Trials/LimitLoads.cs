@@ -10,7 +10,7 @@ namespace Actors.Harness.Trials;
 internal sealed class LimitLoads : IDisposable
 {
     // Longer than the queue of any client: nobody is denied for that its turn comes too late.
-    private static readonly TimeSpan Wait = TimeSpan.FromSeconds(55);
+    private static readonly TimeSpan Wait = TimeSpan.FromSeconds(19);
 
     // Three times what the limits of four clients grant.
     private const int CallsPerSecond = 1_500;
