@@ -90,6 +90,15 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
         await Assert.ThrowsAsync<InvalidRateLimitException>(() => limiter.AcquireAsync(new() { Policy = "p" }));
     }
 
+    [Fact]
+    public async Task Policies_that_are_set_at_the_same_time_are_all_stored()
+    {
+        var limiter = await LimiterAsync(new RateLimitWindow(1, TimeSpan.FromMinutes(1)));
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(i => limiter.SetPolicyAsync(new() { Name = $"p{i}", Windows = [new(i + 1, TimeSpan.FromMinutes(1))] })));
+        await TestCluster.DeactivateAsync(limiter);
+        for (var i = 0; i < 8; i++) Assert.Equal(i + 1, (await limiter.GetPolicyAsync($"p{i}")).Windows[0].Limit);
+    }
+
     private async Task<IRateLimiterGrain> LimiterAsync(params RateLimitWindow[] windows)
     {
         var limiter = _cluster.Silos.Client.GetGrain<IRateLimiterGrain>(Guid.NewGuid().ToString("n"));
