@@ -277,7 +277,7 @@ internal sealed partial class RateLimiterGrain(
     private Limiter CreateLimiter(string policy, RateLimitPolicy found)
     {
         CheckClient();
-        if (counters.Bytes >= options.Value.MaxMemory)
+        if (_limiters.Count == 0 && counters.Bytes >= options.Value.MaxMemory)
         {
             DeactivateOnIdle();
             throw new OverloadedException(
