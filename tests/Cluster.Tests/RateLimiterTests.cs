@@ -91,6 +91,34 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Who_repeats_a_request_is_not_given_up_with_the_first()
+    {
+        var limiter = await LimiterAsync(new RateLimitWindow(1, TimeSpan.FromSeconds(3)));
+        await limiter.AcquireAsync(new() { Policy = "p" });
+        var request = new RateLimitRequest { Policy = "p", RequestId = "a", MaxWait = TimeSpan.FromSeconds(20) };
+        using var givesUp = new CancellationTokenSource();
+        var first = limiter.AcquireAsync(request, givesUp.Token);
+        await limiter.PeekAsync("p");
+        var second = limiter.AcquireAsync(request);
+        await limiter.PeekAsync("p");
+        await givesUp.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        Assert.True((await second).IsAllowed);
+        Assert.Equal(1, await limiter.RefundAsync("a"));
+    }
+
+    [Fact]
+    public async Task A_request_with_the_id_of_another_is_refused_also_while_that_one_waits()
+    {
+        var limiter = await LimiterAsync(new RateLimitWindow(2, TimeSpan.FromSeconds(2)));
+        await limiter.AcquireAsync(new() { Policy = "p", Permits = 2 });
+        var first = limiter.AcquireAsync(new() { Policy = "p", RequestId = "a", MaxWait = TimeSpan.FromSeconds(20) });
+        await limiter.PeekAsync("p");
+        await Assert.ThrowsAsync<InvalidRateLimitException>(() => limiter.AcquireAsync(new() { Policy = "p", Permits = 2, RequestId = "a" }));
+        Assert.True((await first).IsAllowed);
+    }
+
+    [Fact]
     public async Task Policies_that_are_set_at_the_same_time_are_all_stored()
     {
         var limiter = await LimiterAsync(new RateLimitWindow(1, TimeSpan.FromMinutes(1)));
