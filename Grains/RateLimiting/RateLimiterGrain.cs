@@ -89,6 +89,12 @@ internal sealed partial class RateLimiterGrain(
     public async Task<RateLimitDecision[]> AcquireManyAsync(RateLimitRequest[] requests, CancellationToken cancellationToken)
     {
         var limiters = await LimitersAsync(requests);
+        if (Array.Exists(requests, request => request.RequestId is not null))
+        {
+            await _named.LoadAsync();
+            CheckNames(requests);
+        }
+
         var decided = new List<Task<RateLimitDecision[]>>();
         for (var i = 0; i < requests.Length;)
         {
@@ -280,6 +286,19 @@ internal sealed partial class RateLimiterGrain(
         }
 
         return limiters;
+    }
+
+    /// <exception cref="InvalidRateLimitException">One has the id of another: nothing is charged for any.</exception>
+    private void CheckNames(RateLimitRequest[] requests)
+    {
+        var named = new Dictionary<string, NamedGrant>();
+        foreach (var request in requests)
+        {
+            if (request.RequestId is not { } requestId) continue;
+            if (!named.TryGetValue(requestId, out var grant))
+                named[requestId] = grant = _named.Find(requestId) ?? new(request.Policy, request.Permits, 0);
+            CheckSame(request, grant);
+        }
     }
 
     private async ValueTask<Limiter> LimiterAsync(string policy)

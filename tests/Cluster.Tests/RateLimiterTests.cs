@@ -119,6 +119,20 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Of_many_requests_none_is_charged_where_one_has_the_id_of_another()
+    {
+        var limiter = await LimiterAsync(new RateLimitWindow(10, TimeSpan.FromMinutes(1)));
+        await limiter.AcquireAsync(new() { Policy = "p", RequestId = "a" });
+        RateLimitRequest[][] wrong =
+        [
+            [new() { Policy = "p" }, new() { Policy = "p", Permits = 2, RequestId = "a" }],
+            [new() { Policy = "p", RequestId = "b" }, new() { Policy = "p", Permits = 2, RequestId = "b" }],
+        ];
+        foreach (var requests in wrong) await Assert.ThrowsAsync<InvalidRateLimitException>(() => limiter.AcquireManyAsync(requests));
+        Assert.Equal(8, (await limiter.PeekAsync("p")).Remaining);
+    }
+
+    [Fact]
     public async Task Policies_that_are_set_at_the_same_time_are_all_stored()
     {
         var limiter = await LimiterAsync(new RateLimitWindow(1, TimeSpan.FromMinutes(1)));
