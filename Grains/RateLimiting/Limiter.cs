@@ -447,7 +447,15 @@ internal sealed class Limiter
         {
             await _logs.WhenReachableAsync();
             if (!IsUnsynced || _isClosed) return;
-            await AloneAsync(async () => await KnowAsync(isNeeded: false) && await TrySyncAsync());
+            try
+            {
+                await AloneAsync(async () => await KnowAsync(isNeeded: false) && await TrySyncAsync());
+            }
+            catch (Exception)
+            {
+                // A fault, which callers are told of. What is to be written back is so once it is mended.
+            }
+
             if (IsUnsynced) await _logs.PauseAsync(WhileDown * (0.5 + Random.Shared.NextDouble()));
         }
     }

@@ -20,6 +20,7 @@ internal sealed partial class OwnPolicies(
 
     private readonly GrainState<OwnPoliciesState> _stored = new(new());
     private Task? _loading;
+    private Task _setting = Task.CompletedTask;
     private long _failed;
 
     /// <summary>True once they are known.</summary>
@@ -40,6 +41,13 @@ internal sealed partial class OwnPolicies(
     /// <exception cref="StorageUnavailableException">Redis is away.</exception>
     /// <exception cref="InvalidRateLimitException">These would be too many.</exception>
     public async Task SetAsync(string name, RateLimitPolicy? policy)
+    {
+        // One after the other; what becomes of the one before is told to who asked for it.
+        while (!_setting.IsCompleted) await Task.WhenAny(_setting);
+        await (_setting = StoreAsync(name, policy));
+    }
+
+    private async Task StoreAsync(string name, RateLimitPolicy? policy)
     {
         await LoadAsync();
         if (!IsLoaded) throw new StorageUnavailableException("Redis", "Redis is away: the policies of this client can be neither read nor changed.");

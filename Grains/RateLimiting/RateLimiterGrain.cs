@@ -31,8 +31,8 @@ internal sealed partial class RateLimiterGrain(
     private readonly Dictionary<string, Limiter> _limiters = [];
     private readonly Dictionary<Limiter, IGrainTimer> _timers = [];
 
-    // Requests with an id that are being decided; the same one again waits with the first.
-    private readonly Dictionary<string, Task<RateLimitDecision>> _deciding = [];
+    // Requests with an id that are being decided; the same one again waits with the first. Each takes itself out before it ends.
+    private readonly Dictionary<string, (RateLimitRequest Request, Task<RateLimitDecision> Decision)> _deciding = [];
     private OwnPolicies _own = null!;
     private NamedGrants _named = null!;
 
@@ -89,6 +89,12 @@ internal sealed partial class RateLimiterGrain(
     public async Task<RateLimitDecision[]> AcquireManyAsync(RateLimitRequest[] requests, CancellationToken cancellationToken)
     {
         var limiters = await LimitersAsync(requests);
+        if (Array.Exists(requests, request => request.RequestId is not null))
+        {
+            await _named.LoadAsync();
+            CheckNames(requests);
+        }
+
         var decided = new List<Task<RateLimitDecision[]>>();
         for (var i = 0; i < requests.Length;)
         {
@@ -118,7 +124,9 @@ internal sealed partial class RateLimiterGrain(
         CheckClient();
         RateLimits.ValidateRequestId(requestId);
         await _named.LoadAsync();
-        if (_deciding.TryGetValue(requestId, out var deciding)) await deciding;
+
+        // What becomes of it is told to who asked for it.
+        if (_deciding.TryGetValue(requestId, out var deciding)) await Task.WhenAny(deciding.Decision);
         if (_named.Find(requestId) is not { } grant)
             return _named.IsLoaded ? 0 : throw Unavailable("the grants to requests with an id cannot be read");
         if (PolicyOf(grant.Policy) is null) return 0;
@@ -213,15 +221,37 @@ internal sealed partial class RateLimiterGrain(
     private async Task<RateLimitDecision> AcquireNamedAsync(Limiter limiter, RateLimitRequest request, CancellationToken cancellationToken)
     {
         var requestId = request.RequestId!;
+        var began = time.GetTimestamp();
         await _named.LoadAsync();
-        if (_named.Find(requestId) is { } grant) return await RepeatAsync(limiter, request, grant);
-        if (_deciding.TryGetValue(requestId, out var first)) return await first;
-        var deciding = DecideNamedAsync(limiter, request, cancellationToken);
-        if (deciding.IsCompleted) return await deciding;
-        _deciding.Add(requestId, deciding);
+        while (_deciding.TryGetValue(requestId, out var first))
+        {
+            await Task.WhenAny(first.Decision).WaitAsync(cancellationToken);
+            if (!IsSame(request, first.Request) || !first.Decision.IsCompletedSuccessfully) continue;
+            return await first.Decision;
+        }
+
+        if (_named.Find(requestId) is { } grant)
+        {
+            CheckSame(request, grant);
+            return await limiter.RepeatedAsync(grant.At);
+        }
+
+        var left = request.MaxWait - time.GetElapsedTime(began);
+        var deciding = DecideNamedAsync(limiter, request with { MaxWait = left > TimeSpan.Zero ? left : TimeSpan.Zero }, cancellationToken);
+        if (!deciding.IsCompleted) _deciding.Add(requestId, (request, deciding));
+        return await deciding;
+    }
+
+    private async Task<RateLimitDecision> DecideNamedAsync(Limiter limiter, RateLimitRequest request, CancellationToken cancellationToken)
+    {
+        var (policy, requestId) = (request.Policy, request.RequestId!);
+        var name = NamedGrant.Format(policy, request.Permits, requestId);
         try
         {
-            return await deciding;
+            var decision = (await limiter.AcquireAsync(1, request.Permits, name, request.MaxWait, cancellationToken))[0];
+            if (decision is { IsAllowed: true, IsShadowDenial: false })
+                _named.Add(requestId, new(policy, request.Permits, (decision.DecidedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
+            return decision;
         }
         finally
         {
@@ -229,21 +259,14 @@ internal sealed partial class RateLimiterGrain(
         }
     }
 
-    private async Task<RateLimitDecision> DecideNamedAsync(Limiter limiter, RateLimitRequest request, CancellationToken cancellationToken)
-    {
-        var (policy, requestId) = (request.Policy, request.RequestId!);
-        var name = NamedGrant.Format(policy, request.Permits, requestId);
-        var decision = (await limiter.AcquireAsync(1, request.Permits, name, request.MaxWait, cancellationToken))[0];
-        if (decision is { IsAllowed: true, IsShadowDenial: false })
-            _named.Add(requestId, new(policy, request.Permits, (decision.DecidedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
-        return decision;
-    }
+    private static bool IsSame(RateLimitRequest request, RateLimitRequest other) =>
+        request.Policy == other.Policy && request.Permits == other.Permits;
 
-    private static Task<RateLimitDecision> RepeatAsync(Limiter limiter, RateLimitRequest request, NamedGrant grant)
+    private static void CheckSame(RateLimitRequest request, NamedGrant grant)
     {
-        if (grant.Policy == request.Policy && grant.Permits == request.Permits) return limiter.RepeatedAsync(grant.At);
+        if (grant.Policy == request.Policy && grant.Permits == request.Permits) return;
         throw new InvalidRateLimitException(
-            $"The request id {WellFormedText.Quote(request.RequestId!)} was granted {grant.Permits} permits of policy '{grant.Policy}' before;"
+            $"The request id {WellFormedText.Quote(request.RequestId!)} is that of {grant.Permits} permits of policy '{grant.Policy}';"
             + $" allowed is the same again, and this asks for {request.Permits} of '{request.Policy}'.");
     }
 
@@ -265,6 +288,19 @@ internal sealed partial class RateLimiterGrain(
         return limiters;
     }
 
+    /// <exception cref="InvalidRateLimitException">One has the id of another: nothing is charged for any.</exception>
+    private void CheckNames(RateLimitRequest[] requests)
+    {
+        var named = new Dictionary<string, NamedGrant>();
+        foreach (var request in requests)
+        {
+            if (request.RequestId is not { } requestId) continue;
+            if (!named.TryGetValue(requestId, out var grant))
+                named[requestId] = grant = _named.Find(requestId) ?? new(request.Policy, request.Permits, 0);
+            CheckSame(request, grant);
+        }
+    }
+
     private async ValueTask<Limiter> LimiterAsync(string policy)
     {
         if (!_own.IsLoaded) await _own.LoadAsync();
@@ -277,7 +313,7 @@ internal sealed partial class RateLimiterGrain(
     private Limiter CreateLimiter(string policy, RateLimitPolicy found)
     {
         CheckClient();
-        if (counters.Bytes >= options.Value.MaxMemory)
+        if (_limiters.Count == 0 && counters.Bytes >= options.Value.MaxMemory)
         {
             DeactivateOnIdle();
             throw new OverloadedException(

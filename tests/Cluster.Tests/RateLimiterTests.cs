@@ -90,6 +90,74 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
         await Assert.ThrowsAsync<InvalidRateLimitException>(() => limiter.AcquireAsync(new() { Policy = "p" }));
     }
 
+    [Fact]
+    public async Task Who_repeats_a_request_is_not_given_up_with_the_first()
+    {
+        var limiter = await LimiterAsync(new RateLimitWindow(1, TimeSpan.FromSeconds(3)));
+        await limiter.AcquireAsync(new() { Policy = "p" });
+        var request = new RateLimitRequest { Policy = "p", RequestId = "a", MaxWait = TimeSpan.FromSeconds(20) };
+        using var givesUp = new CancellationTokenSource();
+        var first = limiter.AcquireAsync(request, givesUp.Token);
+        await limiter.PeekAsync("p");
+        var second = limiter.AcquireAsync(request);
+        await limiter.PeekAsync("p");
+        await givesUp.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        Assert.True((await second).IsAllowed);
+        Assert.Equal(1, await limiter.RefundAsync("a"));
+    }
+
+    [Fact]
+    public async Task A_request_with_the_id_of_another_is_refused_also_while_that_one_waits()
+    {
+        var limiter = await LimiterAsync(new RateLimitWindow(2, TimeSpan.FromSeconds(2)));
+        await limiter.AcquireAsync(new() { Policy = "p", Permits = 2 });
+        var first = limiter.AcquireAsync(new() { Policy = "p", RequestId = "a", MaxWait = TimeSpan.FromSeconds(20) });
+        await limiter.PeekAsync("p");
+        await Assert.ThrowsAsync<InvalidRateLimitException>(() => limiter.AcquireAsync(new() { Policy = "p", Permits = 2, RequestId = "a" }));
+        Assert.True((await first).IsAllowed);
+    }
+
+    [Fact]
+    public async Task Of_many_requests_none_is_charged_where_one_has_the_id_of_another()
+    {
+        var limiter = await LimiterAsync(new RateLimitWindow(10, TimeSpan.FromMinutes(1)));
+        await limiter.AcquireAsync(new() { Policy = "p", RequestId = "a" });
+        RateLimitRequest[][] wrong =
+        [
+            [new() { Policy = "p" }, new() { Policy = "p", Permits = 2, RequestId = "a" }],
+            [new() { Policy = "p", RequestId = "b" }, new() { Policy = "p", Permits = 2, RequestId = "b" }],
+        ];
+        foreach (var requests in wrong) await Assert.ThrowsAsync<InvalidRateLimitException>(() => limiter.AcquireManyAsync(requests));
+        Assert.Equal(8, (await limiter.PeekAsync("p")).Remaining);
+    }
+
+    [Fact]
+    public async Task Policies_that_are_set_at_the_same_time_are_all_stored()
+    {
+        var limiter = await LimiterAsync(new RateLimitWindow(1, TimeSpan.FromMinutes(1)));
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(i => limiter.SetPolicyAsync(new() { Name = $"p{i}", Windows = [new(i + 1, TimeSpan.FromMinutes(1))] })));
+        await TestCluster.DeactivateAsync(limiter);
+        for (var i = 0; i < 8; i++) Assert.Equal(i + 1, (await limiter.GetPolicyAsync($"p{i}")).Windows[0].Limit);
+    }
+
+    [Fact]
+    public async Task A_silo_that_is_full_refuses_no_client_that_is_on_it()
+    {
+        await using var cluster = await TestCluster.StartAsync(servers, silos: 1, limits: options =>
+        {
+            options.MaxMemory = 1 << 20;
+            options.Policies["other"] = new() { Windows = { new() { Limit = 5, Duration = TimeSpan.FromMinutes(1) } } };
+        });
+        var limiter = cluster.Silos.Client.GetGrain<IRateLimiterGrain>("first");
+        Assert.True((await limiter.AcquireAsync(new())).IsAllowed);
+        await Assert.ThrowsAsync<OverloadedException>(async () =>
+        {
+            for (var i = 0; i < 2000; i++) await cluster.Silos.Client.GetGrain<IRateLimiterGrain>($"{i}").AcquireAsync(new());
+        });
+        Assert.True((await limiter.AcquireAsync(new() { Policy = "other" })).IsAllowed);
+    }
+
     private async Task<IRateLimiterGrain> LimiterAsync(params RateLimitWindow[] windows)
     {
         var limiter = _cluster.Silos.Client.GetGrain<IRateLimiterGrain>(Guid.NewGuid().ToString("n"));

@@ -1,5 +1,6 @@
 using System.Text;
 using Actors.Fixtures;
+using Actors.RateLimiting;
 using Actors.Resilience;
 using Actors.StoreContract;
 using Actors.WriteBehind;
@@ -35,7 +36,8 @@ public sealed class TestCluster : IAsyncDisposable
 
     public static async Task<TestCluster> StartAsync(
         ServersFixture servers, short silos = 2, Action<WriteBehindOptions>? configure = null,
-        RedisServer? redis = null, BreakerOptions? breaker = null, TimeProvider? time = null, string? keyPrefix = null)
+        RedisServer? redis = null, BreakerOptions? breaker = null, TimeProvider? time = null, string? keyPrefix = null,
+        Action<RateLimitOptions>? limits = null)
     {
         redis ??= servers.Redis;
         var database = await servers.Postgres.CreateDatabaseAsync();
@@ -54,6 +56,7 @@ public sealed class TestCluster : IAsyncDisposable
             });
             silo.Services.AddSingleton(Options.Create(breaker ?? Patience.Breaker));
             if (configure is not null) silo.Services.Configure(configure);
+            if (limits is not null) silo.Services.Configure(limits);
         });
         var cluster = builder.Build();
         await cluster.DeployAsync();

@@ -141,6 +141,23 @@ public abstract partial class LimiterContract
         Assert.True(first.Score >= before.TotalMicroseconds - 1, $"{before.TotalMicroseconds - first.Score} µs too early");
     }
 
+    [Fact]
+    public async Task What_is_to_be_written_back_is_tried_again_whatever_came_between()
+    {
+        var limiter = Open("again", new RateLimitWindow(10, Minute));
+        await limiter.AcquireAsync(1);
+        _redis.Isolate("a test");
+        await limiter.AcquireAsync(1);
+        await Raw.StringSetAsync(LogOf(limiter, "again"), "no log");
+        _redis.Close("a test");
+        await Task.Delay(TimeSpan.FromMilliseconds(500));
+        Assert.Equal(1, limiter.Counters.Unsynced);
+        await Raw.KeyDeleteAsync(LogOf(limiter, "again"));
+        var until = DateTime.UtcNow + TimeSpan.FromSeconds(20);
+        while (limiter.Counters.Unsynced > 0 && DateTime.UtcNow < until) await Task.Delay(20);
+        Assert.Equal(0, limiter.Counters.Unsynced);
+    }
+
     private static Task<int> RefundAsync(LimiterActor limiter, string name, int permits, RateLimitDecision granted) =>
         limiter.RunAsync(() => limiter.Limiter.RefundAsync(name, permits, (granted.DecidedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
 
