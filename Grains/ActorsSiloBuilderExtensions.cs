@@ -82,7 +82,7 @@ public static class ActorsSiloBuilderExtensions
         services.AddSingleton<LimiterCounters>();
         services.AddSingleton<GrantLogs>();
         silo.AddRedisGrainStorage(OwnPolicies.Storage, (OptionsBuilder<RedisStorageOptions> storage) => storage.Configure<IOptions<RedisOptions>>(
-            (options, redis) => options.ConfigurationOptions = redis.Value.For(RedisRole.Limits)));
+            (options, redis) => (options.ConfigurationOptions, options.DeleteStateOnClear) = (redis.Value.For(RedisRole.Limits), true)));
     }
 
     private static List<SiloAddress> OtherSilos(IServiceProvider provider)

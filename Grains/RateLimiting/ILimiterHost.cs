@@ -11,6 +11,9 @@ internal interface ILimiterHost
 
     /// <summary>There are grants that Redis does not know: this activation had better stay for as long as they count.</summary>
     void IsUnsynced(TimeSpan longest);
+
+    /// <summary>A call failed, and not because Redis is away: a defect.</summary>
+    void Failed(Exception error);
 }
 
 /// <summary>The activation ends while a call waits; it is to be made again, on the next one.</summary>

@@ -212,7 +212,7 @@ internal sealed class Limiter
             }
             catch (Exception error)
             {
-                done.SetException(error);
+                done.SetException(Told(error));
             }
         });
         Work();
@@ -241,7 +241,8 @@ internal sealed class Limiter
             catch (Exception error)
             {
                 // They are told; it is theirs.
-                foreach (var ticket in batch) ticket.Fail(error);
+                var told = Told(error);
+                foreach (var ticket in batch) ticket.Fail(told);
                 _line.RemoveDecided();
             }
         }
@@ -378,7 +379,12 @@ internal sealed class Limiter
             if (ticket.Name is not null && fits > 0) _log.Note(ticket.Name, at);
         }
 
-        if (taken > 0) _log.Grant(at, taken);
+        if (taken > 0)
+        {
+            _log.Grant(at, taken);
+            _host.IsUnsynced(TimeSpan.FromMicroseconds(_log.Windows.Longest));
+        }
+
         Settle(batch, granted, taken, earliest, at, DecidedBy.Local);
     }
 
@@ -516,6 +522,14 @@ internal sealed class Limiter
 
     private StorageUnavailableException Contested() =>
         Unavailable($"the limiter of client {WellFormedText.Quote(_client)} is being taken over again and again");
+
+    /// <summary>What callers are told: errors of ours as they are; any other is a defect that someone must see, and callers cannot read.</summary>
+    private Exception Told(Exception error)
+    {
+        if (error is ActorsException) return error;
+        _host.Failed(error);
+        return Unavailable($"it failed: {error.Message}");
+    }
 
     private static StorageUnavailableException Unavailable(string why) => new("Redis", why);
 }

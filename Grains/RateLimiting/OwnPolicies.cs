@@ -50,7 +50,8 @@ internal sealed partial class OwnPolicies(
     private async Task StoreAsync(string name, RateLimitPolicy? policy)
     {
         await LoadAsync();
-        if (!IsLoaded) throw new StorageUnavailableException("Redis", "Redis is away: the policies of this client can be neither read nor changed.");
+        if (!IsLoaded || !redis.IsClosed(RedisRole.Limits))
+            throw new StorageUnavailableException("Redis", "Redis is away: the policies of this client can be neither read nor changed.");
         var policies = new Dictionary<string, RateLimitPolicy>(_stored.State!.Policies);
         if (policy is null) policies.Remove(name);
         else policies[name] = policy;
@@ -87,7 +88,9 @@ internal sealed partial class OwnPolicies(
             await StoreAsync();
         }
 
-        Task StoreAsync() => storage.WriteStateAsync(Name, grain, _stored);
+        Task StoreAsync() => _stored.State!.Policies.Count == 0
+            ? storage.ClearStateAsync(Name, grain, _stored)
+            : storage.WriteStateAsync(Name, grain, _stored);
     }
 
     private async Task TryLoadAsync()

@@ -24,7 +24,7 @@ public sealed class RateLimitOptions
     [Range(1L << 20, 1L << 40)]
     public long MaxMemory { get; set; } = WriteBehind.WriteBehindOptions.CeilingFor(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
 
-    /// <summary>The most calls of one client that wait for their turn; further ones are denied at once. Default: 1000.</summary>
+    /// <summary>The most calls of one client under one policy that wait for their turn; further ones are denied at once. Default: 1000.</summary>
     /// <value>0 to 100,000.</value>
     [Range(0, 100_000)]
     public int MaxWaiting { get; set; } = 1000;

@@ -205,6 +205,8 @@ internal sealed partial class RateLimiterGrain(
 
     void ILimiterHost.IsUnsynced(TimeSpan longest) => DelayDeactivation(longest < LongestStay ? longest : LongestStay);
 
+    void ILimiterHost.Failed(Exception error) => LogFailed(logger, Client, error);
+
     void IGrainMigrationParticipant.OnDehydrate(IDehydrationContext context)
     {
         var unsynced = _limiters.Values.Where(limiter => limiter.IsUnsynced).ToDictionary(
@@ -344,6 +346,9 @@ internal sealed partial class RateLimiterGrain(
         : Unavailable($"policy '{policy}' is not configured, and whether this client has one of its own cannot be read");
 
     private static StorageUnavailableException Unavailable(string why) => new("Redis", $"Redis is away: {why}.");
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Limiter {Client} failed, and not because Redis is away")]
+    private static partial void LogFailed(ILogger logger, string client, Exception error);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Another activation of limiter {Client} has taken over its log; this one goes")]
     private static partial void LogFenced(ILogger logger, string client);

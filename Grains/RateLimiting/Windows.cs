@@ -4,8 +4,9 @@ namespace Actors.RateLimiting;
 internal sealed class Windows
 {
     /// <summary>
-    /// From how many entries in a log on grants that lie close together count as made together, at the later moment: so a
-    /// log stays bounded, whatever the limit and the pace. What that withholds is at most a thousandth of the shortest window.
+    /// From how many entries in a log on grants that lie close together count as made together, at the later moment: so a log
+    /// holds at most that many, and a thousand more for as often as the shortest window fits into the longest. What that
+    /// withholds is at most a thousandth of the shortest window.
     /// </summary>
     public const int DenseFrom = 10_000;
 

@@ -29,6 +29,9 @@ internal sealed class LimiterActor : ILimiterHost
     /// <summary>How often another activation was found to have taken over.</summary>
     public int FencedCount { get; private set; }
 
+    /// <summary>How often something failed that was no outage.</summary>
+    public int FailedCount { get; private set; }
+
     public async Task<RateLimitDecision> AcquireAsync(int permits = 1, string? name = null, TimeSpan maxWait = default, CancellationToken cancellationToken = default) =>
         (await RunAsync(() => Limiter.AcquireAsync(1, permits, name, maxWait, cancellationToken)))[0];
 
@@ -54,6 +57,8 @@ internal sealed class LimiterActor : ILimiterHost
     }
 
     void ILimiterHost.Fenced() => FencedCount++;
+
+    void ILimiterHost.Failed(Exception error) => FailedCount++;
 
     void ILimiterHost.IsUnsynced(TimeSpan longest)
     {

@@ -127,7 +127,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
         var limiter = _cluster.Limiter(AnyClient());
         await limiter.SetPolicyAsync(new() { Name = "p", Windows = [Per(5, TimeSpan.FromSeconds(3))] });
         var first = await limiter.AcquireAsync(new() { Policy = "p", Permits = 5 });
-        var waiting = Enumerable.Range(0, 5).Select(_ => limiter.AcquireAsync(new() { Policy = "p", MaxWait = TimeSpan.FromSeconds(50) })).ToList();
+        var waiting = Enumerable.Range(0, 5).Select(_ => limiter.AcquireAsync(new() { Policy = "p", MaxWait = RateLimits.MaxWait })).ToList();
         await limiter.PeekAsync("p");
         await _redis.KillAsync();
         var decisions = await Task.WhenAll(waiting).WaitAsync(TimeSpan.FromSeconds(40));

@@ -94,7 +94,7 @@ public sealed class RecipeTests(LimiterCluster cluster)
         var limiter = cluster.Cluster.Limiter(client);
         await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => limiter.AcquireAsync(new())));
         var log = Assert.Single(await cluster.KeysAsync(client));
-        Assert.InRange((await cluster.Database.KeyTimeToLiveAsync(log))!.Value, TimeSpan.Zero, TimeSpan.FromSeconds(1.1));
+        Assert.InRange((await cluster.Database.KeyTimeToLiveAsync(log))!.Value, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(11.1));
 
         await limiter.AcquireAsync(new() { RequestId = "named" });
         foreach (var key in await cluster.KeysAsync(client))
