@@ -6,6 +6,7 @@ using Actors.WriteBehind;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
@@ -80,7 +81,11 @@ public static class ActorsSiloBuilderExtensions
         services.AddSingleton<IValidateOptions<RateLimitOptions>, ConfiguredPolicies.Validator>();
         services.AddSingleton<ConfiguredPolicies>();
         services.AddSingleton<LimiterCounters>();
-        services.AddSingleton<GrantLogs>();
+        services.AddSingleton(provider => new GrantLogs(
+            provider.GetRequiredService<RedisGateway>(),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<LimiterCounters>(),
+            provider.GetService<IHostApplicationLifetime>()?.ApplicationStopping ?? CancellationToken.None));
         silo.AddRedisGrainStorage(OwnPolicies.Storage, (OptionsBuilder<RedisStorageOptions> storage) => storage.Configure<IOptions<RedisOptions>>(
             (options, redis) => (options.ConfigurationOptions, options.DeleteStateOnClear) = (redis.Value.For(RedisRole.Limits), true)));
     }

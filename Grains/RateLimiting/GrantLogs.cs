@@ -38,11 +38,14 @@ internal sealed class GrantLogs : IDisposable
     // Until it is known a script has keys of one partition only, as a cluster wants it. Set once, by any thread.
     private volatile bool _isOneServer;
 
-    public GrantLogs(RedisGateway redis, TimeProvider time, LimiterCounters counters)
+    public GrantLogs(RedisGateway redis, TimeProvider time, LimiterCounters counters, CancellationToken stopping = default)
     {
-        (_redis, _time, _counters) = (redis, time, counters);
+        (_redis, _time, _counters, Stopping) = (redis, time, counters, stopping);
         _lanes = [.. Enumerable.Range(0, Partition.Count).Select(_ => new Batcher<LogQuestion, LogAnswer>(MaxQuestions, DecideAsync))];
     }
+
+    /// <summary>Cancelled when the silo begins to stop.</summary>
+    public CancellationToken Stopping { get; }
 
     /// <summary>True while calls go to Redis.</summary>
     public bool IsReachable => _redis.IsClosed(RedisRole.Limits);

@@ -85,7 +85,7 @@ internal sealed class Limiter
 
         _arrived.Enqueue(ticket);
         Work();
-        return waits && cancellationToken.CanBeCanceled && !ticket.Decided.IsCompleted ? CancellableAsync(ticket, cancellationToken) : ticket.Decided;
+        return waits && !ticket.Decided.IsCompleted ? WaitAsync(ticket, cancellationToken) : ticket.Decided;
     }
 
     /// <summary>What a call would get now.</summary>
@@ -185,19 +185,26 @@ internal sealed class Limiter
     private bool IsFull(int permits, long now) =>
         _log is { IsOwner: true, IsUnsynced: false } && _logs.IsReachable && _line.TurnOf(permits, _log) > _log.Clock.Latest(now);
 
-    private async Task<RateLimitDecision[]> CancellableAsync(Ticket ticket, CancellationToken cancellationToken)
+    // Orleans ends an activation only when its calls have ended: those that wait for their turn would hold up the silo.
+    private bool IsEnding => _isClosed || _logs.Stopping.IsCancellationRequested;
+
+    private async Task<RateLimitDecision[]> WaitAsync(Ticket ticket, CancellationToken cancellationToken)
     {
+        // Each in a turn of the grain, and those behind it move up.
         var grain = TaskScheduler.Current;
-        await using var registration = cancellationToken.UnsafeRegister(
-            (_, token) => _ = Task.Factory.StartNew(() => GiveUp(token), CancellationToken.None, TaskCreationOptions.None, grain), null);
+        await using var givenUp = cancellationToken.UnsafeRegister((_, token) => Run(() => ticket.GiveUp(token)), null);
+        await using var stopping = _logs.Stopping.UnsafeRegister(_ => Run(() => { }), null);
         return await ticket.Decided;
 
-        // In a turn of the grain, and those behind it move up.
-        void GiveUp(CancellationToken token)
-        {
-            ticket.GiveUp(token);
-            Work();
-        }
+        void Run(Action first) => _ = Task.Factory.StartNew(
+            () =>
+            {
+                first();
+                Work();
+            },
+            CancellationToken.None,
+            TaskCreationOptions.None,
+            grain);
     }
 
     /// <summary>Does something while no script is in flight.</summary>
@@ -266,7 +273,7 @@ internal sealed class Limiter
         while (_arrived.TryDequeue(out var ticket))
         {
             if (ticket.Decided.IsCompleted) continue;
-            if (_isClosed && ticket.Waits) ticket.Fail(new MovedException());
+            if (IsEnding && ticket.Waits) ticket.Fail(new MovedException());
             else if (ticket.Permits > _log.Windows.SmallestLimit) ticket.Fail(TooMany(ticket.Permits));
             else if (isLineDue) batch.Add(ticket);
             else HoldOrDeny(ticket, now, earliest, HeldBy);
@@ -286,7 +293,7 @@ internal sealed class Limiter
         if (_line.Count == 0) return;
         foreach (var ticket in _line.Tickets(_log))
         {
-            if (_isClosed) ticket.Fail(new MovedException());
+            if (IsEnding) ticket.Fail(new MovedException());
             else if (ticket.Permits > _log.Windows.SmallestLimit) ticket.Fail(TooMany(ticket.Permits));
         }
 
@@ -299,7 +306,7 @@ internal sealed class Limiter
     /// <summary>Lets a call that was not granted wait for its turn, or denies it where it would not or comes too late.</summary>
     private void HoldOrDeny(Ticket ticket, long now, long moment, DecidedBy source)
     {
-        if (_isClosed && ticket.Waits)
+        if (IsEnding && ticket.Waits)
         {
             ticket.Fail(new MovedException());
             return;

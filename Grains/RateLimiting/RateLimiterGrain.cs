@@ -39,8 +39,6 @@ internal sealed partial class RateLimiterGrain(
     // Of the activation before, by policy: time and permits of grants that are not in Redis, until a limiter takes them over.
     private Dictionary<string, long[]> _migrated = [];
 
-    private bool _isSiloStopping;
-
     private string Client => this.GetPrimaryKeyString();
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
@@ -54,7 +52,6 @@ internal sealed partial class RateLimiterGrain(
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
         counters.AddClients(-1);
-        _isSiloStopping = reason.ReasonCode == DeactivationReasonCode.ShuttingDown;
         foreach (var limiter in _limiters.Values)
         {
             await limiter.CloseAsync().WaitAsync(cancellationToken);
@@ -74,7 +71,7 @@ internal sealed partial class RateLimiterGrain(
                 ? (await limiter.AcquireAsync(1, request.Permits, null, request.MaxWait, cancellationToken))[0]
                 : await AcquireNamedAsync(limiter, request, cancellationToken);
         }
-        catch (MovedException) when (_isSiloStopping)
+        catch (MovedException) when (logs.Stopping.IsCancellationRequested)
         {
             throw new LimiterMovedException("The silo stops, and the call had not had its turn yet; nothing was charged.");
         }

@@ -158,6 +158,26 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
         Assert.True((await limiter.AcquireAsync(new() { Policy = "other" })).IsAllowed);
     }
 
+    [Fact]
+    public async Task Who_waits_is_told_when_its_silo_stops_and_keeps_it_from_nothing()
+    {
+        var waiting = new List<Task<RateLimitDecision>>();
+        for (var i = 0; i < 20; i++)
+        {
+            var limiter = await LimiterAsync(new RateLimitWindow(1, TimeSpan.FromSeconds(19)));
+            await limiter.AcquireAsync(new() { Policy = "p" });
+            waiting.Add(limiter.AcquireAsync(new() { Policy = "p", MaxWait = RateLimits.MaxWait }));
+            await limiter.PeekAsync("p");
+        }
+
+        var stopping = System.Diagnostics.Stopwatch.StartNew();
+        await _cluster.Silos.StopSiloAsync(_cluster.Silos.Silos[1]);
+        Assert.InRange(stopping.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(15));
+        var moved = waiting.Where(each => each.IsCompleted).ToList();
+        Assert.NotEmpty(moved);
+        foreach (var each in moved) await Assert.ThrowsAsync<LimiterMovedException>(() => each);
+    }
+
     private async Task<IRateLimiterGrain> LimiterAsync(params RateLimitWindow[] windows)
     {
         var limiter = _cluster.Silos.Client.GetGrain<IRateLimiterGrain>(Guid.NewGuid().ToString("n"));

@@ -50,7 +50,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
     [Fact]
     public async Task An_attempt_works_and_a_probe_charges_nothing()
     {
-        await using var limiter = await LimiterAsync(new RateLimitWindow(2, Long), new() { MaxWait = TimeSpan.FromSeconds(30) });
+        await using var limiter = await LimiterAsync(new RateLimitWindow(2, Long), new() { MaxWait = RateLimits.MaxWait });
         Assert.True(limiter.AttemptAcquire(0).IsAcquired);
         Assert.True(limiter.AttemptAcquire().IsAcquired);
         Assert.True(limiter.AttemptAcquire().IsAcquired);
@@ -99,7 +99,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
     [Fact]
     public async Task Statistics_count_and_idleness_is_real()
     {
-        await using var limiter = await LimiterAsync(new RateLimitWindow(2, Long), new() { MaxWait = TimeSpan.FromSeconds(30) });
+        await using var limiter = await LimiterAsync(new RateLimitWindow(2, Long), new() { MaxWait = RateLimits.MaxWait });
         Assert.True((await limiter.AcquireAsync()).IsAcquired);
         Assert.Equal(1, limiter.GetStatistics().CurrentAvailablePermits);
         Assert.True((await limiter.AcquireAsync()).IsAcquired);
@@ -122,7 +122,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
     [Fact]
     public async Task Who_may_wait_is_granted_when_the_permits_come_free_and_holds_up_nobody()
     {
-        await using var limiter = await LimiterAsync(new RateLimitWindow(1, TimeSpan.FromSeconds(1)), new() { MaxWait = TimeSpan.FromSeconds(30) });
+        await using var limiter = await LimiterAsync(new RateLimitWindow(1, TimeSpan.FromSeconds(1)), new() { MaxWait = RateLimits.MaxWait });
         await _client.RateLimiter(_id).SetPolicyAsync(new() { Name = "other", Windows = [new(1, Long)] });
         await using var other = new GrainRateLimiter(_client, _id, new() { Policy = "other" });
         var leases = Enumerable.Range(0, 3).Select(_ => limiter.AcquireAsync().AsTask()).ToList();

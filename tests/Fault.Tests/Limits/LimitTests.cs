@@ -2,24 +2,17 @@ using Actors.Harness.Trials;
 
 namespace Actors.Fault.Tests.Limits;
 
-/// <summary>Limits under load, moves, wrong clocks and outages of Redis: shortened trials of tests/Soak, on one deployment.</summary>
+/// <summary>
+/// Limits under load, moves and outages of Redis: shortened trials of tests/Soak, on one deployment. Those of one hot client and
+/// of wrong clocks are run there only: Cluster.Tests shows in process what they show with processes.
+/// </summary>
 public sealed class LimitTests(LimitTests.TwoSilos cluster, ITestOutputHelper output) : IClassFixture<LimitTests.TwoSilos>
 {
-    [Fact]
-    public Task One_client_that_all_want_more_of_is_limited_exactly_and_nothing_is_held_back() => TryAsync(LimitHotTrial.RunAsync);
-
     [Fact]
     public Task Limits_hold_while_silos_leave_and_join_and_no_call_fails() => TryAsync(LimitMoveTrial.RunAsync);
 
     [Fact]
     public Task Limits_hold_while_Redis_is_away_and_when_it_is_back_also_without_its_data() => TryAsync(LimitRedisTrial.RunAsync);
-
-    [Fact]
-    public Task Limits_hold_with_callers_and_a_silo_whose_clocks_are_off()
-    {
-        Assert.SkipUnless(OperatingSystem.IsLinux(), "libfaketime works on Linux only.");
-        return TryAsync(LimitClockTrial.RunAsync);
-    }
 
     private Task TryAsync(Func<Deployment, TrialOptions, Action<string>, Task<Verdict>> trial) => TryAsync(cluster.Deployment, trial, output);
 
