@@ -1,5 +1,6 @@
 using Actors.Resilience;
 using Microsoft.Extensions.Logging;
+using Orleans.Persistence.Redis;
 using Orleans.Storage;
 
 namespace Actors.RateLimiting;
@@ -16,7 +17,9 @@ internal sealed partial class OwnPolicies(
     public const string Storage = "rate-limits";
 
     private const string Name = "policies";
+    private const int MaxAttempts = 5;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
 
     private readonly GrainState<OwnPoliciesState> _stored = new(new());
     private Task? _loading;
@@ -62,7 +65,7 @@ internal sealed partial class OwnPolicies(
         _stored.State = new() { Policies = policies };
         try
         {
-            await WriteAsync().WaitAsync(Patience, time);
+            await WriteAsync().WaitAsync(2 * Patience, time);
         }
         catch (Exception error)
         {
@@ -75,22 +78,28 @@ internal sealed partial class OwnPolicies(
 
     private async Task WriteAsync()
     {
-        try
+        for (var attempt = 1; ; attempt++)
         {
-            await StoreAsync();
+            try
+            {
+                await (_stored.State!.Policies.Count == 0
+                    ? storage.ClearStateAsync(Name, grain, _stored)
+                    : storage.WriteStateAsync(Name, grain, _stored));
+                return;
+            }
+            catch (InconsistentStateException) when (attempt < MaxAttempts)
+            {
+                // Redis came back without them, or with older ones: what is known here counts.
+                var there = new GrainState<OwnPoliciesState>(new());
+                await storage.ReadStateAsync(Name, grain, there);
+                (_stored.ETag, _stored.RecordExists) = (there.ETag, there.RecordExists);
+            }
+            catch (RedisStorageException) when (attempt < MaxAttempts && redis.IsClosed(RedisRole.Limits))
+            {
+                // The storage has a connection of its own, which comes back a moment later.
+                await Task.Delay(Pause * (0.5 + Random.Shared.NextDouble()), time);
+            }
         }
-        catch (InconsistentStateException)
-        {
-            // Redis came back without them, or with older ones: what is known here counts.
-            var there = new GrainState<OwnPoliciesState>(new());
-            await storage.ReadStateAsync(Name, grain, there);
-            (_stored.ETag, _stored.RecordExists) = (there.ETag, there.RecordExists);
-            await StoreAsync();
-        }
-
-        Task StoreAsync() => _stored.State!.Policies.Count == 0
-            ? storage.ClearStateAsync(Name, grain, _stored)
-            : storage.WriteStateAsync(Name, grain, _stored);
     }
 
     private async Task TryLoadAsync()

@@ -38,7 +38,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
         var snapshot = await isolated.GetAsync();
         Assert.Equal(BreakerState.Isolated, snapshot.State);
         Assert.Contains("maintenance of the network", snapshot.Transitions[^1].Reason, StringComparison.Ordinal);
-        Assert.Equal(["journal", "cache"], Assert.Single(snapshot.Circuits).Roles);
+        Assert.Equal(["journal", "cache", "limits"], Assert.Single(snapshot.Circuits).Roles);
         Assert.Equal(BreakerState.Closed, (await Breaker(silos[1].Silo).GetAsync()).State);
 
         // Users are on both silos; none notices but by the receipt.

@@ -12,8 +12,8 @@ public sealed class RedisRolesTests(RedisFixture redis)
     {
         await using var gateway = redis.Open();
         var circuit = Assert.Single(gateway.Circuits);
-        Assert.Equal([RedisRole.Journal, RedisRole.Cache], circuit.Roles);
-        Assert.Equal(["journal", "cache"], circuit.Snapshot().Roles);
+        Assert.Equal([RedisRole.Journal, RedisRole.Cache, RedisRole.Limits], circuit.Roles);
+        Assert.Equal(["journal", "cache", "limits"], circuit.Snapshot().Roles);
         Assert.Equal(redis.Server.ConnectionString, circuit.Address);
     }
 
