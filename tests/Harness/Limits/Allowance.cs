@@ -3,6 +3,9 @@ namespace Actors.Harness.Limits;
 /// <summary>A part of a run without faults, by the clock of Redis in microseconds; it should be longer than the longest window.</summary>
 public readonly record struct Steady(string Name, long From, long Until)
 {
+    /// <summary>The least share of what the limit allows that must have come.</summary>
+    public double LeastShare { get; init; } = LimitCheck.LeastShare;
+
     /// <summary>So long, in seconds.</summary>
     public double Seconds => (Until - From) / 1e6;
 }

@@ -6,7 +6,7 @@ namespace Actors.Harness.Limits;
 /// </summary>
 public static class LimitCheck
 {
-    /// <summary>The least share of what is allowed.</summary>
+    /// <summary>The least share of what is allowed, unless the part says otherwise.</summary>
     public const double LeastShare = 0.98;
 
     // Silos know the clock of Redis to within a round trip, which on a busy machine may be long.
@@ -36,7 +36,7 @@ public static class LimitCheck
         }
 
         var shares = steady.Where(_ => clients.Count > 0).Select(part => ShareOf(clients, windows, part)).ToList();
-        findings.AddRange(shares.Where(share => share.All < LeastShare).Select(share => $"held back: {share}"));
+        findings.AddRange(shares.Where(share => share.All < share.Steady.LeastShare).Select(share => $"held back: {share}"));
         var outside = ledgers.Select(OutsideOfCall).DefaultIfEmpty().Max() * 1000;
         if (outside > MostOutsideMs) findings.Add(FormattableString.Invariant($"decided outside of their calls, by up to {outside:0.0} ms: a clock other than that of Redis counted"));
         var sources = all.GroupBy(grant => grant.Source).OrderBy(group => group.Key).ToDictionary(group => group.Key, group => (long)group.Count());

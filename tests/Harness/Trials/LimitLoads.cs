@@ -64,7 +64,7 @@ internal sealed class LimitLoads : IDisposable
         if (isAfterFault) await Task.Delay(_plan.Longest);
         var from = Now;
         await Task.Delay(_plan.Steady);
-        _steady.Add(new(name, from, Now));
+        _steady.Add(new(name, from, Now) { LeastShare = _plan.LeastShare });
     }
 
     /// <summary>Ends the loads, and holds what they were granted against the limits.</summary>

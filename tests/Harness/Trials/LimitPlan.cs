@@ -10,11 +10,17 @@ public sealed record LimitPlan(string Policy, IReadOnlyList<LimitWindow> Windows
 {
     private static readonly LimitPlan Hot = new("trial-hot", [Window(200, 1), Window(900, 10)], TimeSpan.FromSeconds(30));
     private static readonly LimitPlan Usual = new("trial", [Window(1_000, 1), Window(4_500, 10)], TimeSpan.FromSeconds(22));
-    private static readonly LimitPlan Short = new("trial-short", [Window(400, 0.5), Window(1_200, 3)], TimeSpan.FromSeconds(6.5));
+    private static readonly LimitPlan Short = new("trial-short", [Window(400, 0.5), Window(1_200, 3)], TimeSpan.FromSeconds(6.5))
+    {
+        LeastShare = 0.9,
+    };
 
     /// <summary>What the silos find in their environment: all of the policies.</summary>
     public static IReadOnlyDictionary<string, string> Settings { get; } =
         ((LimitPlan[])[Hot, Usual, Short]).SelectMany(plan => LimitWindow.SettingsOf(plan.Policy, plan.Windows)).ToDictionary();
+
+    /// <summary>The least share of what is allowed that must come. Less in a few seconds on a busy machine, where callers are late.</summary>
+    public double LeastShare { get; private init; } = LimitCheck.LeastShare;
 
     /// <summary>The longest window: after so long nothing of what was before counts.</summary>
     public TimeSpan Longest => Windows.Max(window => window.Duration);
