@@ -39,7 +39,9 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimePr
 
             bool MayRepeat(Exception error) =>
                 (CallSafety.WasNotBegun(error) || (isRepeatable && CallSafety.MayHaveBegun(error)))
-                && attempt < _options.MaxAttempts && Left() > pause;
+
+                // A silo takes its time to stop, and it is no fault that it does: that it said so counts as no attempt.
+                && (error is LimiterMovedException || attempt < _options.MaxAttempts) && Left() > pause;
         }
 
         TimeSpan Left() => _options.ResponseTimeout - _time.GetElapsedTime(began);

@@ -12,7 +12,7 @@ public sealed record LimitPlan(string Policy, IReadOnlyList<LimitWindow> Windows
     private static readonly LimitPlan Usual = new("trial", [Window(1_000, 1), Window(4_500, 10)], TimeSpan.FromSeconds(22));
     private static readonly LimitPlan Short = new("trial-short", [Window(400, 0.5), Window(1_200, 3)], TimeSpan.FromSeconds(6.5))
     {
-        LeastShare = 0.9,
+        LeastShare = 0.5,
     };
 
     /// <summary>What the silos find in their environment: all of the policies.</summary>
