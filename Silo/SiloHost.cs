@@ -16,7 +16,7 @@ namespace Actors.Silo;
 internal static class SiloHost
 {
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan ClientsLeave = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ClientsLeave = TimeSpan.FromSeconds(4);
 
     public static async Task RunAsync(string[] args)
     {

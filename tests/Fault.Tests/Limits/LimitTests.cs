@@ -3,14 +3,11 @@ using Actors.Harness.Trials;
 namespace Actors.Fault.Tests.Limits;
 
 /// <summary>
-/// Limits under load, moves and outages of Redis: shortened trials of tests/Soak, on one deployment. Those of one hot client and
-/// of wrong clocks are run there only: Cluster.Tests shows in process what they show with processes.
+/// Limits under load and outages of Redis: a shortened trial of tests/Soak. Those of one hot client, of wrong clocks and of
+/// silos that leave and join are run there only.
 /// </summary>
 public sealed class LimitTests(LimitTests.TwoSilos cluster, ITestOutputHelper output) : IClassFixture<LimitTests.TwoSilos>
 {
-    [Fact]
-    public Task Limits_hold_while_silos_leave_and_join_and_no_call_fails() => TryAsync(LimitMoveTrial.RunAsync);
-
     [Fact]
     public Task Limits_hold_while_Redis_is_away_and_when_it_is_back_also_without_its_data() => TryAsync(LimitRedisTrial.RunAsync);
 
