@@ -116,7 +116,8 @@ public static class ActorsTelemetry
 
     /// <summary>
     /// Counter, {decision}: decisions of limiters; <see cref="PolicyTag"/>; <see cref="OutcomeTag"/>: allowed, denied,
-    /// shadowdenied; <see cref="SourceTag"/>: redis, mirror (the silo's exact copy said that the window is full), local (Redis was away).
+    /// shadowdenied; <see cref="SourceTag"/>: redis, reserve (of permits that Redis had charged ahead), mirror (the silo's exact copy
+    /// said that the window is full), local (Redis was away).
     /// </summary>
     public const string LimitDecisions = "actors.limits.decisions";
 

@@ -71,6 +71,17 @@ internal sealed class GrantLog
         return first == Count ? (0, long.MaxValue) : (Total - At(first).Before, At(first).At);
     }
 
+    /// <summary>True where all of the last entry was granted after that many permits.</summary>
+    public bool IsLastAfter(long total) => Count > 0 && At(Count - 1).Before >= total;
+
+    /// <summary>What was granted after that many permits; none of it is part of an earlier entry.</summary>
+    public (long At, long Permits)[] GrantsAfter(long total)
+    {
+        var first = Count;
+        while (first > 0 && At(first - 1).Before >= total) first--;
+        return Entries(first);
+    }
+
     /// <summary>The permits granted later than <paramref name="since"/>.</summary>
     public long GrantedAfter(long since) => After(since).Granted;
 
@@ -131,12 +142,7 @@ internal sealed class GrantLog
     }
 
     /// <summary>All entries.</summary>
-    public (long At, long Permits)[] ToArray()
-    {
-        var grants = new (long, long)[Count];
-        for (var i = 0; i < Count; i++) grants[i] = (At(i).At, (i + 1 < Count ? At(i + 1).Before : Total) - At(i).Before);
-        return grants;
-    }
+    public (long At, long Permits)[] ToArray() => Entries(0);
 
     /// <summary>A log of its own with the same entries.</summary>
     public GrantLog Copy()
@@ -144,6 +150,13 @@ internal sealed class GrantLog
         var copy = new GrantLog { _entries = new Entry[Count + Least], Count = Count, Total = Total };
         for (var i = 0; i < Count; i++) copy._entries[i] = At(i);
         return copy;
+    }
+
+    private (long At, long Permits)[] Entries(int from)
+    {
+        var grants = new (long, long)[Count - from];
+        for (var i = from; i < Count; i++) grants[i - from] = (At(i).At, (i + 1 < Count ? At(i + 1).Before : Total) - At(i).Before);
+        return grants;
     }
 
     private int FirstAfter(long since)

@@ -20,7 +20,7 @@ internal sealed class GrantLogs : IDisposable
     // A single server takes keys of any partition in one script. Of two scripts one is being run while the other gathers.
     private const int LanesOfOneServer = 2;
 
-    private const int ArgumentsPerQuestion = 18;
+    private const int ArgumentsPerQuestion = 20;
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(50);
     private static readonly RedisValue Memory = (long)RateLimits.RequestIdMemory.TotalMicroseconds;
 
@@ -145,7 +145,10 @@ internal sealed class GrantLogs : IDisposable
     private async Task<IReadOnlyList<LogAnswer>> DecideAsync(IReadOnlyList<LogQuestion> questions)
     {
         var keys = new List<RedisKey>(questions.Count);
-        var arguments = new List<RedisValue>(3 + (ArgumentsPerQuestion * questions.Count)) { Memory, RateLimits.RememberedRequests, questions.Count };
+        var arguments = new List<RedisValue>(4 + (ArgumentsPerQuestion * questions.Count))
+        {
+            Memory, RateLimits.RememberedRequests, Reserve.Life, questions.Count,
+        };
         foreach (var question in questions)
         {
             keys.Add(question.Log);
@@ -169,12 +172,13 @@ internal sealed class GrantLogs : IDisposable
         var windows = question.Windows;
         arguments.Add(question.Epoch ?? RedisValue.EmptyString);
         arguments.Add(question.Newest);
-        arguments.Add(question.Total);
+        arguments.Add(question.Charged);
         arguments.Add(question.Earliest);
         arguments.Add(question.IsDense ? windows.Tick : 0);
         arguments.Add(question.IsTrimming);
         arguments.Add(question.IsRenewing);
         arguments.Add(question.Requests is not null);
+        arguments.Add(question.Reserve);
         arguments.Add(windows.Count);
         for (var i = 0; i < windows.Count; i++)
         {
@@ -182,6 +186,13 @@ internal sealed class GrantLogs : IDisposable
             arguments.Add(windows.Duration(i));
             arguments.Add(question.Usage[i].Used);
             arguments.Add(question.Usage[i].Until);
+        }
+
+        arguments.Add(question.FromReserve?.Count ?? -1);
+        foreach (var (at, permits) in question.FromReserve ?? [])
+        {
+            arguments.Add(at);
+            arguments.Add(permits);
         }
 
         var position = arguments.Count;
@@ -219,9 +230,19 @@ internal sealed class GrantLogs : IDisposable
 
     private static LogAnswer Read(LogQuestion question, RedisResult[] answer, (long Sent, long Received) taken)
     {
-        const int Granted = 4;
+        const int HeldFor = 2, At = 2, Before = 3, IsAddedToLast = 4, Reserved = 5, Granted = 6;
         var (status, time) = ((int)answer[0], (long)answer[1]);
-        if (status != GrantScripts.Done) return new LogAnswer { Status = status, Time = time, Taken = taken };
+        if (status is not (GrantScripts.Done or GrantScripts.Held)) return new LogAnswer { Status = status, Time = time, Taken = taken };
+        if (status == GrantScripts.Held)
+        {
+            return ReadLog(answer, HeldFor + 1, new LogAnswer
+            {
+                Status = status,
+                Time = time,
+                Taken = taken,
+                HeldFor = TimeSpan.FromMicroseconds((long)answer[HeldFor]),
+            });
+        }
 
         var tickets = question.Tickets;
         var granted = new long[tickets.Count];
@@ -236,28 +257,34 @@ internal sealed class GrantLogs : IDisposable
             }
         }
 
-        var epoch = run < answer.Length ? (string)answer[run++]! : "";
-        var grants = new List<(long, long)>((answer.Length - run) / 2);
-        var beforeGrants = 0L;
-        for (; run < answer.Length; run += 2)
-        {
-            var member = ((string)answer[run]!).Split(':');
-            if (grants.Count == 0) beforeGrants = long.Parse(member[0], CultureInfo.InvariantCulture);
-            grants.Add(((long)(double)answer[run + 1], long.Parse(member[1], CultureInfo.InvariantCulture)));
-        }
-
-        return new LogAnswer
+        return ReadLog(answer, run, new LogAnswer
         {
             Status = status,
             Time = time,
             Taken = taken,
-            Epoch = epoch,
-            Before = (long)answer[2],
-            IsAddedToLast = (int)answer[3] == 1,
+            At = (long)answer[At],
+            Before = (long)answer[Before],
+            IsAddedToLast = (int)answer[IsAddedToLast] == 1,
+            Reserved = (long)answer[Reserved],
             Granted = granted,
-            Grants = grants,
-            BeforeGrants = beforeGrants,
-        };
+        });
+    }
+
+    /// <summary>What a new owner is told behind the rest: its epoch, and the log.</summary>
+    private static LogAnswer ReadLog(RedisResult[] answer, int position, LogAnswer read)
+    {
+        if (position == answer.Length) return read;
+        read.Epoch = (string)answer[position++]!;
+        var grants = new List<(long, long)>((answer.Length - position) / 2);
+        for (; position < answer.Length; position += 2)
+        {
+            var member = ((string)answer[position]!).Split(':');
+            if (grants.Count == 0) read.BeforeGrants = long.Parse(member[0], CultureInfo.InvariantCulture);
+            grants.Add(((long)(double)answer[position + 1], long.Parse(member[1], CultureInfo.InvariantCulture)));
+        }
+
+        read.Grants = grants;
+        return read;
     }
 
     private Task<RedisResult> EvaluateAsync(string script, RedisKey[] keys, RedisValue[] arguments) =>

@@ -42,10 +42,10 @@ internal sealed class Limiter
     private bool _isClosed;
     private long _countedBytes;
 
-    public Limiter(string client, RateLimitPolicy policy, GrantLogs logs, LimiterCounters counters, int maxWaiting, ILimiterHost host)
+    public Limiter(string client, RateLimitPolicy policy, GrantLogs logs, LimiterCounters counters, RateLimitOptions options, ILimiterHost host)
     {
-        (_client, _logs, _counters, _maxWaiting, _host) = (client, logs, counters, maxWaiting, host);
-        _log = new OwnedLog(client, policy.Name, logs, counters, host.Fenced, OnUnsynced) { Windows = new Windows(policy) };
+        (_client, _logs, _counters, _maxWaiting, _host) = (client, logs, counters, options.MaxWaiting, host);
+        _log = new OwnedLog(client, policy.Name, logs, counters, options.ReservedShare, host.Fenced, OnUnsynced) { Windows = new Windows(policy) };
         _line = new WaitingLine(counters);
         _decisions = new Decisions(_log, _line);
     }
@@ -74,6 +74,7 @@ internal sealed class Limiter
     /// <summary>Decides so many calls of one size, in order; of one that may wait, once its turn has come.</summary>
     public Task<RateLimitDecision[]> AcquireAsync(int calls, int permits, string? name, TimeSpan maxWait, CancellationToken cancellationToken)
     {
+        if (name is null && TryGrantReserved(calls, permits) is { } granted) return Task.FromResult(granted);
         var now = _logs.Now;
         var waits = maxWait > TimeSpan.Zero && !Policy.IsShadow;
         var ticket = new Ticket(calls, permits, name, waits ? now + (long)maxWait.TotalMicroseconds : 0);
@@ -165,6 +166,7 @@ internal sealed class Limiter
             await TrySyncAsync();
         }
 
+        if (_log.IsHoldingBack) await AloneAsync(TryReturnReserveAsync);
         _counters.AddBytes(-_countedBytes);
         if (IsUnsynced) _counters.AddUnsynced(-1);
     }
@@ -330,7 +332,7 @@ internal sealed class Limiter
             try
             {
                 if (await _log.AskAsync(batch) is not { } answer) continue;
-                Settle(batch, answer.Granted, answer.PermitsGranted(batch), answer.Time, answer.Time, DecidedBy.Redis);
+                Settle(batch, answer.Granted, answer.PermitsGranted(batch), answer.Time, answer.At, DecidedBy.Redis);
                 return;
             }
             catch (RedisUnavailableException error)
@@ -432,6 +434,26 @@ internal sealed class Limiter
         }
     }
 
+    /// <summary>Grants calls from the reserve, all of them, where nobody is before them and no script is in flight; else null.</summary>
+    private RateLimitDecision[]? TryGrantReserved(int calls, int permits)
+    {
+        if (!_log.HasReserve || _isWorking || _line.Count > 0 || _isClosed || !_logs.IsReachable) return null;
+
+        // The windows may be others than when it was reserved.
+        var (now, all) = (_log.Clock.Earliest(_logs.Now), (long)calls * permits);
+        var (tightest, left) = _decisions.Tightest(now);
+        if (all > left || !_log.TryGrantReserved(all, out var at)) return null;
+        _counters.Decided(Policy.Name, Outcome.Allowed, DecidedBy.Reserve, calls);
+        var decisions = new RateLimitDecision[calls];
+        for (var call = 0; call < calls; call++)
+        {
+            left -= permits;
+            decisions[call] = _decisions.Allowed((tightest, left), now, at, DecidedBy.Reserve);
+        }
+
+        return decisions;
+    }
+
     /// <summary>Denies a ticket, or what is left of it from a position on.</summary>
     private void Deny(Ticket ticket, long now, DecidedBy source, RateLimitDecision[]? decisions = null, int from = 0)
     {
@@ -485,6 +507,21 @@ internal sealed class Limiter
         }
 
         return !IsUnsynced;
+    }
+
+    /// <summary>Has Redis count what was granted, and no more; where that does not succeed, the next activation has a little less for a while.</summary>
+    private async Task<bool> TryReturnReserveAsync()
+    {
+        try
+        {
+            if (_log.IsHoldingBack && _logs.IsReachable) await _log.AskAsync([]);
+        }
+        catch (RedisUnavailableException)
+        {
+            // It counts as granted.
+        }
+
+        return !_log.IsHoldingBack;
     }
 
     private Task KnownAsync() => !_log.IsOwner && _logs.IsReachable ? AloneAsync(() => KnowAsync(isNeeded: false)) : Task.CompletedTask;

@@ -10,6 +10,9 @@ internal enum DecidedBy
     /// <summary>The script in Redis.</summary>
     Redis,
 
+    /// <summary>The silo, by permits that Redis had charged before.</summary>
+    Reserve,
+
     /// <summary>The silo's copy of the log, which was exact and said that the window is full.</summary>
     Mirror,
 

@@ -18,8 +18,14 @@ internal sealed class LogQuestion
     /// <summary>The time of the last grant, as the owner knows it.</summary>
     public long Newest { get; init; }
 
-    /// <summary>All permits granted, as the owner knows it.</summary>
-    public long Total { get; init; }
+    /// <summary>All permits charged, as the owner knows it, those of the reserve among them.</summary>
+    public long Charged { get; init; }
+
+    /// <summary>What was granted from the reserve, and takes its place; null where there is no reserve.</summary>
+    public IReadOnlyList<(long At, long Permits)>? FromReserve { get; init; }
+
+    /// <summary>How many permits are to be in the next reserve.</summary>
+    public long Reserve { get; init; }
 
     /// <summary>What the server's clock shows at least.</summary>
     public long Earliest { get; init; }
@@ -48,10 +54,19 @@ internal sealed class LogAnswer
     /// <summary>The time of the decision, by the server's clock.</summary>
     public required long Time { get; init; }
 
+    /// <summary>The time from which its grants count.</summary>
+    public long At { get; init; }
+
+    /// <summary>How many permits are in the reserve now.</summary>
+    public long Reserved { get; init; }
+
+    /// <summary>How long the owner before may still grant from its reserve, if it was not told yet that it is none any more.</summary>
+    public TimeSpan HeldFor { get; init; }
+
     /// <summary>When the call was sent and its answer received, by the monotonic clock.</summary>
     public required (long Sent, long Received) Taken { get; init; }
 
-    public string Epoch { get; init; } = "";
+    public string Epoch { get; set; } = "";
 
     /// <summary>All permits granted before these.</summary>
     public long Before { get; init; }
@@ -71,8 +86,8 @@ internal sealed class LogAnswer
     }
 
     /// <summary>For a new owner: all grants that count, and how many permits were granted before the first of them.</summary>
-    public IReadOnlyList<(long At, long Permits)> Grants { get; init; } = [];
+    public IReadOnlyList<(long At, long Permits)> Grants { get; set; } = [];
 
     /// <inheritdoc cref="Grants"/>
-    public long BeforeGrants { get; init; }
+    public long BeforeGrants { get; set; }
 }

@@ -11,13 +11,14 @@ namespace Actors.RateLimiting;
 /// Touched by the turns of one grain only. What asks Redis is called by one at a time (<see cref="Limiter"/>), and while it
 /// does, nobody changes the copy.
 /// </remarks>
-internal sealed class OwnedLog(string client, string policy, GrantLogs logs, LimiterCounters counters, Action fenced, Action unsynced)
+internal sealed class OwnedLog(
+    string client, string policy, GrantLogs logs, LimiterCounters counters, double reservedShare, Action fenced, Action unsynced)
 {
     // A log lives ten seconds longer than it must (GrantScripts): it is renewed well before these are over.
     private const long RenewAfter = 5_000_000;
 
     // Entries that count no more cost Redis little; to trim them with each grant would cost it more.
-    private const int TrimFrom = 16;
+    private const int TrimFrom = 6;
 
     // Beyond any time, and still a whole number to Lua.
     private const long Never = 1L << 52;
@@ -37,6 +38,15 @@ internal sealed class OwnedLog(string client, string policy, GrantLogs logs, Lim
     private long _renewed;
     private int _dead;
 
+    // The last member of the log in Redis, if it is a reserve.
+    private Reserve _reserve;
+
+    // Until when the owner before may grant from its reserve, by the monotonic clock.
+    private long _heldUntil;
+
+    // There are several who take this log for theirs; none is to have others wait until its reserve is over.
+    private bool _wasFenced;
+
     /// <summary>The windows, all of which a grant counts in.</summary>
     public required Windows Windows
     {
@@ -53,14 +63,34 @@ internal sealed class OwnedLog(string client, string policy, GrantLogs logs, Lim
     /// <summary>True where the log in Redis is another, and to be replaced by the copy.</summary>
     public bool IsUnsynced { get; private set; }
 
+    /// <summary>True where there are permits that Redis takes for granted.</summary>
+    public bool HasReserve => _reserve.Permits > 0;
+
+    /// <summary>True where Redis counts more in a window than was granted, or for longer.</summary>
+    public bool IsHoldingBack => HasReserve && Clock.Earliest(logs.Now) < _reserve.Until + Windows.Longest;
+
     /// <summary>What is known of the clock of Redis, or guessed while it was never there.</summary>
     public ServerClock Clock => _known.IsKnown ? _known : logs.GuessedClock;
+
+    /// <summary>Grants from the reserve, if it has as much.</summary>
+    /// <param name="permits">All permits of the calls that are granted.</param>
+    /// <param name="at">The time from which they count.</param>
+    public bool TryGrantReserved(long permits, out long at)
+    {
+        // The server's clock shows no later time now.
+        at = Math.Max(_known.Latest(logs.Now), Grants.Newest + 1);
+        if (permits > _reserve.Charged - Grants.Total || at > _reserve.Until) return false;
+        if (at / Reserve.Tick == Grants.Newest / Reserve.Tick && Grants.IsLastAfter(_reserve.After)) Grants.AddToLast(at, permits);
+        else Grants.Add(at, permits);
+        return true;
+    }
 
     /// <summary>Has Redis decide, and takes in what it says of the log.</summary>
     /// <returns>Null where it did not decide, since the log is not what it was taken for; ask again.</returns>
     /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
     public async Task<LogAnswer?> AskAsync(IReadOnlyList<Ticket> tickets)
     {
+        if (_heldUntil - logs.Now is > 0 and var held) await logs.PauseAsync(TimeSpan.FromMicroseconds(held));
         if (IsUnsynced && IsOwner) await SyncAsync();
 
         // Who is to become the owner of a log that lacks grants known here must first know both.
@@ -83,7 +113,7 @@ internal sealed class OwnedLog(string client, string policy, GrantLogs logs, Lim
 
         if (IsOwner) NoteGrants(question, answer);
         else BecomeOwner(answer);
-        return asked.Count == tickets.Count ? answer : null;
+        return answer.Status == GrantScripts.Done && asked.Count == tickets.Count ? answer : null;
     }
 
     /// <summary>Replaces the log in Redis by the copy; not where another has written it, which the next question tells.</summary>
@@ -104,7 +134,7 @@ internal sealed class OwnedLog(string client, string policy, GrantLogs logs, Lim
                 return;
         }
 
-        (_noted, _forgotten, _renewed, _dead) = ([], [], earliest, 0);
+        (_noted, _forgotten, _renewed, _dead, _reserve) = ([], [], earliest, 0, default);
         if (IsUnsynced) counters.AddUnsynced(-1);
         IsUnsynced = false;
     }
@@ -148,6 +178,8 @@ internal sealed class OwnedLog(string client, string policy, GrantLogs logs, Lim
     /// <summary>The copy is right and the log in Redis is not, or may not be.</summary>
     public void BecomeUnsynced()
     {
+        // With the rest of the log it is replaced by what was granted from it.
+        _reserve = default;
         if (IsUnsynced) return;
         IsUnsynced = true;
         counters.AddUnsynced(1);
@@ -164,6 +196,7 @@ internal sealed class OwnedLog(string client, string policy, GrantLogs logs, Lim
             usage[i] = (used, first == long.MaxValue ? Never : first + Windows.Duration(i));
         }
 
+        var isDense = Grants.Count >= Windows.DenseFrom;
         return new()
         {
             Log = _key,
@@ -172,14 +205,20 @@ internal sealed class OwnedLog(string client, string policy, GrantLogs logs, Lim
             Usage = usage,
             Epoch = _epoch,
             Newest = Grants.Newest,
-            Total = Grants.Total,
+            Charged = HasReserve ? _reserve.Charged : Grants.Total,
+            FromReserve = HasReserve ? Grants.GrantsAfter(_reserve.After) : null,
+            Reserve = IsOwner && !isDense && !_wasFenced ? ToReserve(earliest) : 0,
             Earliest = earliest,
             IsTrimming = _dead >= TrimFrom && _dead >= Grants.Count / 4,
             IsRenewing = earliest - _renewed > RenewAfter,
-            IsDense = Grants.Count >= Windows.DenseFrom,
+            IsDense = isDense,
             Tickets = tickets,
         };
     }
+
+    // Twice what was granted lately: who calls seldom has nothing reserved.
+    private long ToReserve(long now) =>
+        Math.Min((long)(Windows.SmallestLimit * reservedShare), 2 * Grants.GrantedAfter(now - Reserve.Life));
 
     private static bool HasNames(IReadOnlyList<Ticket> tickets)
     {
@@ -201,7 +240,8 @@ internal sealed class OwnedLog(string client, string policy, GrantLogs logs, Lim
 
     private void BecomeOwner(LogAnswer answer)
     {
-        (_epoch, _renewed, _dead) = (answer.Epoch, answer.Time, TrimFrom);
+        (_epoch, _renewed, _dead, _reserve) = (answer.Epoch, answer.Time, TrimFrom, default);
+        _heldUntil = answer.Taken.Received + (long)answer.HeldFor.TotalMicroseconds;
         if (!IsUnsynced)
         {
             Grants.Load(answer.BeforeGrants, answer.Grants);
@@ -216,6 +256,7 @@ internal sealed class OwnedLog(string client, string policy, GrantLogs logs, Lim
 
     private void NoteGrants(LogQuestion question, LogAnswer answer)
     {
+        _reserve = default;
         _dead += Grants.Trim(answer.Time - question.Windows.Longest);
 
         // All that counted is gone on both sides, and the log in Redis has begun anew.
@@ -224,14 +265,15 @@ internal sealed class OwnedLog(string client, string policy, GrantLogs logs, Lim
         if (granted == 0) return;
         if (question.IsTrimming) _dead = 0;
         if (question.IsRenewing) _renewed = answer.Time;
-        if (answer.IsAddedToLast) Grants.AddToLast(answer.Time, granted);
-        else Grants.Add(answer.Time, granted);
+        if (answer.IsAddedToLast) Grants.AddToLast(answer.At, granted);
+        else Grants.Add(answer.At, granted);
+        if (answer.Reserved > 0) _reserve = new(Grants.Total, answer.Reserved, answer.At + Reserve.Life);
     }
 
     /// <summary>A later activation owns the log, and may have changed it: what is known here is of no use, but what Redis does not know.</summary>
     private void LoseOwnership()
     {
-        _epoch = null;
+        (_epoch, _reserve, _wasFenced) = (null, default, true);
         if (!IsUnsynced) Grants.Clear();
         fenced();
     }

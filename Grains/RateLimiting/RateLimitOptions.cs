@@ -29,6 +29,15 @@ public sealed class RateLimitOptions
     [Range(0, 100_000)]
     public int MaxWaiting { get; set; } = 1000;
 
+    /// <summary>
+    /// The largest part of a limit that Redis counts as granted before it is asked for, so that a client that calls often takes
+    /// one call to Redis for several grants. No limit is ever exceeded by that. After a silo was killed, as much may be missing of
+    /// a client's limit for the length of a window. 0 has each grant ask Redis. Default: 0.01.
+    /// </summary>
+    /// <value>0 to 0.1.</value>
+    [Range(0, 0.1)]
+    public double ReservedShare { get; set; } = 0.01;
+
     /// <summary>A policy, as <see cref="RateLimitPolicy"/> says; its name is the key.</summary>
     public sealed class PolicyOptions
     {

@@ -321,7 +321,7 @@ internal sealed partial class RateLimiterGrain(
                 RetryWhenFull);
         }
 
-        var limiter = new Limiter(Client, found, logs, counters, options.Value.MaxWaiting, this);
+        var limiter = new Limiter(Client, found, logs, counters, options.Value, this);
         if (_migrated.Remove(policy, out var grants)) limiter.TakeOver([.. grants.Chunk(2).Select(grant => (grant[0], grant[1]))]);
         return _limiters[policy] = limiter;
     }

@@ -8,8 +8,9 @@ internal sealed class GrantOracle(params RateLimitWindow[] windows)
 {
     private readonly List<(DateTimeOffset At, int Permits)> _grants = [];
 
+    /// <summary>Whether so many more fit at a moment. All that are noted were granted before, also those that count from a moment later on.</summary>
     public bool Fits(DateTimeOffset at, int permits) => windows.All(window =>
-        _grants.Where(grant => grant.At > at - window.Duration && grant.At <= at).Sum(grant => grant.Permits) + permits <= window.Limit);
+        _grants.Where(grant => grant.At > at - window.Duration).Sum(grant => grant.Permits) + permits <= window.Limit);
 
     /// <summary>When the permits are free, if no more are granted.</summary>
     public DateTimeOffset FreeAt(DateTimeOffset from, int permits)

@@ -13,11 +13,11 @@ internal sealed class LimiterActor : ILimiterHost
     // Changed by turns only.
     private int _wakings;
 
-    public LimiterActor(string client, GrantLogs logs, LimiterCounters counters, RateLimitPolicy policy, int maxWaiting = 100)
+    public LimiterActor(string client, GrantLogs logs, LimiterCounters counters, RateLimitPolicy policy, double reservedShare)
     {
         Logs = logs;
         Counters = counters;
-        Limiter = new Limiter(client, policy, logs, counters, maxWaiting, this);
+        Limiter = new Limiter(client, policy, logs, counters, new() { MaxWaiting = 100, ReservedShare = reservedShare }, this);
     }
 
     public GrantLogs Logs { get; }

@@ -35,10 +35,13 @@ public abstract partial class LimiterContract : IAsyncLifetime
 
     private protected LimiterActor Open(string client, params RateLimitWindow[] windows) => Open(client, PolicyOf(windows));
 
-    private protected LimiterActor Open(string client, RateLimitPolicy policy, TimeProvider? time = null)
+    private protected LimiterActor Open(string client, RateLimitWindow window, double reservedShare) =>
+        Open(client, PolicyOf(window), reservedShare: reservedShare);
+
+    private protected LimiterActor Open(string client, RateLimitPolicy policy, TimeProvider? time = null, double reservedShare = 0)
     {
         var counters = new LimiterCounters(new ConfiguredPolicies(new StaticOptions()));
-        return new LimiterActor(client, new GrantLogs(_redis, time ?? TimeProvider.System, counters), counters, policy);
+        return new LimiterActor(client, new GrantLogs(_redis, time ?? TimeProvider.System, counters), counters, policy, reservedShare);
     }
 
     private protected static RateLimitPolicy PolicyOf(params RateLimitWindow[] windows) => new() { Name = "p", Windows = windows };

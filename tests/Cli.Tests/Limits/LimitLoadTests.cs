@@ -49,32 +49,6 @@ public sealed class LimitLoadTests : IDisposable
     }
 
     [Fact]
-    public async Task Callers_that_wait_on_a_denial_call_seldom()
-    {
-        _shell.Cluster.Policies["p"] = new() { Name = "p", Windows = [new(1, TimeSpan.FromHours(1))] };
-        var args = (string[])["load", "limits", "--clients", "1", "--concurrency", "1", "--policy", "p", "--json"];
-        var (waits, spins) = (new Shell { Time = TimeProvider.System }, new Shell { Time = TimeProvider.System });
-        using (waits)
-        using (spins)
-        {
-            waits.Cluster.Policies["p"] = spins.Cluster.Policies["p"] = _shell.Cluster.Policies["p"];
-            var waited = (await waits.RunAsync([.. args, "--seconds", "1"])).Json;
-
-            // A second at least between one and the next.
-            Assert.InRange(waited.GetProperty("denied").GetDouble(), 1, waited.GetProperty("seconds").GetDouble() + 1);
-            Assert.True((await spins.RunAsync([.. args, "--seconds", "1", "--on-denied", "spin"])).Json.GetProperty("denied").GetInt64() > 10);
-        }
-    }
-
-    [Fact]
-    public async Task A_rate_is_kept_to()
-    {
-        using var shell = new Shell { Time = TimeProvider.System };
-        var result = await shell.RunAsync("load", "limits", "--seconds", "1", "--rate", "100", "--concurrency", "4", "--json");
-        Assert.InRange(result.Json.GetProperty("succeeded").GetDouble(), 10, (100 * result.Json.GetProperty("seconds").GetDouble()) + 1);
-    }
-
-    [Fact]
     public async Task What_was_decided_without_Redis_or_in_shadow_mode_is_counted()
     {
         _shell.Cluster.IsRedisAway = true;

@@ -1,0 +1,206 @@
+using CsCheck;
+
+namespace Actors.StoreContract;
+
+/// <summary>Permits that Redis counts before they are asked for.</summary>
+public abstract partial class LimiterContract
+{
+    // Far more than is allowed, so that it shows in small windows.
+    private const double Much = 0.5;
+
+    [Fact]
+    public async Task Who_calls_often_takes_a_script_for_many_grants_and_every_one_is_counted()
+    {
+        var window = new RateLimitWindow(5000, TimeSpan.FromSeconds(30));
+        var limiter = Open("often", window, 0.01);
+        for (var i = 1; i <= 1000; i++)
+        {
+            var decision = await limiter.AcquireAsync(1);
+            Assert.Equal((true, 5000 - i, RateLimitSource.Redis), (decision.IsAllowed, decision.Remaining, decision.Source));
+        }
+
+        Assert.InRange(limiter.Counters.ScriptCalls, 1, 200);
+
+        // With one that is named what was granted meanwhile is noted, each grant by its time.
+        await limiter.AcquireAsync(1, name: "1:p:x");
+        var entries = await Raw.SortedSetRangeByRankWithScoresAsync(LogOf(limiter, "often"));
+        var counted = entries.Where(entry => !entry.Element.ToString().StartsWith('o') && !entry.Element.ToString().EndsWith(":r", StringComparison.Ordinal));
+        Assert.Equal(1001, counted.Sum(entry => int.Parse(entry.Element.ToString().Split(':')[1])));
+    }
+
+    [Fact]
+    public async Task Who_calls_seldom_has_nothing_reserved()
+    {
+        var limiter = Open("seldom", new RateLimitWindow(1000, Minute));
+        for (var i = 0; i < 3; i++)
+        {
+            await limiter.AcquireAsync(1);
+            Assert.DoesNotContain(await Raw.SortedSetRangeByRankAsync(LogOf(limiter, "seldom")), member => member.ToString().EndsWith(":r", StringComparison.Ordinal));
+            await Task.Delay(TimeSpan.FromMilliseconds(1100));
+        }
+    }
+
+    [Fact]
+    public async Task What_is_reserved_is_free_again_for_the_next_when_its_owner_ends()
+    {
+        var window = new RateLimitWindow(1000, Minute);
+        var limiter = Open("ends", window, Much);
+        for (var i = 0; i < 10; i++) await limiter.AcquireAsync(1);
+        await limiter.RunAsync(limiter.Limiter.CloseAsync);
+        Assert.Equal(1000 - 10 - 1, (await Open("ends", window).AcquireAsync(1)).Remaining);
+    }
+
+    [Fact]
+    public async Task What_is_reserved_counts_as_granted_for_who_comes_unawares_and_grants_nothing_while_it_may_be()
+    {
+        var window = new RateLimitWindow(1000, Minute);
+        var first = Open("killed", window, Much);
+        for (var i = 0; i < 10; i++) await first.AcquireAsync(1);
+        var calls = first.Counters.ScriptCalls;
+        var last = Assert.Single(await Raw.SortedSetRangeByRankAsync(LogOf(first, "killed"), -2, -2)).ToString().Split(':');
+        var reserved = int.Parse(last[1]);
+        Assert.Equal("r", last[2]);
+
+        var second = Open("killed", window, Much);
+        var asked = second.AcquireAsync(1);
+        while (second.Counters.ScriptCalls == 0) await Task.Delay(1);
+
+        // The first does not know, and goes on.
+        var late = new List<RateLimitDecision>();
+        for (var i = 0; i < 3; i++) late.Add(await first.AcquireAsync(1));
+        Assert.Equal(calls, first.Counters.ScriptCalls);
+        Assert.All(late, decision => Assert.True(decision.IsAllowed));
+        Assert.False(asked.IsCompleted);
+
+        var decision = await asked;
+        Assert.True(decision.DecidedAt > late[^1].DecidedAt);
+        Assert.Equal(1000 - int.Parse(last[0]) - reserved - 1, decision.Remaining);
+    }
+
+    [Fact]
+    public async Task A_reserve_in_a_log_that_was_lost_is_not_counted_twice()
+    {
+        var window = new RateLimitWindow(1000, Minute);
+        var limiter = Open("reserve-lost", window, Much);
+        for (var i = 0; i < 10; i++) await limiter.AcquireAsync(1);
+        await Raw.KeyDeleteAsync(LogOf(limiter, "reserve-lost"));
+        for (var i = 0; i < 100; i++) Assert.Equal(1000 - 11 - i, (await limiter.AcquireAsync(1)).Remaining);
+        await limiter.RunAsync(limiter.Limiter.CloseAsync);
+        Assert.Equal(1000 - 111, (await Open("reserve-lost", window).AcquireAsync(1)).Remaining);
+    }
+
+    [Fact]
+    public async Task A_reserve_over_an_outage_is_counted_as_far_as_it_was_granted()
+    {
+        var window = new RateLimitWindow(1000, Minute);
+        var limiter = Open("reserve-outage", window, Much);
+        for (var i = 0; i < 10; i++) await limiter.AcquireAsync(1);
+        _redis.Isolate("a test");
+        for (var i = 0; i < 10; i++) Assert.Equal(RateLimitSource.Local, (await limiter.AcquireAsync(1)).Source);
+        _redis.Close("a test");
+        while (limiter.Counters.Unsynced > 0) await Task.Delay(5);
+        for (var i = 0; i < 10; i++) Assert.Equal(1000 - 21 - i, (await limiter.AcquireAsync(1)).Remaining);
+        await limiter.RunAsync(limiter.Limiter.CloseAsync);
+        Assert.Equal(1000 - 31, (await Open("reserve-outage", window).AcquireAsync(1)).Remaining);
+    }
+
+    [Fact]
+    public async Task Nothing_is_granted_from_a_reserve_that_new_windows_have_no_room_for()
+    {
+        var limiter = Open("lowered", new RateLimitWindow(1000, Minute), Much);
+        for (var i = 0; i < 20; i++) await limiter.AcquireAsync(1);
+        limiter.Limiter.Policy = PolicyOf(new RateLimitWindow(21, Minute));
+        Assert.Equal(0, (await limiter.AcquireAsync(1)).Remaining);
+        Assert.False((await limiter.AcquireAsync(1)).IsAllowed);
+    }
+
+    [Fact]
+    public async Task Nobody_is_granted_from_a_reserve_past_those_who_wait()
+    {
+        var limiter = Open("before", new RateLimitWindow(100, TimeSpan.FromSeconds(2)), Much);
+        for (var i = 0; i < 20; i++) await limiter.AcquireAsync(1);
+        var waiting = limiter.AcquireAsync(90, maxWait: RateLimits.MaxWait);
+        Assert.False((await limiter.AcquireAsync(1)).IsAllowed);
+        Assert.True((await waiting).IsAllowed);
+    }
+
+    [Fact]
+    public Task Every_decision_with_a_reserve_is_that_of_the_definition() =>
+        Gen.Select(
+                Gen.Select(Gen.Int[10, 60], Gen.Int[5, 80]).Array[1, 3],
+                Gen.Select(Gen.Int[1, 6], Gen.Int[0, 40], Gen.Int[0, 20]).Array[1, 150])
+            .SampleAsync(
+                async (sizes, calls) =>
+                {
+                    // Grants from a reserve that are made within a tick are noted together, by the time of the last.
+                    var tick = TimeSpan.FromMicroseconds(RateLimiting.Reserve.Tick);
+                    var windows = sizes.DistinctBy(size => size.Item2).Select(size => new RateLimitWindow(size.Item1, TimeSpan.FromMilliseconds(size.Item2))).ToArray();
+                    var client = Guid.NewGuid().ToString("n");
+                    var limiter = Open(client, PolicyOf(windows), reservedShare: Much);
+                    var oracle = new GrantOracle(windows);
+                    foreach (var (size, pause, end) in calls)
+                    {
+                        var permits = Math.Min(size, windows.Min(window => window.Limit));
+                        if (pause > 30) await Task.Delay(pause - 30);
+                        if (end == 0)
+                        {
+                            await limiter.RunAsync(limiter.Limiter.CloseAsync);
+                            limiter = Open(client, PolicyOf(windows), reservedShare: Much);
+                        }
+
+                        var decision = await limiter.AcquireAsync(permits);
+                        if (decision.IsAllowed)
+                        {
+                            Assert.True(oracle.Fits(decision.DecidedAt, permits));
+                            oracle.Note(decision.DecidedAt, permits);
+                        }
+                        else
+                        {
+                            Assert.False(oracle.Fits(decision.DecidedAt - tick, permits));
+                            var free = oracle.FreeAt(decision.DecidedAt - tick, permits);
+                            Assert.InRange(decision.DecidedAt + decision.RetryAfter, free, free + tick);
+                        }
+                    }
+                },
+                iter: 40,
+                threads: 1);
+
+    [Fact]
+    public async Task Duplicates_with_reserves_grant_no_more_than_one_would_by_any_clock()
+    {
+        var window = new RateLimitWindow(400, TimeSpan.FromMilliseconds(500));
+        var until = DateTime.UtcNow + TimeSpan.FromSeconds(6);
+        var grants = new List<(DateTimeOffset, int)>();
+        var told = new List<(long Began, long Ended)>();
+        await Task.WhenAll(Enumerable.Range(0, 3).Select(async seed =>
+        {
+            var random = new Random(seed);
+            var limiter = Open("any-clock", window, Much);
+            while (DateTime.UtcNow < until)
+            {
+                // Now and then one comes that knows nothing of the others, who go on.
+                if (random.Next(500) == 0) limiter = Open("any-clock", window, Much);
+                var began = TimeProvider.System.GetTimestamp();
+                var decision = await limiter.AcquireAsync(1);
+                var ended = TimeProvider.System.GetTimestamp();
+                lock (grants)
+                {
+                    if (decision.IsAllowed)
+                    {
+                        grants.Add((decision.DecidedAt, 1));
+                        told.Add((began, ended));
+                    }
+                }
+
+                if (!decision.IsAllowed) await Task.Delay(random.Next(1, 5));
+            }
+        }));
+
+        GrantOracle.AssertExact(grants, window);
+        Assert.InRange(grants.Count, 800, 400 * 13);
+
+        // Of all that were granted within a window for certain there are no more than its limit.
+        var length = (long)(window.Duration.TotalSeconds * TimeProvider.System.TimestampFrequency);
+        foreach (var (first, _) in told) Assert.InRange(told.Count(each => each.Began >= first && each.Ended < first + length), 0, window.Limit);
+    }
+}
