@@ -33,10 +33,7 @@ internal sealed class LimitLoad(
 
     private readonly Retry _retry = new(time, AttemptsPerRequest);
     private readonly string _run = Guid.NewGuid().ToString("N")[..12];
-    private readonly long _began = time.GetTimestamp();
-
-    // Counted up by Interlocked only: the calls of a given rate that have their time.
-    private long _scheduled;
+    private readonly Pace _pace = new(plan.Rate, time);
 
     /// <summary>Runs until told to stop; a call in flight then is still waited for, so that its grant is in the ledger.</summary>
     public Task RunAsync(CancellationToken stop) => Task.WhenAll(Enumerable.Range(0, plan.Concurrency)
@@ -46,7 +43,7 @@ internal sealed class LimitLoad(
     {
         for (var sequence = 0L; !stop.IsCancellationRequested; sequence++)
         {
-            var started = plan.Rate is { } rate ? await DueAsync(rate, stop) : meter.Start();
+            var started = await _pace.NextAsync(stop);
             if (stop.IsCancellationRequested)
                 return;
             await AcquireAsync(started, plan.HasRequestIds ? $"{_run}-{worker}-{sequence}" : null, stop);
@@ -89,19 +86,6 @@ internal sealed class LimitLoad(
             meter.Failure(started, e);
             await PauseAsync(e is OverloadedException overloaded ? overloaded.RetryAfter : PauseAfterFailure, PauseAfterFailure, stop);
         }
-    }
-
-    /// <summary>
-    /// Waits for the time of the next call, and returns it: what a call waits for callers that are all busy is part of how
-    /// long it takes.
-    /// </summary>
-    private async Task<long> DueAsync(int rate, CancellationToken stop)
-    {
-        var due = _began + (long)((Interlocked.Increment(ref _scheduled) - 1) * (double)time.TimestampFrequency / rate);
-        var left = time.GetElapsedTime(time.GetTimestamp(), due);
-        if (left > TimeSpan.Zero)
-            await Task.Delay(left, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        return due;
     }
 
     /// <summary>With jitter, so that callers that were denied at once do not come back at once.</summary>

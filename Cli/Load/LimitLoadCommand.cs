@@ -12,7 +12,6 @@ internal static class LimitLoadCommand
 {
     private const string Random = "random";
     private const int MostRandomPermits = 10;
-    private const int MostCallsPerSecond = 1_000_000;
 
     private const string Details = """
         Denied callers wait for as long as the denial says, up to a second, so that the plot shows what clients
@@ -93,9 +92,7 @@ internal static class LimitLoadCommand
         private readonly Option<string> _onDenied = OptionKinds.Choice(
             "--on-denied", "What a denied caller does: wait as long as the denial says, or call again at once.", "wait", "spin");
 
-        private readonly Option<int> _rate = OptionKinds.Number(
-            "--rate", "Begin this many calls per second, however long answers take; 0: each caller as fast as it is answered.",
-            0, 0, MostCallsPerSecond);
+        private readonly Option<int> _rate = LoadCommand.Rate();
 
         private readonly Option<string> _prefix = new("--prefix")
         {
@@ -139,7 +136,7 @@ internal static class LimitLoadCommand
                 parsed.GetValue(_clients), parsed.GetValue(_concurrency), parsed.GetRequiredValue(_policy),
                 isRandom ? MostRandomPermits : Permits(permits), isRandom, parsed.GetValue(_wait), prefix,
                 WaitsOnDenial: parsed.GetRequiredValue(_onDenied) == "wait",
-                Rate: parsed.GetValue(_rate) is > 0 and var rate ? rate : null,
+                Rate: LoadCommand.RateOf(parsed, _rate),
                 HasRequestIds: parsed.GetValue(_requestIds));
         }
 

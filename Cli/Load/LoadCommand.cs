@@ -8,6 +8,8 @@ namespace Actors.Cli.Load;
 /// <summary><c>actors load writes|reads|limits</c></summary>
 internal static class LoadCommand
 {
+    private const int MostCallsPerSecond = 1_000_000;
+
     public static Command Create(CommandContext context) => new("load", "Put load on the cluster, and measure it.")
     {
         Writes(context),
@@ -28,12 +30,19 @@ internal static class LoadCommand
         DefaultValueFactory = _ => "load-",
     };
 
+    public static Option<int> Rate() => OptionKinds.Number(
+        "--rate", "Begin this many calls per second, however long answers take; 0: each caller as fast as it is answered.",
+        0, 0, MostCallsPerSecond);
+
+    /// <summary>The value of <see cref="Rate"/>; null where callers are as fast as they are answered.</summary>
+    public static int? RateOf(ParseResult parsed, Option<int> rate) => parsed.GetValue(rate) is > 0 and var given ? given : null;
+
     public static Option<string?> Timeline() => OptionKinds.Word(
         "--timeline", "Write a line of JSON per second here (overwritten), while the load runs.", "FILE");
 
     private static Command Writes(CommandContext context)
     {
-        var (seconds, users, concurrency, prefix, timeline) = (Seconds(), Users(), Concurrency(), Prefix(), Timeline());
+        var (seconds, users, concurrency, rate, prefix, timeline) = (Seconds(), Users(), Concurrency(), Rate(), Prefix(), Timeline());
         var durabilities = OptionKinds.DurabilitiesOf(
             "What each write asks for; of several, each write for one at random.",
             Durability.Memory, Durability.Journal, Durability.Database);
@@ -47,14 +56,14 @@ internal static class LoadCommand
             "Write to users: each write sets a value that never occurred before and adds one to a counter. " +
             "Failed writes are counted; exit code 4 where not one was acknowledged.")
         {
-            seconds, users, concurrency, durabilities, file, timeline, prefix, requestIds,
+            seconds, users, concurrency, rate, durabilities, file, timeline, prefix, requestIds,
         };
         command.SetAction((parsed, cancellationToken) => WriteAsync(
             context,
             parsed,
             TimeSpan.FromSeconds(parsed.GetValue(seconds)),
             new(parsed.GetValue(users), parsed.GetValue(concurrency), parsed.GetRequiredValue(durabilities),
-                Checked(parsed.GetRequiredValue(prefix)), parsed.GetValue(requestIds)),
+                Checked(parsed.GetRequiredValue(prefix)), RateOf(parsed, rate), parsed.GetValue(requestIds)),
             parsed.GetValue(file),
             parsed.GetValue(timeline),
             cancellationToken));
@@ -63,17 +72,17 @@ internal static class LoadCommand
 
     private static Command Reads(CommandContext context)
     {
-        var (seconds, users, concurrency, prefix, timeline) = (Seconds(), Users(), Concurrency(), Prefix(), Timeline());
+        var (seconds, users, concurrency, rate, prefix, timeline) = (Seconds(), Users(), Concurrency(), Rate(), Prefix(), Timeline());
         var command = new Command("reads", "Read users at random. Exit code 4 where not one read was answered.")
         {
-            seconds, users, concurrency, timeline, prefix,
+            seconds, users, concurrency, rate, timeline, prefix,
         };
         command.SetAction((parsed, cancellationToken) => ReadAsync(
             context,
             parsed,
             TimeSpan.FromSeconds(parsed.GetValue(seconds)),
             (cluster, meter) => new(cluster, parsed.GetValue(users), parsed.GetValue(concurrency),
-                Checked(parsed.GetRequiredValue(prefix)), meter, context.Time),
+                Checked(parsed.GetRequiredValue(prefix)), RateOf(parsed, rate), meter, context.Time),
             parsed.GetValue(timeline),
             cancellationToken));
         return command;

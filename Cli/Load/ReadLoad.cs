@@ -3,11 +3,12 @@ using Actors.Cli.Connection;
 
 namespace Actors.Cli.Load;
 
-/// <summary>Reads users at random as fast as the cluster answers.</summary>
-internal sealed class ReadLoad(ICluster cluster, int users, int concurrency, string prefix, LoadMeter meter, TimeProvider time)
+/// <summary>Reads users at random, at a rate or as fast as the cluster answers.</summary>
+internal sealed class ReadLoad(ICluster cluster, int users, int concurrency, string prefix, int? rate, LoadMeter meter, TimeProvider time)
 {
     private static readonly TimeSpan PauseAfterFailure = TimeSpan.FromMilliseconds(50);
 
+    private readonly Pace _pace = new(rate, time);
     private long _found;
 
     /// <summary>How many reads found a user.</summary>
@@ -21,7 +22,9 @@ internal sealed class ReadLoad(ICluster cluster, int users, int concurrency, str
         while (!stop.IsCancellationRequested)
         {
             var id = prefix + Random.Shared.Next(users).ToString(CultureInfo.InvariantCulture);
-            var started = meter.Start();
+            var started = await _pace.NextAsync(stop);
+            if (stop.IsCancellationRequested)
+                return;
             try
             {
                 var user = await cluster.User(id).GetAsync(stop);

@@ -10,14 +10,15 @@ namespace Actors.Cli.Load;
 /// <param name="Concurrency">How many of them at the same time.</param>
 /// <param name="Durabilities">What writes ask for: each for one of these, at random.</param>
 /// <param name="Prefix">Users are named by this and a number.</param>
+/// <param name="Rate">Writes begun per second; null where each caller writes again once it was answered.</param>
 /// <param name="HasRequestIds">
 /// Name each write, repeat it until its receipt is known, and demand exact counters in the ledger.
 /// </param>
 internal sealed record WriteLoadPlan(
-    int Users, int Concurrency, IReadOnlyList<Durability> Durabilities, string Prefix, bool HasRequestIds);
+    int Users, int Concurrency, IReadOnlyList<Durability> Durabilities, string Prefix, int? Rate, bool HasRequestIds);
 
 /// <summary>
-/// Writes to users as fast as the cluster acknowledges. Each user belongs to one worker, and each write sets a value that
+/// Writes to users, at a rate or as fast as the cluster acknowledges. Each user belongs to one worker, and each write sets a value that
 /// never occurred before: so the ledger can say of every acknowledged version exactly what it must hold.
 /// </summary>
 internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter meter, LedgerWriter<LedgerEntry>? ledger, TimeProvider time)
@@ -33,6 +34,7 @@ internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter 
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
     private readonly Retry _retry = new(time, AttemptsPerRequest);
+    private readonly Pace _pace = new(plan.Rate, time);
 
     /// <summary>Tells the values of this run from those of any other.</summary>
     public string Run { get; } = Guid.NewGuid().ToString("N")[..12];
@@ -66,14 +68,17 @@ internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter 
         };
         var durability = plan.Durabilities[Random.Shared.Next(plan.Durabilities.Count)];
         var options = new WriteOptions { Durability = durability, RequestId = plan.HasRequestIds ? token : null };
-        var started = meter.Start();
+        var started = await _pace.NextAsync(stop);
+        if (stop.IsCancellationRequested)
+            return;
         try
         {
             var user = cluster.User(id);
             if (plan.HasRequestIds && !counts.ContainsKey(number))
                 counts[number] = (await user.GetAsync(CancellationToken.None))?.Counters.GetValueOrDefault(Counter) ?? 0;
 
-            started = meter.Start();
+            if (plan.Rate is null)
+                started = meter.Start();
             var receipt = plan.HasRequestIds
                 ? await _retry.RunAsync(() => user.UpdateAsync(patch, options, CancellationToken.None), stop)
                 : await user.UpdateAsync(patch, options, CancellationToken.None);

@@ -71,15 +71,13 @@ internal sealed class GrantLog
         return first == Count ? (0, long.MaxValue) : (Total - At(first).Before, At(first).At);
     }
 
-    /// <summary>True where all of the last entry was granted after that many permits.</summary>
-    public bool IsLastAfter(long total) => Count > 0 && At(Count - 1).Before >= total;
-
-    /// <summary>What was granted after that many permits; none of it is part of an earlier entry.</summary>
-    public (long At, long Permits)[] GrantsAfter(long total)
+    /// <summary>The last entries, or all where there are fewer, and how many permits were granted before each.</summary>
+    public (long At, long Before, long Permits)[] Last(int count)
     {
-        var first = Count;
-        while (first > 0 && At(first - 1).Before >= total) first--;
-        return Entries(first);
+        var first = Math.Max(0, Count - count);
+        var grants = new (long, long, long)[Count - first];
+        for (var i = first; i < Count; i++) grants[i - first] = (At(i).At, At(i).Before, PermitsOf(i));
+        return grants;
     }
 
     /// <summary>The permits granted later than <paramref name="since"/>.</summary>
@@ -142,7 +140,12 @@ internal sealed class GrantLog
     }
 
     /// <summary>All entries.</summary>
-    public (long At, long Permits)[] ToArray() => Entries(0);
+    public (long At, long Permits)[] ToArray()
+    {
+        var grants = new (long, long)[Count];
+        for (var i = 0; i < Count; i++) grants[i] = (At(i).At, PermitsOf(i));
+        return grants;
+    }
 
     /// <summary>A log of its own with the same entries.</summary>
     public GrantLog Copy()
@@ -152,12 +155,7 @@ internal sealed class GrantLog
         return copy;
     }
 
-    private (long At, long Permits)[] Entries(int from)
-    {
-        var grants = new (long, long)[Count - from];
-        for (var i = from; i < Count; i++) grants[i - from] = (At(i).At, (i + 1 < Count ? At(i + 1).Before : Total) - At(i).Before);
-        return grants;
-    }
+    private long PermitsOf(int index) => (index + 1 < Count ? At(index + 1).Before : Total) - At(index).Before;
 
     private int FirstAfter(long since)
     {

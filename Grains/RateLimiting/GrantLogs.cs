@@ -20,7 +20,7 @@ internal sealed class GrantLogs : IDisposable
     // A single server takes keys of any partition in one script. Of two scripts one is being run while the other gathers.
     private const int LanesOfOneServer = 2;
 
-    private const int ArgumentsPerQuestion = 20;
+    private const int ArgumentsPerQuestion = 21;
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(50);
     private static readonly RedisValue Memory = (long)RateLimits.RequestIdMemory.TotalMicroseconds;
 
@@ -173,6 +173,7 @@ internal sealed class GrantLogs : IDisposable
         arguments.Add(question.Epoch ?? RedisValue.EmptyString);
         arguments.Add(question.Newest);
         arguments.Add(question.Charged);
+        arguments.Add(question.Granted);
         arguments.Add(question.Earliest);
         arguments.Add(question.IsDense ? windows.Tick : 0);
         arguments.Add(question.IsTrimming);
@@ -189,10 +190,10 @@ internal sealed class GrantLogs : IDisposable
         }
 
         arguments.Add(question.FromReserve?.Count ?? -1);
-        foreach (var (at, permits) in question.FromReserve ?? [])
+        foreach (var (at, before, permits) in question.FromReserve ?? [])
         {
             arguments.Add(at);
-            arguments.Add(permits);
+            arguments.Add(string.Create(CultureInfo.InvariantCulture, $"{before}:{permits}"));
         }
 
         var position = arguments.Count;

@@ -38,9 +38,10 @@ internal static class GrantScripts
 
     /// <summary>
     /// KEYS of each question: log, and requests if it has names; ARGV names' life, names kept, a reserve's life, count of
-    /// questions, then of each question: epoch (or nothing, to become the owner), last grant's time, all permits charged, least
+    /// questions, then of each question: epoch (or nothing, to become the owner), last grant's time, all permits charged, all
+    /// granted, least
     /// time, tick, 1 to trim, 1 to renew its life, 1 if it has names, permits to reserve, count of windows, limit, duration,
-    /// used, until, …, count of grants from the reserve (or -1 without a reserve), time, permits, …, count of runs, calls,
+    /// used, until, …, count of grants from the reserve (or -1 without a reserve), time, member, …, count of runs, calls,
     /// permits, mark, ….
     /// Decides each run: as many calls of so many permits as fit into all windows. USED is what counts in a window before UNTIL,
     /// as its owner knows. A mark of W is a call that waits: where it does not fit, nothing behind it is granted. A further text
@@ -61,17 +62,18 @@ internal static class GrantScripts
         local answers = { clock }
         for question = 1, tonumber(ARGV[4]) do
           local log, requests = KEYS[nextKey], nil
-          local epoch, newest, granted = ARGV[next], tonumber(ARGV[next + 1]), tonumber(ARGV[next + 2])
-          local least, tick = tonumber(ARGV[next + 3]), tonumber(ARGV[next + 4])
-          local isTrimming, isRenewing = ARGV[next + 5] == '1', ARGV[next + 6] == '1'
+          local epoch, newest = ARGV[next], tonumber(ARGV[next + 1])
+          local charged, granted = tonumber(ARGV[next + 2]), tonumber(ARGV[next + 3])
+          local least, tick = tonumber(ARGV[next + 4]), tonumber(ARGV[next + 5])
+          local isTrimming, isRenewing = ARGV[next + 6] == '1', ARGV[next + 7] == '1'
           nextKey = nextKey + 1
-          if ARGV[next + 7] == '1' then
+          if ARGV[next + 8] == '1' then
             requests = KEYS[nextKey]
             nextKey = nextKey + 1
           end
-          local reserve = tonumber(ARGV[next + 8])
-          local firstWindow = next + 10
-          local firstUsed = firstWindow + 4 * ARGV[next + 9] + 1
+          local reserve = tonumber(ARGV[next + 9])
+          local firstWindow = next + 11
+          local firstUsed = firstWindow + 4 * ARGV[next + 10] + 1
           local used = tonumber(ARGV[firstUsed - 1])
           local firstRun = firstUsed + 1
           if used > 0 then firstRun = firstRun + 2 * used end
@@ -89,7 +91,7 @@ internal static class GrantScripts
           if #last > 0 and sub(last[#last], 1, 1) == 'o' then owner = sub(last[#last], 2) end
           if #last == 2 then before, permits, kind = match(last[1], '^(%d+):(%d+)(.*)$') end
           local total = before + permits
-          local isKnown = epoch ~= '' and epoch == owner and total == granted
+          local isKnown = epoch ~= '' and epoch == owner and total == charged and (used < 0 or kind == ':r')
           local lastAt = newest
           if not isKnown then
             lastAt = 0
@@ -136,14 +138,8 @@ internal static class GrantScripts
             else
               if isKnown and used >= 0 then
                 redis.call('ZREM', log, last[1])
-                total = tonumber(before)
-                local members = {}
-                for i = firstUsed, firstRun - 2, 2 do
-                  members[#members + 1] = ARGV[i]
-                  members[#members + 1] = format('%.0f:', total) .. ARGV[i + 1]
-                  total = total + ARGV[i + 1]
-                end
-                if used > 0 then redis.call('ZADD', log, unpack(members)) end
+                if used > 0 then redis.call('ZADD', log, unpack(ARGV, firstUsed, firstRun - 2)) end
+                total = granted
               end
 
               for i = firstWindow, firstUsed - 2, 4 do

@@ -13,22 +13,16 @@ namespace Actors.RateLimiting;
 /// </remarks>
 internal sealed class Limiter
 {
-    /// <summary>How often Redis is asked again about a log that was not what it was taken for.</summary>
-    private const int MaxAttempts = 5;
-
     /// <summary>What a limiter takes beside its log, roughly.</summary>
     private const int OwnBytes = 1024;
 
-    private static readonly TimeSpan WhileDown = TimeSpan.FromSeconds(1);
-
-    private readonly string _client;
     private readonly GrantLogs _logs;
     private readonly LimiterCounters _counters;
-    private readonly int _maxWaiting;
     private readonly ILimiterHost _host;
     private readonly OwnedLog _log;
     private readonly WaitingLine _line;
     private readonly Decisions _decisions;
+    private readonly Decider _decider;
 
     // As many as there are callers waiting, no more.
     private readonly Queue<Ticket> _arrived = [];
@@ -39,15 +33,15 @@ internal sealed class Limiter
     private Task _working = Task.CompletedTask;
     private Task _syncing = Task.CompletedTask;
     private bool _isWorking;
-    private bool _isClosed;
     private long _countedBytes;
 
     public Limiter(string client, RateLimitPolicy policy, GrantLogs logs, LimiterCounters counters, RateLimitOptions options, ILimiterHost host)
     {
-        (_client, _logs, _counters, _maxWaiting, _host) = (client, logs, counters, options.MaxWaiting, host);
+        (_logs, _counters, _host) = (logs, counters, host);
         _log = new OwnedLog(client, policy.Name, logs, counters, options.ReservedShare, host.Fenced, OnUnsynced) { Windows = new Windows(policy) };
         _line = new WaitingLine(counters);
         _decisions = new Decisions(_log, _line);
+        _decider = new Decider(_log, _line, _decisions, logs, counters, options.MaxWaiting, host);
     }
 
     /// <summary>True where there may be grants that Redis does not know.</summary>
@@ -74,13 +68,13 @@ internal sealed class Limiter
     /// <summary>Decides so many calls of one size, in order; of one that may wait, once its turn has come.</summary>
     public Task<RateLimitDecision[]> AcquireAsync(int calls, int permits, string? name, TimeSpan maxWait, CancellationToken cancellationToken)
     {
-        if (name is null && TryGrantReserved(calls, permits) is { } granted) return Task.FromResult(granted);
+        if (name is null && !_isWorking && _line.Count == 0 && !_decider.IsClosed && _decider.TryGrantReserved(calls, permits) is { } granted) return Task.FromResult(granted);
         var now = _logs.Now;
         var waits = maxWait > TimeSpan.Zero && !Policy.IsShadow;
         var ticket = new Ticket(calls, permits, name, waits ? now + (long)maxWait.TotalMicroseconds : 0);
         if (!waits && IsFull(permits, now))
         {
-            Deny(ticket, _log.Clock.Earliest(now), DecidedBy.Mirror);
+            _decider.Deny(ticket, _log.Clock.Earliest(now), DecidedBy.Mirror);
             return ticket.Decided;
         }
 
@@ -93,8 +87,8 @@ internal sealed class Limiter
     public async Task<RateLimitDecision> PeekAsync(int permits)
     {
         await KnownAsync();
-        var (now, source) = (_log.Clock.Earliest(_logs.Now), HeldBy);
-        if (source == DecidedBy.Local && Policy.OnRedisDown == RedisDownBehavior.Deny) return _decisions.Down(permits, now, WhileDown);
+        var (now, source) = (_log.Clock.Earliest(_logs.Now), _decider.HeldBy);
+        if (source == DecidedBy.Local && Policy.OnRedisDown == RedisDownBehavior.Deny) return _decisions.Down(permits, now, Decider.WhileDown);
         var isFree = _line.TurnOf(permits, _log) <= now || (source == DecidedBy.Local && Policy.OnRedisDown == RedisDownBehavior.Allow);
         var (window, left) = _decisions.Tightest(now);
         return isFree ? _decisions.Allowed((window, left - permits), now, now, source) : _decisions.Denied(permits, now, source);
@@ -105,14 +99,14 @@ internal sealed class Limiter
     {
         await KnownAsync();
         var now = _log.Clock.Earliest(_logs.Now);
-        return _decisions.Allowed(_decisions.Tightest(now), now, at, HeldBy);
+        return _decisions.Allowed(_decisions.Tightest(now), now, at, _decider.HeldBy);
     }
 
     /// <summary>Empties the windows.</summary>
     /// <exception cref="StorageUnavailableException">Redis is away.</exception>
     public Task ResetAsync() => AloneAsync(async () =>
     {
-        for (var attempt = 1; attempt <= MaxAttempts; attempt++)
+        for (var attempt = 1; attempt <= Decider.MaxAttempts; attempt++)
         {
             await KnowAsync(isNeeded: true);
             var grants = _log.Grants.ToArray();
@@ -132,7 +126,7 @@ internal sealed class Limiter
             if (_log.IsOwner) return true;
         }
 
-        throw Contested();
+        throw _log.Contested();
     });
 
     /// <summary>Gives back what was granted at <paramref name="at"/>, also where that is not in Redis yet.</summary>
@@ -156,13 +150,13 @@ internal sealed class Limiter
     /// </summary>
     public async Task CloseAsync()
     {
-        _isClosed = true;
+        _decider.IsClosed = true;
         Work();
         await _working;
         if (IsUnsynced && _log.IsOwner)
         {
             // Redis may be on its way back just now.
-            await Task.WhenAny(_logs.WhenReachableAsync(), _logs.PauseAsync(WhileDown));
+            await Task.WhenAny(_logs.WhenReachableAsync(), _logs.PauseAsync(Decider.WhileDown));
             await TrySyncAsync();
         }
 
@@ -181,14 +175,9 @@ internal sealed class Limiter
         _log.BecomeUnsynced();
     }
 
-    private DecidedBy HeldBy => _logs.IsReachable ? DecidedBy.Mirror : DecidedBy.Local;
-
     // Until a script says otherwise the windows are certainly full: the server's clock, whatever it shows, is not there yet.
     private bool IsFull(int permits, long now) =>
         _log is { IsOwner: true, IsUnsynced: false } && _logs.IsReachable && _line.TurnOf(permits, _log) > _log.Clock.Latest(now);
-
-    // Orleans ends an activation only when its calls have ended: those that wait for their turn would hold up the silo.
-    private bool IsEnding => _isClosed || _logs.Stopping.IsCancellationRequested;
 
     private async Task<RateLimitDecision[]> WaitAsync(Ticket ticket, CancellationToken cancellationToken)
     {
@@ -245,7 +234,7 @@ internal sealed class Limiter
             if (batch.Count == 0) break;
             try
             {
-                await DecideAsync(batch);
+                await _decider.DecideAsync(batch);
             }
             catch (Exception error)
             {
@@ -275,10 +264,10 @@ internal sealed class Limiter
         while (_arrived.TryDequeue(out var ticket))
         {
             if (ticket.Decided.IsCompleted) continue;
-            if (IsEnding && ticket.Waits) ticket.Fail(new MovedException());
+            if (_decider.IsEnding && ticket.Waits) ticket.Fail(new MovedException());
             else if (ticket.Permits > _log.Windows.SmallestLimit) ticket.Fail(TooMany(ticket.Permits));
             else if (isLineDue) batch.Add(ticket);
-            else HoldOrDeny(ticket, now, earliest, HeldBy);
+            else _decider.HoldOrDeny(ticket, now, earliest, _decider.HeldBy);
         }
 
         foreach (var ticket in batch) ticket.BeginDeciding();
@@ -295,177 +284,14 @@ internal sealed class Limiter
         if (_line.Count == 0) return;
         foreach (var ticket in _line.Tickets(_log))
         {
-            if (IsEnding) ticket.Fail(new MovedException());
+            if (_decider.IsEnding) ticket.Fail(new MovedException());
             else if (ticket.Permits > _log.Windows.SmallestLimit) ticket.Fail(TooMany(ticket.Permits));
         }
 
         _line.RemoveDecided();
         foreach (var ticket in _line.Tickets(_log).Where(ticket => ticket.Deadline <= now && ticket.PlannedAt > earliest).ToList())
-            Deny(ticket, earliest, HeldBy);
+            _decider.Deny(ticket, earliest, _decider.HeldBy);
         _line.RemoveDecided();
-    }
-
-    /// <summary>Lets a call that was not granted wait for its turn, or denies it where it would not or comes too late.</summary>
-    private void HoldOrDeny(Ticket ticket, long now, long moment, DecidedBy source)
-    {
-        if (IsEnding && ticket.Waits)
-        {
-            ticket.Fail(new MovedException());
-            return;
-        }
-
-        var turn = Math.Max(moment, _line.TurnOf(ticket.Permits, _log));
-        if (ticket.Waits && turn - moment <= ticket.Deadline - now && _line.Count < _maxWaiting) _line.Add(ticket, _log);
-        else Deny(ticket, moment, source);
-    }
-
-    private async Task DecideAsync(List<Ticket> batch)
-    {
-        for (var attempt = 1; attempt <= MaxAttempts; attempt++)
-        {
-            if (!_logs.IsReachable)
-            {
-                DecideLocally(batch);
-                return;
-            }
-
-            try
-            {
-                if (await _log.AskAsync(batch) is not { } answer) continue;
-                Settle(batch, answer.Granted, answer.PermitsGranted(batch), answer.Time, answer.At, DecidedBy.Redis);
-                return;
-            }
-            catch (RedisUnavailableException error)
-            {
-                // Decided here instead. If Redis did decide it, that is undone by the next one.
-                if (error.MayHaveHappened) Doubt(batch);
-                DecideLocally(batch);
-                return;
-            }
-        }
-
-        throw Contested();
-    }
-
-    /// <summary>Nobody knows whether Redis has granted these: it is to forget it.</summary>
-    private void Doubt(List<Ticket> batch)
-    {
-        foreach (var ticket in batch)
-        {
-            if (ticket.Name is not null) _log.Forget(ticket.Name);
-        }
-
-        _log.BecomeUnsynced();
-    }
-
-    /// <summary>
-    /// Decides without Redis. What its clock shows is known to within a moment: grants count as made at the latest it may be, and
-    /// as leaving their windows at the earliest it may be.
-    /// </summary>
-    private void DecideLocally(List<Ticket> batch)
-    {
-        var now = _logs.Now;
-        var (earliest, latest) = (_log.Clock.Earliest(now), _log.Clock.Latest(now));
-        if (Policy.OnRedisDown == RedisDownBehavior.Deny)
-        {
-            foreach (var ticket in batch) Deny(ticket, earliest, DecidedBy.Local);
-            _line.RemoveDecided();
-            return;
-        }
-
-        _log.Grants.Trim(earliest - _log.Windows.Longest);
-        var at = Math.Max(latest, _log.Grants.Newest + 1);
-        var free = Math.Max(0, _log.Windows.Left(_log.Grants, earliest));
-        var granted = new long[batch.Count];
-        var (taken, isBlocked) = (0L, false);
-        for (var i = 0; i < batch.Count; i++)
-        {
-            var ticket = batch[i];
-            var fits = isBlocked ? 0 : Math.Min(ticket.Calls, (free - taken) / ticket.Permits);
-            taken += fits * ticket.Permits;
-            isBlocked |= ticket.Waits && fits < ticket.Calls;
-            granted[i] = Policy.OnRedisDown == RedisDownBehavior.Allow ? ticket.Calls : fits;
-            if (ticket.Name is not null && fits > 0) _log.Note(ticket.Name, at);
-        }
-
-        if (taken > 0)
-        {
-            _log.Grant(at, taken);
-            _host.IsUnsynced(TimeSpan.FromMicroseconds(_log.Windows.Longest));
-        }
-
-        Settle(batch, granted, taken, earliest, at, DecidedBy.Local);
-    }
-
-    /// <summary>Tells each what was decided; who was not granted and may wait is put in line. The log holds these grants already.</summary>
-    private void Settle(List<Ticket> batch, long[] granted, long taken, long now, long at, DecidedBy source)
-    {
-        // Each call that was granted is told what was left behind it.
-        var (tightest, left) = _decisions.Tightest(now);
-        left += taken;
-        for (var i = 0; i < batch.Count; i++)
-        {
-            var ticket = batch[i];
-            if (granted[i] < 0) ticket.Decide([_decisions.Allowed((tightest, left), now, -granted[i], source)]);
-            if (granted[i] <= 0) continue;
-            var decisions = new RateLimitDecision[ticket.Calls];
-            for (var call = 0; call < granted[i]; call++)
-            {
-                left -= ticket.Permits;
-                decisions[call] = _decisions.Allowed((tightest, left), now, at, source);
-            }
-
-            _counters.Decided(Policy.Name, Outcome.Allowed, source, (int)granted[i]);
-            if (granted[i] == ticket.Calls) ticket.Decide(decisions);
-            else Deny(ticket, now, source, decisions, (int)granted[i]);
-        }
-
-        for (var i = 0; i < batch.Count; i++)
-        {
-            if (granted[i] == 0) batch[i].EndDeciding();
-        }
-
-        // In line are still those that were there before and have not been granted now.
-        _line.RemoveDecided();
-        var clock = _logs.Now;
-        for (var i = 0; i < batch.Count; i++)
-        {
-            if (!batch[i].Decided.IsCompleted && !_line.Holds(batch[i])) HoldOrDeny(batch[i], clock, now, source);
-        }
-    }
-
-    /// <summary>Grants calls from the reserve, all of them, where nobody is before them and no script is in flight; else null.</summary>
-    private RateLimitDecision[]? TryGrantReserved(int calls, int permits)
-    {
-        if (!_log.HasReserve || _isWorking || _line.Count > 0 || _isClosed || !_logs.IsReachable) return null;
-
-        // The windows may be others than when it was reserved.
-        var (now, all) = (_log.Clock.Earliest(_logs.Now), (long)calls * permits);
-        var (tightest, left) = _decisions.Tightest(now);
-        if (all > left || !_log.TryGrantReserved(all, out var at)) return null;
-        _counters.Decided(Policy.Name, Outcome.Allowed, DecidedBy.Reserve, calls);
-        var decisions = new RateLimitDecision[calls];
-        for (var call = 0; call < calls; call++)
-        {
-            left -= permits;
-            decisions[call] = _decisions.Allowed((tightest, left), now, at, DecidedBy.Reserve);
-        }
-
-        return decisions;
-    }
-
-    /// <summary>Denies a ticket, or what is left of it from a position on.</summary>
-    private void Deny(Ticket ticket, long now, DecidedBy source, RateLimitDecision[]? decisions = null, int from = 0)
-    {
-        decisions ??= new RateLimitDecision[ticket.Calls];
-        var isDown = source == DecidedBy.Local && Policy.OnRedisDown == RedisDownBehavior.Deny;
-        Array.Fill(
-            decisions,
-            isDown ? _decisions.Down(ticket.Permits, now, WhileDown) : _decisions.Denied(ticket.Permits, now, source),
-            from,
-            ticket.Calls - from);
-        _counters.Decided(Policy.Name, Policy.IsShadow ? Outcome.ShadowDenied : Outcome.Denied, source, ticket.Calls - from);
-        ticket.Decide(decisions);
     }
 
     private void OnUnsynced()
@@ -478,10 +304,10 @@ internal sealed class Limiter
 
     private async Task SyncWhenReachableAsync()
     {
-        while (IsUnsynced && !_isClosed)
+        while (IsUnsynced && !_decider.IsClosed)
         {
             await _logs.WhenReachableAsync();
-            if (!IsUnsynced || _isClosed) return;
+            if (!IsUnsynced || _decider.IsClosed) return;
             try
             {
                 await AloneAsync(async () => await KnowAsync(isNeeded: false) && await TrySyncAsync());
@@ -491,7 +317,7 @@ internal sealed class Limiter
                 // A fault, which callers are told of. What is to be written back is so once it is mended.
             }
 
-            if (IsUnsynced) await _logs.PauseAsync(WhileDown * (0.5 + Random.Shared.NextDouble()));
+            if (IsUnsynced) await _logs.PauseAsync(Decider.WhileDown * (0.5 + Random.Shared.NextDouble()));
         }
     }
 
@@ -531,7 +357,7 @@ internal sealed class Limiter
     {
         try
         {
-            for (var attempt = 1; attempt <= MaxAttempts && !_log.IsOwner && _logs.IsReachable; attempt++) await _log.AskAsync([]);
+            for (var attempt = 1; attempt <= Decider.MaxAttempts && !_log.IsOwner && _logs.IsReachable; attempt++) await _log.AskAsync([]);
         }
         catch (RedisUnavailableException) when (!isNeeded)
         {
@@ -563,9 +389,6 @@ internal sealed class Limiter
 
     private InvalidRateLimitException TooMany(int permits) =>
         new($"Permits is {permits}; allowed are 1 to {_log.Windows.SmallestLimit}, the smallest limit of policy '{Policy.Name}'.");
-
-    private StorageUnavailableException Contested() =>
-        Unavailable($"the limiter of client {WellFormedText.Quote(_client)} is being taken over again and again");
 
     /// <summary>What callers are told: errors of ours as they are; any other is a defect that someone must see, and callers cannot read.</summary>
     private Exception Told(Exception error)

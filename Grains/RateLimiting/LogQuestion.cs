@@ -21,8 +21,11 @@ internal sealed class LogQuestion
     /// <summary>All permits charged, as the owner knows it, those of the reserve among them.</summary>
     public long Charged { get; init; }
 
+    /// <summary>All permits granted.</summary>
+    public long Granted { get; init; }
+
     /// <summary>What was granted from the reserve, and takes its place; null where there is no reserve.</summary>
-    public IReadOnlyList<(long At, long Permits)>? FromReserve { get; init; }
+    public IReadOnlyList<(long At, long Before, long Permits)>? FromReserve { get; init; }
 
     /// <summary>How many permits are to be in the next reserve.</summary>
     public long Reserve { get; init; }

@@ -38,8 +38,9 @@ internal sealed class OwnedLog(
     private long _renewed;
     private int _dead;
 
-    // The last member of the log in Redis, if it is a reserve.
+    // The last member of the log in Redis, if it is a reserve, and how many entries of the copy are grants from it.
     private Reserve _reserve;
+    private int _notes;
 
     // Until when the owner before may grant from its reserve, by the monotonic clock.
     private long _heldUntil;
@@ -79,9 +80,15 @@ internal sealed class OwnedLog(
     {
         // The server's clock shows no later time now.
         at = Math.Max(_known.Latest(logs.Now), Grants.Newest + 1);
-        if (permits > _reserve.Charged - Grants.Total || at > _reserve.Until) return false;
-        if (at / Reserve.Tick == Grants.Newest / Reserve.Tick && Grants.IsLastAfter(_reserve.After)) Grants.AddToLast(at, permits);
-        else Grants.Add(at, permits);
+        if (permits > _reserve.Charged - Grants.Total || at > _reserve.Until || _notes == Reserve.MaxNotes) return false;
+        if (_notes > 0 && at / Reserve.Tick == Grants.Newest / Reserve.Tick)
+        {
+            Grants.AddToLast(at, permits);
+            return true;
+        }
+
+        Grants.Add(at, permits);
+        _notes++;
         return true;
     }
 
@@ -186,6 +193,10 @@ internal sealed class OwnedLog(
         unsynced();
     }
 
+    /// <summary>What callers are told where the log is not to be had.</summary>
+    public StorageUnavailableException Contested() =>
+        new("Redis", $"the limiter of client {WellFormedText.Quote(client)} is being taken over again and again");
+
     private LogQuestion Question(IReadOnlyList<Ticket> tickets)
     {
         var earliest = _known.IsKnown ? _known.Earliest(logs.Now) : 0;
@@ -206,7 +217,8 @@ internal sealed class OwnedLog(
             Epoch = _epoch,
             Newest = Grants.Newest,
             Charged = HasReserve ? _reserve.Charged : Grants.Total,
-            FromReserve = HasReserve ? Grants.GrantsAfter(_reserve.After) : null,
+            Granted = Grants.Total,
+            FromReserve = HasReserve ? Grants.Last(_notes) : null,
             Reserve = IsOwner && !isDense && !_wasFenced ? ToReserve(earliest) : 0,
             Earliest = earliest,
             IsTrimming = _dead >= TrimFrom && _dead >= Grants.Count / 4,
@@ -267,7 +279,7 @@ internal sealed class OwnedLog(
         if (question.IsRenewing) _renewed = answer.Time;
         if (answer.IsAddedToLast) Grants.AddToLast(answer.At, granted);
         else Grants.Add(answer.At, granted);
-        if (answer.Reserved > 0) _reserve = new(Grants.Total, answer.Reserved, answer.At + Reserve.Life);
+        if (answer.Reserved > 0) (_reserve, _notes) = (new(Grants.Total, answer.Reserved, answer.At + Reserve.Life), 0);
     }
 
     /// <summary>A later activation owns the log, and may have changed it: what is known here is of no use, but what Redis does not know.</summary>

@@ -20,6 +20,9 @@ internal readonly record struct Reserve(long After, long Permits, long Until)
     /// </summary>
     public const long Tick = 1000;
 
+    /// <summary>The most such notes until they are told to Redis: a script blocks it.</summary>
+    public const int MaxNotes = 100;
+
     /// <summary>All permits that are charged in Redis.</summary>
     public long Charged => After + Permits;
 }

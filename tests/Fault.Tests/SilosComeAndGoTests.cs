@@ -12,7 +12,7 @@ public sealed class SilosComeAndGoTests(ThreeSilos cluster, ITestOutputHelper ou
         var load = await cluster.Deployment.CliAsync(
             "load", "writes", "--seconds", "2", "--users", "500", "--concurrency", "64", "--prefix", "whole-", "--ledger", ledger);
         Assert.True(load.ExitCode == 0, load.ToString());
-        Assert.True(File.ReadLines(ledger).Count() > 500, load.ToString());
+        Assert.True(File.ReadLines(ledger).Count() > 50, load.ToString());
 
         var verify = await cluster.Deployment.CliAsync("verify", "--ledger", ledger);
         Assert.True(verify.ExitCode == 0, $"{load}\n{verify}");
@@ -30,7 +30,7 @@ public sealed class SilosComeAndGoTests(ThreeSilos cluster, ITestOutputHelper ou
 
     private async Task TryAsync(Func<Deployment, TrialOptions, Action<string>, Task<Verdict>> trial)
     {
-        var verdict = await trial(cluster.Deployment, new(Users: 200, Outage: TimeSpan.FromSeconds(4)), output.WriteLine);
+        var verdict = await trial(cluster.Deployment, new(Users: 200, Outage: TimeSpan.FromSeconds(4), Rate: 300), output.WriteLine);
         output.WriteLine(verdict.ToString());
         Assert.True(verdict.IsClean, $"{verdict}\n{cluster.Deployment.Describe()}");
     }

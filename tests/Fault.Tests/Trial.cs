@@ -11,6 +11,9 @@ namespace Actors.Fault.Tests;
 internal sealed class Trial(Deployment deployment, ITestOutputHelper output, TimeSpan? responseTimeout = null)
 {
     private const int Users = 200;
+
+    // So that the machine has time for what happens: what must hold does not depend on how much is done beside it.
+    private const int CallsPerSecond = 300;
     private static readonly TimeSpan Aftermath = TimeSpan.FromSeconds(2);
 
     // So that each trial of a shared deployment has users of its own.
@@ -40,7 +43,7 @@ internal sealed class Trial(Deployment deployment, ITestOutputHelper output, Tim
     public async Task RunAsync(Func<Task> happens)
     {
         await deployment.WatchRowsAsync();
-        LoadOptions options = new($"{_name}-journal") { Users = Users, Concurrency = 24 };
+        LoadOptions options = new($"{_name}-journal") { Users = Users, Concurrency = 24, Rate = CallsPerSecond };
         options = options with { ResponseTimeout = responseTimeout ?? options.ResponseTimeout };
         using var journal = deployment.StartLoad(options);
         using var database = deployment.StartLoad(options with { Name = $"{_name}-database", Durability = "database", HasRequestIds = HasRequestIds });

@@ -16,6 +16,9 @@ public sealed record LoadOptions(string Name)
     /// <summary>Calls in flight.</summary>
     public int Concurrency { get; init; } = 32;
 
+    /// <summary>Calls begun per second, however long answers take; null where each caller calls again once it was answered.</summary>
+    public int? Rate { get; init; }
+
     /// <summary>How long it runs unless it is stopped before.</summary>
     public TimeSpan Duration { get; init; } = TimeSpan.FromHours(12);
 
@@ -42,5 +45,4 @@ public sealed record LoadOptions(string Name)
 /// <param name="Policy">The policy.</param>
 /// <param name="Wait">How long calls wait for their turn.</param>
 /// <param name="Spins">Whether a caller that is denied calls again at once, rather than when the denial says.</param>
-/// <param name="Rate">Calls begun per second, however long answers take; null where each caller calls again once it was answered.</param>
-public sealed record LimitLoad(string Policy, TimeSpan Wait, bool Spins = false, int? Rate = null);
+public sealed record LimitLoad(string Policy, TimeSpan Wait, bool Spins = false);

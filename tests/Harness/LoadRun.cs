@@ -44,12 +44,13 @@ public sealed class LoadRun : IDisposable
             "load", options.IsReads ? "reads" : options.Limits is null ? "writes" : "limits", "--json",
             "--seconds", ((int)options.Duration.TotalSeconds).ToString(CultureInfo.InvariantCulture),
             "--users", $"{options.Users}", "--concurrency", $"{options.Concurrency}", "--prefix", options.Prefix, "--timeline", timeline,
+            "--rate", $"{options.Rate ?? 0}",
         ];
         if (!options.IsReads) arguments.AddRange(["--ledger", ledger]);
         if (options.Limits is { } limits)
         {
             arguments.AddRange(["--policy", limits.Policy, "--permits", "random", "--on-denied", limits.Spins ? "spin" : "wait"]);
-            arguments.AddRange(["--wait", string.Create(CultureInfo.InvariantCulture, $"{limits.Wait.TotalMilliseconds:0}ms"), "--rate", $"{limits.Rate ?? 0}"]);
+            arguments.AddRange(["--wait", string.Create(CultureInfo.InvariantCulture, $"{limits.Wait.TotalMilliseconds:0}ms")]);
         }
         else if (!options.IsReads)
         {

@@ -11,7 +11,7 @@ public sealed class LimitKillTests(ITestOutputHelper output)
     [Fact]
     public async Task Limits_hold_while_silos_are_killed()
     {
-        await using var deployment = await Deployment.StartAsync(silos: 2, new(Settings: LimitPlan.Settings));
+        await using var deployment = await Deployment.StartAsync(silos: 2, new(Settings: LimitPlan.PatientSettings));
         await LimitTests.TryAsync(deployment, LimitKillTrial.RunAsync, output);
     }
 }

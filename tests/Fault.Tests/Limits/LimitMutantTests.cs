@@ -28,7 +28,9 @@ public sealed class LimitMutantTests(ITestOutputHelper output) : IAsyncLifetime
     public async Task Each_defect_is_found()
     {
         var history = await RecordAsync();
-        var steady = new Steady("all", history[0].At, history[^1].At);
+
+        // A machine that is busy otherwise may have held callers back; the mutants below lack a third and more.
+        var steady = new Steady("all", history[0].At, history[^1].At) { LeastShare = 0.8 };
         var clean = LimitCheck.Run([new(history)], Windows, steady);
         output.WriteLine(clean.ToString());
         Assert.True(clean.IsClean, clean.ToString());

@@ -45,7 +45,7 @@ internal sealed class LimitLoads : IDisposable
     /// <param name="environments">What each process finds in its environment besides; one process for each.</param>
     public static Task<LimitLoads> StartAsync(
         Deployment deployment, LimitPlan plan, string tag, int clients, int callers, params IReadOnlyDictionary<string, string>[] environments) =>
-        StartAsync(deployment, plan, tag, clients, environments, new(plan.Policy, Wait), callers / environments.Length);
+        StartAsync(deployment, plan, tag, clients, environments, new(plan.Policy, Wait), callers / environments.Length, rate: null);
 
     /// <summary>
     /// As the other one does, but calls do not wait: so many are begun per second, several times what can be granted. For two
@@ -54,7 +54,7 @@ internal sealed class LimitLoads : IDisposable
     /// </summary>
     public static Task<LimitLoads> StartAtRateAsync(
         Deployment deployment, LimitPlan plan, string tag, int clients, params IReadOnlyDictionary<string, string>[] environments) => StartAsync(
-        deployment, plan, tag, clients, environments, new(plan.Policy, TimeSpan.Zero, Rate: CallsPerSecond / environments.Length), MostCallers);
+        deployment, plan, tag, clients, environments, new(plan.Policy, TimeSpan.Zero), MostCallers, CallsPerSecond / environments.Length);
 
     /// <summary>Lets the loads run for a while in which as much must come as the limits allow.</summary>
     /// <param name="name">What it is called in the report.</param>
@@ -84,13 +84,15 @@ internal sealed class LimitLoads : IDisposable
         .Count(grant => grant.Source == "local" && grant.At >= from && grant.At <= until);
 
     private static async Task<LimitLoads> StartAsync(
-        Deployment deployment, LimitPlan plan, string tag, int clients, IReadOnlyDictionary<string, string>[] environments, LimitLoad limits, int callers)
+        Deployment deployment, LimitPlan plan, string tag, int clients, IReadOnlyDictionary<string, string>[] environments, LimitLoad limits, int callers,
+        int? rate)
     {
         var loads = environments.Select((environment, index) => new LoadOptions($"{tag}-{index}")
         {
             Limits = limits,
             Users = clients,
             Concurrency = callers,
+            Rate = rate,
             Prefix = $"{tag}-",
             Environment = environment,
         });

@@ -19,6 +19,17 @@ public sealed record LimitPlan(string Policy, IReadOnlyList<LimitWindow> Windows
     public static IReadOnlyDictionary<string, string> Settings { get; } =
         ((LimitPlan[])[Hot, Usual, Short]).SelectMany(plan => LimitWindow.SettingsOf(plan.Policy, plan.Windows)).ToDictionary();
 
+    /// <summary>
+    /// As <see cref="Settings"/>, and no silo takes a Redis that is slow for one that is away: on a machine that is busy with
+    /// the start of a silo it would go on without it, which is another trial.
+    /// </summary>
+    public static IReadOnlyDictionary<string, string> PatientSettings { get; } = new Dictionary<string, string>(Settings)
+    {
+        ["Actors__Breaker__CallTimeout"] = "00:00:20",
+        ["Actors__Breaker__SlowCallDuration"] = "00:01:00",
+        ["Actors__Breaker__SilenceDuration"] = "00:00:20",
+    };
+
     /// <summary>The least share of what is allowed that must come. Less in a few seconds on a busy machine, where callers are late.</summary>
     public double LeastShare { get; private init; } = LimitCheck.LeastShare;
 

@@ -57,7 +57,10 @@ public sealed class LoadSet : IDisposable
     }
 
     private static LoadOptions OfJournal(TrialOptions options) =>
-        new($"{options.Tag}-journal") { Users = options.Users ?? 1_000, Concurrency = 24, ResponseTimeout = ResponseTimeout };
+        new($"{options.Tag}-journal") 
+        {
+            Users = options.Users ?? 1_000, Concurrency = 24, Rate = options.Rate, ResponseTimeout = ResponseTimeout,
+        };
 
     private static LoadOptions OfDatabase(TrialOptions options) =>
         OfJournal(options) with { Name = $"{options.Tag}-database", Durability = "database", Prefix = $"{options.Tag}-database-" };

@@ -24,15 +24,15 @@ public sealed record NamedTrial(
         new("crash", "a silo killed while PostgreSQL is stopped, and all silos killed at once: nothing is lost", 3,
             new Dictionary<string, string>(), CrashTrial.RunAsync),
         new("limits-hot", "256 callers always want more of one client, and as many call again at once when they are denied: no window"
-            + " over its limit, and nothing held back", 2, LimitPlan.Settings, LimitHotTrial.RunAsync),
+            + " over its limit, and nothing held back", 2, LimitPlan.PatientSettings, LimitHotTrial.RunAsync),
         new("limits-kill", "silo after silo is killed under callers of limiters: no window over its limit", 3,
-            LimitPlan.Settings, LimitKillTrial.RunAsync),
+            LimitPlan.PatientSettings, LimitKillTrial.RunAsync),
         new("limits-move", "silos stop in good order, and join, under callers of limiters: no window over its limit, no call fails", 3,
-            LimitPlan.Settings, LimitMoveTrial.RunAsync),
+            LimitPlan.PatientSettings, LimitMoveTrial.RunAsync),
         new("limits-redis", "Redis stopped, killed, and killed and emptied under callers of limiters: decisions go on without it, and"
             + " no window is over its limit", 2, LimitPlan.Settings, LimitRedisTrial.RunAsync),
         new("limits-clocks", "callers and a silo whose clocks are 5 s off: no window over its limit, and nothing held back", 2,
-            LimitPlan.Settings, LimitClockTrial.RunAsync),
+            LimitPlan.PatientSettings, LimitClockTrial.RunAsync),
     ];
 }
 
@@ -41,8 +41,9 @@ public sealed record NamedTrial(
 /// <param name="Seed">Decides what is left to chance.</param>
 /// <param name="Users">The users of each load; null for as many as the trial usually has.</param>
 /// <param name="Outage">How long what is away stays away; null for as long as it usually is.</param>
+/// <param name="Rate">Calls that each load begins per second; null for as many as are answered.</param>
 /// <param name="IsShort">Whether limits have short windows, so that little time has many of them.</param>
-public sealed record TrialOptions(int Rounds = 1, int Seed = 1, int? Users = null, TimeSpan? Outage = null, bool IsShort = false)
+public sealed record TrialOptions(int Rounds = 1, int Seed = 1, int? Users = null, TimeSpan? Outage = null, int? Rate = null, bool IsShort = false)
 {
     /// <summary>What the names of its loads begin with: so that each trial of a shared deployment has users of its own.</summary>
     public string Tag { get; } = $"t{Guid.NewGuid().ToString("n")[..6]}";

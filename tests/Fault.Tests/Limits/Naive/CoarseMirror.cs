@@ -18,7 +18,8 @@ internal sealed class CoarseMirror(IDatabase redis, RedisKey key, LimitWindow wi
         return score
         """;
 
-    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(10);
+    // Far longer than a call takes, also on a busy machine.
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(100);
 
     // Guards the log: the ticks in which what counts was granted.
     private readonly Lock _gate = new();
