@@ -14,7 +14,9 @@ internal sealed class Decider(
     OwnedLog log, WaitingLine line, Decisions decisions, GrantLogs logs, LimiterCounters counters, int maxWaiting, ILimiterHost host)
 {
     /// <summary>How often Redis is asked again about a log that was not what it was taken for.</summary>
-    public const int MaxAttempts = 5;
+    public const int MaxAttempts = 9;
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(5);
 
     /// <summary>What callers are told to wait where all are denied while Redis is away.</summary>
     public static readonly TimeSpan WhileDown = TimeSpan.FromSeconds(1);
@@ -44,9 +46,14 @@ internal sealed class Decider(
 
             try
             {
-                if (await log.AskAsync(batch) is not { } answer) continue;
-                Settle(batch, answer.Granted, answer.PermitsGranted(batch), answer.Time, answer.At, DecidedBy.Redis);
-                return;
+                if (await log.AskAsync(batch) is { } answer)
+                {
+                    Settle(batch, answer.Granted, answer.PermitsGranted(batch), answer.Time, answer.At, DecidedBy.Redis);
+                    return;
+                }
+
+                // To become the owner takes one. Beyond that there are others who do so: each is to have its turn.
+                if (attempt > 1) await logs.PauseAsync(FirstPause * Math.Pow(2, attempt - 2) * (0.5 + Random.Shared.NextDouble()));
             }
             catch (RedisUnavailableException error)
             {

@@ -31,4 +31,17 @@ public sealed class CostTests(LimiterCluster cluster)
         Assert.InRange(await cluster.ScriptCallsAsync() - before, 1, 199);
         Assert.Equal(1_000_000 - 10_002, (await limiter.AcquireAsync(new())).Remaining);
     }
+
+    [Fact]
+    public async Task A_client_that_calls_often_takes_a_script_for_several_grants_and_loses_none_when_it_moves()
+    {
+        var (limiter, _) = await cluster.LimitedAsync(Per(10_000, Hour));
+        var before = await cluster.ScriptCallsAsync();
+        for (var i = 1; i <= 1000; i++) Assert.Equal(10_000 - i, (await limiter.AcquireAsync(new())).Remaining);
+        Assert.InRange(await cluster.ScriptCallsAsync() - before, 1, 300);
+
+        // The next activation knows only what is in Redis.
+        await TestCluster.DeactivateAsync(limiter);
+        Assert.Equal(10_000 - 1001, (await limiter.AcquireAsync(new())).Remaining);
+    }
 }
