@@ -45,8 +45,8 @@ internal sealed class OwnedLog(
     // Until when the owner before may grant from its reserve, by the monotonic clock.
     private long _heldUntil;
 
-    // There are several who take this log for theirs; none is to have others wait until its reserve is over.
-    private bool _wasFenced;
+    // From when on permits are reserved, by the clock of Redis.
+    private long _reservesFrom;
 
     /// <summary>The windows, all of which a grant counts in.</summary>
     public required Windows Windows
@@ -219,7 +219,7 @@ internal sealed class OwnedLog(
             Charged = HasReserve ? _reserve.Charged : Grants.Total,
             Granted = Grants.Total,
             FromReserve = HasReserve ? Grants.Last(_notes) : null,
-            Reserve = IsOwner && !isDense && !_wasFenced ? ToReserve(earliest) : 0,
+            Reserve = IsOwner && !isDense && earliest >= _reservesFrom ? ToReserve(earliest) : 0,
             Earliest = earliest,
             IsTrimming = _dead >= TrimFrom && _dead >= Grants.Count / 4,
             IsRenewing = earliest - _renewed > RenewAfter,
@@ -254,6 +254,11 @@ internal sealed class OwnedLog(
     {
         (_epoch, _renewed, _dead, _reserve) = (answer.Epoch, answer.Time, TrimFrom, default);
         _heldUntil = answer.Taken.Received + (long)answer.HeldFor.TotalMicroseconds;
+
+        // What the answer itself has granted was not granted by another.
+        var isContended = answer.Status == GrantScripts.Held
+            || answer.Grants.Any(grant => grant.At < answer.At && answer.Time - grant.At < Reserve.Quiet);
+        _reservesFrom = isContended ? answer.Time + Reserve.Quiet : 0;
         if (!IsUnsynced)
         {
             Grants.Load(answer.BeforeGrants, answer.Grants);
@@ -285,7 +290,7 @@ internal sealed class OwnedLog(
     /// <summary>A later activation owns the log, and may have changed it: what is known here is of no use, but what Redis does not know.</summary>
     private void LoseOwnership()
     {
-        (_epoch, _reserve, _wasFenced) = (null, default, true);
+        (_epoch, _reserve) = (null, default);
         if (!IsUnsynced) Grants.Clear();
         fenced();
     }

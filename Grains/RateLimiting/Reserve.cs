@@ -15,6 +15,12 @@ internal readonly record struct Reserve(long After, long Permits, long Until)
     public const long Life = 2_000_000;
 
     /// <summary>
+    /// For how long who took a log over from another that used it lately reserves nothing, in microseconds: where there are
+    /// several, each would have the next one wait until its reserve is over.
+    /// </summary>
+    public const long Quiet = 10_000_000;
+
+    /// <summary>
     /// Grants from a reserve within this time are noted together, at the later moment; in microseconds. The clock of Redis is
     /// not known here any better.
     /// </summary>
