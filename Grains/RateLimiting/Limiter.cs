@@ -150,19 +150,27 @@ internal sealed class Limiter
     /// </summary>
     public async Task CloseAsync()
     {
-        _decider.IsClosed = true;
-        Work();
-        await _working;
-        if (IsUnsynced && _log.IsOwner)
+        try
         {
-            // Redis may be on its way back just now.
-            await Task.WhenAny(_logs.WhenReachableAsync(), _logs.PauseAsync(Decider.WhileDown));
-            await TrySyncAsync();
-        }
+            _decider.IsClosed = true;
+            Work();
+            await _working;
+            if (IsUnsynced && _log.IsOwner)
+            {
+                // Redis may be on its way back just now.
+                await Task.WhenAny(_logs.WhenReachableAsync(), _logs.PauseAsync(Decider.WhileDown));
+                await TrySyncAsync();
+            }
 
-        if (_log.IsHoldingBack) await AloneAsync(TryReturnReserveAsync);
-        _counters.AddBytes(-_countedBytes);
-        if (IsUnsynced) _counters.AddUnsynced(-1);
+            if (_log.IsHoldingBack) await AloneAsync(TryReturnReserveAsync);
+        }
+        finally
+        {
+            // Ours was the last turn that counts bytes.
+            await _working;
+            _counters.AddBytes(-_countedBytes);
+            if (IsUnsynced) _counters.AddUnsynced(-1);
+        }
     }
 
     /// <summary>What Redis does not know, to go on with elsewhere.</summary>

@@ -219,7 +219,7 @@ internal sealed class OwnedLog(
             Charged = HasReserve ? _reserve.Charged : Grants.Total,
             Granted = Grants.Total,
             FromReserve = HasReserve ? Grants.Last(_notes) : null,
-            Reserve = IsOwner && !isDense && earliest >= _reservesFrom ? ToReserve(earliest) : 0,
+            Reserve = IsOwner && !isDense && earliest >= _reservesFrom ? ToReserve(earliest, tickets) : 0,
             Earliest = earliest,
             IsTrimming = _dead >= TrimFrom && _dead >= Grants.Count / 4,
             IsRenewing = earliest - _renewed > RenewAfter,
@@ -228,9 +228,12 @@ internal sealed class OwnedLog(
         };
     }
 
-    // Twice what was granted lately: who calls seldom has nothing reserved.
-    private long ToReserve(long now) =>
-        Math.Min((long)(Windows.SmallestLimit * reservedShare), 2 * Grants.GrantedAfter(now - Reserve.Life));
+    // Twice what was granted lately: who calls seldom has nothing reserved. Nor has who would not get even one more call by it.
+    private long ToReserve(long now, IReadOnlyList<Ticket> tickets)
+    {
+        var reserve = Math.Min((long)(Windows.SmallestLimit * reservedShare), 2 * Grants.GrantedAfter(now - Reserve.Life));
+        return tickets.Count > 0 && tickets[0].Permits <= reserve ? reserve : 0;
+    }
 
     private static bool HasNames(IReadOnlyList<Ticket> tickets)
     {
