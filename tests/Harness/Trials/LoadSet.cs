@@ -56,11 +56,13 @@ public sealed class LoadSet : IDisposable
         foreach (var load in _loads) load.Dispose();
     }
 
-    private static LoadOptions OfJournal(TrialOptions options) =>
-        new($"{options.Tag}-journal") 
-        {
-            Users = options.Users ?? 1_000, Concurrency = 24, Rate = options.Rate, ResponseTimeout = ResponseTimeout,
-        };
+    private static LoadOptions OfJournal(TrialOptions options) => new($"{options.Tag}-journal")
+    {
+        Users = options.Users ?? 1_000,
+        Concurrency = 24,
+        Rate = options.Rate,
+        ResponseTimeout = ResponseTimeout,
+    };
 
     private static LoadOptions OfDatabase(TrialOptions options) =>
         OfJournal(options) with { Name = $"{options.Tag}-database", Durability = "database", Prefix = $"{options.Tag}-database-" };
