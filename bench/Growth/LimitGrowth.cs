@@ -18,7 +18,8 @@ internal static class LimitGrowth
 {
     private const string Policy = "growth";
     private const int CallersAtOnce = 256;
-    private static readonly TimeSpan UntilExpired = TimeSpan.FromSeconds(3);
+    // A log outlives its window by ten seconds at most, and then has to be found.
+    private static readonly TimeSpan UntilExpired = TimeSpan.FromSeconds(13);
 
     // A window outlasts the filling of it: one call after the other for each client, as each is to have a time of its own.
     private static readonly (int Limit, int Clients, TimeSpan Window)[] Steps =
