@@ -13,11 +13,6 @@ namespace Actors.RateLimiting;
 internal sealed class Decider(
     OwnedLog log, WaitingLine line, Decisions decisions, GrantLogs logs, LimiterCounters counters, int maxWaiting, ILimiterHost host)
 {
-    /// <summary>How often Redis is asked again about a log that was not what it was taken for.</summary>
-    public const int MaxAttempts = 9;
-
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(5);
-
     /// <summary>What callers are told to wait where all are denied while Redis is away.</summary>
     public static readonly TimeSpan WhileDown = TimeSpan.FromSeconds(1);
 
@@ -36,7 +31,7 @@ internal sealed class Decider(
     /// <exception cref="StorageUnavailableException">Others take the log for theirs.</exception>
     public async Task DecideAsync(List<Ticket> batch)
     {
-        for (var attempt = 1; attempt <= MaxAttempts; attempt++)
+        for (var attempt = 1; attempt <= OwnedLog.MaxAttempts; attempt++)
         {
             if (!logs.IsReachable)
             {
@@ -52,8 +47,7 @@ internal sealed class Decider(
                     return;
                 }
 
-                // To become the owner takes one. Beyond that there are others who do so: each is to have its turn.
-                if (attempt > 1) await logs.PauseAsync(FirstPause * Math.Pow(2, attempt - 2) * (0.5 + Random.Shared.NextDouble()));
+                await log.LetOthersAsync(attempt);
             }
             catch (RedisUnavailableException error)
             {
@@ -70,12 +64,14 @@ internal sealed class Decider(
     /// <summary>Grants calls from the reserve, all of them; null where that is not possible. Only while no script is in flight, and nobody waits.</summary>
     public RateLimitDecision[]? TryGrantReserved(int calls, int permits)
     {
-        if (!log.HasReserve || !logs.IsReachable) return null;
+        var all = (long)calls * permits;
+        if (all > log.Reserved || !logs.IsReachable) return null;
 
         // The windows may be others than when it was reserved.
-        var (now, all) = (log.Clock.Earliest(logs.Now), (long)calls * permits);
+        var clock = logs.Now;
+        var now = log.Clock.Earliest(clock);
         var (tightest, left) = decisions.Tightest(now);
-        if (all > left || !log.TryGrantReserved(all, out var at)) return null;
+        if (all > left || !log.TryGrantReserved(all, clock, out var at)) return null;
         counters.Decided(Policy.Name, Outcome.Allowed, DecidedBy.Reserve, calls);
         var told = new RateLimitDecision[calls];
         for (var call = 0; call < calls; call++)

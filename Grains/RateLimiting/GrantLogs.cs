@@ -275,17 +275,16 @@ internal sealed class GrantLogs : IDisposable
     private static LogAnswer ReadLog(RedisResult[] answer, int position, LogAnswer read)
     {
         if (position == answer.Length) return read;
-        read.Epoch = (string)answer[position++]!;
-        var grants = new List<(long, long)>((answer.Length - position) / 2);
+        var epoch = (string)answer[position++]!;
+        var (before, grants) = (0L, new List<(long, long)>((answer.Length - position) / 2));
         for (; position < answer.Length; position += 2)
         {
             var member = ((string)answer[position]!).Split(':');
-            if (grants.Count == 0) read.BeforeGrants = long.Parse(member[0], CultureInfo.InvariantCulture);
+            if (grants.Count == 0) before = long.Parse(member[0], CultureInfo.InvariantCulture);
             grants.Add(((long)(double)answer[position + 1], long.Parse(member[1], CultureInfo.InvariantCulture)));
         }
 
-        read.Grants = grants;
-        return read;
+        return read with { Epoch = epoch, Grants = grants, BeforeGrants = before };
     }
 
     private Task<RedisResult> EvaluateAsync(string script, RedisKey[] keys, RedisValue[] arguments) =>

@@ -68,7 +68,7 @@ internal sealed class Limiter
     /// <summary>Decides so many calls of one size, in order; of one that may wait, once its turn has come.</summary>
     public Task<RateLimitDecision[]> AcquireAsync(int calls, int permits, string? name, TimeSpan maxWait, CancellationToken cancellationToken)
     {
-        if (name is null && !_isWorking && _line.Count == 0 && !_decider.IsClosed && _decider.TryGrantReserved(calls, permits) is { } granted) return Task.FromResult(granted);
+        if (name is null && IsNobodyBefore && _decider.TryGrantReserved(calls, permits) is { } granted) return Task.FromResult(granted);
         var now = _logs.Now;
         var waits = maxWait > TimeSpan.Zero && !Policy.IsShadow;
         var ticket = new Ticket(calls, permits, name, waits ? now + (long)maxWait.TotalMicroseconds : 0);
@@ -106,7 +106,7 @@ internal sealed class Limiter
     /// <exception cref="StorageUnavailableException">Redis is away.</exception>
     public Task ResetAsync() => AloneAsync(async () =>
     {
-        for (var attempt = 1; attempt <= Decider.MaxAttempts; attempt++)
+        for (var attempt = 1; attempt <= OwnedLog.MaxAttempts; attempt++)
         {
             await KnowAsync(isNeeded: true);
             var grants = _log.Grants.ToArray();
@@ -124,6 +124,7 @@ internal sealed class Limiter
             }
 
             if (_log.IsOwner) return true;
+            await _log.LetOthersAsync(attempt);
         }
 
         throw _log.Contested();
@@ -182,6 +183,9 @@ internal sealed class Limiter
         _log.Grants.Load(0, grants);
         _log.BecomeUnsynced();
     }
+
+    // Nor is a question on its way, which says what was granted from the reserve.
+    private bool IsNobodyBefore => !_isWorking && _line.Count == 0 && !_decider.IsClosed;
 
     // Until a script says otherwise the windows are certainly full: the server's clock, whatever it shows, is not there yet.
     private bool IsFull(int permits, long now) =>
@@ -365,7 +369,11 @@ internal sealed class Limiter
     {
         try
         {
-            for (var attempt = 1; attempt <= Decider.MaxAttempts && !_log.IsOwner && _logs.IsReachable; attempt++) await _log.AskAsync([]);
+            for (var attempt = 1; attempt <= OwnedLog.MaxAttempts && !_log.IsOwner && _logs.IsReachable; attempt++)
+            {
+                await _log.AskAsync([]);
+                if (!_log.IsOwner) await _log.LetOthersAsync(attempt);
+            }
         }
         catch (RedisUnavailableException) when (!isNeeded)
         {

@@ -49,7 +49,7 @@ internal sealed class LogQuestion
 }
 
 /// <summary>What Redis answered.</summary>
-internal sealed class LogAnswer
+internal sealed record LogAnswer
 {
     /// <summary>One of <see cref="GrantScripts"/>.</summary>
     public required int Status { get; init; }
@@ -69,7 +69,7 @@ internal sealed class LogAnswer
     /// <summary>When the call was sent and its answer received, by the monotonic clock.</summary>
     public required (long Sent, long Received) Taken { get; init; }
 
-    public string Epoch { get; set; } = "";
+    public string Epoch { get; init; } = "";
 
     /// <summary>All permits granted before these.</summary>
     public long Before { get; init; }
@@ -89,8 +89,8 @@ internal sealed class LogAnswer
     }
 
     /// <summary>For a new owner: all grants that count, and how many permits were granted before the first of them.</summary>
-    public IReadOnlyList<(long At, long Permits)> Grants { get; set; } = [];
+    public IReadOnlyList<(long At, long Permits)> Grants { get; init; } = [];
 
     /// <inheritdoc cref="Grants"/>
-    public long BeforeGrants { get; set; }
+    public long BeforeGrants { get; init; }
 }

@@ -14,6 +14,11 @@ namespace Actors.RateLimiting;
 internal sealed class OwnedLog(
     string client, string policy, GrantLogs logs, LimiterCounters counters, double reservedShare, Action fenced, Action unsynced)
 {
+    /// <summary>How often Redis is asked again about a log that was not what it was taken for.</summary>
+    public const int MaxAttempts = 9;
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(5);
+
     // A log lives ten seconds longer than it must (GrantScripts): it is renewed well before these are over.
     private const long RenewAfter = 5_000_000;
 
@@ -64,8 +69,8 @@ internal sealed class OwnedLog(
     /// <summary>True where the log in Redis is another, and to be replaced by the copy.</summary>
     public bool IsUnsynced { get; private set; }
 
-    /// <summary>True where there are permits that Redis takes for granted.</summary>
-    public bool HasReserve => _reserve.Permits > 0;
+    /// <summary>The permits that Redis takes for granted, and nobody has been granted yet.</summary>
+    public long Reserved => HasReserve ? _reserve.Charged - Grants.Total : 0;
 
     /// <summary>True where Redis counts more in a window than was granted, or for longer.</summary>
     public bool IsHoldingBack => HasReserve && Clock.Earliest(logs.Now) < _reserve.Until + Windows.Longest;
@@ -73,14 +78,17 @@ internal sealed class OwnedLog(
     /// <summary>What is known of the clock of Redis, or guessed while it was never there.</summary>
     public ServerClock Clock => _known.IsKnown ? _known : logs.GuessedClock;
 
-    /// <summary>Grants from the reserve, if it has as much.</summary>
+    private bool HasReserve => _reserve.Permits > 0;
+
+    /// <summary>Grants from the reserve, while it has as much.</summary>
     /// <param name="permits">All permits of the calls that are granted.</param>
+    /// <param name="now">This moment by the monotonic clock.</param>
     /// <param name="at">The time from which they count.</param>
-    public bool TryGrantReserved(long permits, out long at)
+    public bool TryGrantReserved(long permits, long now, out long at)
     {
         // The server's clock shows no later time now.
-        at = Math.Max(_known.Latest(logs.Now), Grants.Newest + 1);
-        if (permits > _reserve.Charged - Grants.Total || at > _reserve.Until || _notes == Reserve.MaxNotes) return false;
+        at = Math.Max(_known.Latest(now), Grants.Newest + 1);
+        if (permits > Reserved || at > _reserve.Until || _notes == Reserve.MaxNotes) return false;
         if (_notes > 0 && at / Reserve.Tick == Grants.Newest / Reserve.Tick)
         {
             Grants.AddToLast(at, permits);
@@ -192,6 +200,14 @@ internal sealed class OwnedLog(
         counters.AddUnsynced(1);
         unsynced();
     }
+
+    /// <summary>
+    /// Waits before Redis is asked again. To become the owner takes one try; beyond that there are others who become it as well,
+    /// and each is to have its turn.
+    /// </summary>
+    public Task LetOthersAsync(int attempt) => attempt == 1
+        ? Task.CompletedTask
+        : logs.PauseAsync(FirstPause * Math.Pow(2, attempt - 2) * (0.5 + Random.Shared.NextDouble()));
 
     /// <summary>What callers are told where the log is not to be had.</summary>
     public StorageUnavailableException Contested() =>

@@ -1,3 +1,4 @@
+using Actors.Fixtures;
 using CsCheck;
 
 namespace Actors.StoreContract;
@@ -26,6 +27,23 @@ public abstract partial class LimiterContract
         var entries = await Raw.SortedSetRangeByRankWithScoresAsync(LogOf(limiter, "often"));
         var counted = entries.Where(entry => !entry.Element.ToString().StartsWith('o') && !entry.Element.ToString().EndsWith(":r", StringComparison.Ordinal));
         Assert.Equal(1001, counted.Sum(entry => int.Parse(entry.Element.ToString().Split(':')[1])));
+    }
+
+    [Fact]
+    public async Task No_more_than_a_hundred_entries_are_told_by_one_script()
+    {
+        // So much is reserved that it outlasts them, and each is at least a millisecond after the one before.
+        var limiter = Open("told", new RateLimitWindow(RateLimits.MaxLimit, Minute), Much);
+        for (var i = 0; i < 10; i++) await limiter.AcquireAsync(10_000);
+        await limiter.AcquireAsync(1);
+        var calls = limiter.Counters.ScriptCalls;
+        for (var i = 0; i < 2 * RateLimiting.Reserve.MaxNotes; i++)
+        {
+            await limiter.AcquireAsync(1);
+            await Task.Delay(2);
+        }
+
+        Assert.InRange(limiter.Counters.ScriptCalls - calls, 1, 20);
     }
 
     [Fact]
@@ -63,7 +81,7 @@ public abstract partial class LimiterContract
 
         var second = Open("killed", window, Much);
         var asked = second.AcquireAsync(1);
-        while (second.Counters.ScriptCalls == 0) await Task.Delay(1);
+        await Eventually.IsTrueAsync(() => Task.FromResult(second.Counters.ScriptCalls > 0));
 
         // The first does not know, and goes on.
         var late = new List<RateLimitDecision>();
@@ -98,7 +116,7 @@ public abstract partial class LimiterContract
         _redis.Isolate("a test");
         for (var i = 0; i < 10; i++) Assert.Equal(RateLimitSource.Local, (await limiter.AcquireAsync(1)).Source);
         _redis.Close("a test");
-        while (limiter.Counters.Unsynced > 0) await Task.Delay(5);
+        await Eventually.IsTrueAsync(() => Task.FromResult(limiter.Counters.Unsynced == 0));
         for (var i = 0; i < 10; i++) Assert.Equal(1000 - 21 - i, (await limiter.AcquireAsync(1)).Remaining);
         await limiter.RunAsync(limiter.Limiter.CloseAsync);
         Assert.Equal(1000 - 31, (await Open("reserve-outage", window).AcquireAsync(1)).Remaining);
@@ -179,12 +197,12 @@ public abstract partial class LimiterContract
         for (var i = 0; i < 40; i++) await AcquireAsync(first);
 
         // The first goes on, as do those who come and know nothing of the others.
-        var until = DateTime.UtcNow + TimeSpan.FromSeconds(4);
+        using var stop = new CancellationTokenSource(TimeSpan.FromSeconds(4));
         await Task.WhenAll(((LimiterActor[])[first, Open(client, window, Much), Open(client, window, Much)]).Select(async (limiter, index) =>
         {
             var random = new Random(seed + index);
             await Task.Delay(index * random.Next(1, 20));
-            while (DateTime.UtcNow < until)
+            while (!stop.IsCancellationRequested)
             {
                 if (!await AcquireAsync(limiter)) await Task.Delay(random.Next(1, 5));
             }
