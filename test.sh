@@ -12,7 +12,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 export DOTNET_CLI_UI_LANGUAGE=en DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 configuration=Release
-limit=12m
+# Far more than it takes: for tests that hang.
+limit=30m
 passed=0 failed=0 skipped=0
 problems=()
 log=$(mktemp "${TMPDIR:-/tmp}/actors-test.XXXXXX")

@@ -118,7 +118,7 @@ internal sealed class RowCache
             Forget,
             Array.ConvertAll(part, entry => KeyOf(entry.Key)),
             Array.ConvertAll(part, entry => JournalFormat.Version(entry.Value)),
-            isPatient: true));
+            patience: TimeSpan.Zero));
 
     /// <summary>Removes the copies of <paramref name="keys"/>, whatever their version.</summary>
     public Task RemoveAsync(IReadOnlyList<string> keys) => EachPartitionAsync(keys, key => key, part => _redis.EvaluateAsync(

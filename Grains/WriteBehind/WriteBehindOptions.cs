@@ -40,6 +40,15 @@ public sealed class WriteBehindOptions
     [Range(0, 10)]
     public int JournalReplicas { get; set; }
 
+    /// <summary>
+    /// How long a user that is not in memory waits for a journal that was there until just now, before it is read from the
+    /// database alone: that may lack what a silo had journaled that was killed. A Redis that is only slow is back by then.
+    /// Once Redis has been away for so long, nobody waits. Default: 5 s.
+    /// </summary>
+    /// <value>0 to 1 minute.</value>
+    [Range(typeof(TimeSpan), "00:00:00", "00:01:00")]
+    public TimeSpan JournalPatience { get; set; } = TimeSpan.FromSeconds(5);
+
     /// <summary>How long a write with <see cref="Durability.Database"/> or a flush waits for its commit. Default: 10 s.</summary>
     /// <value>100 ms to 5 minutes.</value>
     [Range(typeof(TimeSpan), "00:00:00.100", "00:05:00")]

@@ -55,7 +55,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         _logger = logger;
         Options = options.Value;
         Counters = counters;
-        _journal = new Journal(redis, silo.SiloAddress.ToParsableString(), row => _queue!.Enqueue(row), counters, logger);
+        _journal = new Journal(redis, silo.SiloAddress.ToParsableString(), row => _queue!.Enqueue(row), counters, logger, Options.JournalPatience, clock);
         _storeReads = [.. Enumerable.Range(0, StoreReaders).Select(_ => new Batcher<string, Row?>(JournalPartition.MaxBatchRows, ReadStoreAndFillAsync))];
         _queue = new FlushQueue(store, _journal, cache, Options, counters, clock, logger);
     }

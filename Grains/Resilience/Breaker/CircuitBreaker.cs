@@ -189,7 +189,8 @@ internal sealed class CircuitBreaker
         {
             if (_phase.Step != CircuitStep.Broken) return;
             var earliest = Math.Max(now, _phase.Since + Units(_options.BreakDuration));
-            if (earliest < _phase.Until) _phase = new CircuitPhase(CircuitStep.Broken, _phase.Since, Units(_options.SamplingDuration), earliest);
+            if (earliest >= _phase.Until) return;
+            _phase = new CircuitPhase(CircuitStep.Broken, _phase.Since, Units(_options.SamplingDuration), earliest) { AwaySince = _phase.AwaySince };
         }
     }
 
@@ -261,7 +262,10 @@ internal sealed class CircuitBreaker
 
         // What the ramp let through still waits when it is over, and must not do so for longer than others.
         var ramp = before.Step == CircuitStep.Ramping && step == CircuitStep.Closed ? before : null;
-        _phase = new CircuitPhase(step, now, Units(_options.SamplingDuration), until, ramp);
+        _phase = new CircuitPhase(step, now, Units(_options.SamplingDuration), until, ramp)
+        {
+            AwaySince = step == CircuitStep.Closed || before.Step == CircuitStep.Closed ? now : before.AwaySince,
+        };
         _badInARow = 0;
         _goodProbes = _badProbes = 0;
         _credit = 0;

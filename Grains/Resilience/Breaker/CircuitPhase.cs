@@ -36,6 +36,9 @@ internal sealed class CircuitPhase(CircuitStep step, long since, long sampling, 
 
     public long Until { get; } = until;
 
+    /// <summary>Since when not all calls go to Redis, over however many phases that is; of a closed one, when it began.</summary>
+    public long AwaySince { get; init; } = since;
+
     /// <summary>What became of its calls.</summary>
     public FailureWindow Window { get; } = new(sampling);
 

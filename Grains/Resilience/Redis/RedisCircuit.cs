@@ -91,16 +91,16 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     /// <param name="role">The role whose connection it takes.</param>
     /// <param name="state">What the call is given.</param>
     /// <param name="call">The call.</param>
-    /// <param name="isPatient">True to wait for its turn during the ramp, which is soon over one way or the other.</param>
+    /// <param name="patience">See <see cref="RedisGateway.EvaluateAsync"/>.</param>
     /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
     public async Task<T> CallAsync<TState, T>(
-        RedisRole role, TState state, Func<IDatabase, TState, Task<T>> call, bool isPatient = false)
+        RedisRole role, TState state, Func<IDatabase, TState, Task<T>> call, TimeSpan? patience = null)
     {
         var began = _time.GetTimestamp();
         CircuitPhase permit;
         while (!_breaker.TryEnter(began, out permit))
         {
-            if (!isPatient || permit.Step != CircuitStep.Ramping)
+            if (patience is not { } longest || IsAway(permit, longest, began))
                 throw new RedisUnavailableException(role, $"its circuit is {permit.State}: {_lastError}", mayHaveHappened: false);
             await Task.Delay(Turn, _clock);
             began = _time.GetTimestamp();
@@ -142,6 +142,9 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         }
     }
 
+    /// <summary>True where Redis has been away for so long; also where it was isolated, since it is not back by itself then.</summary>
+    public bool IsAway(TimeSpan duration) => IsAway(_breaker.Phase, duration, _time.GetTimestamp());
+
     public void Isolate(string reason) => _breaker.Isolate(_time.GetTimestamp(), reason);
 
     public void Close(string reason) => _breaker.Close(_time.GetTimestamp(), reason);
@@ -177,6 +180,14 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         foreach (var connection in _connections.Values) await connection.DisposeAsync();
         _stop.Dispose();
     }
+
+    // The ramp is soon over, one way or the other.
+    private bool IsAway(CircuitPhase phase, TimeSpan duration, long now) => phase.Step switch
+    {
+        CircuitStep.Closed or CircuitStep.Ramping => false,
+        CircuitStep.Isolated => true,
+        _ => _time.GetElapsedTime(phase.AwaySince, now) >= duration,
+    };
 
     private BreakerTransition[] Transitions()
     {

@@ -50,6 +50,9 @@ public sealed class RedisGateway : IAsyncDisposable
     /// <summary>True while all calls of <paramref name="role"/> go to Redis.</summary>
     public bool IsClosed(RedisRole role) => _byRole[role].State == BreakerState.Closed;
 
+    /// <inheritdoc cref="RedisCircuit.IsAway(TimeSpan)"/>
+    internal bool IsAway(RedisRole role, TimeSpan duration) => _byRole[role].IsAway(duration);
+
     /// <summary>While all calls of <paramref name="role"/> go to Redis, the phase in which they do: another after each break. Else null.</summary>
     internal CircuitPhase? ClosedPhase(RedisRole role) => _byRole[role].ClosedPhase;
 
@@ -90,17 +93,18 @@ public sealed class RedisGateway : IAsyncDisposable
     /// <param name="script">The script.</param>
     /// <param name="keys">Its keys.</param>
     /// <param name="arguments">Its arguments.</param>
-    /// <param name="isPatient">
-    /// True to wait for its turn while only a share of the calls goes to Redis: for calls that decide who may write what,
-    /// which had better be late than done by some and not by others.
+    /// <param name="patience">
+    /// Null to fail at once where the circuit does not let it through. Else it waits for its turn while only a share of the calls
+    /// goes to Redis, and before that until Redis has been away for so long: for calls that decide who may write what, which had
+    /// better be late than done by some and not by others.
     /// </param>
     public Task<RedisResult> EvaluateAsync(
-        RedisRole role, string script, RedisKey[] keys, RedisValue[] arguments, bool isPatient = false) =>
+        RedisRole role, string script, RedisKey[] keys, RedisValue[] arguments, TimeSpan? patience = null) =>
         _byRole[role].CallAsync(
             role,
             (script, keys, arguments),
             static (redis, call) => redis.ScriptEvaluateAsync(call.script, call.keys, call.arguments),
-            isPatient);
+            patience);
 
     /// <summary>
     /// As <see cref="EvaluateAsync"/> on the journal, complete once the server has it in its log, and as many replicas as

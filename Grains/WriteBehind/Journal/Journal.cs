@@ -24,9 +24,14 @@ internal readonly record struct FlushedRow(string Key, long Version, long Epoch)
 internal sealed class Journal
 {
     private const int ScanPage = 500;
+    private const int MaxClaims = 5;
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
 
     private readonly RedisGateway _redis;
     private readonly string _silo;
+    private readonly TimeSpan _patience;
+    private readonly TimeProvider _clock;
     private readonly JournalPartition[] _partitions;
     private readonly Batcher<string, Claim>[] _claims;
     private readonly Batcher<(Ownership Owner, long Unflushed), bool>[] _releases;
@@ -36,10 +41,16 @@ internal sealed class Journal
     /// <param name="journaled">Is given each row once it is journaled, before its writers know.</param>
     /// <param name="counters">What is counted.</param>
     /// <param name="logger">Where defects are logged.</param>
-    public Journal(RedisGateway redis, string silo, Action<Row> journaled, WriteBehindCounters counters, ILogger logger)
+    /// <param name="patience">See <see cref="WriteBehindOptions.JournalPatience"/>.</param>
+    /// <param name="clock">The clock of its pauses.</param>
+    public Journal(
+        RedisGateway redis, string silo, Action<Row> journaled, WriteBehindCounters counters, ILogger logger,
+        TimeSpan patience = default, TimeProvider? clock = null)
     {
         _redis = redis;
         _silo = silo;
+        _patience = patience;
+        _clock = clock ?? TimeProvider.System;
         _partitions = [.. Enumerable.Range(0, Partition.Count).Select(index => new JournalPartition(redis, silo, index, journaled, counters, logger))];
         _claims = Array.ConvertAll(_partitions, partition =>
             new Batcher<string, Claim>(JournalPartition.MaxBatchRows, keys => ClaimAsync(partition, keys)));
@@ -110,18 +121,33 @@ internal sealed class Journal
 
     private async Task<IReadOnlyList<Claim>> ClaimAsync(JournalPartition partition, IReadOnlyList<string> keys)
     {
-        var claims = (RedisValue[])(await _redis.EvaluateAsync(
-            RedisRole.Journal,
-            JournalScripts.Claim,
-            [partition.Owners, partition.Rows, partition.Epoch],
-            [_silo, .. keys.Select(key => (RedisValue)key)],
-            isPatient: true))!;
+        var claims = await EvaluateClaimAsync(partition, keys);
         return [.. keys.Select((key, i) => new Claim(
             new Ownership(key, JournalFormat.Epoch(claims[3 * i])),
             claims[(3 * i) + 1].IsNull ? null : JournalFormat.Decode(key, (byte[])claims[(3 * i) + 1]!))
         {
             WasOwned = (bool)claims[(3 * i) + 2],
         })];
+    }
+
+    // Whoever goes on without the journal builds on what the database has, and what a silo journaled that was killed before it
+    // flushed may be lost by that. So a Redis that has only just gone is waited for. A claim that was carried out and not
+    // answered is made again: it fences nobody but itself.
+    private async Task<RedisValue[]> EvaluateClaimAsync(JournalPartition partition, IReadOnlyList<string> keys)
+    {
+        RedisValue[] arguments = [_silo, .. keys.Select(key => (RedisValue)key)];
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return (RedisValue[])(await _redis.EvaluateAsync(
+                    RedisRole.Journal, JournalScripts.Claim, [partition.Owners, partition.Rows, partition.Epoch], arguments, _patience))!;
+            }
+            catch (RedisUnavailableException) when (attempt < MaxClaims && !_redis.IsAway(RedisRole.Journal, _patience))
+            {
+                await Task.Delay(FirstPause * Math.Pow(2, attempt - 1) * (0.5 + Random.Shared.NextDouble()), _clock);
+            }
+        }
     }
 
     private async Task<IReadOnlyList<bool>> ReleaseAsync(JournalPartition partition, IReadOnlyList<(Ownership Owner, long Unflushed)> releases)
@@ -131,7 +157,7 @@ internal sealed class Journal
             JournalScripts.Release,
             [partition.Owners, partition.Rows],
             [.. releases.SelectMany(each => new RedisValue[] { each.Owner.Key, $"{JournalFormat.Epoch(each.Owner.Epoch)}{JournalFormat.Version(each.Unflushed)}" })],
-            isPatient: true))!;
+            patience: TimeSpan.Zero))!;
         return Array.ConvertAll(released, each => (bool)each);
     }
 
