@@ -102,8 +102,15 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         {
             if (patience is not { } longest || IsAway(permit, longest, began))
                 throw new RedisUnavailableException(role, $"its circuit is {permit.State}: {_lastError}", mayHaveHappened: false);
-            await Task.Delay(Turn, _clock);
-            began = _time.GetTimestamp();
+
+            // As long as it waits it is not turned away again, and not counted.
+            do
+            {
+                await Task.Delay(Turn, _clock);
+                began = _time.GetTimestamp();
+                permit = _breaker.Phase;
+            }
+            while (permit.Step is CircuitStep.Broken or CircuitStep.Probing && !IsAway(permit, longest, began));
         }
 
         Interlocked.Increment(ref _asked);

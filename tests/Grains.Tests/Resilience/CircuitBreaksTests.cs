@@ -81,6 +81,22 @@ public sealed class CircuitBreaksTests
         Assert.Equal(1000, Break);
     }
 
+    [Fact]
+    public void It_has_been_away_since_the_first_of_several_breaks_and_anew_after_it_was_closed()
+    {
+        _circuit.Now = 500;
+        Reopened(times: 3);
+        _circuit.Breaker.Reconnected(_circuit.Now);
+        Assert.Equal(500, _circuit.Breaker.Phase.AwaySince);
+        _circuit.PassUntil(() => _circuit.Step == CircuitStep.Ramping, answers: true, limit: 10_000);
+        Assert.Equal(500, _circuit.Breaker.Phase.AwaySince);
+
+        _circuit.PassUntil(() => _circuit.State == BreakerState.Closed, answers: true, limit: 5000);
+        _circuit.Pass(300, answers: true);
+        _circuit.Opened();
+        Assert.Equal(_circuit.Now, _circuit.Breaker.Phase.AwaySince);
+    }
+
     [Theory]
     [InlineData(0, 1000)]
     [InlineData(0.5, 900)]
