@@ -13,7 +13,10 @@ public sealed class BreakerOptions
     [Range(typeof(TimeSpan), "00:00:00.010", "00:01:00")]
     public TimeSpan CallTimeout { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>An answer that took longer counts like a failure, though it is used. Default: 250 ms.</summary>
+    /// <summary>
+    /// An answer that took longer counts like a failure, though it is used; not where this process itself did not run meanwhile.
+    /// Default: 250 ms.
+    /// </summary>
     /// <value>50 ms to 1 minute.</value>
     [Range(typeof(TimeSpan), "00:00:00.050", "00:01:00")]
     public TimeSpan SlowCallDuration { get; set; } = TimeSpan.FromMilliseconds(250);

@@ -1,8 +1,8 @@
 namespace Actors.Resilience;
 
 /// <summary>
-/// Knows when this process itself did not run (stopped, moved, starved): calls that ran out of time meanwhile say nothing
-/// of Redis. One loop looks, again and again; any thread asks.
+/// Knows when this process itself did not run (stopped, moved, starved): calls that ran out of time meanwhile, and answers that
+/// were late, say nothing of Redis. One loop looks, again and again; any thread asks.
 /// </summary>
 /// <param name="clock">The clock, which goes on while the process does not.</param>
 /// <param name="shortest">From when on a gap between two looks is a pause.</param>

@@ -12,6 +12,9 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     private const int KeptTransitions = 50;
 
     private static readonly TimeSpan HealthInterval = TimeSpan.FromSeconds(10);
+
+    // Twice the longest time between two looks.
+    private static readonly TimeSpan LeastDelay = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan ProbeKeyLife = TimeSpan.FromSeconds(10);
 
@@ -24,6 +27,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     private readonly CircuitBreaker _breaker;
     private readonly LatencyWindow _latency;
     private readonly OwnPauses _pauses;
+    private readonly OwnPauses _delays;
     private readonly Dictionary<RedisRole, RedisConnection> _connections;
     private readonly string _keyPrefix;
     private readonly string _roles;
@@ -55,6 +59,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         Address = redis.AddressOf(roles[0]);
         _latency = new LatencyWindow(clock);
         _pauses = new OwnPauses(_time, options.CallTimeout / 2);
+        _delays = new OwnPauses(_time, options.SlowCallDuration / 2 > LeastDelay ? options.SlowCallDuration / 2 : LeastDelay);
         _breaker = new CircuitBreaker(options, _time.TimestampFrequency, _time.GetTimestamp(), Changed);
         _connections = roles.ToDictionary(
             role => role, role => new RedisConnection(() => redis.For(role), () => _breaker.Reconnected(_time.GetTimestamp())));
@@ -120,9 +125,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
             var answer = await _connections[role].CallAsync(state, call).WaitAsync(_options.CallTimeout, _clock, permit.Broken);
             var received = _clock.GetTimestamp();
             _latency.Record(_clock.GetElapsedTime(sent, received), received);
-            var now = _time.GetTimestamp();
-            if (now - began >= _breaker.Slow) Interlocked.Increment(ref _failures);
-            _breaker.Answered(permit, began, now);
+            Answered(permit, began);
             return answer;
         }
         catch (Exception error) when (RedisFailures.IsUnavailability(error))
@@ -138,9 +141,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         catch (RedisServerException)
         {
             // An answer all the same: Redis is there, and the question was wrong.
-            var now = _time.GetTimestamp();
-            if (now - began >= _breaker.Slow) Interlocked.Increment(ref _failures);
-            _breaker.Answered(permit, began, now);
+            Answered(permit, began);
             throw;
         }
         finally
@@ -188,6 +189,16 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         _stop.Dispose();
     }
 
+    private void Answered(CircuitPhase permit, long began)
+    {
+        // Where nobody here had the time to take it, a late answer says nothing of Redis: on a machine that is busy with the
+        // start of a silo, or has lost another, to go on without Redis would make it all worse.
+        var now = _time.GetTimestamp();
+        var isSlow = now - began >= _breaker.Slow && !_delays.Within(began, now);
+        if (isSlow) Interlocked.Increment(ref _failures);
+        _breaker.Answered(permit, isSlow ? began : now, now);
+    }
+
     // The ramp is soon over, one way or the other.
     private bool IsAway(CircuitPhase phase, TimeSpan duration, long now) => phase.Step switch
     {
@@ -230,6 +241,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
             {
                 var now = _time.GetTimestamp();
                 _pauses.Look(now);
+                _delays.Look(now);
 
                 // In this order: a call that is answered in between makes it look less silent, not more.
                 var (phase, asked, answered) = (_breaker.Phase, Volatile.Read(ref _asked), Volatile.Read(ref _answered));

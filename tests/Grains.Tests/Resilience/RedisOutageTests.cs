@@ -75,13 +75,14 @@ public sealed class RedisOutageTests
     public async Task A_busy_Redis_is_too_slow()
     {
         var options = GatewayBench.Quick();
-        (options.SlowCallDuration, options.MinimumThroughput, options.SilenceDuration) = (TimeSpan.FromMilliseconds(200), 6, TimeSpan.FromMinutes(1));
+        (options.SlowCallDuration, options.MinimumThroughput, options.SilenceDuration) = (TimeSpan.FromSeconds(1), 4, TimeSpan.FromMinutes(1));
+        options.ProbeTimeout = TimeSpan.FromSeconds(5);
         await using var bench = await GatewayBench.StartAsync(options, "--enable-debug-command", "yes");
         using var stop = new CancellationTokenSource();
         var admin = await bench.AdminAsync();
         var sleeping = Task.Run(async () =>
         {
-            while (!stop.IsCancellationRequested) await admin.ExecuteAsync("DEBUG", "SLEEP", "0.4");
+            while (!stop.IsCancellationRequested) await admin.ExecuteAsync("DEBUG", "SLEEP", "1.5");
         });
         await bench.OpenAsync();
         Assert.Contains("an answer took", bench.Circuit.Snapshot().Transitions[0].Reason, StringComparison.Ordinal);
@@ -140,6 +141,28 @@ public sealed class RedisOutageTests
         server.Signal(Signals.Continue);
         Assert.Equal(0, circuit.Breaks);
         await CallAsync();
+
+        Task CallAsync() => circuit.CallAsync(RedisRole.Cache, 0, static (redis, _) => redis.PingAsync());
+    }
+
+    [Fact]
+    public async Task Answers_that_are_late_since_we_did_not_run_do_not_open_it()
+    {
+        await using var server = await RedisServer.StartNewAsync();
+        var clock = new FakeTimeProvider();
+        var options = new BreakerOptions();
+        await using var circuit = new RedisCircuit(
+            new RedisOptions { ConnectionString = server.ConnectionString }, [RedisRole.Cache], options, clock, NullLogger.Instance);
+        await CallAsync();
+
+        server.Signal(Signals.Stop);
+        var calls = Enumerable.Range(0, 10 * options.MinimumThroughput).Select(_ => CallAsync()).ToList();
+
+        // Longer than an answer may take, and not as long as a call may.
+        clock.Advance(TimeSpan.FromMilliseconds(900));
+        server.Signal(Signals.Continue);
+        await Task.WhenAll(calls);
+        Assert.Equal((0, 0), (circuit.Breaks, circuit.Failures));
 
         Task CallAsync() => circuit.CallAsync(RedisRole.Cache, 0, static (redis, _) => redis.PingAsync());
     }
