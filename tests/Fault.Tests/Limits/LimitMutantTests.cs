@@ -41,10 +41,11 @@ public sealed class LimitMutantTests(ITestOutputHelper output) : IAsyncLifetime
             history[last].At > history[0].At + (2 * Micro(Long)) && Before(last, Long) == Long.Limit);
         var window = history.Where(grant => grant.At > history[full].At - Micro(Long) && grant.At <= history[full].At).ToList();
 
-        // One that came as soon as another had left, which would have been too many beside it.
+        // One that came as soon as another had left: a microsecond before that it would have been too many.
         var (leaving, entering) = Enumerable.Range(1, history.Count - 1)
             .Select(entering => (Leaving: history.Last(grant => grant.At <= history[entering].At - Micro(Long) || grant == history[0]), Entering: entering))
-            .First(pair => history[pair.Entering].At - pair.Leaving.At >= Micro(Long) && Before(pair.Entering, Long) + pair.Leaving.Permits > Long.Limit);
+            .First(pair => history[pair.Entering].At - pair.Leaving.At >= Micro(Long)
+                && WithoutIt(pair.Entering, pair.Leaving.At + Micro(Long) - 1) + history[pair.Entering].Permits > Long.Limit);
         var boundary = leaving.At + Micro(Long);
 
         // An extra grant in a full window: a race, or one that was counted as another.
@@ -80,6 +81,9 @@ public sealed class LimitMutantTests(ITestOutputHelper output) : IAsyncLifetime
 
         long Before(int last, LimitWindow limit) => history
             .Where((grant, index) => index <= last && grant.At > history[last].At - Micro(limit)).Sum(grant => (long)grant.Permits);
+
+        long WithoutIt(int index, long end) => history
+            .Where((grant, i) => i != index && grant.At > end - Micro(Long) && grant.At <= end).Sum(grant => (long)grant.Permits);
 
         List<Grant> Changed(int index, Func<Grant, Grant> change) => [.. history.Select((grant, i) => i == index ? change(grant) : grant)];
 
