@@ -123,49 +123,40 @@ public sealed class RedisOutageTests
     }
 
     [Fact]
-    public async Task A_pause_of_our_own_does_not_open_it()
+    public Task Time_outs_of_calls_while_we_did_not_run_do_not_open_it() => PauseAsync(TimeSpan.FromSeconds(20), async (server, circuit, calls) =>
     {
-        await using var server = await RedisServer.StartNewAsync();
-        var clock = new FakeTimeProvider();
-        var options = new BreakerOptions();
-        await using var circuit = new RedisCircuit(
-            new RedisOptions { ConnectionString = server.ConnectionString }, [RedisRole.Cache], options, clock, NullLogger.Instance);
-        await CallAsync();
-
-        server.Signal(Signals.Stop);
-        var calls = Enumerable.Range(0, 10 * options.MinimumThroughput).Select(_ => CallAsync()).ToList();
-
-        // All that is due in twenty seconds is due at once, as when this process was stopped.
-        clock.Advance(TimeSpan.FromSeconds(20));
         foreach (var call in calls) Assert.True((await Assert.ThrowsAsync<RedisUnavailableException>(() => call)).MayHaveHappened);
         server.Signal(Signals.Continue);
         Assert.Equal(0, circuit.Breaks);
-        await CallAsync();
+        await PingAsync(circuit);
+    });
 
-        Task CallAsync() => circuit.CallAsync(RedisRole.Cache, 0, static (redis, _) => redis.PingAsync());
-    }
-
+    // Longer than an answer may take, and not as long as a call may.
     [Fact]
-    public async Task Answers_that_are_late_since_we_did_not_run_do_not_open_it()
+    public Task Answers_that_are_late_since_we_did_not_run_do_not_open_it() => PauseAsync(TimeSpan.FromMilliseconds(900), async (server, circuit, calls) =>
+    {
+        server.Signal(Signals.Continue);
+        await Task.WhenAll(calls);
+        Assert.Equal((0, 0), (circuit.Breaks, circuit.Failures));
+    });
+
+    /// <summary>Calls a Redis that is stopped, and lets all that time pass at once, as when this process was stopped.</summary>
+    private static async Task PauseAsync(TimeSpan pause, Func<RedisServer, RedisCircuit, IReadOnlyList<Task>, Task> then)
     {
         await using var server = await RedisServer.StartNewAsync();
         var clock = new FakeTimeProvider();
         var options = new BreakerOptions();
         await using var circuit = new RedisCircuit(
             new RedisOptions { ConnectionString = server.ConnectionString }, [RedisRole.Cache], options, clock, NullLogger.Instance);
-        await CallAsync();
+        await PingAsync(circuit);
 
         server.Signal(Signals.Stop);
-        var calls = Enumerable.Range(0, 10 * options.MinimumThroughput).Select(_ => CallAsync()).ToList();
-
-        // Longer than an answer may take, and not as long as a call may.
-        clock.Advance(TimeSpan.FromMilliseconds(900));
-        server.Signal(Signals.Continue);
-        await Task.WhenAll(calls);
-        Assert.Equal((0, 0), (circuit.Breaks, circuit.Failures));
-
-        Task CallAsync() => circuit.CallAsync(RedisRole.Cache, 0, static (redis, _) => redis.PingAsync());
+        var calls = Enumerable.Range(0, 10 * options.MinimumThroughput).Select(_ => PingAsync(circuit)).ToList();
+        clock.Advance(pause);
+        await then(server, circuit, calls);
     }
+
+    private static Task PingAsync(RedisCircuit circuit) => circuit.CallAsync(RedisRole.Cache, 0, static (redis, _) => redis.PingAsync());
 
     private static async Task AssertFailsAtOnceAsync(GatewayBench bench)
     {
