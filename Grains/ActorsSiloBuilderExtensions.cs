@@ -7,7 +7,6 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 using Orleans.Persistence;
@@ -49,11 +48,8 @@ public static class ActorsSiloBuilderExtensions
         silo.AddGrainService<RedisBreakerService>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, CrashedSilos>();
         services.Configure<ClusterMembershipOptions>(membership => membership.IAmAliveTablePublishTimeout = CrashedSilos.AliveEvery);
-        services.AddSingleton(provider => new CutOffSilos(
-            () => OtherSilos(provider),
-            (silo, isCutOff) => provider.GetRequiredService<RedisBreakerClient>().Of(silo)
-                .CutOffAsync(provider.GetRequiredService<ILocalSiloDetails>().SiloAddress, isCutOff),
-            provider.GetRequiredService<ILogger<CutOffSilos>>()));
+        services.AddSingleton<ICutOffPeers, CutOffPeers>();
+        services.AddSingleton<CutOffSilos>();
         services.AddSingleton<RowCache>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, CutOffWatch>();
         services.AddSingleton<ReadCounters>();
@@ -88,14 +84,6 @@ public static class ActorsSiloBuilderExtensions
             provider.GetService<IHostApplicationLifetime>()?.ApplicationStopping ?? CancellationToken.None));
         silo.AddRedisGrainStorage(OwnPolicies.Storage, (OptionsBuilder<RedisStorageOptions> storage) => storage.Configure<IOptions<RedisOptions>>(
             (options, redis) => (options.ConfigurationOptions, options.DeleteStateOnClear) = (redis.Value.For(RedisRole.Limits), true)));
-    }
-
-    private static List<SiloAddress> OtherSilos(IServiceProvider provider)
-    {
-        var self = provider.GetRequiredService<ILocalSiloDetails>().SiloAddress;
-        return [.. provider.GetRequiredService<IClusterMembershipService>().CurrentSnapshot.Members.Values
-            .Where(member => member.Status == SiloStatus.Active && !member.SiloAddress.Equals(self))
-            .Select(member => member.SiloAddress)];
     }
 
     // A key that is misspelt is an error, not a default in silence.

@@ -15,11 +15,14 @@ internal sealed partial class CutOffWatch(
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
+    // In looks: then all others are told again, also those that have confirmed.
+    private const int RepeatEvery = 5;
+
     private readonly CancellationTokenSource _stop = new();
     private Task _watching = Task.CompletedTask;
 
     // Touched by the one loop only.
-    private MembershipVersion _toldAt;
+    private int _looks;
 
     public void Participate(ISiloLifecycle observer) => observer.Subscribe(
         nameof(CutOffWatch),
@@ -62,24 +65,15 @@ internal sealed partial class CutOffWatch(
 
     private async Task LookAsync()
     {
-        if (cutOff.IsAnnounced)
-        {
-            if (redis.IsClosed(RedisRole.Journal) && redis.IsClosed(RedisRole.Cache))
-            {
-                await cutOff.WithdrawAsync(cache.VoidAsync);
-            }
-            else if (membership.CurrentSnapshot.Version != _toldAt)
-            {
-                // Silos that have joined since do not know.
-                _toldAt = membership.CurrentSnapshot.Version;
-                await cutOff.RepeatAsync();
-            }
-        }
+        // First: it needs no Redis, and the rest may fail.
+        await cutOff.ConvergeAsync(all: ++_looks % RepeatEvery == 0);
+        if (cutOff.IsAnnounced && redis.IsClosed(RedisRole.Journal) && redis.IsClosed(RedisRole.Cache))
+            await cutOff.WithdrawAsync(cache.VoidAsync);
 
-        foreach (var silo in cutOff.All.Where(IsGone).ToList())
+        foreach (var silo in cutOff.Heard.Where(IsGone))
         {
-            await cache.VoidAsync();
-            cutOff.Told(silo, isCutOff: false);
+            if (cutOff.All.Contains(silo)) await cache.VoidAsync();
+            cutOff.Forget(silo);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.Resilience;
@@ -9,27 +8,48 @@ namespace Actors.Resilience;
 /// it tells the others first. They flush what they have, and as long as any silo is cut off, none reads or makes copies, and
 /// each commits a user to the database before it lets go of it.
 /// </summary>
-/// <param name="others">The other active silos.</param>
-/// <param name="tell">Tells one of them that this silo is cut off (true), or is so no longer (false).</param>
-/// <param name="logger">Where it says who could not be told.</param>
-internal sealed partial class CutOffSilos(
-    Func<IReadOnlyCollection<SiloAddress>> others, Func<SiloAddress, bool, Task> tell, ILogger<CutOffSilos> logger)
+/// <remarks>
+/// Messages may overtake each other and get lost. So each change of how a silo stands has a number of its own, a silo heeds
+/// only the highest number it has heard of another, and <see cref="ConvergeAsync"/> tells those again who have not confirmed.
+/// </remarks>
+internal sealed partial class CutOffSilos(ICutOffPeers peers, ILogger<CutOffSilos> logger)
 {
-    /// <summary>How long the others are waited for: longer than any that lives needs, unless it has very much to flush.</summary>
+    /// <summary>How long another silo is waited for: longer than any that lives needs, unless it has very much to flush.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
-    // Any thread adds and removes.
-    private readonly ConcurrentDictionary<SiloAddress, bool> _cutOff = [];
-
-    // Guards _announcement: null while this silo is not known to be cut off.
+    // Guards all below; held for a few field accesses, never over an await.
     private readonly Lock _gate = new();
+
+    // How the others stand, by the highest number heard of each. An entry goes with its silo (Forget).
+    private readonly Dictionary<SiloAddress, (long Number, bool IsCutOff)> _heard = [];
+
+    // Null while users taken on have to wait for an announcement first.
     private Task? _announcement;
 
+    // How this silo stands; the number rises with each change, so that each stands for one state.
+    private long _number;
+    private bool _isCutOff;
+
+    // The number that each of the others has confirmed. An entry goes with its silo (ConvergeAsync).
+    private readonly Dictionary<SiloAddress, long> _confirmed = [];
+
+    // Those of _heard that are cut off: replaced as a whole under the gate, read by any thread.
+    private volatile SiloAddress[] _cutOff = [];
+
     /// <summary>True while another silo is cut off.</summary>
-    public bool IsAny => !_cutOff.IsEmpty;
+    public bool IsAny => _cutOff.Length > 0;
 
     /// <summary>The other silos that are.</summary>
-    public IEnumerable<SiloAddress> All => _cutOff.Keys;
+    public IReadOnlyList<SiloAddress> All => _cutOff;
+
+    /// <summary>All others that have ever told how they stand, and have not been forgotten.</summary>
+    public IReadOnlyList<SiloAddress> Heard
+    {
+        get
+        {
+            lock (_gate) return [.. _heard.Keys];
+        }
+    }
 
     /// <summary>True once this silo has told, or begun to tell, that it is cut off.</summary>
     public bool IsAnnounced
@@ -40,21 +60,34 @@ internal sealed partial class CutOffSilos(
         }
     }
 
-    /// <summary>Takes in what another silo tells of itself.</summary>
-    public void Told(SiloAddress silo, bool isCutOff)
+    /// <summary>Takes in what another silo tells of itself; not what it told before something that was heard already.</summary>
+    public void Told(SiloAddress silo, long number, bool isCutOff)
     {
-        if (isCutOff) _cutOff.TryAdd(silo, true);
-        else _cutOff.TryRemove(silo, out _);
+        lock (_gate)
+        {
+            if (_heard.TryGetValue(silo, out var last) && last.Number >= number) return;
+            _heard[silo] = (number, isCutOff);
+            Publish();
+        }
     }
 
-    /// <summary>Returns once the others know that this silo is cut off, or cannot be told. They are told once per break.</summary>
+    /// <summary>Forgets a silo that has gone.</summary>
+    public void Forget(SiloAddress silo)
+    {
+        lock (_gate)
+        {
+            if (_heard.Remove(silo)) Publish();
+        }
+    }
+
+    /// <summary>
+    /// Returns once the others know that this silo is cut off and have flushed, or were waited for long enough. They are told
+    /// once per break.
+    /// </summary>
     public Task AnnounceAsync()
     {
-        lock (_gate) return _announcement ??= TellAllAsync(isCutOff: true);
+        lock (_gate) return _announcement ??= TellAsync(peers.Others, Next(isCutOff: true), isCutOff: true, isNews: true);
     }
-
-    /// <summary>Tells it again, for silos that have joined since.</summary>
-    public Task RepeatAsync() => TellAllAsync(isCutOff: true);
 
     /// <summary>
     /// Makes older copies void and tells the others that this silo is cut off no longer, unless it is so again by then: who
@@ -74,27 +107,89 @@ internal sealed partial class CutOffSilos(
             throw;
         }
 
+        Task telling;
         lock (_gate)
         {
             if (_announcement is not null) return;
+
+            // Numbered before it can be announced anew: whichever message comes first, that one counts.
+            telling = TellAsync(peers.Others, Next(isCutOff: false), isCutOff: false, isNews: true);
         }
 
-        await TellAllAsync(isCutOff: false);
+        await telling;
     }
 
-    private Task TellAllAsync(bool isCutOff) => Task.WhenAll(others().Select(async silo =>
+    /// <summary>
+    /// Tells those again how this silo stands who have not confirmed that they know: they have joined since, or the message
+    /// was lost. To be called again and again.
+    /// </summary>
+    /// <param name="all">Tell those as well who have confirmed: one may have taken this silo for dead, and forgotten it.</param>
+    public async Task ConvergeAsync(bool all = false)
     {
+        var others = peers.Others;
+        Task telling;
+        lock (_gate)
+        {
+            foreach (var gone in _confirmed.Keys.Except(others).ToList()) _confirmed.Remove(gone);
+
+            // Of a silo that was never cut off there is nothing to know.
+            var untold = _number == 0 ? [] : others.Where(silo => all || _confirmed.GetValueOrDefault(silo) < _number).ToList();
+            telling = TellAsync(untold, _number, _isCutOff, isNews: false);
+        }
+
+        await telling;
+    }
+
+    // Both under the gate.
+    private long Next(bool isCutOff)
+    {
+        _isCutOff = isCutOff;
+        return ++_number;
+    }
+
+    private void Publish() => _cutOff = [.. _heard.Where(entry => entry.Value.IsCutOff).Select(entry => entry.Key)];
+
+    // On the thread pool: no turn of a grain is needed for it.
+    private Task TellAsync(IEnumerable<SiloAddress> silos, long number, bool isCutOff, bool isNews) =>
+        Task.WhenAll(silos.Select(silo => Task.Run(() => TellAsync(silo, number, isCutOff, isNews))));
+
+    private async Task TellAsync(SiloAddress silo, long number, bool isCutOff, bool isNews)
+    {
+        // Those that are told again and again are not worth a line each time.
+        var level = isNews ? LogLevel.Warning : LogLevel.Debug;
+        bool isFirst;
         try
         {
-            await tell(silo, isCutOff).WaitAsync(Patience);
+            await peers.TellAsync(silo, number, isCutOff).WaitAsync(Patience);
+            lock (_gate)
+            {
+                isFirst = _confirmed.GetValueOrDefault(silo) < number;
+                if (isFirst) _confirmed[silo] = number;
+            }
         }
         catch (Exception error)
         {
-            LogNotTold(logger, silo, isCutOff, error.Message);
+            LogNotTold(logger, level, silo, isCutOff, error.Message);
+            return;
         }
-    }));
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "Silo {Silo} could not be told whether this one is cut off from Redis ({IsCutOff}): {Reason}")]
-    private static partial void LogNotTold(ILogger logger, SiloAddress silo, bool isCutOff, string reason);
+        if (!isCutOff || !(isFirst || isNews)) return;
+        try
+        {
+            // This silo reads the database from now on: what the other one has not flushed yet must be there by then.
+            await peers.FlushAsync(silo).WaitAsync(Patience);
+        }
+        catch (Exception error)
+        {
+            LogNotFlushed(logger, level, silo, error.Message);
+        }
+    }
+
+    [LoggerMessage(Message =
+        "Silo {Silo} could not be told whether this one is cut off from Redis ({IsCutOff}), and is told again: {Reason}")]
+    private static partial void LogNotTold(ILogger logger, LogLevel level, SiloAddress silo, bool isCutOff, string reason);
+
+    [LoggerMessage(Message =
+        "Silo {Silo} knows that this one is cut off from Redis, but has not flushed in time; users of its that move here may be stale: {Reason}")]
+    private static partial void LogNotFlushed(ILogger logger, LogLevel level, SiloAddress silo, string reason);
 }

@@ -19,9 +19,13 @@ internal interface IRedisBreakerService : IGrainService
     [Alias("Close")]
     Task CloseAsync();
 
-    /// <summary>Another silo tells that it is cut off from Redis, or no longer.</summary>
-    [Alias("CutOff")]
-    Task CutOffAsync(SiloAddress silo, bool isCutOff);
+    /// <summary>Another silo tells that it is cut off from Redis, or no longer. Of several such calls that with the highest number counts.</summary>
+    [Alias("NumberedCutOff")]
+    Task CutOffAsync(SiloAddress silo, long number, bool isCutOff);
+
+    /// <summary>Returns once what this silo has journaled so far is in the database.</summary>
+    [Alias("Flush")]
+    Task FlushAsync();
 }
 
 /// <summary>Hands on to what any thread may ask and steer; holds no state of its own.</summary>
@@ -44,12 +48,14 @@ internal sealed class RedisBreakerService(GrainId id, Silo silo, ILoggerFactory 
         return Task.CompletedTask;
     }
 
-    public async Task CutOffAsync(SiloAddress silo, bool isCutOff)
+    public Task CutOffAsync(SiloAddress silo, long number, bool isCutOff)
     {
-        cutOff.Told(silo, isCutOff);
-        if (!isCutOff) return;
+        cutOff.Told(silo, number, isCutOff);
+        return Task.CompletedTask;
+    }
 
-        // It reads the database from now on: what this silo has not flushed yet must be there by then.
+    public async Task FlushAsync()
+    {
         using var limit = new CancellationTokenSource(CutOffSilos.Patience);
         await table.FlushAsync(limit.Token);
     }

@@ -17,7 +17,7 @@ internal sealed class SiloBench : IAsyncDisposable
     {
         _redis = redis;
         Store = store;
-        var cutOff = new CutOffSilos(() => [], (_, _) => Task.CompletedTask, NullLogger<CutOffSilos>.Instance);
+        var cutOff = new CutOffSilos(new NoPeers(), NullLogger<CutOffSilos>.Instance);
         Cache = new RowCache(redis, cutOff, Options.Create(new CacheOptions()));
         Silo = SiloAddress.New(IPAddress.Loopback, 10_000 + number, number);
         Table = new WriteBehindTable(
