@@ -78,8 +78,12 @@ public static class ActorsClientHostingExtensions
         client.AddActivityPropagation();
         client.AddOutgoingGrainCallFilter<CallRepeater>();
         // Read when the client is built, not now: the host may still be adding to its configuration.
-        client.Services.AddOptions<RedisClusteringOptions>().Configure<ClusterLocation>((redis, location) =>
-            redis.ConfigurationOptions = location.Redis);
+        client.Services.AddSingleton<GatewayListConnection>();
+        client.Services.AddOptions<RedisClusteringOptions>().Configure<ClusterLocation, GatewayListConnection>((redis, location, connection) =>
+        {
+            redis.ConfigurationOptions = location.Redis;
+            redis.CreateMultiplexer = async _ => (await connection.OpenAsync(), IsShared: true);
+        });
         client.Services.AddOptions<ClusterOptions>().Configure<IOptions<ActorsClientOptions>>((cluster, options) =>
         {
             cluster.ClusterId = options.Value.ClusterId;

@@ -82,8 +82,14 @@ public static class ActorsSiloBuilderExtensions
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<LimiterCounters>(),
             provider.GetService<IHostApplicationLifetime>()?.ApplicationStopping ?? CancellationToken.None));
-        silo.AddRedisGrainStorage(OwnPolicies.Storage, (OptionsBuilder<RedisStorageOptions> storage) => storage.Configure<IOptions<RedisOptions>>(
-            (options, redis) => (options.ConfigurationOptions, options.DeleteStateOnClear) = (redis.Value.For(RedisRole.Limits), true)));
+
+        // By the gateway's connection, which finds the primary again after a failover.
+        silo.AddRedisGrainStorage(OwnPolicies.Storage, (OptionsBuilder<RedisStorageOptions> storage) => storage.Configure<IOptions<RedisOptions>, RedisGateway>(
+            (options, redis, gateway) =>
+            {
+                (options.ConfigurationOptions, options.DeleteStateOnClear) = (redis.Value.For(RedisRole.Limits), true);
+                options.CreateMultiplexer = async _ => (await gateway.OpenAsync(RedisRole.Limits), IsShared: true);
+            }));
     }
 
     // A key that is misspelt is an error, not a default in silence.

@@ -21,15 +21,15 @@ internal sealed class RowCache
     private readonly CacheOptions _options;
     private readonly Batcher<string, Row?>[] _reads;
 
-    // In which phase of the circuit each partition last began a generation. Any thread: begun twice does no harm.
-    private readonly CircuitPhase?[] _reconciled;
+    // In which span of the connection each partition last began a generation. Any thread: begun twice does no harm.
+    private readonly Reconciled[] _reconciled;
 
     public RowCache(RedisGateway redis, CutOffSilos cutOff, IOptions<CacheOptions> options)
     {
         _redis = redis;
         _cutOff = cutOff;
         _options = options.Value;
-        _reconciled = [.. Enumerable.Repeat(redis.ClosedPhase(RedisRole.Cache), Partition.Count)];
+        _reconciled = [.. Enumerable.Repeat(new Reconciled(redis.Closed(RedisRole.Cache)), Partition.Count)];
         _reads = [.. Enumerable.Range(0, Partition.Count).Select(_ => new Batcher<string, Row?>(JournalPartition.MaxBatchRows, ReadAsync))];
     }
 
@@ -57,8 +57,12 @@ internal sealed class RowCache
         end
         """;
 
-    /// <summary>KEYS generation, copies. Returns version, epoch and state of each.</summary>
+    /// <summary>
+    /// KEYS generation, copies. Returns version, epoch and state of each. It begins with a write that changes nothing: a
+    /// server that has become a replica refuses it, and would otherwise answer from the past.
+    /// </summary>
     private const string Read = """
+        redis.call('PERSIST', KEYS[1])
         local copies = {}
         local generation = redis.call('GET', KEYS[1])
         for i = 2, #KEYS do
@@ -129,15 +133,16 @@ internal sealed class RowCache
         .Select(partition => _redis.EvaluateAsync(RedisRole.Cache, Begin, [GenerationOf(partition)], [])));
 
     /// <summary>
-    /// Makes sure that no copy from before the last break counts any more. False while the circuit is not closed, or another
+    /// Makes sure that no copy from before the last break, or the last change of the connection, counts any more: another
+    /// server may have copies that were brought up to date on the one before only. False while the circuit is not closed, or another
     /// silo is cut off.
     /// </summary>
     private async ValueTask<bool> IsReconciledAsync(int partition)
     {
-        if (_cutOff.IsAny || _redis.ClosedPhase(RedisRole.Cache) is not { } phase) return false;
-        if (Volatile.Read(ref _reconciled[partition]) == phase) return true;
+        if (_cutOff.IsAny || _redis.Closed(RedisRole.Cache) is not { } span) return false;
+        if (Volatile.Read(ref _reconciled[partition]).In == span) return true;
         await _redis.EvaluateAsync(RedisRole.Cache, Begin, [GenerationOf(partition)], []);
-        Volatile.Write(ref _reconciled[partition], phase);
+        Volatile.Write(ref _reconciled[partition], new Reconciled(span));
         return true;
     }
 
@@ -194,4 +199,7 @@ internal sealed class RowCache
     private RedisKey GenerationOf(int partition) => $"{_redis.KeyPrefix}:cache-generation:{Partition.Tag(partition)}";
 
     private RedisKey KeyOf(string key) => $"{_redis.KeyPrefix}:cache:{Partition.Tag(Partition.Of(key))}:{key}";
+
+    /// <summary>Replaced as a whole.</summary>
+    private sealed record Reconciled(ClosedSpan? In);
 }

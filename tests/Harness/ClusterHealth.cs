@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using Actors.Fixtures;
 using StackExchange.Redis;
@@ -104,14 +103,6 @@ public static class ClusterHealth
         return $"{name[1..generation]}@{name[(generation + 1)..]}";
     }
 
-    private static async Task<TimeSpan> OldestUnflushedAsync(SiloProcess silo)
-    {
-        var metrics = await silo.GetAsync("/metrics");
-        var line = metrics.Split('\n').FirstOrDefault(line => line.StartsWith(AgeMetric, StringComparison.Ordinal))
-            ?? throw new InvalidOperationException($"The silo has no metric {AgeMetric}:\n{metrics}");
-
-        // NAME{LABELS} VALUE TIMESTAMP, the labels and the timestamp not always.
-        var value = line[(line.IndexOf('}', StringComparison.Ordinal) + 1)..].Replace(AgeMetric, "", StringComparison.Ordinal).Trim().Split(' ')[0];
-        return TimeSpan.FromSeconds(double.Parse(value, CultureInfo.InvariantCulture));
-    }
+    private static async Task<TimeSpan> OldestUnflushedAsync(SiloProcess silo) =>
+        TimeSpan.FromSeconds((await SiloMetrics.ReadAsync(silo, AgeMetric))[0]);
 }

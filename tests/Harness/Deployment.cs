@@ -7,8 +7,9 @@ namespace Actors.Harness;
 /// <param name="HasLinks">Each silo reaches Redis by ways of its own, which can be cut: see <see cref="Deployment.Links"/>.</param>
 /// <param name="Directory">Where its logs and ledgers go and stay; null for a temporary directory.</param>
 /// <param name="Settings">What silos and programs find in their environment besides, e.g. Actors__WriteBehind__Lanes.</param>
+/// <param name="HasReplica">Redis has a replica and can fail over, behind one address: see <see cref="Deployment.Pair"/>.</param>
 public sealed record DeploymentOptions(
-    bool HasLinks = false, string? Directory = null, IReadOnlyDictionary<string, string>? Settings = null);
+    bool HasLinks = false, string? Directory = null, IReadOnlyDictionary<string, string>? Settings = null, bool HasReplica = false);
 
 /// <summary>Real Redis, real PostgreSQL and any number of real silo processes, as an operator would have them.</summary>
 public sealed class Deployment : IAsyncDisposable
@@ -18,15 +19,25 @@ public sealed class Deployment : IAsyncDisposable
 
     private readonly TemporaryDirectory _directory = new("deployment");
     private readonly DeploymentOptions _options;
+    private readonly RedisServer? _redis;
+    private readonly RedisPair? _pair;
 
     // A silo keeps its place over restarts. Guarded by its own lock, as are the places in it.
     private readonly List<Place> _places = [];
     private string _database = "";
 
-    private Deployment(DeploymentOptions options) => _options = options;
+    private Deployment(DeploymentOptions options)
+    {
+        _options = options;
+        if (options.HasReplica) _pair = new();
+        else _redis = new();
+    }
 
-    /// <summary>The one Redis.</summary>
-    public RedisServer Redis { get; } = new();
+    /// <summary>The one Redis; of two, that which is the primary at present.</summary>
+    public RedisServer Redis => _redis ?? Pair.Primary;
+
+    /// <summary>The two Redis servers, where there are two.</summary>
+    public RedisPair Pair => _pair ?? throw new InvalidOperationException("This deployment was started without a replica.");
 
     /// <summary>The one PostgreSQL.</summary>
     public PostgresServer Postgres { get; } = new();
@@ -55,10 +66,10 @@ public sealed class Deployment : IAsyncDisposable
         var deployment = new Deployment(options);
         try
         {
-            await Task.WhenAll(deployment.Redis.StartAsync(), deployment.Postgres.StartAsync());
+            await Task.WhenAll(deployment._redis?.StartAsync() ?? deployment.Pair.StartAsync(), deployment.Postgres.StartAsync());
             deployment._database = await deployment.Postgres.CreateDatabaseAsync();
             foreach (var (name, value) in options.Settings ?? new Dictionary<string, string>()) deployment.Environment[name] = value;
-            deployment.Environment["ConnectionStrings__redis"] = deployment.Redis.ConnectionString;
+            deployment.Environment["ConnectionStrings__redis"] = deployment._pair?.Address ?? deployment.Redis.ConnectionString;
             deployment.Environment["ConnectionStrings__postgres"] = deployment._database;
             await Task.WhenAll(Enumerable.Range(0, silos).Select(_ => deployment.AddSiloAsync()));
             return deployment;
@@ -176,7 +187,8 @@ public sealed class Deployment : IAsyncDisposable
             place.Silo.Dispose();
             if (place.Links is not null) await place.Links.DisposeAsync();
         }
-        await Redis.DisposeAsync();
+        if (_redis is not null) await _redis.DisposeAsync();
+        if (_pair is not null) await _pair.DisposeAsync();
         await Postgres.DisposeAsync();
         _directory.Dispose();
     }

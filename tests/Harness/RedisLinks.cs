@@ -1,3 +1,5 @@
+using Actors.Fixtures;
+
 namespace Actors.Harness;
 
 /// <summary>One silo's own ways to Redis, each through a proxy: they can fail while other silos' ways are well.</summary>

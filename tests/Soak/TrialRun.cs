@@ -21,7 +21,7 @@ internal sealed class TrialRun(NamedTrial trial, TrialOptions options, bool keep
         try
         {
             await using var deployment = await Deployment.StartAsync(
-                trial.Silos, new(Directory: _directory.FullName, Settings: trial.Settings));
+                trial.Silos, new(Directory: _directory.FullName, Settings: trial.Settings, HasReplica: trial.HasReplica));
             var verdict = await trial.RunAsync(deployment, options, diary.Write);
             diary.Write(verdict.ToString());
             isClean = verdict.IsClean;

@@ -31,7 +31,8 @@ public static class LastingMembershipExtensions
         services.Remove(inner);
 
         services.AddSingleton(provider => new MembershipConnection(
-            MembershipConnection.Configure(redis, provider.GetRequiredService<IOptions<ClusterOptions>>().Value.ServiceId)));
+            MembershipConnection.Configure(redis, provider.GetRequiredService<IOptions<ClusterOptions>>().Value.ServiceId),
+            provider.GetRequiredService<ILogger<MembershipConnection>>()));
         services.AddOptions<RedisClusteringOptions>().Configure<MembershipConnection>((options, connection) =>
         {
             options.ConfigurationOptions = redis;

@@ -29,8 +29,9 @@ internal sealed partial class LastingMembershipTable(
     // One look and repair at a time; Orleans and the keeper come from any thread.
     private readonly SemaphoreSlim _gate = new(1, 1);
 
-    // Only under the gate.
+    // Only under the gate. The copy, and over which connection it was last compared with the table.
     private MembershipCopy? _copy;
+    private long _comparedOver;
 
     // The row of this silo that Orleans last wrote with success: replaced as a whole by whoever wrote it, never changed.
     private volatile MembershipEntry? _own;
@@ -99,7 +100,7 @@ internal sealed partial class LastingMembershipTable(
     public async Task<bool> InsertRowAsync(MembershipEntry entry, TableVersion tableVersion, CancellationToken cancellationToken = default)
     {
         await CheckAsync(cancellationToken);
-        if (!await inner.InsertRowAsync(entry, tableVersion, cancellationToken)) return false;
+        if (!await WriteAsync(inner.InsertRowAsync(entry, tableVersion, cancellationToken))) return false;
         await WrittenAsync(entry, tableVersion);
         return true;
     }
@@ -109,7 +110,7 @@ internal sealed partial class LastingMembershipTable(
     {
         await CheckAsync(cancellationToken);
         if (!entry.SiloAddress.Equals(self) && await votes.IsRefutedAsync(entry.SiloAddress)) return false;
-        if (!await inner.UpdateRowAsync(entry, etag, tableVersion, cancellationToken)) return false;
+        if (!await WriteAsync(inner.UpdateRowAsync(entry, etag, tableVersion, cancellationToken))) return false;
         await WrittenAsync(entry, tableVersion);
         return true;
     }
@@ -117,7 +118,7 @@ internal sealed partial class LastingMembershipTable(
     public async Task UpdateIAmAliveAsync(MembershipEntry entry, CancellationToken cancellationToken = default)
     {
         await CheckAsync(cancellationToken);
-        await inner.UpdateIAmAliveAsync(entry, cancellationToken);
+        await WriteAsync(inner.UpdateIAmAliveAsync(entry, cancellationToken));
         Interlocked.Exchange(ref _signOfLife, clock.GetTimestamp());
     }
 
@@ -162,29 +163,67 @@ internal sealed partial class LastingMembershipTable(
 
     Task IMembershipTable.UpdateIAmAlive(MembershipEntry entry) => UpdateIAmAliveAsync(entry);
 
+    private async Task<bool> WriteAsync(Task<bool> writing)
+    {
+        await WriteAsync((Task)writing);
+        return await writing;
+    }
+
+    // Orleans tries again what fails; it reaches the new primary by then.
+    private async Task WriteAsync(Task writing)
+    {
+        try
+        {
+            await writing;
+        }
+        catch (RedisServerException error)
+        {
+            raw.Suspect(error);
+            throw;
+        }
+    }
+
     private async Task CheckAloneAsync(CancellationToken cancellationToken)
     {
+        // Before the look: a connection made after it is looked at the next time.
+        var connection = raw.Reconnects;
         var (version, row) = await raw.LookAsync(_selfField, cancellationToken);
-        if (version == _copy?.Version && !IsBehind(row)) return;
-        if (!IsBehind(row) && await CopyAsync(cancellationToken)) return;
+        var isBehind = IsBehind(row);
+        if (version == _copy?.Version && !isBehind && connection == _comparedOver) return;
+        var lost = isBehind ? _copy : await CopyAsync(cancellationToken);
+        if (lost is not null || isBehind)
+        {
+            var wasRestored = lost is not null && await MergeAsync(version, lost, cancellationToken);
+            var wasAdded = await PutSelfAsync(cancellationToken);
+            if (wasRestored || wasAdded) Interlocked.Increment(ref _repairs);
+        }
 
-        var wasRestored = await MergeAsync(version, cancellationToken);
-        var wasAdded = await PutSelfAsync(cancellationToken);
-        if (wasRestored || wasAdded) Interlocked.Increment(ref _repairs);
+        _comparedOver = connection;
     }
 
-    /// <summary>Makes a new copy of the table; false where it is not the one that was copied last.</summary>
-    private async Task<bool> CopyAsync(CancellationToken cancellationToken)
+    /// <summary>
+    /// Makes a new copy of the table. Where that is not the one that was copied last, nor what became of it, makes none, and
+    /// returns what is to be put into it: Redis has lost the table, or a server was promoted before it had heard of everything
+    /// and goes on with a history of its own.
+    /// </summary>
+    private async Task<MembershipCopy?> CopyAsync(CancellationToken cancellationToken)
     {
         var table = await raw.ReadAsync(cancellationToken);
-        if (_copy is { } copy && copy.IsLostIn(table?.Version)) return false;
+        if (_copy is { } copy)
+        {
+            if (copy.IsLostIn(table?.Version)) return copy;
+            if (copy.LaterThan(table!) is { Count: > 0 } later) return copy with { Rows = later };
+
+            // Two changes, one in each history, were given the same version: who knows the one would never look for the other.
+            if (table!.Version == copy.Version && table.LaterThan(copy).Count > 0) return copy with { Version = copy.Version + 1 };
+        }
+
         Keep(table);
-        return true;
+        return null;
     }
 
-    private async Task<bool> MergeAsync(int? version, CancellationToken cancellationToken)
+    private async Task<bool> MergeAsync(int? version, MembershipCopy copy, CancellationToken cancellationToken)
     {
-        if (_copy is not { } copy) return false;
         var (wasLost, rows, merged) = await raw.MergeAsync(copy, cancellationToken);
         Keep(merged);
         if (wasLost)

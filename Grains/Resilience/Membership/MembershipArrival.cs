@@ -54,6 +54,8 @@ internal sealed partial class MembershipArrival(
             }
             catch (Exception error) when (RedisFailures.IsAway(error) && !cancellationToken.IsCancellationRequested)
             {
+                // It may lead to another server by the next attempt.
+                table.Suspect(error);
                 if (said == 0 || clock.GetElapsedTime(said) >= SayEvery)
                 {
                     said = clock.GetTimestamp();

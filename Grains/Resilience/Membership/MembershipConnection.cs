@@ -1,10 +1,12 @@
+using Microsoft.Extensions.Logging;
 using StackExchange.Redis;
 
 namespace Actors.Resilience;
 
 /// <summary>The one connection to the Redis of the membership table, for Orleans and for us.</summary>
 /// <param name="configuration">See <see cref="Configure"/>.</param>
-internal sealed class MembershipConnection(ConfigurationOptions configuration) : IAsyncDisposable
+/// <param name="logger">Where it says that it leaves a server.</param>
+internal sealed class MembershipConnection(ConfigurationOptions configuration, ILogger<MembershipConnection> logger) : IAsyncDisposable
 {
     /// <summary>No call waits longer, whatever becomes of the connection.</summary>
     public static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(3);
@@ -13,8 +15,10 @@ internal sealed class MembershipConnection(ConfigurationOptions configuration) :
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan ReconnectAfter = TimeSpan.FromMilliseconds(500);
 
-    // Made on first use. Lazy publishes it once to all threads.
-    private readonly Lazy<Task<ConnectionMultiplexer>> _connecting = new(() => ConnectionMultiplexer.ConnectAsync(configuration));
+    private readonly RedisConnection _connection = new(configuration.Clone, logger);
+
+    /// <inheritdoc cref="RedisLink.Reconnects"/>
+    public long Reconnects => _connection.Reconnects;
 
     /// <summary>Sets a connection up so that nothing queues behind a dead server, and a server that is back is soon found.</summary>
     public static ConfigurationOptions Configure(ConfigurationOptions configuration, string prefix)
@@ -29,11 +33,11 @@ internal sealed class MembershipConnection(ConfigurationOptions configuration) :
         return configuration;
     }
 
-    /// <summary>The connection, also while the server is away: it then fails every call, and connects by itself once it can.</summary>
-    public async Task<IConnectionMultiplexer> OpenAsync() => await _connecting.Value;
+    /// <inheritdoc cref="RedisConnection.OpenAsync"/>
+    public Task<IConnectionMultiplexer> OpenAsync() => _connection.OpenAsync();
 
-    public async ValueTask DisposeAsync()
-    {
-        if (_connecting is { IsValueCreated: true, Value.IsCompletedSuccessfully: true }) await (await _connecting.Value).DisposeAsync();
-    }
+    /// <inheritdoc cref="RedisConnection.Suspect"/>
+    public void Suspect(Exception error) => _connection.Suspect(error);
+
+    public ValueTask DisposeAsync() => _connection.DisposeAsync();
 }

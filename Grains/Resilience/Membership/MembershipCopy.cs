@@ -22,6 +22,18 @@ internal sealed record MembershipCopy(int Version, IReadOnlyList<HashEntry> Rows
     /// <summary>True where a table of this version was lost since this copy was made, restored by others or not.</summary>
     public bool IsLostIn(int? version) => version is not { } present || present < Version || present >= Version + (Leap / 2);
 
+    /// <summary>
+    /// The rows that <paramref name="table"/> lacks, or knows by an earlier status only. A row is missing by right once its
+    /// silo is dead, since Orleans clears those away in time.
+    /// </summary>
+    public IReadOnlyList<HashEntry> LaterThan(MembershipCopy table)
+    {
+        var there = table.Rows.ToDictionary(row => row.Name, row => row.Value);
+        return [.. Rows.Where(row => there.TryGetValue(row.Name, out var other)
+            ? StatusOf(other) < StatusOf(row.Value)
+            : StatusOf(row.Value) == SiloStatus.Active)];
+    }
+
     /// <summary>Null for a table that is not there.</summary>
     public static MembershipCopy? From(HashEntry[] table)
     {

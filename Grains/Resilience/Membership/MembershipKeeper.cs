@@ -43,8 +43,10 @@ internal sealed partial class MembershipKeeper(
                 try
                 {
                     await table.CheckAsync(_stop.Token);
-                    if (isAway) LogBack(logger);
                     if (isAway || table.SinceSignOfLife > CrashedSilos.AliveEvery + LookEvery) await GiveSignOfLifeAsync();
+
+                    // Not before it has taken a write: a replica is read, and nothing else.
+                    if (isAway) LogBack(logger);
                     isAway = false;
                     if (membership.CurrentSnapshot.Version < table.Version) await RefreshAsync();
                 }

@@ -8,6 +8,12 @@ internal sealed class RawMembershipTable(MembershipConnection connection, RedisK
     // Of the primary only: a replica may be behind, and look like a table that was lost.
     private const CommandFlags Primary = CommandFlags.DemandMaster;
 
+    /// <summary>Another after each new connection, which may lead to a server whose table has a history of its own.</summary>
+    public long Reconnects => connection.Reconnects;
+
+    /// <summary>To be told of calls that failed: a server that is a replica is left at once.</summary>
+    public void Suspect(Exception error) => connection.Suspect(error);
+
     /// <summary>Version and row of <paramref name="silo"/>: the cheapest look at whether the table is what it should be.</summary>
     public async Task<(int? Version, RedisValue Row)> LookAsync(string silo, CancellationToken cancellationToken)
     {
@@ -38,6 +44,14 @@ internal sealed class RawMembershipTable(MembershipConnection connection, RedisK
     private async Task<T> CallAsync<T>(Func<IDatabase, Task<T>> call, CancellationToken cancellationToken)
     {
         var redis = await connection.OpenAsync().WaitAsync(MembershipConnection.CallLimit, cancellationToken);
-        return await call(redis.GetDatabase()).WaitAsync(MembershipConnection.CallLimit, cancellationToken);
+        try
+        {
+            return await call(redis.GetDatabase()).WaitAsync(MembershipConnection.CallLimit, cancellationToken);
+        }
+        catch (RedisServerException error)
+        {
+            connection.Suspect(error);
+            throw;
+        }
     }
 }

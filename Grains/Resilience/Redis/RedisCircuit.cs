@@ -3,6 +3,9 @@ using StackExchange.Redis;
 
 namespace Actors.Resilience;
 
+/// <summary>A stretch of time in which all calls went to Redis by one connection; equal to another one if it is the same.</summary>
+internal readonly record struct ClosedSpan(CircuitPhase Phase, long Reconnects);
+
 /// <summary>
 /// The way to one Redis: a breaker, a connection for each role that uses this Redis, and a record of the calls. It looks
 /// after itself: silence is noticed and Redis is probed whether or not there are calls.
@@ -62,7 +65,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         _delays = new OwnPauses(_time, options.SlowCallDuration / 2 > LeastDelay ? options.SlowCallDuration / 2 : LeastDelay);
         _breaker = new CircuitBreaker(options, _time.TimestampFrequency, _time.GetTimestamp(), Changed);
         _connections = roles.ToDictionary(
-            role => role, role => new RedisConnection(() => redis.For(role), () => _breaker.Reconnected(_time.GetTimestamp())));
+            role => role, role => new RedisConnection(() => redis.For(role), logger, () => _breaker.Reconnected(_time.GetTimestamp())));
 
         // Owned by this object: it ends with DisposeAsync, and lets no failure out.
         _watching = Task.Run(WatchAsync);
@@ -76,8 +79,13 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
 
     public BreakerState State => _breaker.State;
 
-    /// <summary>The present phase if it is a closed one.</summary>
-    public CircuitPhase? ClosedPhase => _breaker.Phase is { Step: CircuitStep.Closed } closed ? closed : null;
+    /// <summary>
+    /// While all calls go to Redis: in which phase, and over which connection of <paramref name="role"/>. What another one is
+    /// answered may come from another server, or from one that has lost its last moments.
+    /// </summary>
+    public ClosedSpan? Closed(RedisRole role) => _breaker.Phase is { Step: CircuitStep.Closed } closed
+        ? new ClosedSpan(closed, _connections[role].Reconnects)
+        : null;
 
     /// <summary>How often calls were cut off since the start.</summary>
     public long Breaks => Volatile.Read(ref _breaks);
@@ -136,6 +144,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
             // A call that the open circuit released knows no more than why it opened.
             if (error is not OperationCanceledException) _lastError = RedisFailures.Reason(error);
             if (error is not TimeoutException || !_pauses.Within(began, now)) _breaker.Failed(permit, now, RedisFailures.Reason(error));
+            Suspect(error);
             throw RedisFailures.Unavailable(role, error);
         }
         catch (RedisServerException)
@@ -156,6 +165,9 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     public void Isolate(string reason) => _breaker.Isolate(_time.GetTimestamp(), reason);
 
     public void Close(string reason) => _breaker.Close(_time.GetTimestamp(), reason);
+
+    /// <summary>The driver's connection of <paramref name="role"/>, past the circuit: for providers that have one way to Redis only.</summary>
+    public Task<IConnectionMultiplexer> OpenAsync(RedisRole role) => _connections[role].OpenAsync();
 
     public CircuitSnapshot Snapshot()
     {
@@ -206,6 +218,13 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         CircuitStep.Isolated => true,
         _ => _time.GetElapsedTime(phase.AwaySince, now) >= duration,
     };
+
+    // The connections of all roles lead to the same address: what one has found out about the server holds for all.
+    private void Suspect(Exception error)
+    {
+        if (!RedisFailures.IsReplica(error)) return;
+        foreach (var connection in _connections.Values) connection.Suspect(error);
+    }
 
     private BreakerTransition[] Transitions()
     {
@@ -277,6 +296,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         {
             failure = RedisFailures.Reason(error);
             _lastError = failure;
+            Suspect(error);
         }
 
         _breaker.Probed(probe, _time.GetTimestamp(), failure);

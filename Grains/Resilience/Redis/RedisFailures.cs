@@ -10,8 +10,14 @@ public static class RedisFailures
     private static readonly string[] Refusals =
         ["LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "OOM", "MISCONF", "BUSY", "NOREPLICAS", "TRYAGAIN"];
 
-    // Those of them that pass by themselves.
-    private static readonly string[] NotReady = ["LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN"];
+    // Those of them that pass by themselves, or with another server behind the same address.
+    private static readonly string[] NotReady = ["LOADING", "READONLY", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN"];
+
+    // Those that only a replica gives.
+    private static readonly string[] Replica = ["READONLY", "MASTERDOWN"];
+
+    // How a server before 7.0 hands on what a command in a script was answered.
+    private const string InScript = "ERR Error running script";
 
     /// <summary>True where the server is not there, or is and cannot serve yet. A wrong password or a missing right is neither.</summary>
     public static bool IsAway(Exception error) => error switch
@@ -29,6 +35,9 @@ public static class RedisFailures
         RedisServerException server => StartsWithOne(server, Refusals),
         _ => false,
     };
+
+    /// <summary>True where the server has answered that it is a replica, so that another one is the primary.</summary>
+    internal static bool IsReplica(Exception error) => error is RedisServerException server && StartsWithOne(server, Replica);
 
     /// <summary>The error that the rest of the silo knows.</summary>
     internal static RedisUnavailableException Unavailable(RedisRole role, Exception error) => new(role, Reason(error), MayHaveHappened(error));
@@ -52,8 +61,23 @@ public static class RedisFailures
     // By the whole first word: BUSYGROUP and BUSYKEY are answers to what was asked.
     private static bool StartsWithOne(RedisServerException error, string[] codes)
     {
-        var end = error.Message.IndexOf(' ', StringComparison.Ordinal);
-        return codes.Contains(end < 0 ? error.Message : error.Message[..end]);
+        var message = error.Message.AsSpan();
+        if (message.StartsWith(InScript, StringComparison.Ordinal))
+        {
+            // "…: @user_script: 1: -READONLY You can't …"
+            var code = message.IndexOf(": -", StringComparison.Ordinal);
+            if (code < 0) return false;
+            message = message[(code + 3)..];
+        }
+
+        var end = message.IndexOf(' ');
+        if (end >= 0) message = message[..end];
+        foreach (var code in codes)
+        {
+            if (message.SequenceEqual(code)) return true;
+        }
+
+        return false;
     }
 
     // The driver appends its whole state.

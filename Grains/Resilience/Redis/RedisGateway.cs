@@ -12,6 +12,9 @@ namespace Actors.Resilience;
 /// </summary>
 public sealed class RedisGateway : IAsyncDisposable
 {
+    // A replica may be behind, and nothing here may be answered from the past.
+    private const CommandFlags Primary = CommandFlags.DemandMaster;
+
     private readonly RedisCircuit[] _circuits;
     private readonly Dictionary<RedisRole, RedisCircuit> _byRole;
     private readonly string? _journalCommitCommand;
@@ -53,8 +56,11 @@ public sealed class RedisGateway : IAsyncDisposable
     /// <inheritdoc cref="RedisCircuit.IsAway(TimeSpan)"/>
     internal bool IsAway(RedisRole role, TimeSpan duration) => _byRole[role].IsAway(duration);
 
-    /// <summary>While all calls of <paramref name="role"/> go to Redis, the phase in which they do: another after each break. Else null.</summary>
-    internal CircuitPhase? ClosedPhase(RedisRole role) => _byRole[role].ClosedPhase;
+    /// <inheritdoc cref="RedisCircuit.Closed"/>
+    internal ClosedSpan? Closed(RedisRole role) => _byRole[role].Closed(role);
+
+    /// <inheritdoc cref="RedisCircuit.OpenAsync"/>
+    internal Task<IConnectionMultiplexer> OpenAsync(RedisRole role) => _byRole[role].OpenAsync(role);
 
     /// <summary>Makes the connections of all roles, so that the first call of each finds it there. A Redis that is away is no error.</summary>
     public Task ConnectAsync() => Task.WhenAll(_byRole.Select(async each =>
@@ -103,7 +109,7 @@ public sealed class RedisGateway : IAsyncDisposable
         _byRole[role].CallAsync(
             role,
             (script, keys, arguments),
-            static (redis, call) => redis.ScriptEvaluateAsync(call.script, call.keys, call.arguments),
+            static (redis, call) => redis.ScriptEvaluateAsync(call.script, call.keys, call.arguments, Primary),
             patience);
 
     /// <summary>
@@ -123,7 +129,7 @@ public sealed class RedisGateway : IAsyncDisposable
             {
                 // All are on their way before any is awaited, and all are awaited whatever becomes of the others.
                 var (command, wanted) = (call.gateway._journalCommitCommand, call.gateway._journalReplicas);
-                var evaluating = redis.ScriptEvaluateAsync(call.script, call.keys, call.arguments);
+                var evaluating = redis.ScriptEvaluateAsync(call.script, call.keys, call.arguments, Primary);
                 var committing = command is null ? Task.CompletedTask : redis.ExecuteAsync(command);
                 var confirming = wanted == 0
                     ? Task.FromResult(RedisResult.Create(0))
@@ -145,7 +151,7 @@ public sealed class RedisGateway : IAsyncDisposable
         // The first page is part of the first call: without it nothing would have been asked of Redis.
         var (opened, isThere) = await _byRole[role].CallAsync(role, (key, pageSize), static async (redis, call) =>
         {
-            var scan = redis.HashScanAsync(call.key, pageSize: call.pageSize).GetAsyncEnumerator();
+            var scan = redis.HashScanAsync(call.key, pageSize: call.pageSize, flags: Primary).GetAsyncEnumerator();
             return (scan, await scan.MoveNextAsync());
         });
         await using var entries = opened;

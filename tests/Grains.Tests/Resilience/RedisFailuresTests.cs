@@ -15,6 +15,9 @@ public sealed class RedisFailuresTests
     [InlineData("MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.")]
     [InlineData("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.")]
     [InlineData("NOREPLICAS Not enough good replicas to write.")]
+    [InlineData("ERR Error running script (call to f_7cd0): @user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.")]
+    [InlineData("ERR Error running script (call to f_7cd0): @user_script:3: @user_script: 3: -OOM command not allowed when used memory > 'maxmemory'.")]
+    [InlineData("ERR Error running script (call to f_7cd0): @user_script:3: -NOREPLICAS Not enough good replicas to write.")]
     [InlineData("TRYAGAIN Multiple keys request during rehashing of slot")]
     public void A_server_that_cannot_serve_is_an_outage_and_has_changed_nothing(string message)
     {
@@ -30,6 +33,8 @@ public sealed class RedisFailuresTests
     [InlineData("NOSCRIPT No matching script. Please use EVAL.")]
     [InlineData("BUSYGROUP Consumer Group name already exists")]
     [InlineData("BUSYKEY Target key name already exists.")]
+    [InlineData("ERR Error running script (call to f_7cd0): @user_script:1: WRONGTYPE Operation against a key holding the wrong kind of value")]
+    [InlineData("ERR Error compiling script (new function): user_script:1: unexpected symbol near '-READONLY'")]
     [InlineData("LOADINGS is not LOADING")]
     [InlineData("")]
     public void An_answer_to_a_wrong_question_is_not(string message) =>

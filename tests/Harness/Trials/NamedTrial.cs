@@ -10,6 +10,9 @@ public sealed record NamedTrial(
     string Name, string Description, int Silos, IReadOnlyDictionary<string, string> Settings,
     Func<Deployment, TrialOptions, Action<string>, Task<Verdict>> RunAsync)
 {
+    /// <summary>True where Redis has a replica and can fail over.</summary>
+    public bool HasReplica { get; init; }
+
     /// <summary>All of them.</summary>
     public static IReadOnlyList<NamedTrial> All { get; } =
     [
@@ -21,6 +24,9 @@ public sealed record NamedTrial(
             CeilingTrial.SettingsOf(mebibytes: 16), CeilingTrial.RunAsync),
         new("redis", "Redis killed, emptied, silent for a minute, back without its last writes: nothing is lost", 3,
             new Dictionary<string, string>(), RedisTrial.RunAsync),
+        new("failover", "Redis fails over behind one address, with a silo that starts meanwhile: journaled again within"
+            + $" {FailoverTrial.Limit.TotalSeconds} s each time, one cluster, nothing is lost, and no window over its limit", 3,
+            LimitPlan.Settings, FailoverTrial.RunAsync) { HasReplica = true },
         new("crash", "a silo killed while PostgreSQL is stopped, and all silos killed at once: nothing is lost", 3,
             new Dictionary<string, string>(), CrashTrial.RunAsync),
         new("limits-hot", "256 callers always want more of one client, and as many call again at once when they are denied: no window"

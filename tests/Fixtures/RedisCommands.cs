@@ -2,23 +2,27 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
-namespace Actors.Harness;
+namespace Actors.Fixtures;
 
 /// <summary>Commands to a Redis that may not be well: over a plain socket, which neither retries nor waits for more than an answer.</summary>
-internal static class RedisCommands
+public static class RedisCommands
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
 
     /// <summary>Sends a command and waits for its answer.</summary>
     /// <exception cref="InvalidOperationException">The answer is an error.</exception>
-    public static async Task SendAsync(int port, string command)
+    public static Task SendAsync(int port, string command) => AskAsync(port, command);
+
+    /// <summary>As <see cref="SendAsync"/>, and returns the answer as it came, up to a few KB of it.</summary>
+    public static async Task<string> AskAsync(int port, string command)
     {
         using var client = await BeginAsync(port, command);
         using var limit = new CancellationTokenSource(Limit);
-        var answer = new byte[512];
+        var answer = new byte[4096];
         var length = await client.GetStream().ReadAsync(answer, limit.Token);
-        if (length == 0 || answer[0] == (byte)'-')
-            throw new InvalidOperationException($"Redis answered {command} with: {Encoding.ASCII.GetString(answer, 0, length)}");
+        return length == 0 || answer[0] == (byte)'-'
+            ? throw new InvalidOperationException($"Redis answered {command} with: {Encoding.ASCII.GetString(answer, 0, length)}")
+            : Encoding.ASCII.GetString(answer, 0, length);
     }
 
     /// <summary>Sends a command and leaves it under way until the connection is disposed of.</summary>

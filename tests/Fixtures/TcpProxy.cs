@@ -1,9 +1,8 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
-using Actors.Fixtures;
 
-namespace Actors.Harness;
+namespace Actors.Fixtures;
 
 /// <summary>
 /// Stands on loopback between one client and a server, and can be cut, stalled, slowed and mended: the way to the server
@@ -14,7 +13,8 @@ public sealed class TcpProxy : IAsyncDisposable
     private const int ChunkBytes = 64 * 1024;
     private const int WaitingConnections = 512;
 
-    private readonly IPEndPoint _server;
+    // Where new connections go; each reads it once, when it begins.
+    private volatile IPEndPoint _server;
 
     // Guards the listening socket and whether it listens. The connections are a concurrent set of their own.
     private readonly Lock _gate = new();
@@ -77,6 +77,15 @@ public sealed class TcpProxy : IAsyncDisposable
         Replace(Flow.Open());
         Uncut();
     }
+
+    /// <summary>Resets all connections; new ones are welcome.</summary>
+    public void Reset()
+    {
+        foreach (var connection in _connections.Keys) connection.Reset();
+    }
+
+    /// <summary>Leads new connections to another server; those that are open stay where they are, as behind a name that changes.</summary>
+    public void Redirect(int serverPort) => _server = new(IPAddress.Loopback, serverPort);
 
     /// <summary>Resets all connections and gives the port back.</summary>
     public async ValueTask DisposeAsync()

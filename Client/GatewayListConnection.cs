@@ -1,0 +1,28 @@
+using Actors.Resilience;
+using Microsoft.Extensions.Logging;
+using StackExchange.Redis;
+
+namespace Actors;
+
+/// <summary>
+/// The client's connection to the Redis that lists the silos. An app that runs for weeks outlives that Redis: after a
+/// failover its list comes from the new primary.
+/// </summary>
+internal sealed class GatewayListConnection(ClusterLocation location, ILogger<GatewayListConnection> logger) : IAsyncDisposable
+{
+    // Replaced by each attempt to start the client, which are made one after the other.
+    private RedisLink? _link;
+
+    /// <summary>Connects anew, in place of an earlier connection.</summary>
+    public async Task<IConnectionMultiplexer> OpenAsync()
+    {
+        var link = await RedisLink.OpenAsync(location.Redis.Clone(), logger);
+        if (Interlocked.Exchange(ref _link, link) is { } former) await former.DisposeAsync();
+        return link.Multiplexer;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _link, null) is { } link) await link.DisposeAsync();
+    }
+}

@@ -1,0 +1,109 @@
+using System.Globalization;
+
+namespace Actors.Fixtures;
+
+/// <summary>
+/// Two real Redis servers, one a replica of the other, behind one address that leads to the primary: what a managed Redis
+/// looks like from outside. After a failover new connections reach the new primary, and open ones stay with the old one.
+/// </summary>
+public sealed class RedisPair : IAsyncDisposable
+{
+    // A full synchronisation begins at once, instead of waiting for further replicas.
+    private static readonly string[] Arguments = ["--repl-diskless-sync-delay", "0"];
+
+    private readonly RedisServer[] _servers;
+    private readonly TcpProxy _proxy;
+    private int _primary;
+
+    /// <summary>Describes the pair; <see cref="StartAsync"/> starts it.</summary>
+    public RedisPair()
+    {
+        _servers = [new RedisServer(true, Arguments), new RedisServer(true, Arguments)];
+        _proxy = new TcpProxy(Primary.Port);
+    }
+
+    /// <summary>The address to connect to, e.g. 127.0.0.1:20123.</summary>
+    public string Address => _proxy.Address;
+
+    /// <summary>The addresses of both servers, as a list of endpoints.</summary>
+    public string Endpoints => $"{_servers[0].ConnectionString},{_servers[1].ConnectionString}";
+
+    /// <summary>The server that new connections reach.</summary>
+    public RedisServer Primary => _servers[_primary];
+
+    /// <summary>The other one.</summary>
+    public RedisServer Replica => _servers[1 - _primary];
+
+    /// <summary>Starts both, and returns once one replicates the other.</summary>
+    public static async Task<RedisPair> StartNewAsync()
+    {
+        var pair = new RedisPair();
+        try
+        {
+            await pair.StartAsync();
+            return pair;
+        }
+        catch
+        {
+            await pair.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <inheritdoc cref="StartNewAsync"/>
+    public async Task StartAsync()
+    {
+        await Task.WhenAll(_servers.Select(server => server.StartAsync()));
+        await FollowAsync();
+        await ReplicatedAsync();
+    }
+
+    /// <summary>How many bytes of the stream of writes the last failover lost.</summary>
+    public long LostBytes { get; private set; }
+
+    /// <summary>Makes the replica the primary, leads new connections to it, and makes the former primary its replica.</summary>
+    public async Task FailOverAsync()
+    {
+        await PromoteAsync();
+        var written = await OffsetAsync(Replica, "master_repl_offset");
+        await FollowAsync();
+
+        // The new primary keeps the offset, plus one, at which its history parted from the other.
+        LostBytes = Math.Max(0, written - (await OffsetAsync(Primary, "second_repl_offset") - 1));
+    }
+
+    /// <summary>As <see cref="FailOverAsync"/>, but the former primary stays one: it is frozen, or on the wrong side of a broken network.</summary>
+    public async Task PromoteAsync()
+    {
+        await RedisCommands.SendAsync(Replica.Port, "REPLICAOF NO ONE");
+        _primary = 1 - _primary;
+        _proxy.Redirect(Primary.Port);
+    }
+
+    /// <summary>Resets all connections, as some failovers do: clients are with the new primary at once.</summary>
+    public void ResetConnections() => _proxy.Reset();
+
+    /// <summary>Makes the other server a replica of the primary.</summary>
+    public Task FollowAsync() => RedisCommands.SendAsync(Replica.Port, $"REPLICAOF 127.0.0.1 {Primary.Port}");
+
+    /// <summary>The replica hears no more of what is written, until <see cref="FollowAsync"/>: what is written meanwhile is lost in a failover.</summary>
+    public Task StopReplicatingAsync() => RedisCommands.SendAsync(Replica.Port, "REPLICAOF 127.0.0.1 1");
+
+    /// <summary>Returns once the replica has what the primary has.</summary>
+    public Task ReplicatedAsync() => Eventually.IsTrueAsync(async () =>
+        (await RedisCommands.AskAsync(Replica.Port, "INFO replication")).Contains("master_link_status:up", StringComparison.Ordinal)
+        && (await RedisCommands.AskAsync(Primary.Port, "WAIT 1 1000")).StartsWith(":1", StringComparison.Ordinal));
+
+    private static async Task<long> OffsetAsync(RedisServer server, string field)
+    {
+        var replication = await RedisCommands.AskAsync(server.Port, "INFO replication");
+        return long.Parse(replication.Split(field + ":")[1].Split('\r')[0], CultureInfo.InvariantCulture);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _proxy.DisposeAsync();
+        foreach (var server in _servers) await server.DisposeAsync();
+    }
+}

@@ -1,0 +1,136 @@
+using System.Globalization;
+using Actors.Fixtures;
+using Actors.StoreContract;
+using StackExchange.Redis;
+
+namespace Actors.Grains.Tests.Resilience;
+
+/// <summary>The membership table while its Redis fails over.</summary>
+public sealed class MembershipFailoverTests
+{
+    private const string Service = "failover";
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+
+    [Fact]
+    public async Task Silos_move_to_the_new_primary_and_one_that_starts_meanwhile_joins_them()
+    {
+        await using var pair = await RedisPair.StartNewAsync();
+        await using var first = await JoinAsync(pair.Address, 1000);
+        await using var second = await JoinAsync(pair.Address, 1001);
+        for (var round = 0; round < 2; round++)
+        {
+            await pair.FailOverAsync();
+            await using var newcomer = MembershipSilo.Create(pair.Address, Service, 2000 + round);
+            await newcomer.JoinAsync().WaitAsync(Limit);
+            await AllSeeAsync([first, second, newcomer], [first, second, newcomer], SiloStatus.Active);
+
+            // Not only read: what one of the first writes, the newcomer reads.
+            await WriteAsync(first, newcomer.Address, SiloStatus.Dead);
+            await AllSeeAsync([newcomer, second, first], [newcomer], SiloStatus.Dead);
+            await pair.ReplicatedAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Silo_that_starts_while_the_address_leads_to_a_replica_joins_once_it_does_not()
+    {
+        await using var pair = await RedisPair.StartNewAsync();
+        await using var first = await JoinAsync(pair.Address, 1000);
+
+        // Demoted before the other is promoted, as long as a failover takes.
+        await RedisCommands.SendAsync(pair.Primary.Port, "REPLICAOF 127.0.0.1 1");
+        await using var newcomer = MembershipSilo.Create(pair.Address, Service, 1001);
+        var joining = newcomer.JoinAsync();
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        Assert.False(joining.IsCompleted, joining.Exception?.Message);
+
+        await pair.FailOverAsync();
+        await joining.WaitAsync(Limit);
+        await AllSeeAsync([first, newcomer], [first, newcomer], SiloStatus.Active);
+    }
+
+    [Fact]
+    public async Task Two_changes_of_the_same_version_on_both_sides_of_a_failover_are_both_kept()
+    {
+        await using var pair = await RedisPair.StartNewAsync();
+        await using var first = await JoinAsync(pair.Address, 1000);
+        await using var second = await JoinAsync(pair.Address, 1001);
+        await using var third = await JoinAsync(pair.Address, 1002);
+        foreach (var silo in (MembershipSilo[])[first, second, third]) await silo.Table.CheckAsync(default);
+        await pair.ReplicatedAsync();
+
+        // The replica does not hear of the one, and is given the other as its own next version.
+        await pair.StopReplicatingAsync();
+        await first.WriteAsync(third.Address, SiloStatus.Dead);
+        await second.Table.CheckAsync(default);
+        await pair.PromoteAsync();
+        await using var newcomer = MembershipSilo.Create(pair.Address, Service, 1003);
+        await newcomer.Table.InitializeMembershipTableAsync(tryInitTableVersion: true);
+        await newcomer.WriteAsync(newcomer.Address, SiloStatus.Active);
+        Assert.Equal(await VersionAsync(pair.Replica), await VersionAsync(pair.Primary));
+        await pair.FollowAsync();
+
+        await AllSeeAsync([first, second, newcomer], [newcomer], SiloStatus.Active);
+        await AllSeeAsync([newcomer, first, second], [third], SiloStatus.Dead);
+    }
+
+    private static async Task<MembershipSilo> JoinAsync(string address, int port)
+    {
+        var silo = MembershipSilo.Create(address, Service, port);
+        await silo.JoinAsync();
+        return silo;
+    }
+
+    /// <summary>Writes, again and again if need be, as Orleans does.</summary>
+    private static async Task WriteAsync(MembershipSilo silo, SiloAddress other, SiloStatus status)
+    {
+        for (var began = DateTime.UtcNow; ;)
+        {
+            try
+            {
+                await silo.WriteAsync(other, status);
+                return;
+            }
+            catch (Exception error) when (error is RedisException or TimeoutException && DateTime.UtcNow - began < Limit)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(100));
+            }
+        }
+    }
+
+    /// <summary>Reads again and again, as silos do once a second.</summary>
+    private static async Task AllSeeAsync(IReadOnlyList<MembershipSilo> silos, IReadOnlyList<MembershipSilo> seen, SiloStatus status)
+    {
+        foreach (var silo in silos)
+        {
+            var last = "nothing";
+            try
+            {
+                await Eventually.IsTrueAsync(
+                    async () =>
+                    {
+                        try
+                        {
+                            var table = await silo.ReadAsync();
+                            last = string.Join(", ", table);
+                            return seen.All(other => table.TryGetValue(other.Address, out var there) && there == status);
+                        }
+                        catch (Exception error)
+                        {
+                            // Not connected again yet.
+                            last = error.Message;
+                            return false;
+                        }
+                    },
+                    Limit);
+            }
+            catch (TimeoutException)
+            {
+                Assert.Fail($"{silo.Address} does not see {string.Join(", ", seen.Select(other => other.Address))} as {status}: {last}");
+            }
+        }
+    }
+
+    private static async Task<long> VersionAsync(RedisServer server) => long.Parse(
+        (await RedisCommands.AskAsync(server.Port, $"HGET {Service}/members/tests Version")).Split("\r\n")[1], CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,122 @@
+using Actors.Fixtures;
+using Actors.Resilience;
+using Actors.StoreContract;
+using Actors.WriteBehind;
+
+namespace Actors.Grains.Tests.WriteBehind;
+
+/// <summary>A Redis that fails over and loses its last moments, under what is acknowledged and not flushed yet.</summary>
+public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
+{
+    private static readonly TimeSpan Long = TimeSpan.FromHours(1);
+
+    private RedisPair _redis = null!;
+    private PostgresRowStore _store = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _redis = await RedisPair.StartNewAsync();
+        _store = new PostgresRowStore(await postgres.Server.CreateDatabaseAsync());
+        await _store.MigrateAsync(Token);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _redis.DisposeAsync();
+        await _store.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Journaled_rows_that_a_failover_lost_are_flushed_from_memory_and_their_owner_goes_on()
+    {
+        await using var silo = await OpenAsync(1, new() { FlushInterval = Long });
+        var known = (await silo.OpenAsync("known")).Owner;
+        Assert.Equal(Durability.Journal, (await silo.Table.WriteAsync(SiloBench.Make(known, 1), Durability.Journal)).Durability);
+        await _redis.ReplicatedAsync();
+
+        // The replica hears neither of the second row of the one, nor of the owner of the other.
+        await _redis.StopReplicatingAsync();
+        var unknown = (await silo.OpenAsync("unknown")).Owner;
+        foreach (var row in (Row[])[SiloBench.Make(known, 2), SiloBench.Make(unknown, 1)])
+            Assert.Equal(Durability.Journal, (await silo.Table.WriteAsync(row, Durability.Journal)).Durability);
+        await _redis.FailOverAsync();
+        await JournalingAsync(silo);
+
+        // The journal is asked again: it knows the one by an earlier row, and nothing of the other.
+        await Assert.ThrowsAsync<OwnershipLostException>(() => silo.Table.WriteAsync(SiloBench.Make(unknown, 2), Durability.Journal));
+        Assert.Equal(2, (await silo.OpenAsync("known")).Row!.Version);
+        var again = await silo.OpenAsync("unknown");
+        Assert.Equal(1, again.Row!.Version);
+        Assert.Equal(Durability.Journal, (await silo.Table.WriteAsync(SiloBench.Make(again.Owner, 2), Durability.Journal)).Durability);
+
+        await silo.Table.FlushAsync(Token);
+        Assert.Equal([2L, 2L], (await _store.ReadAsync(["known", "unknown"], Token)).Select(row => row.Version));
+
+        // What the journal has of them goes with the flush, the earlier row as well.
+        await Eventually.IsTrueAsync(async () => await RowsAsync() == 0);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Cached_copy_that_missed_an_update_is_no_answer_after_a_failover(bool resets)
+    {
+        await using var first = await OpenAsync(1);
+        await using var second = await OpenAsync(2);
+        var mine = (await first.OpenAsync("k")).Owner;
+        await first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Database);
+        await first.Table.ReleaseAsync(mine);
+
+        // Who opens it makes a copy, and each flush brings that up to date.
+        mine = (await first.OpenAsync("k")).Owner;
+        await Eventually.IsTrueAsync(async () => (await second.Cache.ReadAsync("k"))?.Version == 1);
+        await _redis.ReplicatedAsync();
+        await _redis.StopReplicatingAsync();
+        await first.Table.WriteAsync(SiloBench.Make(mine, 2), Durability.Database);
+        await Eventually.IsTrueAsync(async () => (await second.Cache.ReadAsync("k"))?.Version == 2);
+
+        // Where connections are reset, clients are with the new primary before any circuit opens.
+        await _redis.FailOverAsync();
+        if (resets) _redis.ResetConnections();
+        await JournalingAsync(second);
+        Assert.NotEqual(1, (await second.Cache.ReadAsync("k"))?.Version);
+        Assert.Equal(2, (await second.OpenAsync("k")).Row!.Version);
+    }
+
+    private async Task<SiloBench> OpenAsync(int number, WriteBehindOptions? options = null)
+    {
+        var redis = new RedisGateway(new RedisOptions { ConnectionString = _redis.Address, KeyPrefix = "failover" });
+        var silo = new SiloBench(redis, new FaultyStore(_store), number, options);
+        await JournalingAsync(silo);
+        return silo;
+    }
+
+    /// <summary>Returns once the silo's calls go through, as they do before and soon after a failover.</summary>
+    private static Task JournalingAsync(SiloBench silo) => Eventually.IsTrueAsync(async () =>
+    {
+        try
+        {
+            foreach (var role in (RedisRole[])[RedisRole.Journal, RedisRole.Cache])
+                await silo.Redis.EvaluateAsync(role, "return redis.call('SET', KEYS[1], 1)", ["any"], []);
+            return silo.Table.IsJournaling;
+        }
+        catch (RedisUnavailableException)
+        {
+            return false;
+        }
+    });
+
+    private async Task<int> RowsAsync()
+    {
+        var rows = 0;
+        for (var partition = 0; partition < Partition.Count; partition++)
+        {
+            var answer = await RedisCommands.AskAsync(_redis.Primary.Port, $"HLEN failover:journal:{Partition.Tag(partition)}:rows");
+            rows += int.Parse(answer.AsSpan(1).Trim(), System.Globalization.CultureInfo.InvariantCulture);
+        }
+
+        return rows;
+    }
+}

@@ -1,0 +1,96 @@
+using System.Diagnostics;
+using System.Globalization;
+using Actors.Fixtures;
+
+namespace Actors.Harness.Trials;
+
+/// <summary>
+/// Redis fails over behind one address: new connections reach the new primary, open ones stay with the old one, which has
+/// become a replica. Every silo must journal again soon, and a silo that starts meanwhile must join the others. Every second
+/// time the replica has not heard of the last moments, so that these are lost; what they held is in the memory of the silos.
+/// </summary>
+public static class FailoverTrial
+{
+    private const string JournaledRows = "actors_journal_rows_total";
+    private const string CircuitStates = "actors_redis_breaker_state";
+    private const int Clients = 4;
+    private const int UsualRate = 400;
+
+    private static readonly TimeSpan LostTail = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan BeforeFailover = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    // Metrics are collected anew only every 300 ms.
+    private static readonly TimeSpan MetricsAge = TimeSpan.FromMilliseconds(400);
+
+    /// <summary>How long it may take until a silo journals again.</summary>
+    public static TimeSpan Limit { get; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>A failover in each round; a silo starts in the middle of the round in the middle.</summary>
+    public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
+    {
+        var plan = LimitPlan.Of(options);
+        var findings = new List<string>();
+        using var writes = await LoadSet.WritesAsync(deployment, options with { Rate = options.Rate ?? UsualRate });
+        using var limits = await LimitLoads.StartAtRateAsync(deployment, plan, $"{options.Tag}-limits", Clients, LimitLoads.TwoProcesses);
+        await limits.SteadyAsync("before", isAfterFault: true);
+        for (var round = 1; round <= options.Rounds; round++)
+        {
+            await deployment.Pair.ReplicatedAsync();
+            var joining = round == (options.Rounds + 1) / 2 ? deployment.AddPlaceAsync() : null;
+            if (joining is not null) await Task.Delay(BeforeFailover);
+            if (round % 2 == 0)
+            {
+                await deployment.Pair.StopReplicatingAsync();
+                await Task.Delay(LostTail);
+            }
+
+            await deployment.Pair.FailOverAsync();
+            var lost = deployment.Pair.LostBytes;
+            var took = await Task.WhenAll(deployment.Silos.Select(index => JournalsAgainAsync(deployment.Silo(index))));
+            tell(string.Create(CultureInfo.InvariantCulture,
+                $"round {round}: {lost:#,0} bytes lost; silos journaled again after {string.Join(", ", took.Select(each => $"{each.TotalSeconds:0.0} s"))}"));
+            findings.AddRange(took.Where(each => each > Limit).Select(each => string.Create(CultureInfo.InvariantCulture,
+                $"round {round}: a silo journaled again after {each.TotalSeconds:0.0} s, and not within {Limit.TotalSeconds:0} s")));
+            if (joining is not null) tell($"round {round}: a silo has joined in place {await joining}");
+            await deployment.HealAsync(tell);
+            await deployment.SettleAsync();
+        }
+
+        await limits.SteadyAsync("after all", isAfterFault: true);
+        var (_, report) = await limits.StopAsync(tell);
+        tell(report.ToString());
+        findings.AddRange(report.Findings);
+        findings.AddRange(deployment.Silos.SelectMany(index => Repetitions(deployment.Silo(index))));
+        return (await LedgerCheck.RunAsync(deployment, await writes.StopAsync(tell))).With(findings);
+    }
+
+    /// <summary>How long it takes until its circuits are closed and it has journaled more than before: no old primary takes that any more.</summary>
+    private static async Task<TimeSpan> JournalsAgainAsync(SiloProcess silo)
+    {
+        var watch = Stopwatch.StartNew();
+        await Task.Delay(MetricsAge);
+        var before = (await SiloMetrics.ReadAsync(silo, JournaledRows)).Sum();
+        while (watch.Elapsed < Patience
+            && ((await SiloMetrics.ReadAsync(silo, JournaledRows)).Sum() == before
+                || (await SiloMetrics.ReadAsync(silo, CircuitStates)).Any(state => state != 0)))
+        {
+            await Task.Delay(Look);
+        }
+
+        return watch.Elapsed;
+    }
+
+    /// <summary>Lines that a silo wrote again and again: a state is told when it begins and when it ends.</summary>
+    private static IEnumerable<string> Repetitions(SiloProcess silo)
+    {
+        const int TimeLength = 9;
+        const int Most = 40;
+        return File.ReadLines(silo.Log)
+            .Where(line => line.Contains("Actors.Resilience", StringComparison.Ordinal) && line.Length > TimeLength)
+            .GroupBy(line => line[TimeLength..])
+            .Where(lines => lines.Count() > Most)
+            .Select(lines => $"a silo wrote {lines.Count()} times: {lines.Key}");
+    }
+}
