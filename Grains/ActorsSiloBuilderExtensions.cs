@@ -54,6 +54,13 @@ public static class ActorsSiloBuilderExtensions
             (silo, isCutOff) => provider.GetRequiredService<RedisBreakerClient>().Of(silo)
                 .CutOffAsync(provider.GetRequiredService<ILocalSiloDetails>().SiloAddress, isCutOff),
             provider.GetRequiredService<ILogger<CutOffSilos>>()));
+        services.AddSingleton<MembershipProof>();
+        services.AddSingleton(provider => new MembershipLease(
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<MembershipProof>().ProveAsync));
+        services.AddSingleton(provider => new ExpiringLeases(() => Members(provider), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, MembershipLeaseKeeper>();
+        services.AddSingleton<MembershipClient>();
+        silo.AddGrainService<MembershipService>();
         services.AddSingleton<RowCache>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, CutOffWatch>();
         services.AddSingleton<ReadCounters>();
@@ -89,6 +96,10 @@ public static class ActorsSiloBuilderExtensions
         silo.AddRedisGrainStorage(OwnPolicies.Storage, (OptionsBuilder<RedisStorageOptions> storage) => storage.Configure<IOptions<RedisOptions>>(
             (options, redis) => (options.ConfigurationOptions, options.DeleteStateOnClear) = (redis.Value.For(RedisRole.Limits), true)));
     }
+
+    private static IEnumerable<KeyValuePair<string, SiloStatus>> Members(IServiceProvider provider) =>
+        provider.GetRequiredService<IClusterMembershipService>().CurrentSnapshot.Members.Values
+            .Select(member => KeyValuePair.Create(member.SiloAddress.ToParsableString(), member.Status));
 
     private static List<SiloAddress> OtherSilos(IServiceProvider provider)
     {
