@@ -21,7 +21,9 @@ public sealed class ActorsClientOptions
     /// <summary>How long the start goes on trying while Redis or the silos do not answer. Default: 10 seconds.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long a call waits for its answer before it fails with a TimeoutException. Default: 30 seconds.</summary>
+    /// <summary>
+    /// How long a call waits for its answer before it fails with a <see cref="ClusterUnreachableException"/>. Default: 30 seconds.
+    /// </summary>
     public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
@@ -40,7 +42,8 @@ public sealed class ActorsClientOptions
 
     /// <summary>
     /// How long one attempt waits for its answer where the call may be repeated whatever became of the attempt. A silo
-    /// that was killed answers no more; it is declared dead after about 6 seconds, and then the next attempt is answered.
+    /// that was killed answers no more; it is declared dead after about 6 seconds, one that is frozen after 9 to 15, and then
+    /// the next attempt is answered.
     /// Longer than a silo waits for the database, which would be cut short otherwise. Default: 12 seconds.
     /// </summary>
     /// <value>100 milliseconds to 1 hour.</value>

@@ -6,6 +6,7 @@ namespace Actors;
 /// Repeats calls that failed only because a silo left, died or could not be reached, so that callers notice nothing of a
 /// cluster that changes: any call that no silo has begun with, and those that do no more twice than once
 /// (<see cref="CallSafety"/>) also where they were lost on the way. What the actors themselves answer is never repeated.
+/// A call of ours that still fails ends with <see cref="ClusterUnreachableException"/> instead of an error of Orleans.
 /// </summary>
 internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimeProvider? time = null) : IOutgoingGrainCallFilter
 {
@@ -20,6 +21,7 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimePr
         var isRepeatable = CallSafety.IsRepeatable(context);
         var cancellation = context.Request.GetCancellationToken();
         var began = _time.GetTimestamp();
+        var mayHaveTakenEffect = false;
         for (var attempt = 1; ; attempt++)
         {
             var pause = PauseAfter(attempt);
@@ -31,7 +33,12 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimePr
             }
             catch (Exception error) when (MayRepeat(error))
             {
-                // Below.
+                // Below. Whatever becomes of the next attempt, this one may have been carried out.
+                mayHaveTakenEffect |= !CallSafety.WasNotBegun(error);
+            }
+            catch (Exception error) when (CallSafety.IsOurs(context) && CallSafety.IsFailureOnTheWay(error))
+            {
+                throw Unreachable(error);
             }
 
             await Task.Delay(pause, _time, cancellation);
@@ -41,7 +48,17 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimePr
                 (CallSafety.WasNotBegun(error) || (isRepeatable && CallSafety.MayHaveBegun(error)))
 
                 // A silo takes its time to stop, and it is no fault that it does: that it said so counts as no attempt.
-                && (error is LimiterMovedException || attempt < _options.MaxAttempts) && Left() > pause;
+                && (error is LimiterMovedException or SiloEvictedException || attempt < _options.MaxAttempts) && Left() > pause;
+        }
+
+        ClusterUnreachableException Unreachable(Exception error)
+        {
+            mayHaveTakenEffect |= !CallSafety.WasNotBegun(error);
+            var effect = mayHaveTakenEffect ? "It may have taken effect." : "It did nothing.";
+            return new($"{context.MethodName} of {context.TargetId} failed on its way: {error.Message} {effect}", error)
+            {
+                MayHaveTakenEffect = mayHaveTakenEffect,
+            };
         }
 
         TimeSpan Left() => _options.ResponseTimeout - _time.GetElapsedTime(began);

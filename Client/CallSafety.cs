@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Connections;
 using Orleans.Runtime.Messaging;
 
 namespace Actors;
@@ -32,12 +33,19 @@ internal static class CallSafety
         OrleansMessageRejectionException or GatewayTooBusyException or ConnectionFailedException => true,
 
         // It had begun, but has done nothing.
-        LimiterMovedException => true,
+        LimiterMovedException or SiloEvictedException => true,
         _ => false,
     };
 
     /// <summary>True where the call may have been carried out or not, and the next attempt may be answered.</summary>
     public static bool MayHaveBegun(Exception error) => error is SiloUnavailableException or TimeoutException;
+
+    /// <summary>True of calls to the actors; of the app's own grains the app expects the errors of Orleans.</summary>
+    public static bool IsOurs(IOutgoingGrainCallContext call) =>
+        call.Grain is IUserGrain or IRateLimiterGrain or IClusterGrain or IRedisBreakerGrain or IWriteBehindGrain;
+
+    /// <summary>True where no actor has answered: the call did not arrive, or its answer did not.</summary>
+    public static bool IsFailureOnTheWay(Exception error) => error is TimeoutException or OrleansException or ConnectionAbortedException;
 
     /// <summary>Names a write that has no name.</summary>
     public static void NameWrite(IOutgoingGrainCallContext call)

@@ -1,8 +1,16 @@
 namespace Actors;
 
 /// <summary>
-/// Where the cluster should be, Redis or the silos do not answer; the message tells which of them, and where they were
-/// looked for.
+/// Redis or the silos do not answer. At the start the message tells which of them, and where they were looked for. Of a call:
+/// no silo could be reached, the silo that had the call ended, or there was no answer within
+/// <see cref="ActorsClientOptions.ResponseTimeout"/>.
 /// </summary>
 public sealed class ClusterUnreachableException(string message, Exception? innerException = null)
-    : Exception(message, innerException);
+    : Exception(message, innerException)
+{
+    /// <summary>
+    /// False if the call certainly did nothing. True if it may have been carried out, or still may be: make a write again with the
+    /// same <see cref="WriteOptions.RequestId"/>, and it counts once.
+    /// </summary>
+    public bool MayHaveTakenEffect { get; init; }
+}

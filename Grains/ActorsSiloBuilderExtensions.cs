@@ -50,6 +50,13 @@ public static class ActorsSiloBuilderExtensions
         services.Configure<ClusterMembershipOptions>(membership => membership.IAmAliveTablePublishTimeout = CrashedSilos.AliveEvery);
         services.AddSingleton<ICutOffPeers, CutOffPeers>();
         services.AddSingleton<CutOffSilos>();
+        services.AddSingleton<MembershipProof>();
+        services.AddSingleton(provider => new MembershipLease(
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<MembershipProof>().ProveAsync));
+        services.AddSingleton(provider => new ExpiringLeases(() => Members(provider), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, MembershipLeaseKeeper>();
+        services.AddSingleton<MembershipClient>();
+        silo.AddGrainService<MembershipService>();
         services.AddSingleton<RowCache>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, CutOffWatch>();
         services.AddSingleton<ReadCounters>();
@@ -91,6 +98,10 @@ public static class ActorsSiloBuilderExtensions
                 options.CreateMultiplexer = async _ => (await gateway.OpenAsync(RedisRole.Limits), IsShared: true);
             }));
     }
+
+    private static IEnumerable<KeyValuePair<string, SiloStatus>> Members(IServiceProvider provider) =>
+        provider.GetRequiredService<IClusterMembershipService>().CurrentSnapshot.Members.Values
+            .Select(member => KeyValuePair.Create(member.SiloAddress.ToParsableString(), member.Status));
 
     // A key that is misspelt is an error, not a default in silence.
     private static void Strict(BinderOptions binder) => binder.ErrorOnUnknownConfiguration = true;

@@ -83,6 +83,10 @@ internal static class SiloHost
         {
             // A silo that is killed is declared dead after about 6 s rather than 15: what it left unflushed is taken over then.
             membership.ProbeTimeout = TimeSpan.FromSeconds(2);
+
+            // No vote is cast against a silo while any message came from it within three of these. That is how long a silo may be
+            // starved of CPU, and how long one that is frozen, and keeps its connections open, is not noticed.
+            membership.MaxProbeTimeout = TimeSpan.FromSeconds(3);
             membership.TableRefreshTimeout = TimeSpan.FromSeconds(10);
         });
         // A client that is told to call other silos still waits for the answers of calls that it made through this one.

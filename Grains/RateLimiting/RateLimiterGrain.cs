@@ -20,7 +20,7 @@ namespace Actors.RateLimiting;
 [CollectionAgeLimit(Minutes = 2)]
 internal sealed partial class RateLimiterGrain(
     ConfiguredPolicies configured, [FromKeyedServices(OwnPolicies.Storage)] IGrainStorage storage, RedisGateway redis, GrantLogs logs,
-    LimiterCounters counters, IOptions<RateLimitOptions> options, TimeProvider time, ILogger<RateLimiterGrain> logger)
+    MembershipLease lease, LimiterCounters counters, IOptions<RateLimitOptions> options, TimeProvider time, ILogger<RateLimiterGrain> logger)
     : Grain, IRateLimiterGrain, ILimiterHost, IGrainMigrationParticipant
 {
     private const string Migrated = "unsynced";
@@ -120,6 +120,7 @@ internal sealed partial class RateLimiterGrain(
     {
         CheckClient();
         RateLimits.ValidateRequestId(requestId);
+        await lease.EnsureNotEvictedAsync();
         await _named.LoadAsync();
 
         // What becomes of it is told to who asked for it.
@@ -152,6 +153,7 @@ internal sealed partial class RateLimiterGrain(
     {
         CheckClient();
         RateLimits.Validate(policy);
+        await lease.EnsureNotEvictedAsync();
         await _own.SetAsync(policy.Name, policy);
         PolicyChanged(policy.Name);
     }
@@ -160,6 +162,7 @@ internal sealed partial class RateLimiterGrain(
     {
         CheckClient();
         RateLimits.ValidatePolicyName(policy);
+        await lease.EnsureNotEvictedAsync();
         await _own.LoadAsync();
         var wasThere = _own.Find(policy) is not null;
         if (wasThere || !_own.IsLoaded) await _own.SetAsync(policy, null);
@@ -171,6 +174,7 @@ internal sealed partial class RateLimiterGrain(
     {
         RateLimits.ValidatePolicyName(policy);
         CheckClient();
+        await lease.EnsureNotEvictedAsync();
         await _own.LoadAsync();
         return PolicyOf(policy) ?? throw Unknown(policy);
     }
@@ -300,8 +304,10 @@ internal sealed partial class RateLimiterGrain(
         }
     }
 
+    /// <exception cref="SiloEvictedException">This silo was declared dead: its copy of the log, and of the policy, may be old.</exception>
     private async ValueTask<Limiter> LimiterAsync(string policy)
     {
+        if (!lease.IsValid) await lease.EnsureNotEvictedAsync();
         if (!_own.IsLoaded) await _own.LoadAsync();
         var found = PolicyOf(policy) ?? throw Unknown(policy);
         if (!_limiters.TryGetValue(policy, out var limiter)) return CreateLimiter(policy, found);

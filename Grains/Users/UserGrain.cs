@@ -1,4 +1,5 @@
 using Actors.Caching;
+using Actors.Resilience;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
@@ -15,7 +16,8 @@ namespace Actors.Users;
 /// </remarks>
 [Reentrant]
 [GrainType("user")]
-internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters reads, TimeProvider clock, ILogger<UserGrain> logger)
+internal sealed partial class UserGrain(
+    WriteBehindTable table, MembershipLease lease, ReadCounters reads, TimeProvider clock, ILogger<UserGrain> logger)
     : Grain, IUserGrain
 {
     /// <summary>How often a write is repeated whose ownership was lost to another activation.</summary>
@@ -25,6 +27,9 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     private Ownership? _owner;
     private Task? _loading;
     private bool _isPossiblyStale;
+
+    // Ends once a former owner, on a silo that was declared dead, cannot answer from memory any more.
+    private Task _writable = Task.CompletedTask;
 
     // The state with every write applied, and the state with every acknowledged write applied: what the next write builds
     // on, and what readers see.
@@ -45,7 +50,9 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     {
         await LoadAsync(cancellationToken);
         var user = _acknowledged.User;
-        return _isPossiblyStale && user is not null ? user with { IsPossiblyStale = true } : user;
+        var isMember = lease.IsValid;
+        if (user is null && !isMember) throw NoMember();
+        return user is not null && (_isPossiblyStale || !isMember) ? user with { IsPossiblyStale = true } : user;
     }
 
     public Task<WriteReceipt> UpdateAsync(UserPatch patch, WriteOptions? options, CancellationToken cancellationToken)
@@ -107,7 +114,7 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         await table.PaceAsync(options.Durability, cancellationToken);
         for (var attempt = 1; attempt <= MaxAttempts; attempt++)
         {
-            var owner = await LoadAsync(cancellationToken);
+            var owner = await LoadToWriteAsync(cancellationToken);
 
             // From here until the row is handed over there is no await.
             var now = Now();
@@ -244,10 +251,18 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
 
     private async Task<Durability> ReachAfreshAsync(long version, Durability durability)
     {
-        for (var attempt = 1; attempt <= MaxAttempts; attempt++)
+        try
         {
-            var owner = await LoadAsync(CancellationToken.None);
-            if (await ReachAsync(owner, version, durability, CancellationToken.None) is { } reached) return reached;
+            for (var attempt = 1; attempt <= MaxAttempts; attempt++)
+            {
+                var owner = await LoadAsync(CancellationToken.None);
+                if (await ReachAsync(owner, version, durability, CancellationToken.None) is { } reached) return reached;
+            }
+        }
+        catch (SiloEvictedException)
+        {
+            // That says that nothing was done, and the write stands.
+            throw Unknown(version);
         }
 
         throw Contested();
@@ -322,10 +337,38 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         }
     }
 
-    /// <summary>The ownership under which the state in memory may be read and written; claims and loads it where there is none.</summary>
+    /// <summary>
+    /// The ownership under which the state in memory may be read and written; claims and loads it where there is none. Nothing
+    /// is answered from memory by a silo that did not run for a while, until it has asked whether it is still a member.
+    /// </summary>
+    /// <exception cref="SiloEvictedException">This silo was declared dead.</exception>
     private async ValueTask<Ownership> LoadAsync(CancellationToken cancellationToken)
     {
         reads.Count(ReadLayer.Memory, isHit: _owner is not null);
+        while (true)
+        {
+            var owner = await LoadOwnerAsync(cancellationToken);
+            if (lease.IsValid) return owner;
+
+            // Other calls run meanwhile, and the ownership may be lost.
+            await lease.EnsureNotEvictedAsync();
+            if (owner == _owner) return owner;
+        }
+    }
+
+    /// <summary>As <see cref="LoadAsync"/>, once the state may be changed as well.</summary>
+    private async ValueTask<Ownership> LoadToWriteAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var owner = await LoadAsync(cancellationToken);
+            if (_writable.IsCompleted) return owner;
+            await _writable.WaitAsync(cancellationToken);
+        }
+    }
+
+    private async ValueTask<Ownership> LoadOwnerAsync(CancellationToken cancellationToken)
+    {
 
         // What was loaded without the journal is loaded again once the journal is back.
         var isOutdated = _owner is { IsWithoutJournal: true } && table.IsJournaling;
@@ -347,6 +390,10 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
         // Where there is an owner still, its writes come to their end first. No further one begins: all calls wait for this.
         await _writing.ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
 
+        // A silo that was declared dead must not take users from those that live. It learns of it after the claim at the latest,
+        // and then writes nothing under it.
+        await lease.EnsureNotEvictedAsync();
+
         // Where an ownership was lost, what was acknowledged under it is in the table, in the journal or in this silo's
         // queue; a copy in the cache may be older while Redis is only just back.
         OpenedRow opened;
@@ -362,6 +409,7 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
 
         _accepted = _acknowledged = opened.Row is { } row ? UserDocument.FromRow(row) : UserState.None;
         _isPossiblyStale = opened.IsPossiblyStale;
+        _writable = opened.Writable;
         _journaled = 0;
         _answered = _accepted.Version;
         _owner = opened.Owner;
@@ -379,6 +427,10 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
     private StorageUnavailableException Unknown(long version) => new(
         "Redis", $"Redis failed and user '{Id}' moved while version {version} was written; whether it was cannot be told."
             + $" Repeat such writes with a {nameof(WriteOptions.RequestId)}, and they count once.");
+
+    private StorageUnavailableException NoMember() => new(
+        "Redis", $"There is no user '{Id}' by what this silo knows, but neither the membership table nor the other silos answer whether"
+            + " it is still a member; there may be one by now.");
 
     private StorageUnavailableException Contested() =>
         new("Redis", $"User '{Id}' was claimed by other activations {MaxAttempts} times in a row; try again.");

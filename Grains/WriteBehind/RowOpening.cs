@@ -8,7 +8,10 @@ namespace Actors.WriteBehind;
 /// <param name="Owner">The ownership to write it under.</param>
 /// <param name="Row">The latest row, or null where there is none.</param>
 /// <param name="IsPossiblyStale">True where the journal could not be asked.</param>
-internal readonly record struct OpenedRow(Ownership Owner, Row? Row, bool IsPossiblyStale);
+/// <param name="Writable">
+/// Ends once the row may be changed: not while a former owner, on a silo that was declared dead, may still answer from memory.
+/// </param>
+internal readonly record struct OpenedRow(Ownership Owner, Row? Row, bool IsPossiblyStale, Task Writable);
 
 /// <summary>
 /// How a new owner finds the latest row of its key: in the journal, in this silo's queue, as a cached copy, in the database;
@@ -23,15 +26,20 @@ internal sealed partial class RowOpening
     private readonly FlushQueue _queue;
     private readonly RowCache _cache;
     private readonly CutOffSilos _cutOff;
+    private readonly string _silo;
+    private readonly ExpiringLeases _leases;
     private readonly ReadCounters _reads;
     private readonly ILogger _logger;
 
     // Several, so that one slow answer does not hold up every key.
     private readonly Batcher<string, Row?>[] _storeReads;
 
-    public RowOpening(IRowStore store, Journal journal, FlushQueue queue, RowCache cache, CutOffSilos cutOff, ReadCounters reads, ILogger logger)
+    public RowOpening(
+        IRowStore store, Journal journal, FlushQueue queue, RowCache cache, CutOffSilos cutOff, string silo, ExpiringLeases leases,
+        ReadCounters reads, ILogger logger)
     {
         (_store, _journal, _queue, _cache, _cutOff, _reads, _logger) = (store, journal, queue, cache, cutOff, reads, logger);
+        (_silo, _leases) = (silo, leases);
         _storeReads = [.. Enumerable.Range(0, StoreReaders).Select(_ => new Batcher<string, Row?>(JournalPartition.MaxBatchRows, ReadStoreAndFillAsync))];
     }
 
@@ -52,13 +60,14 @@ internal sealed partial class RowOpening
             return await OpenWithoutJournalAsync(key, journalError, cancellationToken);
         }
 
+        var writable = _leases.OverAsync(claim.FormerSilo == _silo ? null : claim.FormerSilo);
         if (claim.Row is { } journaled)
         {
             _reads.Count(ReadLayer.Redis, isHit: true);
 
             // Ours to flush from now on. The silo that journaled it may do so too; the second of the two is a repeat.
             _queue.Enqueue(journaled);
-            return new(claim.Owner, await LatestOfAsync(claim.Owner, journaled, cancellationToken), IsPossiblyStale: false);
+            return new(claim.Owner, await LatestOfAsync(claim.Owner, journaled, cancellationToken), IsPossiblyStale: false, writable);
         }
 
         // What this silo has not flushed is not in the journal where it went past that, or Redis lost its data.
@@ -66,7 +75,7 @@ internal sealed partial class RowOpening
         {
             _reads.Count(ReadLayer.Redis, isHit: false);
             _reads.Count(ReadLayer.Database, isHit: true);
-            return new(claim.Owner, await LatestOfAsync(claim.Owner, unflushed, cancellationToken), IsPossiblyStale: false);
+            return new(claim.Owner, await LatestOfAsync(claim.Owner, unflushed, cancellationToken), IsPossiblyStale: false, writable);
         }
 
         // Not before the claim has come back: in between, the former owner's last row could leave the journal for the
@@ -78,7 +87,7 @@ internal sealed partial class RowOpening
         var row = copy ?? await ReadStoreAsync(key, cancellationToken);
 
         // Copies are made of rows of the database by whoever opens them: where there is no row, there is no copy.
-        return new(claim.Owner with { MayBeCached = row is not null }, row, IsPossiblyStale: false);
+        return new(claim.Owner with { MayBeCached = row is not null }, row, IsPossiblyStale: false, writable);
     }
 
     private async Task<OpenedRow> OpenWithoutJournalAsync(
@@ -95,7 +104,7 @@ internal sealed partial class RowOpening
         try
         {
             var row = Later(await ReadStoreAsync(key, cancellationToken), Later(unflushed, _queue.Find(key)));
-            return new(Ownership.WithoutJournal(key), row, IsPossiblyStale: true);
+            return new(Ownership.WithoutJournal(key), row, IsPossiblyStale: true, _leases.OverAsync(null));
         }
         catch (StorageUnavailableException storeError)
         {

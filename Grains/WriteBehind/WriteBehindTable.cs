@@ -32,8 +32,8 @@ internal sealed partial class WriteBehindTable : IDisposable
     private readonly ILogger _logger;
 
     public WriteBehindTable(
-        IRowStore store, RedisGateway redis, RowCache cache, CutOffSilos cutOff, ILocalSiloDetails silo, IOptions<WriteBehindOptions> options,
-        WriteBehindCounters counters, ReadCounters reads, TimeProvider clock, ILogger<WriteBehindTable> logger)
+        IRowStore store, RedisGateway redis, RowCache cache, CutOffSilos cutOff, ExpiringLeases leases, ILocalSiloDetails silo,
+        IOptions<WriteBehindOptions> options,        WriteBehindCounters counters, ReadCounters reads, TimeProvider clock, ILogger<WriteBehindTable> logger)
     {
         _store = store;
         _redis = redis;
@@ -43,9 +43,10 @@ internal sealed partial class WriteBehindTable : IDisposable
         _logger = logger;
         Options = options.Value;
         Counters = counters;
-        _journal = new Journal(redis, silo.SiloAddress.ToParsableString(), row => _queue!.Enqueue(row), counters, logger, Options.JournalPatience, clock);
+        var name = silo.SiloAddress.ToParsableString();
+        _journal = new Journal(redis, name, row => _queue!.Enqueue(row), counters, logger, Options.JournalPatience, clock);
         _queue = new FlushQueue(store, _journal, cache, Options, counters, clock, logger);
-        _opening = new RowOpening(store, _journal, _queue, cache, cutOff, reads, logger);
+        _opening = new RowOpening(store, _journal, _queue, cache, cutOff, name, leases, reads, logger);
     }
 
     public WriteBehindOptions Options { get; }

@@ -24,6 +24,9 @@ internal sealed partial class LastingMembershipTable(
 {
     private const int Tries = 4;
 
+    // The keeper looks once a second. After a longer gap the table was away, or this process did not run.
+    private static readonly TimeSpan LongestGap = TimeSpan.FromSeconds(3);
+
     private readonly string _selfField = self.ToString();
 
     // One look and repair at a time; Orleans and the keeper come from any thread.
@@ -35,6 +38,9 @@ internal sealed partial class LastingMembershipTable(
 
     // The row of this silo that Orleans last wrote with success: replaced as a whole by whoever wrote it, never changed.
     private volatile MembershipEntry? _own;
+
+    // When the table was last looked at with success. Only under the gate.
+    private long _looked = clock.GetTimestamp();
 
     private long _repairs;
     private long _signOfLife = clock.GetTimestamp();
@@ -55,17 +61,26 @@ internal sealed partial class LastingMembershipTable(
         await _gate.WaitAsync(cancellationToken);
         try
         {
+            if (clock.GetElapsedTime(_looked) > LongestGap) votes.MayBeStale();
             await CheckAloneAsync(cancellationToken);
+            _looked = clock.GetTimestamp();
         }
         catch (Exception error) when (error is RedisException or TimeoutException)
         {
-            votes.TableFailed();
+            votes.MayBeStale();
             throw;
         }
         finally
         {
             _gate.Release();
         }
+    }
+
+    /// <summary>This silo's status by the table, in one small read; None while the table has lost it.</summary>
+    public async Task<SiloStatus> OwnStatusAsync(CancellationToken cancellationToken)
+    {
+        var (version, row) = await raw.LookAsync(_selfField, cancellationToken);
+        return version >= Volatile.Read(ref _version) ? MembershipCopy.StatusOf(row) : SiloStatus.None;
     }
 
     public async Task InitializeMembershipTableAsync(bool tryInitTableVersion, CancellationToken cancellationToken = default)

@@ -10,8 +10,11 @@ namespace Actors.WriteBehind;
 /// <param name="Row">What is journaled for the key, if anything.</param>
 internal readonly record struct Claim(Ownership Owner, Row? Row)
 {
+    /// <summary>The silo of the former owner, if that had not released the key.</summary>
+    public string? FormerSilo { get; init; }
+
     /// <summary>True where it was taken from an owner that had not released it.</summary>
-    public bool WasOwned { get; init; }
+    public bool WasOwned => FormerSilo is not null;
 }
 
 /// <summary>A row that is in the database.</summary>
@@ -126,7 +129,7 @@ internal sealed class Journal
             new Ownership(key, JournalFormat.Epoch(claims[3 * i])),
             claims[(3 * i) + 1].IsNull ? null : JournalFormat.Decode(key, (byte[])claims[(3 * i) + 1]!))
         {
-            WasOwned = (bool)claims[(3 * i) + 2],
+            FormerSilo = claims[(3 * i) + 2],
         })];
     }
 

@@ -19,7 +19,7 @@ internal static class JournalScripts
 {
     /// <summary>
     /// KEYS owners, rows, epoch; ARGV silo, key, key, … Makes a new owner of each key, fencing any former; returns of each
-    /// its epoch, its row, and 1 where a former owner had not released it.
+    /// its epoch, its row, and the silo of a former owner that had not released it.
     /// </summary>
     public const string Claim = """
         local unpack = table.unpack or unpack
@@ -38,7 +38,7 @@ internal static class JournalScripts
           owners[2 * i] = epoch .. ARGV[1]
           claims[3 * i - 2] = epoch
           claims[3 * i - 1] = rows[i]
-          claims[3 * i] = former[i] and string.sub(former[i], 1, 16) ~= '0000000000000000' and 1 or 0
+          claims[3 * i] = former[i] and string.sub(former[i], 1, 16) ~= '0000000000000000' and string.sub(former[i], 17) or false
         end
         redis.call('HSET', KEYS[1], unpack(owners))
         return claims

@@ -46,10 +46,12 @@ public sealed class CallRepeaterTests : IAsyncLifetime
         var error = Error(type);
         _network.LosesTheAnswer(error).LosesTheAnswer(error);
         var user = await UserAsync();
-        await Assert.ThrowsAsync(error.GetType(), () => user.UpdateAsync(new()));
+        var unreachable = await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.UpdateAsync(new()));
+        Assert.True(unreachable.MayHaveTakenEffect);
+        Assert.IsType(type, unreachable.InnerException);
 
         // Repeated it would conflict with itself.
-        await Assert.ThrowsAsync(error.GetType(), () => user.DeleteAsync(new() { ExpectedVersion = 1 }));
+        await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.DeleteAsync(new() { ExpectedVersion = 1 }));
         Assert.Equal(["Update ", "Delete "], CountingUser.CallsOf(_id));
     }
 
@@ -61,8 +63,8 @@ public sealed class CallRepeaterTests : IAsyncLifetime
         var error = Error(type);
         foreach (var _ in Enumerable.Range(0, 5)) _network.LosesTheAnswer(error);
         var user = await UserAsync(options => options.MaxAttempts = 2);
-        await Assert.ThrowsAsync(error.GetType(), () => user.GetAsync());
-        await Assert.ThrowsAsync(error.GetType(), () => user.FlushAsync());
+        await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.GetAsync());
+        await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.FlushAsync());
         await user.WaitForAsync(1, Durability.Journal);
         await user.UpdateAsync(new(), new() { RequestId = "a" });
         Assert.Equal(["Get", "Get", "Flush", "Flush", "WaitFor", "WaitFor", "Update a"], CountingUser.CallsOf(_id));
@@ -87,7 +89,7 @@ public sealed class CallRepeaterTests : IAsyncLifetime
             options.ResponseTimeout = TimeSpan.FromSeconds(1);
             options.MaxAttempts = 100;
         });
-        await Assert.ThrowsAsync<TimeoutException>(() => user.GetAsync());
+        await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.GetAsync());
         Assert.InRange(CountingUser.CallsOf(_id).Count, 2, 10);
 
         using var caller = new CancellationTokenSource(TimeSpan.FromMilliseconds(50));
@@ -100,8 +102,30 @@ public sealed class CallRepeaterTests : IAsyncLifetime
     {
         foreach (var number in Enumerable.Range(1, 9)) _network.Refuses(Error(typeof(OrleansMessageRejectionException), $"{number}"));
         var user = await UserAsync(options => options.MaxAttempts = 3);
-        Assert.Equal("3", (await Assert.ThrowsAsync<OrleansMessageRejectionException>(() => user.UpdateAsync(new()))).Message);
+        var unreachable = await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.UpdateAsync(new()));
+        Assert.Equal("3", Assert.IsType<OrleansMessageRejectionException>(unreachable.InnerException).Message);
+        Assert.False(unreachable.MayHaveTakenEffect);
         Assert.Empty(CountingUser.CallsOf(_id));
+    }
+
+    [Fact]
+    public async Task A_call_with_one_attempt_whose_answer_was_lost_may_have_taken_effect_although_the_last_was_refused()
+    {
+        _network.LosesTheAnswer(new TimeoutException());
+        foreach (var _ in Enumerable.Range(0, 9)) _network.Refuses(Error(typeof(OrleansMessageRejectionException), "stopping"));
+        var user = await UserAsync(options => options.MaxAttempts = 3);
+        var unreachable = await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.UpdateAsync(new(), new() { RequestId = "a" }));
+        Assert.True(unreachable.MayHaveTakenEffect);
+        Assert.IsType<OrleansMessageRejectionException>(unreachable.InnerException);
+    }
+
+    [Fact]
+    public async Task A_call_to_a_silo_that_was_declared_dead_is_repeated_until_that_silo_is_gone()
+    {
+        foreach (var _ in Enumerable.Range(0, 5)) _network.Refuses(new SiloEvictedException("dead"));
+        var user = await UserAsync(options => options.MaxAttempts = 2);
+        await user.UpdateAsync(new());
+        Assert.Equal(["Update "], CountingUser.CallsOf(_id));
     }
 
     [Fact]

@@ -66,6 +66,7 @@ public sealed class SerializationTests : IDisposable
         RedisDownBehavior.Allow,
         new InvalidRateLimitException("what is wrong"),
         new LimiterMovedException("why"),
+        new SiloEvictedException("why"),
     ];
 
     private readonly ServiceProvider _services = new ServiceCollection()

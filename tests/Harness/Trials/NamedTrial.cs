@@ -20,6 +20,9 @@ public sealed record NamedTrial(
             new Dictionary<string, string>(), RollingTrial.RunAsync),
         new("kills", "kill -9 of a silo at random, again and again: nothing is lost, and what it left gets into PostgreSQL within"
             + $" {KillTrial.Limit.TotalSeconds} s with nobody calling", 3, KillTrial.Settings, KillTrial.RunAsync),
+        new("freeze", "a silo is stopped (SIGSTOP) for 5 to 40 s at random, again and again, under readers that know what was acknowledged"
+            + " before they began: no read is older unless it says so, failed calls have types of ours, no other silo is declared dead", 3,
+            new Dictionary<string, string>(), FreezeTrial.RunAsync),
         new("ceiling", "PostgreSQL stopped until writes are refused: by the right words, in bounded memory, and nothing is lost", 1,
             CeilingTrial.SettingsOf(mebibytes: 16), CeilingTrial.RunAsync),
         new("redis", "Redis killed, emptied, silent for a minute, back without its last writes: nothing is lost", 3,

@@ -1,0 +1,67 @@
+using MemberStatus = Orleans.Runtime.SiloStatus;
+
+namespace Actors.Resilience;
+
+/// <summary>
+/// Knows until when silos that were declared dead may still answer from memory. A silo that runs but cannot be reached by the
+/// others may have proven its membership just before it was declared dead, and answers for one more
+/// <see cref="MembershipLease.Duration"/>. Nothing that it may have owned is changed before that is over.
+/// </summary>
+/// <param name="members">The status of each silo that is known, by its name in the journal.</param>
+/// <param name="clock">The time.</param>
+internal sealed class ExpiringLeases(Func<IEnumerable<KeyValuePair<string, MemberStatus>>> members, TimeProvider clock)
+{
+    /// <summary>How long after news of a death is waited: a little more than a lease, which runs by the clock of another machine.</summary>
+    public static readonly TimeSpan Wait = MembershipLease.Duration * 1.1;
+
+    // How long news of the death of a silo may take that has already lost a key.
+    private static readonly TimeSpan NewsLimit = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(100);
+
+    // Guards all below.
+    private readonly Lock _gate = new();
+
+    // What was last seen of each silo; as many as the membership knows. Null before the first look: who was dead by then has
+    // been for longer than a lease, since to join takes that long.
+    private Dictionary<string, MemberStatus>? _seen;
+    private long? _lastDeath;
+
+    /// <summary>Takes note of silos that were declared dead. To be called at regular intervals.</summary>
+    public void Look()
+    {
+        lock (_gate)
+        {
+            var now = members().ToDictionary();
+
+            // A silo that stopped in good order has answered its last call before it wrote that it is dead.
+            if (_seen is not null && now.Any(member => member.Value == MemberStatus.Dead
+                && _seen.GetValueOrDefault(member.Key) is not (MemberStatus.Dead or MemberStatus.ShuttingDown or MemberStatus.Stopping)))
+            {
+                _lastDeath = clock.GetTimestamp();
+            }
+
+            _seen = now;
+        }
+    }
+
+    /// <summary>Returns once no silo that was declared dead can answer from memory any more. Usually at once.</summary>
+    /// <param name="formerSilo">The silo that owned what is to be changed and did not release it, if one did.</param>
+    public async Task OverAsync(string? formerSilo)
+    {
+        Look();
+        for (var began = clock.GetTimestamp(); IsAlive(formerSilo) && clock.GetElapsedTime(began) < NewsLimit; Look())
+            await Task.Delay(LookAgain, clock);
+        var left = Left();
+        if (left > TimeSpan.Zero) await Task.Delay(left, clock);
+    }
+
+    private TimeSpan Left()
+    {
+        lock (_gate) return _lastDeath is { } death ? Wait - clock.GetElapsedTime(death) : TimeSpan.Zero;
+    }
+
+    private bool IsAlive(string? silo)
+    {
+        lock (_gate) return silo is not null && _seen!.GetValueOrDefault(silo) is not (MemberStatus.None or MemberStatus.Dead);
+    }
+}

@@ -1,0 +1,134 @@
+using Actors.Fixtures;
+using Actors.Resilience;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Actors.Cluster.Tests;
+
+/// <summary>
+/// A silo that has not run for a while answers nothing from memory before it has asked whether it is still a member. In these
+/// tests the silo's lease goes by a clock of its own, and what it learns when it asks is said by the test.
+/// </summary>
+public sealed class MembershipLeaseTests(ServersFixture servers) : IClassFixture<ServersFixture>, IAsyncLifetime
+{
+    private const string Policy = "lease-tests";
+
+    private readonly FakeTimeProvider _clock = new();
+    private volatile int _standing = (int)Standing.Member;
+    private int _asked;
+
+    // Replaced as a whole by the test, read by the silo.
+    private volatile Dictionary<string, SiloStatus> _members = new() { ["other"] = SiloStatus.Active };
+    private TestCluster _cluster = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _cluster = await TestCluster.StartAsync(
+            servers,
+            silos: 1,
+            limits: limits => limits.Policies[Policy] = new() { Windows = { new() { Limit = 3, Duration = TimeSpan.FromMinutes(10) } } },
+            services: services =>
+            {
+                services.AddSingleton(new MembershipLease(_clock, AskAsync));
+                services.AddSingleton(new ExpiringLeases(() => _members, _clock));
+            });
+        await _cluster.User("known").UpdateAsync(new() { DisplayName = "x" }, new() { RequestId = "first" });
+        await _cluster.User("deleted").UpdateAsync(new() { DisplayName = "x" });
+        await _cluster.User("deleted").DeleteAsync();
+        for (var i = 0; i < 4; i++) await _cluster.Limiter("full").AcquireAsync(new() { Policy = Policy });
+    }
+
+    public ValueTask DisposeAsync() => _cluster.DisposeAsync();
+
+    [Fact]
+    public async Task Calls_ask_nothing_while_the_lease_is_valid_and_once_after_a_pause()
+    {
+        await Task.Delay(TimeSpan.FromSeconds(1.5), TestContext.Current.CancellationToken);
+        _clock.Advance(TimeSpan.FromSeconds(28));
+        var reads = await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => _cluster.User("known").GetAsync()));
+        Assert.All(reads, user => Assert.False(user!.IsPossiblyStale));
+        var asked = Volatile.Read(ref _asked);
+        for (var i = 0; i < 500; i++) await _cluster.User("known").GetAsync();
+
+        // The loop renews once a second.
+        Assert.InRange(Volatile.Read(ref _asked), asked, asked + 20);
+    }
+
+    [Fact]
+    public async Task A_silo_that_was_declared_dead_meanwhile_answers_nothing_and_takes_nothing_over()
+    {
+        Pause(Standing.Evicted);
+        var known = _cluster.User("known");
+        await AssertEvictedAsync(() => known.GetAsync());
+        await AssertEvictedAsync(() => known.UpdateAsync(new() { DisplayName = "y" }));
+        await AssertEvictedAsync(() => known.UpdateAsync(new() { DisplayName = "x" }, new() { RequestId = "first" }));
+        await AssertEvictedAsync(() => known.UpdateAsync(new() { DisplayName = "y" }, new() { ExpectedVersion = 7 }));
+        await AssertEvictedAsync(() => known.UpdateAsync(new() { DisplayName = "y" }, new() { Durability = Durability.Memory }));
+        await AssertEvictedAsync(() => known.WaitForAsync(7, Durability.Journal));
+        await AssertEvictedAsync(() => known.FlushAsync());
+        await AssertEvictedAsync(() => _cluster.User("deleted").DeleteAsync());
+        await AssertEvictedAsync(() => _cluster.User("deleted").GetAsync());
+
+        await AssertEvictedAsync(() => _cluster.User("new").GetAsync());
+        await AssertEvictedAsync(() => _cluster.User("new").UpdateAsync(new() { DisplayName = "y" }));
+        Assert.False(await _cluster.IsOwnedAsync("new"));
+
+        var limiter = _cluster.Limiter("full");
+        await AssertEvictedAsync(() => limiter.AcquireAsync(new() { Policy = Policy }));
+        await AssertEvictedAsync(() => limiter.AcquireManyAsync([new() { Policy = Policy }]));
+        await AssertEvictedAsync(() => limiter.PeekAsync(Policy));
+        await AssertEvictedAsync(() => limiter.RefundAsync("none"));
+        await AssertEvictedAsync(() => limiter.ResetAsync(Policy));
+        await AssertEvictedAsync(() => limiter.GetPolicyAsync(Policy));
+        await AssertEvictedAsync(() => limiter.RemovePolicyAsync(Policy));
+        await AssertEvictedAsync(() => limiter.SetPolicyAsync(new() { Name = Policy, Windows = [new(1, TimeSpan.FromHours(1))] }));
+    }
+
+    [Fact]
+    public async Task A_silo_that_cannot_learn_whether_it_is_a_member_says_that_users_are_possibly_stale()
+    {
+        Pause(Standing.Unknown);
+        Assert.True((await _cluster.User("known").GetAsync())!.IsPossiblyStale);
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => _cluster.User("deleted").GetAsync());
+
+        // The journal knows who may write, and limits are decided by Redis.
+        var written = await _cluster.User("known").UpdateAsync(new() { DisplayName = "y" });
+        Assert.Equal(Durability.Journal, written.Durability);
+        Assert.False((await _cluster.Limiter("full").AcquireAsync(new() { Policy = Policy })).IsAllowed);
+
+        Pause(Standing.Member);
+        await Eventually.IsTrueAsync(async () => (await _cluster.User("known").GetAsync()) is { IsPossiblyStale: false });
+        Assert.Null(await _cluster.User("deleted").GetAsync());
+    }
+
+    [Fact]
+    public async Task A_user_that_a_silo_may_have_owned_that_was_declared_dead_is_read_at_once_and_changed_a_lease_later()
+    {
+        _members = new() { ["other"] = SiloStatus.Dead };
+        var user = _cluster.User("taken-over");
+        Assert.Null(await user.GetAsync());
+        var writing = user.UpdateAsync(new() { DisplayName = "x" });
+        await Task.Delay(TimeSpan.FromSeconds(1), TestContext.Current.CancellationToken);
+        Assert.False(writing.IsCompleted);
+        Assert.Null(await user.GetAsync());
+
+        // Users that this silo had before are changed as ever.
+        await _cluster.User("known").UpdateAsync(new() { DisplayName = "y" });
+        _clock.Advance(ExpiringLeases.Wait);
+        Assert.Equal(1, (await writing.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken)).Version);
+    }
+
+    private static Task AssertEvictedAsync(Func<Task> call) => Assert.ThrowsAsync<SiloEvictedException>(call);
+
+    private void Pause(Standing standing)
+    {
+        _standing = (int)standing;
+        _clock.Advance(TimeSpan.FromSeconds(28));
+    }
+
+    private Task<Standing> AskAsync(bool isValid)
+    {
+        Interlocked.Increment(ref _asked);
+        return Task.FromResult((Standing)_standing);
+    }
+}

@@ -1,0 +1,213 @@
+using Actors.Resilience;
+
+namespace Actors.Grains.Tests.Resilience;
+
+/// <summary>A silo answers from memory only while it knows that it is a member.</summary>
+public sealed class MembershipLeaseTests
+{
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+
+    private readonly TwoClocks _clock = new();
+    private int _asked;
+
+    [Fact]
+    public async Task A_proof_serves_all_answers_until_it_expires()
+    {
+        var lease = Lease(() => Standing.Member);
+        Assert.False(lease.IsValid);
+        for (var i = 0; i < 100; i++) Assert.Equal(Standing.Member, await lease.ConfirmAsync());
+        Assert.Equal(1, _asked);
+
+        _clock.Advance(MembershipLease.Duration - TimeSpan.FromTicks(1));
+        Assert.True(lease.IsValid);
+        _clock.Advance(TimeSpan.FromTicks(1));
+        Assert.False(lease.IsValid);
+        Assert.Equal(Standing.Member, await lease.ConfirmAsync());
+        Assert.Equal(2, _asked);
+    }
+
+    [Fact]
+    public async Task A_proof_counts_from_when_it_was_asked_for()
+    {
+        var lease = Lease(() =>
+        {
+            _clock.Advance(2 * Second);
+            return Standing.Member;
+        });
+        await lease.RenewAsync();
+        _clock.Advance(MembershipLease.Duration - (2 * Second));
+        Assert.False(lease.IsValid);
+    }
+
+    [Fact]
+    public async Task A_proof_that_was_under_way_before_a_pause_is_not_enough_after_it()
+    {
+        var first = new TaskCompletionSource<Standing>();
+        var lease = new MembershipLease(_clock, _ => ++_asked == 1 ? first.Task : Task.FromResult(Standing.Evicted));
+        var renewing = lease.RenewAsync();
+        await Task.Delay(50, TestContext.Current.CancellationToken);
+        _clock.Advance(28 * Second);
+
+        var confirming = lease.ConfirmAsync();
+        first.SetResult(Standing.Member);
+        Assert.Equal(Standing.Member, await renewing);
+        Assert.Equal(Standing.Evicted, await confirming.AsTask().WaitAsync(Limit, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task Time_in_which_the_machine_was_suspended_counts_although_the_monotonic_clock_stood_still()
+    {
+        var lease = Lease(() => Standing.Member);
+        await lease.RenewAsync();
+        _clock.Wall += 28 * Second;
+        Assert.False(lease.IsValid);
+    }
+
+    [Fact]
+    public async Task A_wall_clock_that_is_set_back_does_not_extend_a_lease()
+    {
+        var lease = Lease(() => Standing.Member);
+        await lease.RenewAsync();
+        _clock.Wall -= TimeSpan.FromHours(1);
+        Assert.True(lease.IsValid);
+        _clock.Monotonic += MembershipLease.Duration;
+        Assert.False(lease.IsValid);
+    }
+
+    [Fact]
+    public async Task An_evicted_silo_remains_evicted_and_asks_no_more()
+    {
+        var standing = Standing.Member;
+        var lease = Lease(() => standing);
+        await lease.RenewAsync();
+        standing = Standing.Evicted;
+        await lease.RenewAsync();
+        Assert.False(lease.IsValid);
+
+        standing = Standing.Member;
+        Assert.Equal(Standing.Evicted, await lease.RenewAsync());
+        Assert.Equal(Standing.Evicted, await lease.ConfirmAsync());
+        await Assert.ThrowsAsync<SiloEvictedException>(() => lease.EnsureNotEvictedAsync().AsTask());
+        Assert.Equal(2, _asked);
+    }
+
+    [Fact]
+    public async Task While_nothing_answers_callers_do_not_wait_and_the_next_renewal_ends_that()
+    {
+        var standing = Standing.Unknown;
+        var lease = Lease(() => standing);
+        Assert.Equal(Standing.Unknown, await lease.RenewAsync());
+        for (var i = 0; i < 10; i++) Assert.Equal(Standing.Unknown, await lease.ConfirmAsync());
+        await lease.EnsureNotEvictedAsync();
+        Assert.Equal(1, _asked);
+
+        standing = Standing.Member;
+        await lease.RenewAsync();
+        Assert.True(lease.IsValid);
+    }
+
+    [Fact]
+    public async Task A_valid_lease_outlives_a_failure_to_renew_it()
+    {
+        var standing = Standing.Member;
+        var lease = Lease(() => standing);
+        await lease.RenewAsync();
+        standing = Standing.Unknown;
+        _clock.Advance(Second);
+        await lease.RenewAsync();
+        Assert.True(lease.IsValid);
+        _clock.Advance(2 * Second);
+        Assert.False(lease.IsValid);
+    }
+
+    [Fact]
+    public async Task An_exception_counts_as_no_answer()
+    {
+        var lease = Lease(() => throw new InvalidOperationException("defect"));
+        await Assert.ThrowsAsync<InvalidOperationException>(lease.RenewAsync);
+        Assert.Equal(Standing.Unknown, await lease.ConfirmAsync());
+    }
+
+    [Fact]
+    public async Task Callers_that_come_at_once_share_one_proof()
+    {
+        var asking = new TaskCompletionSource<Standing>();
+        var lease = new MembershipLease(_clock, _ =>
+        {
+            Interlocked.Increment(ref _asked);
+            return asking.Task;
+        });
+        var callers = Enumerable.Range(0, 100).Select(_ => lease.ConfirmAsync().AsTask()).ToList();
+        asking.SetResult(Standing.Member);
+        Assert.All(await Task.WhenAll(callers), standing => Assert.Equal(Standing.Member, standing));
+        Assert.Equal(1, _asked);
+    }
+
+    /// <summary>
+    /// Whatever pauses there are, and however long it takes to ask: nothing is answered from memory once the others may have
+    /// changed what the silo owned, which is a lease after they declared it dead.
+    /// </summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task Nothing_is_answered_from_memory_a_lease_after_the_silo_was_declared_dead(int seed)
+    {
+        var random = new Random(seed);
+        var (late, answers) = (0, 0);
+        for (var run = 0; run < 2_000; run++)
+        {
+            var diesAt = _clock.Monotonic + (random.NextDouble() * 60 * Second);
+            var lease = Lease(() =>
+            {
+                Pause(random.Next(4));
+                var standing = random.Next(10) == 0 ? Standing.Unknown : _clock.Monotonic >= diesAt ? Standing.Evicted : Standing.Member;
+                Pause(random.Next(4));
+                return standing;
+            });
+            while (_clock.Monotonic < diesAt + (30 * Second))
+            {
+                Pause(random.Next(8));
+                if (random.Next(2) == 0) await lease.RenewAsync();
+                else await lease.ConfirmAsync();
+                if (!lease.IsValid) continue;
+                answers++;
+                if (_clock.Monotonic >= diesAt + MembershipLease.Duration) late++;
+            }
+        }
+
+        Assert.Equal(0, late);
+        Assert.True(answers > 1_000, $"{answers}");
+
+        void Pause(int kind) => _clock.Advance(kind switch
+        {
+            0 => TimeSpan.FromMilliseconds(random.Next(10)),
+            1 => random.NextDouble() * Second,
+            2 => random.NextDouble() * 3 * Second,
+            3 => random.NextDouble() * 30 * Second,
+            _ => TimeSpan.FromMilliseconds(200),
+        });
+    }
+
+    private MembershipLease Lease(Func<Standing> standing) => new(_clock, _ =>
+    {
+        _asked++;
+        return Task.FromResult(standing());
+    });
+
+    private sealed class TwoClocks : TimeProvider
+    {
+        public TimeSpan Monotonic { get; set; } = TimeSpan.FromDays(1);
+
+        public TimeSpan Wall { get; set; } = TimeSpan.FromDays(20_000);
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => Monotonic.Ticks;
+
+        public override DateTimeOffset GetUtcNow() => DateTimeOffset.UnixEpoch + Wall;
+
+        public void Advance(TimeSpan time) => (Monotonic, Wall) = (Monotonic + time, Wall + time);
+    }
+}

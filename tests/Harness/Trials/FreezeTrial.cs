@@ -1,0 +1,98 @@
+using System.Diagnostics;
+using System.Globalization;
+using Actors.Fixtures;
+
+namespace Actors.Harness.Trials;
+
+/// <summary>
+/// Silos are stopped (SIGSTOP) for 5 to 40 s at random, and run again. One that was stopped for long was declared dead meanwhile,
+/// and its users were taken over and changed; it must not answer from what it has in memory.
+/// </summary>
+public static class FreezeTrial
+{
+    private const int Users = 300;
+    private const int Writers = 12;
+
+    // Until then Orleans casts no vote: shorter pauses must go by.
+    private static readonly TimeSpan Tolerated = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan AfterPause = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Aftermath = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>How long it may take until a frozen silo is declared dead.</summary>
+    public static TimeSpan DeathLimit { get; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>Stops a silo in each round, for as long as chance or <see cref="TrialOptions.Outage"/> says.</summary>
+    public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
+    {
+        var random = new Random(options.Seed);
+        var findings = new List<string>();
+        var deaths = 0;
+        await using var calls = await CheckedCalls.StartAsync(deployment, $"{options.Tag}-", options.Users ?? Users, Writers, (options.Outage ?? Longest) + AfterPause);
+        await Task.Delay(Aftermath);
+        for (var round = 1; round <= options.Rounds; round++)
+        {
+            var silo = deployment.Silos[random.Next(deployment.Silos.Count)];
+            var pause = options.Outage ?? (Shortest + (random.NextDouble() * (Longest - Shortest)));
+            var died = await StopAsync(deployment, silo, pause);
+            if (died is not null) deaths++;
+
+            var others = deployment.Silos.Where(other => other != silo && deployment.Silo(other).HasExited).ToList();
+            if (others.Count > 0) findings.Add($"round {round}: silos {string.Join(", ", others)} have ended, and {silo} alone was stopped");
+            if (died is null && pause > DeathLimit) findings.Add($"round {round}: silo {silo} was stopped for {pause} and not declared dead");
+            if (died > DeathLimit) findings.Add($"round {round}: silo {silo} was declared dead after {died}, and not within {DeathLimit}");
+            if (died is not null && pause < Tolerated) findings.Add($"round {round}: silo {silo} was declared dead after a pause of {pause}");
+            tell(string.Create(CultureInfo.InvariantCulture,
+                $"round {round}: silo {silo} stopped for {pause.TotalSeconds:0.0} s, {(died is { } time ? $"declared dead after {time.TotalSeconds:0.0} s" : "not declared dead")}; so far {calls}"));
+
+            await deployment.HealAsync(tell);
+            await Task.Delay(Aftermath);
+        }
+
+        findings.AddRange(await calls.StopAsync());
+        tell(calls.ToString());
+        return new FreezeVerdict(findings, calls.ToString(), deaths);
+    }
+
+    /// <summary>Stops a silo, and returns once it runs again, or has ended; says after how long it was declared dead, if it was.</summary>
+    private static async Task<TimeSpan?> StopAsync(Deployment deployment, int silo, TimeSpan pause)
+    {
+        var process = deployment.Silo(silo);
+        var name = await ClusterMembers.NameAsync(process);
+        TimeSpan? died = null;
+        var watch = Stopwatch.StartNew();
+        process.Signal(Signals.Stop);
+        try
+        {
+            while (watch.Elapsed < pause)
+            {
+                await Task.Delay(Look);
+                if (died is null && await ClusterMembers.IsDeadAsync(deployment, name)) died = watch.Elapsed;
+            }
+        }
+        finally
+        {
+            process.Signal(Signals.Continue);
+        }
+
+        await Task.Delay(Aftermath);
+
+        // It may have been declared dead in the last moment.
+        if (died is null && await ClusterMembers.IsDeadAsync(deployment, name)) died = pause;
+        for (watch.Restart(); died is not null && !process.HasExited && watch.Elapsed < EndLimit;) await Task.Delay(Look);
+        return died;
+    }
+}
+
+/// <summary>What became of the calls while silos were frozen.</summary>
+/// <param name="Findings">What was wrong.</param>
+/// <param name="Calls">How many calls there were, and what they came to.</param>
+/// <param name="Deaths">How many of the silos that were stopped were declared dead.</param>
+public sealed record FreezeVerdict(IReadOnlyList<string> Findings, string Calls, int Deaths) : Verdict(Findings)
+{
+    /// <inheritdoc/>
+    public override string ToString() => $"{Deaths} silos were declared dead; {Calls}{(IsClean ? "" : $"; WRONG:\n{string.Join('\n', Findings)}")}";
+}
