@@ -37,7 +37,7 @@ public sealed class TestCluster : IAsyncDisposable
     public static async Task<TestCluster> StartAsync(
         ServersFixture servers, short silos = 2, Action<WriteBehindOptions>? configure = null,
         RedisServer? redis = null, BreakerOptions? breaker = null, TimeProvider? time = null, string? keyPrefix = null,
-        Action<RateLimitOptions>? limits = null)
+        Action<RateLimitOptions>? limits = null, Action<IServiceCollection>? services = null)
     {
         redis ??= servers.Redis;
         var database = await servers.Postgres.CreateDatabaseAsync();
@@ -57,6 +57,7 @@ public sealed class TestCluster : IAsyncDisposable
             silo.Services.AddSingleton(Options.Create(breaker ?? Patience.Breaker));
             if (configure is not null) silo.Services.Configure(configure);
             if (limits is not null) silo.Services.Configure(limits);
+            services?.Invoke(silo.Services);
         });
         var cluster = builder.Build();
         await cluster.DeployAsync();
