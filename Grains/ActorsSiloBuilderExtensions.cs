@@ -2,6 +2,7 @@ using Actors.Caching;
 using Actors.Diagnostics;
 using Actors.RateLimiting;
 using Actors.Resilience;
+using Actors.Users;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -18,7 +19,7 @@ public static class ActorsSiloBuilderExtensions
 {
     /// <summary>
     /// Adds the grains and what they rest on. The silo needs an <see cref="IRowStore"/> (the database) among its services
-    /// and <see cref="RedisOptions"/> set; section options (<see cref="WriteBehindOptions"/>, <see cref="CacheOptions"/>,
+    /// and <see cref="RedisOptions"/> set; section options (<see cref="WriteBehindOptions"/>, <see cref="CacheOptions"/>, <see cref="UserOptions"/>,
     /// <see cref="BreakerOptions"/>, <see cref="RateLimitOptions"/>) have defaults.
     /// </summary>
     public static ISiloBuilder AddActors(this ISiloBuilder silo)
@@ -26,10 +27,19 @@ public static class ActorsSiloBuilderExtensions
         var services = silo.Services;
         services.TryAddSingleton(TimeProvider.System);
         services.AddMetrics();
+        services.AddSingleton<IActivationWorkingSetObserver, HeldCalls>();
         services.AddOptions<WriteBehindOptions>()
             .BindConfiguration(WriteBehindOptions.Section, Strict).ValidateRanges(WriteBehindOptions.Section).ValidateOnStart();
         services.AddOptions<CacheOptions>()
             .BindConfiguration(CacheOptions.Section, Strict).ValidateRanges(CacheOptions.Section).ValidateOnStart();
+
+        services.AddOptions<UserOptions>()
+            .BindConfiguration(UserOptions.Section, Strict).ValidateRanges(UserOptions.Section).ValidateOnStart();
+        services.AddSingleton(provider => new HeapPressure(
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<HeapPressure>>()));
+        services.AddSingleton<ActiveUsers>();
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => provider.GetRequiredService<ActiveUsers>());
+        services.Configure<GrainDirectoryOptions>(directory => directory.CacheSize = DirectoryCacheFor(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes));
 
         services.AddOptions<BreakerOptions>()
             .BindConfiguration(BreakerOptions.Section, Strict).ValidateRanges(BreakerOptions.Section)
@@ -102,6 +112,10 @@ public static class ActorsSiloBuilderExtensions
     private static IEnumerable<KeyValuePair<string, SiloStatus>> Members(IServiceProvider provider) =>
         provider.GetRequiredService<IClusterMembershipService>().CurrentSnapshot.Members.Values
             .Select(member => KeyValuePair.Create(member.SiloAddress.ToParsableString(), member.Status));
+
+    // Where grains of other silos are: Orleans keeps up to a million such entries of about 300 bytes whatever the memory.
+    private static int DirectoryCacheFor(long memory) =>
+        memory <= 0 ? GrainDirectoryOptions.DEFAULT_CACHE_SIZE : (int)Math.Clamp(memory / 32 / 300, 10_000, GrainDirectoryOptions.DEFAULT_CACHE_SIZE);
 
     // A key that is misspelt is an error, not a default in silence.
     private static void Strict(BinderOptions binder) => binder.ErrorOnUnknownConfiguration = true;

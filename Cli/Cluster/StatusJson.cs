@@ -28,6 +28,7 @@ internal static class StatusJson
                 silo.WriteBehind.FenceHits,
                 silo.WriteBehind.ParkedRows,
             },
+            Users = new { silo.Users.Active, silo.Users.Bytes, silo.Users.MaxBytes, silo.Users.Shed, silo.Users.Refused },
             Cache = new { Memory = Of(silo.Cache.Memory), Redis = Of(silo.Cache.Redis), Database = Of(silo.Cache.Database) },
             RateLimits = new
             {

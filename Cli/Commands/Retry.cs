@@ -1,7 +1,13 @@
 namespace Actors.Cli.Commands;
 
 /// <summary>Repeats a call that failed for a passing reason, a bounded number of times, waiting longer each time.</summary>
-internal sealed class Retry(TimeProvider time, int attempts = 8)
+/// <param name="time">The clock.</param>
+/// <param name="attempts">How often a call is made at most.</param>
+/// <param name="overloadPatience">
+/// How long a call that the cluster refuses because it is overloaded is repeated all the same, without that counting as an
+/// attempt: it asks its callers to come back later, and bulk work can.
+/// </param>
+internal sealed class Retry(TimeProvider time, int attempts = 8, TimeSpan overloadPatience = default)
 {
     private static readonly TimeSpan First = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(5);
@@ -9,11 +15,18 @@ internal sealed class Retry(TimeProvider time, int attempts = 8)
     /// <summary>Throws what the last attempt threw.</summary>
     public async Task<T> RunAsync<T>(Func<Task<T>> call, CancellationToken cancellationToken)
     {
+        var (began, refusals) = (time.GetTimestamp(), 0);
         for (var attempt = 1; ; attempt++)
         {
             try
             {
                 return await call();
+            }
+            catch (OverloadedException e) when (time.GetElapsedTime(began) < overloadPatience)
+            {
+                attempt--;
+                var asked = e.RetryAfter > First ? e.RetryAfter : First;
+                await Task.Delay(asked * Math.Min(++refusals, 4) * (0.5 + Random.Shared.NextDouble()), time, cancellationToken);
             }
             catch (Exception e) when (attempt < attempts && Failure.IsTransient(e))
             {

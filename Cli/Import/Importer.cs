@@ -21,7 +21,10 @@ internal sealed class Importer(ICluster cluster, string fingerprint, Durability 
     /// <summary>How long calls in flight may still take once the import was told to stop.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
-    private readonly Retry _retry = new(time);
+    /// <summary>How long a user is tried again while the cluster refuses more than it can take.</summary>
+    private static readonly TimeSpan OverloadPatience = TimeSpan.FromMinutes(10);
+
+    private readonly Retry _retry = new(time, overloadPatience: OverloadPatience);
 
     /// <summary>
     /// Imports all records after those done already. Throws what stopped it; <paramref name="lines"/> is right in any case.

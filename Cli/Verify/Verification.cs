@@ -9,6 +9,8 @@ namespace Actors.Cli.Verify;
 /// </summary>
 internal sealed class Verification(Ledger ledger, ICluster cluster, UserDatabase database, int concurrency, TimeProvider time)
 {
+    private static readonly TimeSpan OverloadPatience = TimeSpan.FromMinutes(5);
+
     private readonly Dictionary<string, StoredState> _inCluster = new(StringComparer.Ordinal);
     private long _checked;
     private long _rows;
@@ -57,7 +59,7 @@ internal sealed class Verification(Ledger ledger, ICluster cluster, UserDatabase
 
     private Task ReadClusterAsync(CancellationToken cancellationToken)
     {
-        var retry = new Retry(time);
+        var retry = new Retry(time, overloadPatience: OverloadPatience);
         var options = new ParallelOptions { MaxDegreeOfParallelism = concurrency, CancellationToken = cancellationToken };
         return Parallel.ForEachAsync(ledger.Users.Values, options, async (demanded, stop) =>
         {

@@ -35,6 +35,29 @@ public sealed record SiloReport
 
     /// <summary>The limiters that are on it.</summary>
     [Id(7)] public RateLimitStatus RateLimits { get; init; } = new();
+
+    /// <summary>The users in its memory.</summary>
+    [Id(8)] public ActiveUsersStatus Users { get; init; } = new();
+}
+
+/// <summary>The users in the memory of one silo.</summary>
+[GenerateSerializer, Immutable, Alias("Actors.ActiveUsersStatus")]
+public sealed record ActiveUsersStatus
+{
+    /// <summary>Activations of users that are in memory now, of ids without a user as well.</summary>
+    [Id(0)] public long Active { get; init; }
+
+    /// <summary>Bytes of memory they take.</summary>
+    [Id(1)] public long Bytes { get; init; }
+
+    /// <summary>The ceiling on <see cref="Bytes"/>.</summary>
+    [Id(2)] public long MaxBytes { get; init; }
+
+    /// <summary>Users that left memory early to make room for others.</summary>
+    [Id(3)] public long Shed { get; init; }
+
+    /// <summary>Calls that were refused since there was no memory for them.</summary>
+    [Id(4)] public long Refused { get; init; }
 }
 
 /// <summary>The limiters of one silo.</summary>

@@ -1,8 +1,8 @@
 namespace Actors;
 
 /// <summary>
-/// The silo holds as much unflushed data as it may, so the write was refused before anything changed. Repeat it after
-/// <see cref="RetryAfter"/>.
+/// The silo holds as much as it may (unflushed data, users or limiters in memory), so the call was refused before anything
+/// changed. Repeat it after <see cref="RetryAfter"/>.
 /// </summary>
 [GenerateSerializer, Alias("Actors.OverloadedException")]
 public sealed class OverloadedException(string message, TimeSpan retryAfter) : ActorsException(message)

@@ -7,7 +7,10 @@ namespace Actors;
 /// <remarks>
 /// The key is the user id: 1 to <see cref="UserLimits.MaxIdBytes"/> bytes of UTF-8 without NUL. All calls throw
 /// <see cref="InvalidUserException"/> for an id outside of that, and <see cref="StorageUnavailableException"/> when
-/// neither Redis nor the database can give an answer in time.
+/// neither Redis nor the database can give an answer in time. A call for a user that is not in memory throws
+/// <see cref="OverloadedException"/> if the silo has no memory for it at present; nothing was changed. A call that waits for
+/// the database while the user leaves its silo waits for a few seconds more, and then throws
+/// <see cref="StorageUnavailableException"/>; what it waited for goes on.
 /// </remarks>
 [Alias("Actors.IUserGrain")]
 public interface IUserGrain : IGrainWithStringKey
@@ -23,7 +26,7 @@ public interface IUserGrain : IGrainWithStringKey
     /// <returns>The version the write made, and the durability it has reached.</returns>
     /// <exception cref="InvalidUserException">The patch, or the user it would make, is outside of <see cref="UserLimits"/>.</exception>
     /// <exception cref="VersionConflictException"><see cref="WriteOptions.ExpectedVersion"/> is not the current version.</exception>
-    /// <exception cref="OverloadedException">Too much is unflushed; nothing was changed.</exception>
+    /// <exception cref="OverloadedException">Too much is unflushed, or the silo has no memory for it; nothing was changed.</exception>
     /// <exception cref="StorageUnavailableException">
     /// The durability asked for could not be reached in time. The write may still take effect; repeat it with the same
     /// <see cref="WriteOptions.RequestId"/> to learn its receipt without writing twice.

@@ -84,6 +84,21 @@ public static class ActorsTelemetry
     /// </summary>
     public const string CacheLookups = "actors.cache.lookups";
 
+    /// <summary>Gauge, {user}: users in memory.</summary>
+    public const string ActiveUsers = "actors.users.active";
+
+    /// <summary>Gauge, By: memory they take.</summary>
+    public const string ActiveUserBytes = "actors.users.memory";
+
+    /// <summary>Gauge, By: the ceiling on it.</summary>
+    public const string ActiveUserCeiling = "actors.users.memory.ceiling";
+
+    /// <summary>Counter, {user}: users that left memory early to make room for others.</summary>
+    public const string ShedUsers = "actors.users.shed";
+
+    /// <summary>Counter, {call}: calls for users that were refused since there was no memory for them.</summary>
+    public const string RefusedUserCalls = "actors.users.refused";
+
     /// <summary>
     /// Counter, {call}: calls to Redis; <see cref="RedisTag"/>, <see cref="ResultTag"/>: made, failed (or slow; also among the
     /// made), rejected (not made, since the circuit was not closed).

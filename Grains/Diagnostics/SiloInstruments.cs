@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using Actors.Caching;
 using Actors.RateLimiting;
 using Actors.Resilience;
+using Actors.Users;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Options;
 
@@ -15,7 +16,7 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
 {
     private readonly Meter _meter;
 
-    public SiloInstruments(IMeterFactory meters, WriteBehindTable table, JournalSize journal, ReadCounters reads, RedisGateway redis,
+    public SiloInstruments(IMeterFactory meters, WriteBehindTable table, JournalSize journal, ReadCounters reads, ActiveUsers users, RedisGateway redis,
         LimiterCounters limiters, IOptions<RateLimitOptions> limits, IEnumerable<LastingMembershipTable> membership)
     {
         _meter = meters.Create(ActorsTelemetry.MeterName);
@@ -24,6 +25,7 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
             ActorsTelemetry.CacheLookups,
             () => Lookups("memory", reads.Memory).Concat(Lookups("redis", reads.Redis)).Concat(Lookups("database", reads.Database)),
             "{lookup}", "Look-ups of users by layer and result.");
+        UserInstruments.AddTo(_meter, users);
         RedisInstruments.AddTo(_meter, redis);
         LimiterInstruments.AddTo(_meter, limiters, limits.Value);
 

@@ -2,6 +2,7 @@ using System.Reflection;
 using Actors.Caching;
 using Actors.RateLimiting;
 using Actors.Resilience;
+using Actors.Users;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Concurrency;
@@ -21,7 +22,7 @@ internal interface ISiloStatusService : IGrainService
 /// <summary>Reads counters that are safe to read from any thread; holds no state of its own.</summary>
 [Reentrant]
 internal sealed class SiloStatusService(
-    GrainId id, Silo silo, ILoggerFactory loggers, ILocalSiloDetails self, WriteBehindView writeBehind, ReadCounters reads,
+    GrainId id, Silo silo, ILoggerFactory loggers, ILocalSiloDetails self, WriteBehindView writeBehind, ReadCounters reads, ActiveUsers users,
     RedisGateway redis, LimiterCounters limiters, IOptions<RateLimitOptions> limits, TimeProvider clock)
     : GrainService(id, silo, loggers), ISiloStatusService
 {
@@ -40,6 +41,7 @@ internal sealed class SiloStatusService(
         Cache = new() { Memory = reads.Memory, Redis = reads.Redis, Database = reads.Database },
         Breaker = redis.Snapshot(self.SiloAddress),
         RateLimits = LimiterInstruments.Status(limiters, limits.Value),
+        Users = UserInstruments.Status(users),
     });
 
     // 1.2.3+0123456 rather than the commit's whole name.

@@ -17,8 +17,8 @@ namespace Actors.Users;
 [Reentrant]
 [GrainType("user")]
 internal sealed partial class UserGrain(
-    WriteBehindTable table, MembershipLease lease, ReadCounters reads, TimeProvider clock, ILogger<UserGrain> logger)
-    : Grain, IUserGrain
+    WriteBehindTable table, ActiveUsers users, MembershipLease lease, ReadCounters reads, TimeProvider clock, ILogger<UserGrain> logger)
+    : Grain, IUserGrain, IHoldsCalls, IDisposable
 {
     /// <summary>How often a write is repeated whose ownership was lost to another activation.</summary>
     private const int MaxAttempts = 5;
@@ -43,6 +43,10 @@ internal sealed partial class UserGrain(
     // Up to where the journal has answered, and how many writes wait for its answer before they are acknowledged.
     private long _answered;
     private int _unanswered;
+
+    // Its place in memory, from the activation on, and how long calls may wait once that is to end.
+    private readonly Departure _departure = new();
+    private ActiveUser _memory = null!;
 
     private string Id => this.GetPrimaryKeyString();
 
@@ -89,6 +93,21 @@ internal sealed partial class UserGrain(
         throw Contested();
     }
 
+    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        _memory = new ActiveUser(users, GrainContext);
+        return Task.CompletedTask;
+    }
+
+    void IHoldsCalls.ReleaseHeldCalls() => _departure.Begin();
+
+    /// <summary>The activation has ended, with or without <see cref="OnDeactivateAsync"/>.</summary>
+    public void Dispose()
+    {
+        _memory?.Dispose();
+        _departure.Dispose();
+    }
+
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
         // What was acknowledged in memory may still be on its way to the journal.
@@ -108,64 +127,89 @@ internal sealed partial class UserGrain(
     /// <summary>Merges a patch, or deletes where there is none.</summary>
     private async Task<WriteReceipt> WriteAsync(UserPatch? patch, WriteOptions options, CancellationToken cancellationToken)
     {
-        UserValidation.Check(options);
-
-        // Before the state is looked at: whatever happens meanwhile is seen below.
-        await table.PaceAsync(options.Durability, cancellationToken);
-        for (var attempt = 1; attempt <= MaxAttempts; attempt++)
+        try
         {
-            var owner = await LoadToWriteAsync(cancellationToken);
+            UserValidation.Check(options);
+            users.Admit();
 
-            // From here until the row is handed over there is no await.
-            var now = Now();
-            if (_accepted.VersionOf(options.RequestId, now) is { } earlier)
+            // Before the state is looked at: whatever happens meanwhile is seen below.
+            await table.PaceAsync(options.Durability, cancellationToken);
+            for (var attempt = 1; attempt <= MaxAttempts; attempt++)
             {
-                if (await RepeatAsync(owner, earlier, options.Durability, cancellationToken) is { } receipt) return receipt;
-                continue;
+                var owner = await LoadToWriteAsync(cancellationToken);
+
+                // From here until the row is handed over there is no await.
+                var now = Now();
+                if (_accepted.VersionOf(options.RequestId, now) is { } earlier)
+                {
+                    if (await RepeatAsync(owner, earlier, options.Durability, cancellationToken) is { } receipt) return receipt;
+                    continue;
+                }
+
+                if (options.ExpectedVersion is { } expected && expected != _accepted.ExistingVersion)
+                    throw new VersionConflictException(Id, expected, _accepted.ExistingVersion);
+                if (patch is null && _accepted.User is null)
+                {
+                    if (await RepeatAsync(owner, _accepted.Version, options.Durability, cancellationToken) is { } receipt) return receipt;
+                    continue;
+                }
+
+                table.Admit(options.Durability);
+                var next = patch is null ? _accepted.Delete(options.RequestId, now) : _accepted.Apply(Id, patch, options.RequestId, now);
+                if (next.User is not null) UserValidation.Check(next.User);
+                var row = UserDocument.ToRow(owner, next);
+                UserValidation.CheckSize(row.State.Length);
+                var size = UserSize.Of(next);
+                if (!_memory.TryHold(size))
+                {
+                    // What has been checked may not hold any more once there is room.
+                    await _memory.HoldAsync(size);
+                    continue;
+                }
+
+                Task<AppendOutcome> appending;
+                try
+                {
+                    appending = table.AppendAsync(row);
+                }
+                catch (OverloadedException)
+                {
+                    _memory.Hold(UserSize.Of(_accepted));
+                    throw;
+                }
+
+                // It was not refused, and so has happened: no other call runs before it is handed over and accepted.
+                _accepted = next;
+                if (options.Durability == Durability.Memory && _unanswered == 0)
+                {
+                    // Nothing is waited for, and nothing it builds on may still be refused and made again.
+                    Acknowledge(owner, next, isJournaled: false);
+                    _writing = AnswerAsync(owner, next, row, options, appending);
+                    return new() { Version = next.Version, Durability = Durability.Memory };
+                }
+
+                var writing = AcknowledgeAsync(owner, next, row, options, appending);
+                _writing = writing;
+
+                // From here on it cannot be called off: it may be in the journal at any moment.
+                try
+                {
+                    if (await writing is { } reached) return new() { Version = next.Version, Durability = reached };
+                }
+                catch (OwnershipLostException)
+                {
+                    // It is in the journal, and so in what is loaded next: to make it again would be to count it twice.
+                    return new() { Version = next.Version, Durability = await ReachAfreshAsync(next.Version, options.Durability) };
+                }
             }
 
-            if (options.ExpectedVersion is { } expected && expected != _accepted.ExistingVersion)
-                throw new VersionConflictException(Id, expected, _accepted.ExistingVersion);
-            if (patch is null && _accepted.User is null)
-            {
-                if (await RepeatAsync(owner, _accepted.Version, options.Durability, cancellationToken) is { } receipt) return receipt;
-                continue;
-            }
-
-            table.Admit(options.Durability);
-            var next = patch is null ? _accepted.Delete(options.RequestId, now) : _accepted.Apply(Id, patch, options.RequestId, now);
-            if (next.User is not null) UserValidation.Check(next.User);
-            var row = UserDocument.ToRow(owner, next);
-            UserValidation.CheckSize(row.State.Length);
-
-            var appending = table.AppendAsync(row);
-
-            // It was not refused, and so has happened: no other call runs before it is handed over and accepted.
-            _accepted = next;
-            if (options.Durability == Durability.Memory && _unanswered == 0)
-            {
-                // Nothing is waited for, and nothing it builds on may still be refused and made again.
-                Acknowledge(owner, next, isJournaled: false);
-                _writing = AnswerAsync(owner, next, row, options, appending);
-                return new() { Version = next.Version, Durability = Durability.Memory };
-            }
-
-            var writing = AcknowledgeAsync(owner, next, row, options, appending);
-            _writing = writing;
-
-            // From here on it cannot be called off: it may be in the journal at any moment.
-            try
-            {
-                if (await writing is { } reached) return new() { Version = next.Version, Durability = reached };
-            }
-            catch (OwnershipLostException)
-            {
-                // It is in the journal, and so in what is loaded next: to make it again would be to count it twice.
-                return new() { Version = next.Version, Durability = await ReachAfreshAsync(next.Version, options.Durability) };
-            }
+            throw Contested();
         }
-
-        throw Contested();
+        catch (OutOfMemoryException)
+        {
+            // Despite all budgets. How far it came is not known.
+            throw new StorageUnavailableException("memory", $"The silo of user '{Id}' is out of memory. The write may still take effect.");
+        }
     }
 
     /// <summary>
@@ -185,6 +229,7 @@ internal sealed partial class UserGrain(
     private async Task<Durability?> AcknowledgeAsync(
         Ownership owner, UserState next, Row row, WriteOptions options, Task<AppendOutcome> appending)
     {
+        _memory.Pin();
         _unanswered++;
         var outcome = await appending;
         _unanswered--;
@@ -194,7 +239,8 @@ internal sealed partial class UserGrain(
         var isOutdated = owner != _owner && outcome != AppendOutcome.Journaled;
         try
         {
-            var written = await table.WrittenAsync(row, isOutdated ? AppendOutcome.Fenced : outcome, options.Durability);
+            var writing = table.WrittenAsync(row, isOutdated ? AppendOutcome.Fenced : outcome, options.Durability);
+            var written = writing.IsCompleted ? await writing : await CommittedAsync(writing.AsTask(), next.Version);
             Acknowledge(owner, next, written.IsJournaled);
             table.Counters.Acknowledged(written.Durability);
             return written.Durability;
@@ -221,11 +267,16 @@ internal sealed partial class UserGrain(
             _ = AcknowledgeLaterAsync(owner, next);
             throw;
         }
+        finally
+        {
+            _memory.Unpin();
+        }
     }
 
     /// <summary>What follows a write to memory that was acknowledged at once: it goes to the journal all the same.</summary>
     private async Task AnswerAsync(Ownership owner, UserState next, Row row, WriteOptions options, Task<AppendOutcome> appending)
     {
+        _memory.Pin();
         try
         {
             var outcome = await appending;
@@ -241,6 +292,10 @@ internal sealed partial class UserGrain(
         {
             LogMemoryLost(logger, Id, next.Version);
             GiveUp(owner);
+        }
+        finally
+        {
+            _memory.Unpin();
         }
     }
 
@@ -320,9 +375,10 @@ internal sealed partial class UserGrain(
         if (owner != _owner) return null;
         if (durability == Durability.Memory) return durability;
         if (durability == Durability.Journal && version <= _journaled) return durability;
+        _memory.Pin();
         try
         {
-            await table.CommittedAsync(Id, version, cancellationToken);
+            await _departure.WaitAsync(table.CommittedAsync(Id, version, cancellationToken), () => Departing(version), cancellationToken);
             return Durability.Database;
         }
         catch (RowParkedException parked)
@@ -335,6 +391,16 @@ internal sealed partial class UserGrain(
             GiveUp(owner);
             return null;
         }
+        finally
+        {
+            _memory.Unpin();
+        }
+    }
+
+    private async Task<WrittenRow> CommittedAsync(Task<WrittenRow> writing, long version)
+    {
+        await _departure.WaitAsync(writing, () => Departing(version), CancellationToken.None);
+        return await writing;
     }
 
     /// <summary>
@@ -369,6 +435,7 @@ internal sealed partial class UserGrain(
 
     private async ValueTask<Ownership> LoadOwnerAsync(CancellationToken cancellationToken)
     {
+        _memory.Use();
 
         // What was loaded without the journal is loaded again once the journal is back.
         var isOutdated = _owner is { IsWithoutJournal: true } && table.IsJournaling;
@@ -379,7 +446,7 @@ internal sealed partial class UserGrain(
             // One load serves all calls that wait for it. It is not theirs to cancel.
             if (_loading is null or { IsCompleted: true }) _loading = LoadOnceAsync();
             isOutdated = false;
-            await _loading.WaitAsync(cancellationToken);
+            await _departure.WaitAsync(_loading, NotLoaded, cancellationToken);
         }
 
         return _owner;
@@ -387,32 +454,53 @@ internal sealed partial class UserGrain(
 
     private async Task LoadOnceAsync()
     {
-        // Where there is an owner still, its writes come to their end first. No further one begins: all calls wait for this.
-        await _writing.ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
-
-        // A silo that was declared dead must not take users from those that live. It learns of it after the claim at the latest,
-        // and then writes nothing under it.
-        await lease.EnsureNotEvictedAsync();
-
-        // Where an ownership was lost, what was acknowledged under it is in the table, in the journal or in this silo's
-        // queue; a copy in the cache may be older while Redis is only just back.
-        OpenedRow opened;
+        _memory.Pin();
         try
         {
-            opened = await table.OpenAsync(Id, atLeast: _acknowledged.Version, CancellationToken.None);
+            // Where there is an owner still, its writes come to their end first. No further one begins: all calls wait for this.
+            await _writing.ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
+
+            // A silo that was declared dead must not take users from those that live. It learns of it after the claim at the latest,
+            // and then writes nothing under it.
+            await lease.EnsureNotEvictedAsync();
+            await _memory.BeginLoadAsync();
+            try
+            {
+                await OpenAsync();
+            }
+            finally
+            {
+                _memory.EndLoad();
+            }
         }
-        catch (StorageUnavailableException) when (_owner is not null)
+        catch (Exception error) when (error is StorageUnavailableException or OverloadedException && _owner is not null)
         {
             // It has to go on with what is in memory.
-            return;
         }
+        catch (Exception error) when (error is OverloadedException or OutOfMemoryException)
+        {
+            // An activation that holds no user is of no use to anyone, and takes memory as well.
+            DeactivateOnIdle();
+            throw error as OverloadedException ?? users.Refuse();
+        }
+        finally
+        {
+            _memory.Unpin();
+        }
+    }
 
+    private async Task OpenAsync()
+    {
+        // Where an ownership was lost, what was acknowledged under it is in the table, in the journal or in this silo's
+        // queue; a copy in the cache may be older while Redis is only just back.
+        var opened = await table.OpenAsync(Id, atLeast: _acknowledged.Version, CancellationToken.None);
         _accepted = _acknowledged = opened.Row is { } row ? UserDocument.FromRow(row) : UserState.None;
         _isPossiblyStale = opened.IsPossiblyStale;
         _writable = opened.Writable;
         _journaled = 0;
         _answered = _accepted.Version;
         _owner = opened.Owner;
+        _memory.Hold(UserSize.Of(_accepted));
     }
 
     /// <summary>Ends an ownership that was lost: the next call claims and loads afresh, on the activation that is left.</summary>
@@ -431,6 +519,14 @@ internal sealed partial class UserGrain(
     private StorageUnavailableException NoMember() => new(
         "Redis", $"There is no user '{Id}' by what this silo knows, but neither the membership table nor the other silos answer whether"
             + " it is still a member; there may be one by now.");
+
+    // The rows wait for their commit in this silo's queue and, if Redis has them, in the journal: only the call ends.
+    private StorageUnavailableException Departing(long version) => new(
+        "the database", $"User '{Id}' leaves this silo, and the database did not commit version {version} in the {Departure.Grace.TotalSeconds:0} s it could"
+            + " still wait. It may do so later; ask again.");
+
+    private StorageUnavailableException NotLoaded() => new(
+        "Redis and the database", $"User '{Id}' leaves this silo, and was not loaded in the {Departure.Grace.TotalSeconds:0} s it could still wait. Try again.");
 
     private StorageUnavailableException Contested() =>
         new("Redis", $"User '{Id}' was claimed by other activations {MaxAttempts} times in a row; try again.");

@@ -6,7 +6,7 @@ namespace Actors.Silo.Configuration;
 internal static class SiloConfiguration
 {
     // Bound elsewhere, each as strictly as this.
-    private static readonly string[] Sections = ["WriteBehind", "Cache", "Breaker", "RateLimits", "Client"];
+    private static readonly string[] Sections = ["WriteBehind", "Cache", "Breaker", "RateLimits", "Users", "Client"];
 
     public static SiloSettings Read(IConfiguration configuration)
     {

@@ -31,8 +31,11 @@ internal sealed class FlushQueue : IDisposable
         _counters = counters;
         _pressure = new PressureGauge(options, () => IsFailing, counters, clock, logger);
         _unflushed = new UnflushedBytes(options, _pressure);
+
+        // Each takes less than a row does that waits: so what is left to settle stays within what may wait.
+        var maxPostponed = (int)Math.Min(options.MaxUnflushedBytes / Row.Overhead / options.Lanes, 1_000_000);
         _lanes = [.. Enumerable.Range(0, options.Lanes).Select(_ => new FlushLane(
-            store, new FlushSettlement(journal, cache, clock, logger), new Suspects(store.Parked), _unflushed, options, counters, clock, logger))];
+            store, new FlushSettlement(journal, cache, maxPostponed, clock, logger), new Suspects(store.Parked), _unflushed, options, counters, clock, logger))];
     }
 
     /// <summary>How much waits to be committed, and for how long the oldest of it has.</summary>

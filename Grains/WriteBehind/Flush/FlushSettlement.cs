@@ -9,14 +9,12 @@ namespace Actors.WriteBehind;
 /// rows. Were it the other way round, a user might be read from an old copy in between. Used by one lane, one call at a
 /// time.
 /// </summary>
-internal sealed partial class FlushSettlement(Journal journal, RowCache cache, TimeProvider clock, ILogger logger)
+internal sealed partial class FlushSettlement(Journal journal, RowCache cache, int maxPostponed, TimeProvider clock, ILogger logger)
 {
-    /// <summary>The most rows kept for another attempt; beyond that the rest is settled by whoever claims or recovers the key.</summary>
-    private const int MaxPostponed = 1_000_000;
-
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
-    // What could not be settled since Redis was away: what is in the database, by key.
+    // What could not be settled since Redis was away: what is in the database, by key. No more than maxPostponed; the rest is
+    // settled when its key is claimed or recovered.
     private readonly Dictionary<string, FlushedRow> _postponed = [];
     private long _postponedSince;
     private Task _settling = Task.CompletedTask;
@@ -102,7 +100,7 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, T
         _postponedSince = clock.GetTimestamp();
         foreach (var (key, row) in settled)
         {
-            if (_postponed.Count >= MaxPostponed && !_postponed.ContainsKey(key)) break;
+            if (_postponed.Count >= maxPostponed && !_postponed.ContainsKey(key)) break;
             _postponed[key] = row;
         }
     }

@@ -60,6 +60,18 @@ public sealed class ImportCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task An_import_goes_on_however_often_an_overloaded_cluster_refuses_a_user()
+    {
+        const int Refusals = 10;
+        var attempts = new ConcurrentDictionary<string, int>();
+        _shell.Cluster.BeforeWrite = (id, _, _) => attempts.AddOrUpdate(id, 1, (_, n) => n + 1) <= Refusals
+            ? throw new OverloadedException("Full.", TimeSpan.FromMilliseconds(10))
+            : Task.CompletedTask;
+        var result = await _shell.RunAsync("import", _shell.Write("users.jsonl", Users(1, 50)), "--concurrency", "50");
+        Assert.Equal((ExitCode.Done, "50 imported, 0 skipped"), (result.ExitCode, result.Output.Trim()));
+    }
+
+    [Fact]
     public async Task An_import_that_was_stopped_goes_on_where_it_was_and_counts_nothing_twice()
     {
         var file = _shell.Write("users.jsonl", "broken\n" + Users(2, 2000));

@@ -144,6 +144,7 @@ public sealed class SerializationTests : IDisposable
             MaxBytes = 10,
             Unsynced = 11,
         },
+        Users = new() { Active = 1, Bytes = 2, MaxBytes = 3, Shed = 4, Refused = 5 },
         Cache = new()
         {
             Memory = new() { Hits = 1, Misses = 2 },

@@ -25,6 +25,8 @@ public sealed record NamedTrial(
             new Dictionary<string, string>(), FreezeTrial.RunAsync),
         new("ceiling", "PostgreSQL stopped until writes are refused: by the right words, in bounded memory, and nothing is lost", 1,
             CeilingTrial.SettingsOf(mebibytes: 16), CeilingTrial.RunAsync),
+        new("memory", "500,000 users are written and read, and 200,000 clients limited, through a silo with a heap of 400 MiB: nothing"
+            + " is out of memory, nothing is lost", 0, MemoryTrial.Settings, MemoryTrial.RunAsync),
         new("redis", "Redis killed, emptied, silent for a minute, back without its last writes: nothing is lost", 3,
             new Dictionary<string, string>(), RedisTrial.RunAsync),
         new("failover", "Redis fails over behind one address, with a silo that starts meanwhile: journaled again within"

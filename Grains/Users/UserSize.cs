@@ -1,0 +1,50 @@
+namespace Actors.Users;
+
+/// <summary>How many bytes of memory the state of a user takes: measured on 64 bits, rounded up.</summary>
+internal static class UserSize
+{
+    // Of the objects every user has: state, user, times.
+    private const int Objects = 256;
+
+    // A dictionary or set, and its arrays at their least.
+    private const int Collection = 256;
+
+    // A slot in the arrays of a collection, which are up to twice as long as what they hold.
+    private const int Slot = 64;
+
+    // A string is an object of its own: header, length, alignment.
+    private const int String = 32;
+
+    private const int Request = 72;
+
+    /// <summary>The size of <paramref name="state"/>; 0 if there never was such a user.</summary>
+    public static long Of(UserState state)
+    {
+        if (state.Version == 0) return 0;
+        long bytes = Objects;
+        foreach (var request in state.Requests) bytes += Request + Of(request.Id);
+        if (state.User is not { } user) return bytes;
+        bytes += Of(user.Id) + Of(user.DisplayName) + Of(user.Email);
+        if (user.Attributes.Count > 0)
+        {
+            bytes += Collection;
+            foreach (var (name, value) in user.Attributes) bytes += Slot + Of(name) + Of(value);
+        }
+
+        if (user.Counters.Count > 0)
+        {
+            bytes += Collection;
+            foreach (var name in user.Counters.Keys) bytes += Slot + Of(name);
+        }
+
+        if (user.Tags.Count > 0)
+        {
+            bytes += Collection;
+            foreach (var tag in user.Tags) bytes += Slot + Of(tag);
+        }
+
+        return bytes;
+    }
+
+    private static long Of(string? text) => text is null ? 0 : String + (2 * text.Length);
+}

@@ -1,0 +1,123 @@
+using Actors.Fixtures;
+using Actors.Users;
+using Microsoft.Extensions.DependencyInjection;
+using Orleans.Core.Internal;
+
+namespace Actors.Cluster.Tests.Users;
+
+/// <summary>
+/// Users that are to leave their silo while calls wait in them for a database or a Redis that is away. With servers of their
+/// own.
+/// </summary>
+public sealed class DepartureTests : IAsyncLifetime
+{
+    // Far longer than any of these calls may take.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(25);
+
+    private readonly ServersFixture _servers = new();
+    private TestCluster _cluster = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        await _servers.InitializeAsync();
+        _cluster = await TestCluster.StartAsync(
+            _servers, silos: 1, options => (options.CommitTimeout, options.JournalPatience) = (Patience, Patience),
+            services: services => services.Configure<UserOptions>(users => users.MaxMemory = 8 << 20));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _cluster.DisposeAsync();
+        await _servers.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Calls_that_wait_for_the_database_give_way_when_their_user_is_to_leave()
+    {
+        var user = _cluster.User("waited-for");
+        await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
+        await _servers.Postgres.StopAsync();
+        await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
+        WriteOptions durable = new() { Durability = Durability.Database, RequestId = "r" };
+        Task[] waiting =
+        [
+            user.WaitForAsync(2, Durability.Database), user.FlushAsync(), user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }, durable),
+        ];
+        await Task.Delay(TimeSpan.FromMilliseconds(500));
+        Assert.All(waiting, call => Assert.False(call.IsCompleted));
+
+        await user.Cast<IGrainManagementExtension>().DeactivateOnIdle();
+
+        // Answered by the next activation, which finds it all in the journal.
+        var read = await user.GetAsync().WaitAsync(Limit);
+        Assert.Equal(3, read!.Counters["n"]);
+        foreach (var call in waiting) await Assert.ThrowsAsync<StorageUnavailableException>(() => call.WaitAsync(Limit));
+        Assert.Equal(4, (await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }).WaitAsync(Limit)).Version);
+
+        await _servers.Postgres.StartAsync();
+        var receipt = await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }, durable);
+        Assert.Equal((3, Durability.Database), (receipt.Version, receipt.Durability));
+        await user.FlushAsync();
+        Assert.Equal("4", await _cluster.QueryAsync<string>("SELECT state -> 'counters' ->> 'n' FROM users WHERE id = 'waited-for'"));
+    }
+
+    [Fact]
+    public async Task A_call_that_waits_for_a_journal_that_does_not_answer_gives_way_when_its_user_is_to_leave()
+    {
+        await _cluster.User("another").UpdateAsync(new() { DisplayName = "there" });
+        _servers.Redis.Signal(Signals.Stop);
+        var user = _cluster.User("not-in-memory");
+        var waiting = user.GetAsync();
+        await Task.Delay(TimeSpan.FromMilliseconds(500));
+        Assert.False(waiting.IsCompleted);
+
+        await user.Cast<IGrainManagementExtension>().DeactivateOnIdle();
+
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => waiting.WaitAsync(Limit));
+        _servers.Redis.Signal(Signals.Continue);
+    }
+
+    [Fact]
+    public async Task With_all_memory_in_use_further_calls_are_refused_and_change_nothing()
+    {
+        const int Users = 600;
+        await Task.WhenAll(Enumerable.Range(0, Users).Select(i => User(i).UpdateAsync(new() { DisplayName = "small" })));
+        await _servers.Postgres.StopAsync();
+
+        // None of these can leave, for a call waits in each; and all of them want more than there is.
+        UserPatch large = new() { Attributes = Enumerable.Range(0, 4).ToDictionary(i => $"a{i}", string? (_) => new string('x', 4000)) };
+        var calls = Enumerable.Range(0, Users).Select(i => EndAsync(User(i).UpdateAsync(large, new() { Durability = Durability.Database }))).ToArray();
+        await Eventually.IsTrueAsync(async () => (await StatusAsync()).Refused > 0, Limit);
+        await Eventually.IsTrueAsync(() => Task.FromResult(Array.Exists(calls, call => call.IsCompleted)), Limit);
+        var status = await StatusAsync();
+        Assert.InRange(status.Bytes, status.MaxBytes / 2, status.MaxBytes);
+
+        await _servers.Postgres.StartAsync();
+        var ends = await Task.WhenAll(calls);
+        Assert.InRange(ends.Count(isWritten => !isWritten), 1, Users - 1);
+
+        // Each is what its caller was told, and there is room again.
+        await Eventually.IsTrueAsync(async () => await _cluster.QueryAsync<long>("SELECT count(*) FROM users WHERE version = 2") == ends.Count(isWritten => isWritten), Limit);
+        for (var i = 0; i < Users; i++) Assert.Equal(ends[i] ? 2 : 1, (await User(i).GetAsync())!.Version);
+        Assert.Equal(1, (await _cluster.User("after").UpdateAsync(large)).Version);
+    }
+
+    private IUserGrain User(int i) => _cluster.User($"u{i}");
+
+    private async Task<ActiveUsersStatus> StatusAsync() => (await _cluster.Cluster.GetStatusAsync()).Silos[0].Users;
+
+    /// <summary>True if it was written, false if it was refused; anything else fails the test.</summary>
+    private static async Task<bool> EndAsync(Task<WriteReceipt> writing)
+    {
+        try
+        {
+            return (await writing).Version == 2;
+        }
+        catch (OverloadedException refused)
+        {
+            Assert.InRange(refused.RetryAfter, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(10));
+            return false;
+        }
+    }
+}

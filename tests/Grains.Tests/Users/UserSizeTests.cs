@@ -1,0 +1,40 @@
+using Actors.Users;
+
+namespace Actors.Grains.Tests.Users;
+
+/// <summary>What users are counted as, against what they take.</summary>
+public sealed class UserSizeTests
+{
+    private static readonly DateTimeOffset Now = DateTimeOffset.UnixEpoch;
+
+    public static TheoryData<string> Kinds => new(States.Keys);
+
+    private static Dictionary<string, Func<int, UserState>> States { get; } = new()
+    {
+        ["many small attributes"] = i => UserState.None.Apply($"u{i}", new() { Attributes = Names(250).ToDictionary(n => n + i, string? (n) => n) }, null, Now),
+        ["large attributes"] = i => UserState.None.Apply($"u{i}", new() { Attributes = Names(12).ToDictionary(n => n, string? (n) => new string('x', 4000)) }, null, Now),
+        ["counters"] = i => UserState.None.Apply($"u{i}", new() { Increment = Names(250).ToDictionary(n => n + i, _ => 1L) }, null, Now),
+        ["tags"] = i => UserState.None.Apply($"u{i}", new() { AddTags = [.. Names(250).Select(n => n + i)] }, null, Now),
+        ["requests"] = i => Enumerable.Range(0, 32).Aggregate(
+            UserState.None, (state, r) => state.Apply("u", new() { DisplayName = "x" }, $"{i}-{r}-{new string('r', 40)}", Now)),
+    };
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_user_is_counted_as_no_less_than_it_takes_and_not_as_much_more(string kind)
+    {
+        // So many that what other tests do meanwhile does not matter.
+        const long Enough = 100 << 20;
+        var count = (int)(Enough / UserSize.Of(States[kind](0)));
+        var states = new UserState[count];
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        for (var i = 0; i < count; i++) states[i] = States[kind](i);
+        var taken = GC.GetTotalMemory(forceFullCollection: true) - before;
+        Assert.InRange((double)states.Sum(UserSize.Of) / taken, 0.85, 2.5);
+    }
+
+    [Fact]
+    public void A_user_that_never_was_takes_nothing() => Assert.Equal(0, UserSize.Of(UserState.None));
+
+    private static IEnumerable<string> Names(int count) => Enumerable.Range(0, count).Select(i => $"n{i}");
+}
