@@ -24,7 +24,7 @@ public interface IRateLimiterGrain : IGrainWithStringKey
     /// <exception cref="OverloadedException">
     /// The silo holds the logs of as many grants as it may (<c>Actors:RateLimits:MaxMemory</c>), and none of this client.
     /// </exception>
-    /// <exception cref="LimiterMovedException">The silo stopped while the call waited; nothing was charged.</exception>
+    /// <exception cref="LimiterMovedException">The limiter moved to another activation while the call waited; nothing was charged. Repeat the call.</exception>
     [Alias("Acquire")]
     Task<RateLimitDecision> AcquireAsync(RateLimitRequest request, CancellationToken cancellationToken = default);
 

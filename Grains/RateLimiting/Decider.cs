@@ -19,11 +19,18 @@ internal sealed class Decider(
     /// <summary>What a decision rests on that no script makes.</summary>
     public DecidedBy HeldBy => logs.IsReachable ? DecidedBy.Mirror : DecidedBy.Local;
 
-    /// <summary>Nobody waits any more: who would is told to go elsewhere (<see cref="MovedException"/>).</summary>
-    public bool IsEnding => IsClosed || logs.Stopping.IsCancellationRequested;
+    /// <summary>No call waits any more: one that would is told to go elsewhere (<see cref="Moved"/>).</summary>
+    public bool IsEnding => IsLeaving || IsClosed || logs.Stopping.IsCancellationRequested;
 
-    /// <inheritdoc cref="IsEnding"/>
+    /// <summary>The activation is told to end; it does so once no call executes.</summary>
+    public bool IsLeaving { get; set; }
+
+    /// <summary>The activation has ended.</summary>
     public bool IsClosed { get; set; }
+
+    /// <summary>What a waiting call is told that has to be made again on the next activation.</summary>
+    public static LimiterMovedException Moved() =>
+        new("The limiter moves to another activation, and the call had not had its turn yet; nothing was charged. Repeat the call.");
 
     private RateLimitPolicy Policy => log.Windows.Policy;
 
@@ -88,7 +95,7 @@ internal sealed class Decider(
     {
         if (IsEnding && ticket.Waits)
         {
-            ticket.Fail(new MovedException());
+            ticket.Fail(Moved());
             return;
         }
 

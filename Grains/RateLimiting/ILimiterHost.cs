@@ -15,6 +15,3 @@ internal interface ILimiterHost
     /// <summary>A call failed, and not because Redis is away: a defect.</summary>
     void Failed(Exception error);
 }
-
-/// <summary>The activation ends while a call waits; it is to be made again, on the next one.</summary>
-internal sealed class MovedException : Exception;

@@ -145,9 +145,16 @@ internal sealed class Limiter
     /// <summary>The time for which it asked to be woken has come.</summary>
     public void Wake() => Work();
 
+    /// <summary>The activation is to end: calls that wait are told to go elsewhere (<see cref="LimiterMovedException"/>), all others are decided.</summary>
+    public void Leave()
+    {
+        _decider.IsLeaving = true;
+        Work();
+    }
+
     /// <summary>
-    /// Ends it: what is under way is decided, what waits is told to go elsewhere (<see cref="MovedException"/>), and what Redis
-    /// does not know is written back, if it is there.
+    /// Ends it: what is under way is decided, what waits is told to go elsewhere, and what Redis does not know is written back,
+    /// if it is there.
     /// </summary>
     public async Task CloseAsync()
     {
@@ -276,7 +283,7 @@ internal sealed class Limiter
         while (_arrived.TryDequeue(out var ticket))
         {
             if (ticket.Decided.IsCompleted) continue;
-            if (_decider.IsEnding && ticket.Waits) ticket.Fail(new MovedException());
+            if (_decider.IsEnding && ticket.Waits) ticket.Fail(Decider.Moved());
             else if (ticket.Permits > _log.Windows.SmallestLimit) ticket.Fail(TooMany(ticket.Permits));
             else if (isLineDue) batch.Add(ticket);
             else _decider.HoldOrDeny(ticket, now, earliest, _decider.HeldBy);
@@ -296,7 +303,7 @@ internal sealed class Limiter
         if (_line.Count == 0) return;
         foreach (var ticket in _line.Tickets(_log))
         {
-            if (_decider.IsEnding) ticket.Fail(new MovedException());
+            if (_decider.IsEnding) ticket.Fail(Decider.Moved());
             else if (ticket.Permits > _log.Windows.SmallestLimit) ticket.Fail(TooMany(ticket.Permits));
         }
 

@@ -21,7 +21,7 @@ namespace Actors.RateLimiting;
 internal sealed partial class RateLimiterGrain(
     ConfiguredPolicies configured, [FromKeyedServices(OwnPolicies.Storage)] IGrainStorage storage, RedisGateway redis, GrantLogs logs,
     MembershipLease lease, LimiterCounters counters, IOptions<RateLimitOptions> options, TimeProvider time, ILogger<RateLimiterGrain> logger)
-    : Grain, IRateLimiterGrain, ILimiterHost, IGrainMigrationParticipant
+    : Grain, IRateLimiterGrain, ILimiterHost, IGrainMigrationParticipant, IHoldsCalls
 {
     private const string Migrated = "unsynced";
     private static readonly TimeSpan RetryWhenFull = TimeSpan.FromSeconds(1);
@@ -36,6 +36,10 @@ internal sealed partial class RateLimiterGrain(
     private OwnPolicies _own = null!;
     private NamedGrants _named = null!;
 
+    // Set before the first call, then only read. Null before.
+    private volatile TaskScheduler? _turns;
+    private bool _isLeaving;
+
     // Of the activation before, by policy: time and permits of grants that are not in Redis, until a limiter takes them over.
     private Dictionary<string, long[]> _migrated = [];
 
@@ -46,6 +50,7 @@ internal sealed partial class RateLimiterGrain(
         _own = new OwnPolicies(this.GetGrainId(), storage, redis, time, logger);
         _named = new NamedGrants(Client, logs);
         counters.AddClients(1);
+        _turns = TaskScheduler.Current;
         return Task.CompletedTask;
     }
 
@@ -64,23 +69,9 @@ internal sealed partial class RateLimiterGrain(
         RateLimits.Validate(request);
         var limiter = await LimiterAsync(request.Policy);
         limiter.Check(request.Permits);
-        var began = time.GetTimestamp();
-        try
-        {
-            return request.RequestId is null
-                ? (await limiter.AcquireAsync(1, request.Permits, null, request.MaxWait, cancellationToken))[0]
-                : await AcquireNamedAsync(limiter, request, cancellationToken);
-        }
-        catch (MovedException) when (logs.Stopping.IsCancellationRequested)
-        {
-            throw new LimiterMovedException("The silo stops, and the call had not had its turn yet; nothing was charged.");
-        }
-        catch (MovedException)
-        {
-            var left = request.MaxWait - time.GetElapsedTime(began);
-            return await this.AsReference<IRateLimiterGrain>().AcquireAsync(
-                request with { MaxWait = left > TimeSpan.Zero ? left : TimeSpan.Zero }, cancellationToken);
-        }
+        return request.RequestId is null
+            ? (await limiter.AcquireAsync(1, request.Permits, null, request.MaxWait, cancellationToken))[0]
+            : await AcquireNamedAsync(limiter, request, cancellationToken);
     }
 
     public async Task<RateLimitDecision[]> AcquireManyAsync(RateLimitRequest[] requests, CancellationToken cancellationToken)
@@ -177,6 +168,17 @@ internal sealed partial class RateLimiterGrain(
         await lease.EnsureNotEvictedAsync();
         await _own.LoadAsync();
         return PolicyOf(policy) ?? throw Unknown(policy);
+    }
+
+    void IHoldsCalls.ReleaseHeldCalls()
+    {
+        if (_turns is { } turns) _ = Task.Factory.StartNew(Leave, CancellationToken.None, TaskCreationOptions.None, turns);
+
+        void Leave()
+        {
+            _isLeaving = true;
+            foreach (var limiter in _limiters.Values) limiter.Leave();
+        }
     }
 
     void ILimiterHost.WakeAfter(Limiter limiter, TimeSpan due)
@@ -329,6 +331,7 @@ internal sealed partial class RateLimiterGrain(
 
         var limiter = new Limiter(Client, found, logs, counters, options.Value, this);
         if (_migrated.Remove(policy, out var grants)) limiter.TakeOver([.. grants.Chunk(2).Select(grant => (grant[0], grant[1]))]);
+        if (_isLeaving) limiter.Leave();
         return _limiters[policy] = limiter;
     }
 

@@ -37,7 +37,7 @@ public abstract partial class LimiterContract
             waiting = limiter.Limiter.AcquireAsync(1, 1, null, RateLimits.MaxWait, CancellationToken.None);
             return limiter.Limiter.CloseAsync();
         });
-        await Assert.ThrowsAsync<RateLimiting.MovedException>(() => waiting!.WaitAsync(TimeSpan.FromSeconds(10)));
+        await Assert.ThrowsAsync<LimiterMovedException>(() => waiting!.WaitAsync(TimeSpan.FromSeconds(10)));
         Assert.Equal(0, limiter.Counters.Waiting);
     }
 

@@ -1,0 +1,62 @@
+using Orleans.Core.Internal;
+using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
+
+namespace Actors.Cluster.Tests.RateLimiting;
+
+/// <summary>Calls that wait while their activation is told to go: they must not keep it, or calls behind them, from anything.</summary>
+[Collection(LimiterCollection.Name)]
+public sealed class WaitingTests(LimiterCluster cluster, ServersFixture servers)
+{
+    private static readonly RateLimitWindow Slow = Per(3, TimeSpan.FromSeconds(12));
+    private static readonly RateLimitRequest Waiting = new() { MaxWait = RateLimits.MaxWait };
+
+    // Far below what the wait and a call may take, far above what a move takes.
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(8);
+
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    public async Task A_waiting_call_does_not_keep_its_activation_from_ending_or_migrating(bool isMigrating, bool isNamed)
+    {
+        var (limiter, _) = await cluster.LimitedAsync(Slow);
+        Assert.True((await limiter.AcquireAsync(new() { Permits = Slow.Limit })).IsAllowed);
+        var began = DateTime.UtcNow;
+
+        // With an id all of them are one: the others wait with the first.
+        var request = Waiting with { RequestId = isNamed ? "a" : null };
+        var waiting = Enumerable.Range(0, 3).Select(_ => limiter.AcquireAsync(request)).ToList();
+        await limiter.PeekAsync();
+
+        if (isMigrating) await cluster.Cluster.MigrateAsync(limiter);
+        else await limiter.Cast<IGrainManagementExtension>().DeactivateOnIdle();
+        Assert.False((await limiter.PeekAsync().WaitAsync(Soon)).IsAllowed);
+        foreach (var each in waiting) await Assert.ThrowsAsync<LimiterMovedException>(() => each.WaitAsync(Soon));
+
+        // As the client library does it.
+        var left = RateLimits.MaxWait - (DateTime.UtcNow - began);
+        Assert.True((await limiter.AcquireAsync(request with { MaxWait = left })).IsAllowed);
+    }
+
+    [Fact]
+    public async Task A_waiting_call_is_let_go_when_another_activation_takes_the_log_over()
+    {
+        var prefix = "fenced-" + Guid.NewGuid().ToString("n");
+        await using var one = await TestCluster.StartAsync(servers, silos: 1, redis: cluster.Redis, keyPrefix: prefix);
+        await using var other = await TestCluster.StartAsync(servers, silos: 1, redis: cluster.Redis, keyPrefix: prefix);
+        var client = AnyClient();
+        var policy = new RateLimitPolicy { Name = RateLimits.DefaultPolicy, Windows = [Per(3, TimeSpan.FromSeconds(4))] };
+        foreach (var each in (TestCluster[])[one, other]) await each.Limiter(client).SetPolicyAsync(policy);
+        Assert.True((await one.Limiter(client).AcquireAsync(new() { Permits = 3 })).IsAllowed);
+        var first = one.Limiter(client).AcquireAsync(Waiting);
+        await one.Limiter(client).PeekAsync();
+        var second = one.Limiter(client).AcquireAsync(Waiting with { Permits = 3 });
+        await one.Limiter(client).PeekAsync();
+
+        // Asking makes it the owner. The other notices when the turn of its first waiting call comes.
+        Assert.False((await other.Limiter(client).AcquireAsync(new())).IsAllowed);
+        await Task.WhenAny(first);
+        await Assert.ThrowsAsync<LimiterMovedException>(() => second.WaitAsync(Soon));
+        Assert.Equal(3, (await one.Limiter(client).PeekAsync().WaitAsync(Soon)).Limit);
+    }
+}
