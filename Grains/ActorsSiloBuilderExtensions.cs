@@ -27,6 +27,7 @@ public static class ActorsSiloBuilderExtensions
         var services = silo.Services;
         services.TryAddSingleton(TimeProvider.System);
         services.AddMetrics();
+        services.AddSingleton<BackgroundLoops>();
         services.AddOptions<WriteBehindOptions>()
             .BindConfiguration(WriteBehindOptions.Section, Strict).ValidateRanges(WriteBehindOptions.Section).ValidateOnStart();
         services.AddOptions<CacheOptions>()

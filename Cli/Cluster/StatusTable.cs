@@ -25,6 +25,7 @@ internal static class StatusTable
         ("oldest unflushed", s => Text.Of(s.WriteBehind.OldestUnflushed)),
         ("fence hits", s => Text.Of(s.WriteBehind.FenceHits)),
         ("parked rows", s => Text.Of(s.WriteBehind.ParkedRows)),
+        ("held rows", s => Text.Of(s.WriteBehind.HeldRows)),
         ("hits in memory", s => HitRate(s.Cache.Memory)),
         ("hits in Redis", s => HitRate(s.Cache.Redis)),
         ("hits in the database", s => HitRate(s.Cache.Database)),
