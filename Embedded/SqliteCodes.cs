@@ -4,6 +4,7 @@ namespace Actors.Embedded;
 internal static class SqliteCodes
 {
     public const int Error = 1;
+    public const int Internal = 2;
     public const int Perm = 3;
     public const int Busy = 5;
     public const int Locked = 6;
@@ -15,8 +16,12 @@ internal static class SqliteCodes
     public const int Full = 13;
     public const int CannotOpen = 14;
     public const int Protocol = 15;
+    public const int Schema = 17;
     public const int TooBig = 18;
     public const int Constraint = 19;
     public const int Mismatch = 20;
+    public const int Misuse = 21;
+    public const int NoLargeFiles = 22;
+    public const int Denied = 23;
     public const int NotADatabase = 26;
 }

@@ -10,8 +10,10 @@ internal static partial class SqliteMigration
 {
     private const string Scripts = "Actors.Embedded.Schema.";
 
+    /// <exception cref="UnsuitableDatabaseException">The tables are another service's.</exception>
     public static async Task RunAsync(
-        string path, string connectionString, string pragmas, string description, ILogger logger, CancellationToken cancellationToken)
+        string path, string connectionString, string pragmas, string? serviceId, string description, ILogger logger,
+        CancellationToken cancellationToken)
     {
         // A lock beside the file, since a lock in the file would be in the way of the migration itself.
         using var migrating = await FileLock.TakeAsync(path + ".migration.lock", cancellationToken);
@@ -38,12 +40,38 @@ internal static partial class SqliteMigration
         foreach (var script in result.Scripts)
             LogApplied(logger, script.Name, description);
         if (result.Successful)
+        {
+            if (serviceId is not null) Claim(connectionString, serviceId, description);
             return;
+        }
+
         if (result.Error is SqliteException)
             throw result.Error;
         throw new InvalidOperationException(
             $"The schema of {description} could not be brought up to date; script {result.ErrorScript?.Name ?? "unknown"}: {result.Error.Message}",
             result.Error);
+    }
+
+    // As PostgresOwner does, under the lock for migrations.
+    private static void Claim(string connectionString, string serviceId, string description)
+    {
+        using var connection = new SqliteConnection(connectionString);
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText =
+            """
+            INSERT INTO table_owner (only_one, service_id, claimed_at) VALUES (1, $service, strftime('%Y-%m-%d %H:%M:%S', 'now') || 'Z')
+            ON CONFLICT (only_one) DO NOTHING;
+            SELECT service_id, claimed_at FROM table_owner
+            """;
+        command.Parameters.AddWithValue("$service", serviceId);
+        using var reader = command.ExecuteReader();
+        reader.Read();
+        var (owner, since) = (reader.GetString(0), reader.GetString(1));
+        if (owner == serviceId) return;
+        throw new UnsuitableDatabaseException(
+            $"The tables of {description} belong to the service \"{owner}\" since {since}, and this silo is one of \"{serviceId}\" (Actors:ServiceId)."
+            + $" Give each service a data directory of its own, or hand them over once no silo of the other runs: UPDATE table_owner SET service_id = '{serviceId}'");
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Applied {Script} to {Database}")]

@@ -35,7 +35,7 @@ internal sealed class SqliteParkedRows(SqliteRowStore store) : IParkedRows
     private const string TakeSql = "DELETE FROM parked WHERE id = $id RETURNING version, epoch, state";
 
     public Task<IReadOnlyList<RefusedRow>> ParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken) =>
-        store.WriteAsync(writer => Park(writer, rows), cancellationToken);
+        store.WriteAsync(writer => Park(writer, rows), cancellationToken, [.. rows.Select(row => row.Row.Key)]);
 
     public Task<string?> FindReasonAsync(string key, long version, CancellationToken cancellationToken) => store.ReadAsync(
         connection =>
@@ -65,7 +65,7 @@ internal sealed class SqliteParkedRows(SqliteRowStore store) : IParkedRows
         store.ReadAsync(connection => List(connection, after, max), cancellationToken);
 
     public Task<IReadOnlyList<ReplayedRow>> ReplayAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken) =>
-        store.WriteAsync(writer => Replay(writer, keys), cancellationToken, refusals: true);
+        store.WriteAsync(writer => Replay(writer, keys), cancellationToken, keys);
 
     private static IReadOnlyList<RefusedRow> Park(SqliteWriter writer, IReadOnlyList<RowToPark> rows)
     {

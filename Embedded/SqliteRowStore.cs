@@ -19,7 +19,11 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         UNION ALL SELECT version, epoch, state, 1 FROM parked WHERE id = $id
         """;
 
+    // Rows that the table may be tried with: some may be refused by now for what they hold.
+    private const int Tries = 5;
+
     private readonly string _path;
+    private readonly string? _serviceId;
     private readonly string _connectionString;
     private readonly ILogger _logger;
 
@@ -28,8 +32,12 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
     private SqliteWriter? _writer;
 
     /// <summary>Rows in the file <paramref name="path"/>, which is made where it does not exist.</summary>
-    public SqliteRowStore(string path, ILogger? logger = null)
+    /// <param name="path">The file.</param>
+    /// <param name="logger">Where migrations are logged.</param>
+    /// <param name="serviceId">Whose tables they are; recorded beside them, and no other's are used. Null: nobody's in particular.</param>
+    public SqliteRowStore(string path, ILogger? logger = null, string? serviceId = null)
     {
+        _serviceId = serviceId;
         _path = Path.GetFullPath(path);
         _logger = logger ?? NullLogger.Instance;
         _connectionString = new SqliteConnectionStringBuilder
@@ -53,7 +61,7 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
             async () =>
             {
                 Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
-                await SqliteMigration.RunAsync(_path, _connectionString, Pragmas, Description, _logger, cancellationToken);
+                await SqliteMigration.RunAsync(_path, _connectionString, Pragmas, _serviceId, Description, _logger, cancellationToken);
                 return 0;
             },
             cancellationToken);
@@ -66,7 +74,17 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
     public Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken) =>
         rows.Count == 0
             ? Task.FromResult<IReadOnlyList<RefusedRow>>([])
-            : WriteAsync(writer => writer.Upsert(rows, cancellationToken), cancellationToken, refusals: true);
+            : WriteAsync(writer => writer.Upsert(rows, cancellationToken), cancellationToken, [.. rows.Select(row => row.Key)]);
+
+    /// <inheritdoc/>
+    public Task CheckAsync(CancellationToken cancellationToken) => WriteAsync(
+        writer =>
+        {
+            // A file that is read-only, or a disk that is, shows when the lock is taken.
+            using var transaction = writer.Begin();
+            return writer.Find("");
+        },
+        cancellationToken);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -87,8 +105,11 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
     }
 
     /// <summary>Writes by the one connection that does, in one transaction that the work begins and commits.</summary>
-    internal Task<T> WriteAsync<T>(Func<SqliteWriter, T> write, CancellationToken cancellationToken, bool refusals = false) =>
-        GuardAsync(() => WriteLockedAsync(write, cancellationToken), cancellationToken, refusals);
+    /// <param name="write">The work.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="keys">For work that writes rows to the table: their keys. Only with these, rows that are refused are told of as such.</param>
+    internal Task<T> WriteAsync<T>(Func<SqliteWriter, T> write, CancellationToken cancellationToken, IReadOnlyList<string>? keys = null) =>
+        GuardAsync(() => WriteLockedAsync(write, cancellationToken), cancellationToken, keys);
 
     /// <summary>Reads by a connection of its own.</summary>
     internal Task<T> ReadAsync<T>(Func<SqliteConnection, T> read, CancellationToken cancellationToken) => GuardAsync(
@@ -171,34 +192,59 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
 
     // On the thread pool: SQLite's calls are synchronous and wait for the disk, and a grain's scheduler, or the caller's
     // turn, must not wait with them.
-    private async Task<T> GuardAsync<T>(Func<Task<T>> work, CancellationToken cancellationToken, bool refusals = false)
+    private async Task<T> GuardAsync<T>(Func<Task<T>> work, CancellationToken cancellationToken, IReadOnlyList<string>? keys = null)
     {
         try
         {
             return await Task.Run(work, cancellationToken);
         }
-        catch (SqliteException e) when (refusals && IsRefusal(e))
+        catch (SqliteException e) when (keys is not null && IsRefusal(e))
         {
             throw new RowsRefusedException(e.Message, e);
         }
-        catch (Exception e) when (IsUnavailability(e))
+        catch (SqliteException e) when (keys is not null && !IsUnavailability(e))
         {
-            throw new StorageUnavailableException("the database", $"{Description} cannot be used: {e.Message}");
+            // A code that says nothing of whose fault it is: if other rows pass, it is these rows'.
+            throw await TakesOthersAsync(keys, cancellationToken) switch
+            {
+                false => Unavailable(e),
+                var isCertain => new RowsRefusedException(e.Message, e) { IsCertain = isCertain is true },
+            };
+        }
+        catch (Exception e) when (e is SqliteException || IsUnavailability(e))
+        {
+            throw Unavailable(e);
         }
     }
 
-    // Only what lies with the row. A table that is missing would befall all rows, and has the code of malformed JSON.
+    // As PostgresProbe does.
+    private async Task<bool?> TakesOthersAsync(IReadOnlyList<string> refused, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await Task.Run(() => WriteLockedAsync(writer => writer.TakesOthers(refused, Tries), cancellationToken), cancellationToken);
+        }
+        catch (Exception e) when (e is SqliteException or InvalidOperationException)
+        {
+            // It cannot even be asked, or a trigger rolled the transaction back.
+            return false;
+        }
+    }
+
+    private StorageUnavailableException Unavailable(Exception e) => new("the database", $"{Description} cannot be used: {e.Message}");
+
     private static bool IsRefusal(SqliteException e) =>
         e.SqliteErrorCode is SqliteCodes.TooBig or SqliteCodes.Constraint or SqliteCodes.Mismatch
         || (e.SqliteErrorCode == SqliteCodes.Error && e.Message.Contains("malformed JSON", StringComparison.Ordinal));
 
-    // What is left are errors of a row (a constraint, too big), and defects: a table that is missing.
+    // A table that is missing is not among them: it has the code of many an error, and takes a closer look.
     private static bool IsUnavailability(Exception e) => e switch
     {
         SqliteException { SqliteErrorCode: var code } => code is
-            SqliteCodes.Perm or SqliteCodes.Busy or SqliteCodes.Locked or SqliteCodes.NoMemory or SqliteCodes.ReadOnly
+            SqliteCodes.Internal or SqliteCodes.Perm or SqliteCodes.Busy or SqliteCodes.Locked or SqliteCodes.NoMemory or SqliteCodes.ReadOnly
             or SqliteCodes.Interrupt or SqliteCodes.InputOutput or SqliteCodes.Corrupt or SqliteCodes.Full
-            or SqliteCodes.CannotOpen or SqliteCodes.Protocol or SqliteCodes.NotADatabase,
+            or SqliteCodes.CannotOpen or SqliteCodes.Protocol or SqliteCodes.Schema or SqliteCodes.Misuse or SqliteCodes.NoLargeFiles
+            or SqliteCodes.Denied or SqliteCodes.NotADatabase,
         IOException or UnauthorizedAccessException => true,
         _ => false,
     };

@@ -21,6 +21,8 @@ internal sealed class SqliteWriter : IDisposable
         UNION ALL SELECT version, epoch, 1 FROM parked WHERE id = $id ORDER BY version DESC, is_parked LIMIT 1
         """;
 
+    private const string SomeSql = "SELECT id, version, epoch, CAST(state AS BLOB) FROM users WHERE version < 9223372036854775807 LIMIT $max";
+
     private readonly SqliteConnection _connection;
     private readonly SqliteCommand _upsert;
     private readonly SqliteCommand _version;
@@ -73,6 +75,40 @@ internal sealed class SqliteWriter : IDisposable
         _epoch.Value = row.Epoch;
         _state.Value = AsArray(row.State);
         return _upsert.ExecuteNonQuery() > 0;
+    }
+
+    /// <summary>
+    /// Whether the table takes other rows than those refused, some that it took before and an empty one: null if it takes none
+    /// of them and holds no others. Nothing of it is committed.
+    /// </summary>
+    public bool? TakesOthers(IReadOnlyList<string> refused, int tries)
+    {
+        using var transaction = Begin();
+        var others = Some(refused.Count + tries).Where(row => !refused.Contains(row.Key)).Take(tries).ToList();
+        return others.Append(new Row($"probe-{Guid.NewGuid():n}", 1, 0, "{}"u8.ToArray())).Any(IsTaken) ? true
+            : others.Count == 0 ? null
+            : false;
+    }
+
+    private List<Row> Some(int max)
+    {
+        using var command = Command(SomeSql, new SqliteParameter("$max", max));
+        using var reader = command.ExecuteReader();
+        var rows = new List<Row>();
+        while (reader.Read()) rows.Add(new Row(reader.GetString(0), reader.GetInt64(1) + 1, reader.GetInt64(2), reader.GetFieldValue<byte[]>(3)));
+        return rows;
+    }
+
+    private bool IsTaken(Row row)
+    {
+        try
+        {
+            return Write(row);
+        }
+        catch (SqliteException)
+        {
+            return false;
+        }
     }
 
     /// <summary>What is stored of a key: the later of the row in the table and the parked one, the table's where they are equal.</summary>

@@ -28,6 +28,7 @@ public static class ActorsSiloBuilderExtensions
         services.TryAddSingleton(TimeProvider.System);
         services.AddMetrics();
         services.AddSingleton<IActivationWorkingSetObserver, HeldCalls>();
+        services.AddSingleton<BackgroundLoops>();
         services.AddOptions<WriteBehindOptions>()
             .BindConfiguration(WriteBehindOptions.Section, Strict).ValidateRanges(WriteBehindOptions.Section).ValidateOnStart();
         services.AddOptions<CacheOptions>()

@@ -1,4 +1,5 @@
 using Actors.Silo.Configuration;
+using Actors.WriteBehind;
 using Microsoft.Extensions.Options;
 
 namespace Actors.Silo;
@@ -31,7 +32,7 @@ internal static class SiloProgram
     // What goes wrong while the host starts may come wrapped by it.
     private static (int ExitCode, string Message) Explain(Exception error) => error switch
     {
-        ConfigurationException => (BadConfiguration, error.Message),
+        ConfigurationException or UnsuitableDatabaseException => (BadConfiguration, error.Message),
         OptionsValidationException invalid => (BadConfiguration, string.Join(Environment.NewLine + "error: ", invalid.Failures)),
         StorageUnavailableException => (Unavailable, error.Message),
         AggregateException { InnerExceptions: [var only] } => Explain(only),

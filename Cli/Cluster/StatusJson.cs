@@ -27,6 +27,7 @@ internal static class StatusJson
                 OldestUnflushedSeconds = silo.WriteBehind.OldestUnflushed.TotalSeconds,
                 silo.WriteBehind.FenceHits,
                 silo.WriteBehind.ParkedRows,
+                silo.WriteBehind.HeldRows,
             },
             Users = new { silo.Users.Active, silo.Users.Bytes, silo.Users.MaxBytes, silo.Users.Shed, silo.Users.Refused },
             Cache = new { Memory = Of(silo.Cache.Memory), Redis = Of(silo.Cache.Redis), Database = Of(silo.Cache.Database) },

@@ -25,6 +25,7 @@ internal static class StatusTable
         ("oldest unflushed", s => Text.Of(s.WriteBehind.OldestUnflushed)),
         ("fence hits", s => Text.Of(s.WriteBehind.FenceHits)),
         ("parked rows", s => Text.Of(s.WriteBehind.ParkedRows)),
+        ("held rows", s => Text.Of(s.WriteBehind.HeldRows)),
         ("users in memory", s => Text.Of(s.Users.Active)),
         ("bytes of users", s => Text.Bytes(s.Users.Bytes)),
         ("users shed", s => Text.Of(s.Users.Shed)),

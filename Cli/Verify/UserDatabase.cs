@@ -75,6 +75,9 @@ internal sealed class UserDatabase
             throw new UsageException($"{source} cannot be read as a PostgreSQL connection string; " +
                 "expected is Host=…;Username=…;Password=…;Database=…");
         }
+
+        // Of several hosts a standby may lag behind what was acknowledged.
+        if (parsed.Host?.Contains(',', StringComparison.Ordinal) == true) parsed.TargetSessionAttributes ??= "primary";
         return new(
             $"PostgreSQL at {Text.Printable($"{parsed.Host}:{parsed.Port}/{parsed.Database}")}",
             () => new NpgsqlConnection(parsed.ConnectionString),

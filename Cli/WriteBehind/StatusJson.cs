@@ -37,5 +37,6 @@ internal static class StatusJson
         status.LastFlushError,
         status.FenceHits,
         status.RecoveredRows,
+        status.HeldRows,
     };
 }

@@ -171,6 +171,9 @@ public sealed record WriteBehindStatus
     /// <summary>Rows the database refused for what they hold, and that were parked; what is parked now tells <see cref="IWriteBehindGrain"/>.</summary>
     [Id(20)] public long ParkedRows { get; init; }
 
+    /// <summary>Rows that can be neither committed nor parked at present, and are tried again apart from the others; among <see cref="UnflushedRows"/>.</summary>
+    [Id(21)] public long HeldRows { get; init; }
+
     /// <summary>Acknowledged writes of any durability.</summary>
     public long Writes => MemoryWrites + JournalWrites + DatabaseWrites;
 

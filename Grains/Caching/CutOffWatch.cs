@@ -9,8 +9,8 @@ namespace Actors.Caching;
 /// void for this silo when it is back, and for one that died while it was cut off.
 /// </summary>
 internal sealed partial class CutOffWatch(
-    CutOffSilos cutOff, RowCache cache, RedisGateway redis, IClusterMembershipService membership, TimeProvider clock,
-    ILogger<CutOffWatch> logger)
+    CutOffSilos cutOff, RowCache cache, RedisGateway redis, IClusterMembershipService membership, BackgroundLoops loops,
+    TimeProvider clock, ILogger<CutOffWatch> logger)
     : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
@@ -18,6 +18,7 @@ internal sealed partial class CutOffWatch(
     // In looks: then all others are told again, also those that have confirmed.
     private const int RepeatEvery = 5;
 
+    private readonly BackgroundLoop _loop = new("Watch over cached copies", loops, clock, logger);
     private readonly CancellationTokenSource _stop = new();
     private Task _watching = Task.CompletedTask;
 
@@ -29,7 +30,7 @@ internal sealed partial class CutOffWatch(
         ServiceLifecycleStage.Active,
         _ =>
         {
-            _watching = Task.Run(WatchAsync, CancellationToken.None);
+            _watching = Task.Run(() => _loop.RunAsync(WatchAsync, _stop.Token), CancellationToken.None);
             return Task.CompletedTask;
         },
         async _ =>
@@ -40,27 +41,20 @@ internal sealed partial class CutOffWatch(
 
     public void Dispose() => _stop.Dispose();
 
-    private async Task WatchAsync()
+    private async Task<bool> WatchAsync(CancellationToken stop)
     {
-        using var timer = new PeriodicTimer(LookEvery, clock);
+        await Task.Delay(LookEvery, clock, stop);
         try
         {
-            while (await timer.WaitForNextTickAsync(_stop.Token))
-            {
-                try
-                {
-                    await LookAsync();
-                }
-                catch (Exception error)
-                {
-                    // Looked at again in a second; until then the copies are not trusted.
-                    LogPostponed(logger, error.Message);
-                }
-            }
+            await LookAsync();
         }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        catch (RedisUnavailableException error)
         {
+            // Looked at again in a second; until then the copies are not trusted.
+            LogPostponed(logger, error.Message);
         }
+
+        return true;
     }
 
     private async Task LookAsync()

@@ -48,6 +48,9 @@ public static class ActorsTelemetry
     /// <summary>Counter, {row}: rows the database refused for what they hold, each parked beside the table.</summary>
     public const string ParkedRows = "actors.flush.parked";
 
+    /// <summary>Gauge, {row}: rows that can be neither committed nor parked at present.</summary>
+    public const string HeldRows = "actors.flush.held";
+
     /// <summary>Counter, {row}: journaled rows taken over from silos that have gone.</summary>
     public const string RecoveredRows = "actors.journal.recovered_rows";
 

@@ -33,6 +33,7 @@ internal static class WriteBehindInstruments
         meter.CreateObservableGauge(
             ActorsTelemetry.WriteBehindState, () => (int)table.State, null,
             "Backpressure: 0 buffering, 1 slowing, 2 writing through, 3 refusing.");
+        meter.CreateObservableGauge(ActorsTelemetry.HeldRows, () => table.Held.Rows, "{row}", "Rows that can be neither committed nor parked at present.");
         meter.CreateObservableGauge(ActorsTelemetry.UnflushedRows, () => table.Backlog.Rows, "{row}", "Rows not yet in the database.");
         meter.CreateObservableGauge(ActorsTelemetry.UnflushedBytes, () => table.Backlog.Bytes, "By", "Bytes not yet in the database.");
         meter.CreateObservableGauge(

@@ -43,17 +43,18 @@ public sealed class WriteBehindView
                 RefusedWrites = counters.RefusedWrites,
                 SlowedWrites = counters.SlowedWrites,
                 ParkedRows = counters.ParkedRows,
+                HeldRows = _table.Held.Rows,
             };
         }
     }
 
     /// <summary>
     /// True where someone should look: writers are held back, or the oldest unflushed row is older than 10 s and than 10
-    /// flush intervals. Long before anything is refused.
+    /// flush intervals, or a row can be neither committed nor parked. Long before anything is refused.
     /// </summary>
     public bool IsAlarming(WriteBehindStatus status)
     {
         var limit = 10 * _options.FlushInterval;
-        return status.State >= WriteBehindState.Slowing || status.OldestUnflushed > (limit > LeastAlarming ? limit : LeastAlarming);
+        return status.State >= WriteBehindState.Slowing || status.HeldRows > 0 || status.OldestUnflushed > (limit > LeastAlarming ? limit : LeastAlarming);
     }
 }

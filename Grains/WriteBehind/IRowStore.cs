@@ -15,6 +15,10 @@ public interface IRowStore
     /// </summary>
     Task MigrateAsync(CancellationToken cancellationToken);
 
+    /// <summary>Returns if the database takes rows at present, as far as that shows without writing one; for health checks.</summary>
+    /// <exception cref="StorageUnavailableException">It does not, for instance since it is read-only.</exception>
+    Task CheckAsync(CancellationToken cancellationToken) => ReadAsync([""], cancellationToken);
+
     /// <summary>What the table refused (<see cref="RowsRefusedException"/>) and is kept beside it.</summary>
     IParkedRows Parked { get; }
 

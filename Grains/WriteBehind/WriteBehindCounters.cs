@@ -113,6 +113,8 @@ public sealed class WriteBehindCounters(IMeterFactory? meters = null, TimeProvid
         _lastFlushError = error.Message;
     }
 
+    internal void Held(string reason) => _lastFlushError = reason;
+
     internal void Refused() => Interlocked.Increment(ref _refusedWrites);
 
     internal void Slowed() => Interlocked.Increment(ref _slowedWrites);

@@ -33,20 +33,21 @@ internal sealed partial class WriteBehindTable : IDisposable
 
     public WriteBehindTable(
         IRowStore store, RedisGateway redis, RowCache cache, CutOffSilos cutOff, ExpiringLeases leases, ILocalSiloDetails silo,
-        IOptions<WriteBehindOptions> options,        WriteBehindCounters counters, ReadCounters reads, TimeProvider clock, ILogger<WriteBehindTable> logger)
+        IOptions<WriteBehindOptions> options, WriteBehindCounters counters, ReadCounters reads, TimeProvider clock,
+        ILogger<WriteBehindTable> logger, BackgroundLoops? loops = null)
     {
         _store = store;
         _redis = redis;
         _cutOff = cutOff;
         _cache = cache;
         _clock = clock;
-        _logger = logger;
+        _logger = new SafeLogger(logger);
         Options = options.Value;
         Counters = counters;
         var name = silo.SiloAddress.ToParsableString();
-        _journal = new Journal(redis, name, row => _queue!.Enqueue(row), counters, logger, Options.JournalPatience, clock);
-        _queue = new FlushQueue(store, _journal, cache, Options, counters, clock, logger);
-        _opening = new RowOpening(store, _journal, _queue, cache, cutOff, name, leases, reads, logger);
+        _journal = new Journal(redis, name, row => _queue!.Enqueue(row), counters, _logger, Options.JournalPatience, clock);
+        _queue = new FlushQueue(store, _journal, cache, Options, counters, clock, _logger, loops);
+        _opening = new RowOpening(store, _journal, _queue, cache, cutOff, name, leases, reads, _logger);
     }
 
     public WriteBehindOptions Options { get; }
@@ -61,6 +62,9 @@ internal sealed partial class WriteBehindTable : IDisposable
 
     /// <inheritdoc cref="FlushQueue.Backlog"/>
     public (int Rows, long Bytes, TimeSpan Oldest) Backlog => _queue.Backlog;
+
+    /// <inheritdoc cref="FlushQueue.Held"/>
+    public (int Rows, string? Reason) Held => _queue.Held;
 
     /// <inheritdoc cref="RowOpening.OpenAsync"/>
     public Task<OpenedRow> OpenAsync(string key, long atLeast, CancellationToken cancellationToken) =>

@@ -10,7 +10,7 @@ namespace Actors.Silo.Health;
 /// <summary>
 /// <c>/health/live</c>: the process answers; it looks at nothing else, so that no outage elsewhere has a silo restarted.
 /// <c>/health/ready</c>: 200 while the silo is a member of the cluster, and "Degraded" while Redis or the database does not
-/// answer, or less is flushed than is written: it goes on with the other, so taking it out of service would help nobody.
+/// answer, less is flushed than is written, or a background loop fails: it goes on with the other, so taking it out of service would help nobody.
 /// </summary>
 internal static class SiloHealth
 {
@@ -21,7 +21,8 @@ internal static class SiloHealth
         .AddCheck<MembershipCheck>("silo", tags: [Ready], timeout: Limit)
         .AddCheck<RedisCheck>("redis", tags: [Ready], timeout: Limit)
         .AddCheck<DatabaseCheck>("database", tags: [Ready], timeout: Limit)
-        .AddCheck<WriteBehindCheck>("writebehind", tags: [Ready], timeout: Limit);
+        .AddCheck<WriteBehindCheck>("writebehind", tags: [Ready], timeout: Limit)
+        .AddCheck<BackgroundLoopCheck>("background", tags: [Ready], timeout: Limit);
 
     public static void MapSiloHealth(this WebApplication app)
     {
@@ -75,6 +76,7 @@ internal static class SiloHealth
             var text = string.Create(CultureInfo.InvariantCulture,
                 $"{status.State}: {status.UnflushedRows:N0} rows are not in the database, {status.UnflushedBytes:N0} bytes of {status.MaxUnflushedBytes:N0}"
                 + $" ({status.Fill:P0}), the oldest for {status.OldestUnflushed.TotalSeconds:0.0} s");
+            if (status.HeldRows > 0) text += string.Create(CultureInfo.InvariantCulture, $"; {status.HeldRows:N0} rows can be neither committed nor parked");
             if (!writeBehind.IsAlarming(status)) return Task.FromResult(HealthCheckResult.Healthy(text));
             return Task.FromResult(HealthCheckResult.Degraded(string.Create(CultureInfo.InvariantCulture,
                 $"{text}; {status.RefusedWrites:N0} writes were refused; last error: {status.LastFlushError ?? "none"}")));
@@ -87,14 +89,25 @@ internal static class SiloHealth
         {
             try
             {
-                // Any key: that the question is answered is the answer.
-                await store.ReadAsync("", cancellationToken);
+                await store.CheckAsync(cancellationToken);
                 return HealthCheckResult.Healthy(store.Description);
             }
             catch (Exception error) when (error is StorageUnavailableException or OperationCanceledException)
             {
                 return HealthCheckResult.Degraded(error.Message);
             }
+        }
+    }
+
+    private sealed class BackgroundLoopCheck(BackgroundLoops loops) : IHealthCheck
+    {
+        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+        {
+            var failing = loops.Failing;
+            return Task.FromResult(failing.Count == 0
+                ? HealthCheckResult.Healthy("all loops run")
+                : HealthCheckResult.Degraded(string.Join("; ", failing.Select(loop => string.Create(
+                    CultureInfo.InvariantCulture, $"{loop.Name} fails since {loop.Since:HH:mm:ss}, {loop.Failures:N0} times: {loop.Error}")))));
         }
     }
 }

@@ -1,7 +1,6 @@
 using Actors.Resilience;
 using Actors.Silo.Configuration;
 using Actors.WriteBehind;
-using Npgsql;
 
 namespace Actors.Silo.Storage;
 
@@ -59,7 +58,7 @@ internal sealed class SiloStorage : IAsyncDisposable
             await RedisConfiguration.CheckAsync(RedisConfiguration.KeyOf(role), own, holdsJournal: role == RedisRole.Journal, logger);
 
         if (redis is not null && postgres is not null)
-            return new SiloStorage(redis, roles, Postgres(postgres, loggers), $"Redis at {RedisConfiguration.Describe(redis)}");
+            return new SiloStorage(redis, roles, Postgres(postgres, settings, loggers), $"Redis at {RedisConfiguration.Describe(redis)}");
 #if EMBEDDED
         return await OpenEmbeddedAsync(redis, postgres, roles, settings, loggers);
 #else
@@ -96,8 +95,8 @@ internal sealed class SiloStorage : IAsyncDisposable
             redis ?? embedded.RedisConnectionString!,
             roles,
             postgres is not null
-                ? Postgres(postgres, loggers)
-                : new Embedded.SqliteRowStore(embedded.DatabasePath!, loggers.CreateLogger<Embedded.SqliteRowStore>()),
+                ? Postgres(postgres, settings, loggers)
+                : new Embedded.SqliteRowStore(embedded.DatabasePath!, loggers.CreateLogger<Embedded.SqliteRowStore>(), settings.ServiceId),
             redis is null
                 ? $"Redis (Garnet) at {embedded.RedisConnectionString}, {where}"
                 : $"Redis at {RedisConfiguration.Describe(redis)}",
@@ -107,16 +106,15 @@ internal sealed class SiloStorage : IAsyncDisposable
     }
 #endif
 
-    private static PostgresRowStore Postgres(string connectionString, ILoggerFactory loggers) =>
-        new(connectionString, logger: loggers.CreateLogger<PostgresRowStore>());
+    private static PostgresRowStore Postgres(string connectionString, SiloSettings settings, ILoggerFactory loggers) =>
+        new(connectionString, logger: loggers.CreateLogger<PostgresRowStore>(), serviceId: settings.ServiceId);
 
     private static string CheckedPostgres(string connectionString)
     {
         try
         {
-            var settings = new NpgsqlConnectionStringBuilder(connectionString);
-            return string.IsNullOrEmpty(settings.Host)
-                ? throw new ConfigurationException("ConnectionStrings:postgres names no Host; allowed is e.g. Host=localhost;Database=actors;Username=actors;Password=….")
+            return PostgresRowStore.FindFault(connectionString) is { } fault
+                ? throw new ConfigurationException($"ConnectionStrings:postgres {fault}.")
                 : connectionString;
         }
         catch (Exception error) when (error is ArgumentException or FormatException or KeyNotFoundException)

@@ -17,7 +17,7 @@ public sealed class PostgresServer : IAsyncDisposable
 
     private readonly TemporaryDirectory _directory = new("postgres");
     private readonly string[] _settings;
-    private readonly string _password = Convert.ToHexString(RandomNumberGenerator.GetBytes(12));
+    private string _password = Convert.ToHexString(RandomNumberGenerator.GetBytes(12));
     private ServerProcess? _process;
     private int _databases;
 
@@ -119,14 +119,51 @@ public sealed class PostgresServer : IAsyncDisposable
         await StartAsync();
     }
 
+    /// <summary>Starts a standby of this server, which follows it until it is promoted.</summary>
+    public async Task<PostgresServer> StartStandbyAsync()
+    {
+        var standby = new PostgresServer(_settings) { _password = _password };
+        try
+        {
+            if (RunAs is not null)
+                await standby.ExecuteAsync("chown", [ServiceUser, standby._directory.Path], user: null);
+            await standby.ExecuteAsync(
+                Find("pg_basebackup"),
+                [
+                    "-D", standby.Data, "-R", "-X", "stream", "--checkpoint=fast", "--no-sync",
+                    "-d", $"host=127.0.0.1 port={Port} user={User} password={_password}",
+                ],
+                RunAs);
+            await standby.StartAsync();
+            return standby;
+        }
+        catch
+        {
+            await standby.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Makes a standby a server that takes writes, and returns once it does.</summary>
+    public async Task PromoteAsync()
+    {
+        await using var connection = new NpgsqlConnection(ConnectionString);
+        await connection.OpenAsync();
+        await using var command = connection.CreateCommand();
+        command.CommandText = "SELECT pg_promote()";
+        await command.ExecuteScalarAsync();
+    }
+
     /// <summary>Creates an empty database and returns the connection string to it.</summary>
-    public async Task<string> CreateDatabaseAsync()
+    /// <param name="encoding">Its encoding, where that is not UTF8.</param>
+    public async Task<string> CreateDatabaseAsync(string? encoding = null)
     {
         var name = $"test_{Interlocked.Increment(ref _databases)}";
         await using var connection = new NpgsqlConnection(ConnectionString);
         await connection.OpenAsync();
         await using var command = connection.CreateCommand();
-        command.CommandText = $"CREATE DATABASE {name}";
+        command.CommandText = $"CREATE DATABASE {name}"
+            + (encoding is null ? "" : $" ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
         command.CommandTimeout = 60;
         await command.ExecuteNonQueryAsync();
         return ConnectionStringTo(name);

@@ -10,7 +10,8 @@ namespace Actors.Resilience;
 /// <see cref="SilentFor"/> of this silo's own watching (so no clock but ours matters), and their port refuses connections.
 /// </summary>
 internal sealed partial class CrashedSilos(
-    IMembershipTable table, IClusterMembershipService membership, ILocalSiloDetails self, TimeProvider clock, ILogger<CrashedSilos> logger)
+    IMembershipTable table, IClusterMembershipService membership, ILocalSiloDetails self, BackgroundLoops loops, TimeProvider clock,
+    ILogger<CrashedSilos> logger)
     : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
     /// <summary>How often a living silo updates its entry.</summary>
@@ -19,14 +20,18 @@ internal sealed partial class CrashedSilos(
     private static readonly TimeSpan SilentFor = 3 * AliveEvery;
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
+    private readonly BackgroundLoop _loop = new("Search for crashed silos", loops, clock, logger);
     private readonly CancellationTokenSource _joined = new();
     private Task _watching = Task.CompletedTask;
+
+    // Each active silo's last sign of life, and since when we have seen no other. Touched by the one loop only.
+    private readonly Dictionary<SiloAddress, (DateTime Sign, long Since)> _seen = [];
 
     public void Participate(ISiloLifecycle observer)
     {
         observer.Subscribe(nameof(CrashedSilos), ServiceLifecycleStage.ValidateInitialConnectivity - 1, _ =>
         {
-            _watching = Task.Run(WatchAsync, CancellationToken.None);
+            _watching = Task.Run(() => _loop.RunAsync(WatchAsync, _joined.Token), CancellationToken.None);
             return Task.CompletedTask;
         });
         observer.Subscribe(nameof(CrashedSilos), ServiceLifecycleStage.Active, async _ =>
@@ -42,40 +47,21 @@ internal sealed partial class CrashedSilos(
         _joined.Dispose();
     }
 
-    private async Task WatchAsync()
+    private async Task<bool> WatchAsync(CancellationToken joined)
     {
-        // Each active silo's last sign of life, and since when we have seen no other.
-        var seen = new Dictionary<SiloAddress, (DateTime Sign, long Since)>();
-        try
-        {
-            while (true)
-            {
-                try
-                {
-                    await LookAsync(seen);
-                }
-                catch (Exception error) when (error is not OperationCanceledException)
-                {
-                    LogFailed(logger, error);
-                }
-
-                await Task.Delay(LookEvery, clock, _joined.Token);
-            }
-        }
-        catch (OperationCanceledException) when (_joined.IsCancellationRequested)
-        {
-            // Joined.
-        }
+        await LookAsync();
+        await Task.Delay(LookEvery, clock, joined);
+        return true;
     }
 
-    private async Task LookAsync(Dictionary<SiloAddress, (DateTime Sign, long Since)> seen)
+    private async Task LookAsync()
     {
         foreach (var (entry, _) in (await table.ReadAllAsync(_joined.Token)).Members)
         {
             if (entry.Status != SiloStatus.Active || entry.SiloAddress.Equals(self.SiloAddress)) continue;
-            if (!seen.TryGetValue(entry.SiloAddress, out var last) || last.Sign != entry.IAmAliveTime)
+            if (!_seen.TryGetValue(entry.SiloAddress, out var last) || last.Sign != entry.IAmAliveTime)
             {
-                seen[entry.SiloAddress] = (entry.IAmAliveTime, clock.GetTimestamp());
+                _seen[entry.SiloAddress] = (entry.IAmAliveTime, clock.GetTimestamp());
                 continue;
             }
 
@@ -103,7 +89,4 @@ internal sealed partial class CrashedSilos(
     [LoggerMessage(Level = LogLevel.Warning, Message =
         "Silo {Silo} is in the membership table, but has given no sign of life for {SilentFor} and cannot be reached: declaring it dead")]
     private static partial void LogDead(ILogger logger, SiloAddress silo, TimeSpan silentFor);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The membership table could not be searched for crashed silos; trying again")]
-    private static partial void LogFailed(ILogger logger, Exception error);
 }

@@ -8,12 +8,14 @@ namespace Actors.Resilience;
 /// another minute.
 /// </summary>
 internal sealed partial class MembershipKeeper(
-    LastingMembershipTable table, IClusterMembershipService membership, ILocalSiloDetails self, TimeProvider clock, ILogger<MembershipKeeper> logger)
+    LastingMembershipTable table, IClusterMembershipService membership, ILocalSiloDetails self, BackgroundLoops loops, TimeProvider clock,
+    ILogger<MembershipKeeper> logger)
     : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RefreshLimit = TimeSpan.FromSeconds(5);
 
+    private readonly BackgroundLoop _loop = new("Keeper of the membership table", loops, clock, logger);
     private readonly CancellationTokenSource _stop = new();
     private Task _keeping = Task.CompletedTask;
 
@@ -22,7 +24,7 @@ internal sealed partial class MembershipKeeper(
         ServiceLifecycleStage.Active,
         _ =>
         {
-            _keeping = Task.Run(KeepAsync, CancellationToken.None);
+            _keeping = Task.Run(() => _loop.RunAsync(_ => KeepAsync(), _stop.Token), CancellationToken.None);
             return Task.CompletedTask;
         },
         async _ =>
@@ -33,7 +35,7 @@ internal sealed partial class MembershipKeeper(
 
     public void Dispose() => _stop.Dispose();
 
-    private async Task KeepAsync()
+    private async Task<bool> KeepAsync()
     {
         var isAway = false;
         try
@@ -48,6 +50,7 @@ internal sealed partial class MembershipKeeper(
                     // Not before it has taken a write: a replica is read, and nothing else.
                     if (isAway) LogBack(logger);
                     isAway = false;
+                    _loop.Succeeded();
                     if (membership.CurrentSnapshot.Version < table.Version) await RefreshAsync();
                 }
                 catch (Exception error) when (!_stop.IsCancellationRequested)
@@ -62,6 +65,7 @@ internal sealed partial class MembershipKeeper(
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
+            return false;
         }
     }
 

@@ -12,10 +12,10 @@ internal sealed class Bisection<T>(Func<IReadOnlyList<T>, CancellationToken, Tas
 {
     // What is not done yet, the next on top: at most one part per step of halving, beside those given.
     private readonly Stack<ArraySegment<T>> _left = new(parts.Where(part => part.Length > 0).Select(part => new ArraySegment<T>(part)).Reverse());
-    private readonly List<(T Item, string Reason)> _refused = [];
+    private readonly List<(T Item, string Reason, bool IsCertain)> _refused = [];
 
-    /// <summary>Those that were refused, each by itself, and why.</summary>
-    public IReadOnlyList<(T Item, string Reason)> Refused => _refused;
+    /// <summary>Those that were refused, each by itself, and why; with <see cref="RowsRefusedException.IsCertain"/>.</summary>
+    public IReadOnlyList<(T Item, string Reason, bool IsCertain)> Refused => _refused;
 
     /// <summary>
     /// Goes on until nothing is left. Where <paramref name="cancellationToken"/> or any error but a refusal ends it, the next
@@ -35,7 +35,7 @@ internal sealed class Bisection<T>(Func<IReadOnlyList<T>, CancellationToken, Tas
                 _left.Pop();
                 if (part.Count == 1)
                 {
-                    _refused.Add((part[0], refusal.Reason));
+                    _refused.Add((part[0], refusal.Reason, refusal.IsCertain));
                     continue;
                 }
 

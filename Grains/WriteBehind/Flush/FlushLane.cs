@@ -4,17 +4,20 @@ namespace Actors.WriteBehind;
 
 /// <summary>
 /// The rows of some of the keys on their way to the database: coalesced per key while they wait, committed in batches,
-/// one batch at a time. So rows of one key are committed in order, and a batch never races a later one.
+/// one batch at a time. So rows of one key are committed in order, and a batch never races a later one. A row that can be
+/// neither committed nor parked is held apart and tried again by itself, so that the others do not wait for it.
 /// </summary>
 internal sealed partial class FlushLane(
-    IRowStore store, FlushSettlement settlement, Suspects suspects, UnflushedBytes unflushed, WriteBehindOptions options, WriteBehindCounters counters,
-    TimeProvider clock, ILogger logger) : IDisposable
+    BackgroundLoop loop, IRowStore store, FlushSettlement settlement, Suspects suspects, UnflushedBytes unflushed, WriteBehindOptions options,
+    WriteBehindCounters counters, TimeProvider clock, ILogger logger) : IDisposable
 {
     /// <summary>How many rows that were taken out of turn may stay queued by age before they are looked for.</summary>
     private const int Spare = 64;
 
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan FirstHeldRetry = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan LastHeldRetry = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
 
     // Guards all the fields below and every PendingRow of this lane; never held over an await.
@@ -30,11 +33,30 @@ internal sealed partial class FlushLane(
     private bool _isDraining;
     private long _dueThrough = long.MinValue;
 
+    // The rows that are held, by key and in the order in which they are tried again; none of them is waiting or being
+    // committed. Bounded by the ceiling on unflushed bytes.
+    private readonly Dictionary<string, PendingRow> _held = [];
+    private readonly Queue<PendingRow> _heldInOrder = new();
+    private TimeSpan _heldRetry = FirstHeldRetry;
+    private long _heldDue;
+
+    // Why the last attempt failed, so that it is logged once. Touched by the one loop only.
+    private string? _saidFailure;
+
     // Written by the one loop, read by any thread.
     private volatile bool _isFailing;
 
     /// <summary>True from an attempt to commit that failed until one that succeeds.</summary>
-    public bool IsFailing => _isFailing;
+    public bool IsFailing => _isFailing || loop.IsFailing;
+
+    /// <summary>How many rows can be neither committed nor parked at present, and why one of them cannot.</summary>
+    public (int Rows, string? Reason) Held
+    {
+        get
+        {
+            lock (_gate) return (_held.Count, _heldInOrder.TryPeek(out var first) ? first.HeldFor : null);
+        }
+    }
 
     /// <summary>The rows that are not committed yet, and since when the oldest of them waits (null: none).</summary>
     public (int Rows, long? Since) Backlog
@@ -46,7 +68,8 @@ internal sealed partial class FlushLane(
                 var since = _committing.Count > 0 ? _committing.Values.Min(pending => pending.Since)
                     : PeekOldest() is { } oldest ? oldest.Since
                     : (long?)null;
-                return (_waiting.Count + _committing.Count, since);
+                if (_held.Count > 0) since = Math.Min(since ?? long.MaxValue, _held.Values.Min(pending => pending.Since));
+                return (_waiting.Count + _committing.Count + _held.Count, since);
             }
         }
     }
@@ -56,7 +79,7 @@ internal sealed partial class FlushLane(
     {
         lock (_gate)
         {
-            if (_waiting.TryGetValue(row.Key, out var pending))
+            if (_waiting.TryGetValue(row.Key, out var pending) || _held.TryGetValue(row.Key, out pending))
             {
                 if (pending.Row.Version >= row.Version)
                 {
@@ -89,7 +112,7 @@ internal sealed partial class FlushLane(
     public Row? Find(string key)
     {
         lock (_gate)
-            return (_waiting.GetValueOrDefault(key) ?? _committing.GetValueOrDefault(key))?.Row;
+            return (_waiting.GetValueOrDefault(key) ?? _committing.GetValueOrDefault(key) ?? _held.GetValueOrDefault(key))?.Row;
     }
 
     /// <summary>
@@ -113,6 +136,8 @@ internal sealed partial class FlushLane(
 
                 return pending.Committed;
             }
+
+            if (_held.TryGetValue(key, out pending)) return pending.Committed;
         }
 
         return suspects.CommittedAsync(key, version);
@@ -137,39 +162,51 @@ internal sealed partial class FlushLane(
         lock (_gate)
         {
             _isDraining = true;
+            _heldDue = clock.GetTimestamp();
             Signal();
         }
     }
 
     /// <summary>Commits batch after batch until drained or until <paramref name="abort"/>.</summary>
-    public async Task RunAsync(CancellationToken abort)
+    /// <remarks>Where the drain runs out of time, what is left is in the journal, and the caller reports it.</remarks>
+    public Task RunAsync(CancellationToken abort) => loop.RunAsync(PassAsync, abort);
+
+    /// <summary>Commits one batch, once there is one; false when drained.</summary>
+    private async Task<bool> PassAsync(CancellationToken abort)
     {
-        try
+        var (batch, areHeld) = (Unfinished(), false);
+        if (batch.Count == 0)
         {
-            while (await IsDueAsync(abort))
+            var isDrained = !await IsDueAsync(abort);
+            if (!isDrained) (batch, areHeld) = TakeBatch();
+            if (batch.Count == 0)
             {
-                var batch = TakeBatch();
-                if (batch.Count == 0)
-                {
-                    // Nothing to commit for a while: time for what is left over from earlier.
-                    await settlement.FinishAsync(abort);
-                    continue;
-                }
-
-                var rows = batch.ConvertAll(pending => pending.Row);
-                var commit = new BatchCommit(rows, store, suspects, counters, logger);
-                await CommitAsync(commit, rows.Count, abort);
-                Complete(batch, commit);
-
-                // As they are now: of a row that was being committed it may have come out that it is journaled or cached.
-                await settlement.SettleAsync(batch.ConvertAll(pending => pending.Row), commit.Fenced, commit.Parked, abort);
+                // Nothing to commit for a while: time for what is left over from earlier.
+                await settlement.FinishAsync(abort);
+                return !isDrained;
             }
-
-            await settlement.FinishAsync(abort);
         }
-        catch (OperationCanceledException) when (abort.IsCancellationRequested)
+
+        var rows = batch.ConvertAll(pending => pending.Row);
+        var commit = new BatchCommit(rows, store, suspects, counters, logger);
+        var failure = areHeld ? await TryCommitAsync(commit, abort) : null;
+        if (!areHeld) await CommitAsync(commit, rows.Count, abort);
+
+        // As they are now: of a row that was being committed it may have come out that it is journaled or cached.
+        var settled = Complete(batch, commit, areHeld, failure);
+        if (settled.Count > 0) await settlement.SettleAsync(settled, commit.Fenced.Values.ToList(), commit.Parked, abort);
+        return true;
+    }
+
+    // What a pass that failed unexpectedly was committing. It begins anew: a row that is committed twice is as if it were once.
+    private List<PendingRow> Unfinished()
+    {
+        lock (_gate)
         {
-            // The drain ran out of time; what is left is in the journal, and the caller reports it.
+            if (_committing.Count == 0) return [];
+            var batch = _committing.Values.ToList();
+            batch.Sort(ByKey);
+            return batch;
         }
     }
 
@@ -183,11 +220,13 @@ internal sealed partial class FlushLane(
             {
                 if (_urgent.Count > 0) return true;
                 var oldest = PeekOldest();
-                if (oldest is null && _isDraining) return false;
+                if (oldest is null && _held.Count == 0 && _isDraining) return false;
                 wait = oldest is null ? Idle
                     : _isDraining || unflushed.IsHigh || oldest.Since <= _dueThrough ? TimeSpan.Zero
                     : options.FlushInterval - clock.GetElapsedTime(oldest.Since);
                 if (oldest is not null && wait <= TimeSpan.Zero) return true;
+                if (_held.Count > 0 && UntilHeldDue() is var untilHeld && untilHeld < wait) wait = untilHeld;
+                if (wait <= TimeSpan.Zero) return true;
             }
 
             // Rounded up: a wait of a fraction of a millisecond would spin.
@@ -198,26 +237,42 @@ internal sealed partial class FlushLane(
 
     /// <summary>
     /// The rows someone waits for. Where the oldest of the others is due, half of the batch is theirs, by age: however many
-    /// are waited for, nothing is left behind for good.
+    /// are waited for, nothing is left behind for good. Rows that are held make a batch of their own when their time comes.
     /// </summary>
-    private List<PendingRow> TakeBatch()
+    private (List<PendingRow> Batch, bool AreHeld) TakeBatch()
     {
         var batch = new List<PendingRow>();
+        bool areHeld;
         lock (_gate)
         {
+            areHeld = _held.Count > 0 && UntilHeldDue() <= TimeSpan.Zero;
+            if (areHeld) TakeHeld(batch);
             var oldest = PeekOldest();
-            var isDue = oldest is not null
+            var isDue = !areHeld && oldest is not null
                 && (_isDraining || unflushed.IsHigh || oldest.Since <= _dueThrough || clock.GetElapsedTime(oldest.Since) >= options.FlushInterval);
             if (isDue) Take(_byAge, batch, (options.BatchSize + 1) / 2);
-            Take(_urgent, batch, options.BatchSize);
+            if (!areHeld) Take(_urgent, batch, options.BatchSize);
             if (isDue) Take(_byAge, batch, options.BatchSize);
-            foreach (var pending in batch) _committing.Add(pending.Row.Key, pending);
+            foreach (var pending in batch) _committing[pending.Row.Key] = pending;
             ForgetTaken();
         }
 
         // By key, so that the batches of two silos lock the rows they share in one order and cannot deadlock.
-        batch.Sort(static (one, other) => string.CompareOrdinal(one.Row.Key, other.Row.Key));
-        return batch;
+        batch.Sort(ByKey);
+        return (batch, areHeld);
+    }
+
+    private static int ByKey(PendingRow one, PendingRow other) => string.CompareOrdinal(one.Row.Key, other.Row.Key);
+
+    private TimeSpan UntilHeldDue() => clock.GetElapsedTime(clock.GetTimestamp(), _heldDue);
+
+    private void TakeHeld(List<PendingRow> batch)
+    {
+        while (batch.Count < options.BatchSize && _heldInOrder.TryDequeue(out var pending))
+        {
+            _held.Remove(pending.Row.Key);
+            batch.Add(pending);
+        }
     }
 
     private void Take(Queue<PendingRow> from, List<PendingRow> batch, int upTo)
@@ -249,7 +304,12 @@ internal sealed partial class FlushLane(
             try
             {
                 await commit.RunAsync(abort);
-                _isFailing = false;
+
+                // All of them refused for no reason that is known to lie with a row: it may well be the database.
+                _isFailing = rows > 1 && commit.Held.Count == rows;
+                if (_isFailing || _saidFailure is null) return;
+                _saidFailure = null;
+                LogRecovered(logger, store.Description);
                 return;
             }
             catch (Exception error)
@@ -258,21 +318,50 @@ internal sealed partial class FlushLane(
                 abort.ThrowIfCancellationRequested();
                 _isFailing = true;
                 counters.FlushFailed(error);
-                LogRetry(logger, rows, store.Description, retry, error);
+
+                // Once for each reason rather than for each attempt.
+                if (_saidFailure == error.Message) LogRetryAgain(logger, rows, store.Description, retry, error.Message);
+                else LogRetry(logger, rows, store.Description, retry, error);
+                _saidFailure = error.Message;
             }
 
             await Task.Delay(retry * (0.5 + Random.Shared.NextDouble()), clock, abort);
         }
     }
 
-    private void Complete(List<PendingRow> batch, BatchCommit commit)
+    /// <summary>Tries once to commit rows that are held; returns why that failed, or null.</summary>
+    private async Task<string?> TryCommitAsync(BatchCommit commit, CancellationToken abort)
     {
-        var refusals = commit.Fenced.ToDictionary(row => row.Key);
+        try
+        {
+            await commit.RunAsync(abort);
+            return null;
+        }
+        catch (Exception error)
+        {
+            abort.ThrowIfCancellationRequested();
+            counters.FlushFailed(error);
+            return error.Message;
+        }
+    }
+
+    /// <summary>Tells all who wait for the rows of a batch, and returns those rows that are done with; the others are held.</summary>
+    private List<Row> Complete(List<PendingRow> batch, BatchCommit commit, bool wereHeld, string? failure)
+    {
+        var settled = new List<Row>(batch.Count);
         lock (_gate)
         {
             _committing.Clear();
             foreach (var pending in batch)
             {
+                if ((commit.Held.GetValueOrDefault(pending.Row.Key) ?? failure) is { } heldFor)
+                {
+                    Hold(pending, heldFor);
+                    continue;
+                }
+
+                pending.HeldFor = null;
+                settled.Add(pending.Row);
                 unflushed.Add(-pending.Row.Bytes);
                 if (commit.Parked.TryGetValue(pending.Row.Key, out var reason))
                 {
@@ -280,7 +369,7 @@ internal sealed partial class FlushLane(
                     continue;
                 }
 
-                if (!refusals.TryGetValue(pending.Row.Key, out var stored) || IsOvertaken(pending.Row, stored))
+                if (!commit.Fenced.TryGetValue(pending.Row.Key, out var stored) || IsOvertaken(pending.Row, stored))
                 {
                     pending.Complete();
                     continue;
@@ -290,8 +379,40 @@ internal sealed partial class FlushLane(
                 LogFenceHit(logger, pending.Row.Key, pending.Row.Version, pending.Row.Epoch, stored.StoredVersion, stored.StoredEpoch);
                 pending.Refuse(stored.StoredVersion);
             }
+
+            ScheduleHeld(wereHeld, hasProgress: settled.Count > 0);
         }
+
+        return settled;
     }
+
+    private void Hold(PendingRow pending, string reason)
+    {
+        var row = pending.Row;
+        if (pending.HeldFor != reason) LogHeld(logger, row.Key, row.Version, reason);
+        if (_waiting.TryGetValue(row.Key, out var later))
+        {
+            // A later version came meanwhile, and holds this one.
+            unflushed.Add(-row.Bytes);
+            later.Replace(pending);
+            return;
+        }
+
+        if (_held.Count == 0) (_heldRetry, _heldDue) = (FirstHeldRetry, After(FirstHeldRetry));
+        pending.HeldFor = reason;
+        _held[row.Key] = pending;
+        _heldInOrder.Enqueue(pending);
+        counters.Held(reason);
+    }
+
+    private void ScheduleHeld(bool wereHeld, bool hasProgress)
+    {
+        if (!wereHeld) return;
+        _heldRetry = hasProgress ? FirstHeldRetry : _heldRetry * 2 < LastHeldRetry ? _heldRetry * 2 : LastHeldRetry;
+        _heldDue = hasProgress ? clock.GetTimestamp() : After(_heldRetry * (0.5 + Random.Shared.NextDouble()));
+    }
+
+    private long After(TimeSpan span) => clock.GetTimestamp() + (long)(span.TotalSeconds * clock.TimestampFrequency);
 
     // A write that went by the journal may come here after a later one of the same owner that did not; the later one holds it.
     private static bool IsOvertaken(Row row, RefusedRow stored) => stored.StoredEpoch == row.Epoch && stored.StoredVersion > row.Version;
@@ -316,6 +437,16 @@ internal sealed partial class FlushLane(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Rows} rows could not be committed to {Store}; next attempt in about {Retry}")]
     private static partial void LogRetry(ILogger logger, int rows, string store, TimeSpan retry, Exception error);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Rows} rows could not be committed to {Store} again; next attempt in about {Retry}: {Reason}")]
+    private static partial void LogRetryAgain(ILogger logger, int rows, string store, TimeSpan retry, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Rows are committed to {Store} again")]
+    private static partial void LogRecovered(ILogger logger, string store);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "'{Key}' version {Version} can be neither committed nor parked: {Reason}. It is tried again; other rows do not wait for it")]
+    private static partial void LogHeld(ILogger logger, string key, long version, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
         "The database refused '{Key}' version {Version} (epoch {Epoch}): it holds version {StoredVersion} (epoch {StoredEpoch}), written by another owner")]

@@ -24,8 +24,10 @@ internal sealed class FlushQueue : IDisposable
 
     public FlushQueue(
         IRowStore store, Journal journal, RowCache cache, WriteBehindOptions options, WriteBehindCounters counters,
-        TimeProvider clock, ILogger logger)
+        TimeProvider clock, ILogger logger, BackgroundLoops? loops = null)
     {
+        loops ??= new();
+        logger = new SafeLogger(logger);
         _clock = clock;
         _options = options;
         _counters = counters;
@@ -34,7 +36,8 @@ internal sealed class FlushQueue : IDisposable
 
         // Each takes less than a row does that waits: so what is left to settle stays within what may wait.
         var maxPostponed = (int)Math.Min(options.MaxUnflushedBytes / Row.Overhead / options.Lanes, 1_000_000);
-        _lanes = [.. Enumerable.Range(0, options.Lanes).Select(_ => new FlushLane(
+        _lanes = [.. Enumerable.Range(0, options.Lanes).Select(lane => new FlushLane(
+            new BackgroundLoop($"Flushing to the database (lane {lane})", loops, clock, logger),
             store, new FlushSettlement(journal, cache, maxPostponed, clock, logger), new Suspects(store.Parked), _unflushed, options, counters, clock, logger))];
     }
 
@@ -97,6 +100,16 @@ internal sealed class FlushQueue : IDisposable
 
     /// <summary>True while the database does not take what is given to it.</summary>
     public bool IsFailing => Array.Exists(_lanes, lane => lane.IsFailing);
+
+    /// <summary>How many rows can be neither committed nor parked at present, and why one of them cannot.</summary>
+    public (int Rows, string? Reason) Held
+    {
+        get
+        {
+            var held = Array.ConvertAll(_lanes, lane => lane.Held);
+            return (held.Sum(lane => lane.Rows), held.Select(lane => lane.Reason).FirstOrDefault(reason => reason is not null));
+        }
+    }
 
     /// <summary>True where more than half of the budget is spent, so that what can wait should.</summary>
     public bool IsHigh => _unflushed.IsHigh;

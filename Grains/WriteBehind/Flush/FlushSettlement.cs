@@ -24,23 +24,36 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, i
     /// the next call waits for it first.
     /// </summary>
     public async Task SettleAsync(
-        IReadOnlyList<Row> rows, IReadOnlyList<RefusedRow> refused, IReadOnlyDictionary<string, string> parked, CancellationToken abort)
+        IReadOnlyList<Row> rows, IReadOnlyCollection<RefusedRow> refused, IReadOnlyDictionary<string, string> parked, CancellationToken abort)
     {
-        await _settling.WaitAsync(abort);
+        await SettledAsync(abort);
         _settling = SettleOneAsync(rows, refused, parked);
     }
 
     /// <summary>Waits for the last settlement, and tries once more what was postponed.</summary>
     public async Task FinishAsync(CancellationToken abort)
     {
-        await _settling.WaitAsync(abort);
+        await SettledAsync(abort);
         if (_postponed.Count == 0) return;
         _settling = RetryPostponedAsync();
-        await _settling.WaitAsync(abort);
+        await SettledAsync(abort);
+    }
+
+    private async Task SettledAsync(CancellationToken abort)
+    {
+        try
+        {
+            await _settling.WaitAsync(abort);
+        }
+        finally
+        {
+            // One that failed unexpectedly fails one call, not all that follow.
+            if (_settling.IsCompleted) _settling = Task.CompletedTask;
+        }
     }
 
     private async Task SettleOneAsync(
-        IReadOnlyList<Row> rows, IReadOnlyList<RefusedRow> refused, IReadOnlyDictionary<string, string> parked)
+        IReadOnlyList<Row> rows, IReadOnlyCollection<RefusedRow> refused, IReadOnlyDictionary<string, string> parked)
     {
         var settled = rows.Where(row => row.MayBeJournaled).ToDictionary(row => row.Key, row => new FlushedRow(row.Key, row.Version, row.Epoch));
         var lost = refused.ToDictionary(row => row.Key, row => row.StoredVersion);
@@ -66,13 +79,13 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, i
         }
         catch (RedisUnavailableException error)
         {
-            LogPostponed(logger, rows.Count, error.Message);
             Postpone(settled);
+            LogPostponed(logger, rows.Count, error.Message);
         }
         catch (Exception error)
         {
-            LogDefect(logger, rows.Count, error);
             Postpone(settled);
+            LogDefect(logger, rows.Count, error);
         }
     }
 

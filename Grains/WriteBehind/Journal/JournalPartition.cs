@@ -117,8 +117,8 @@ internal sealed partial class JournalPartition(
         catch (Exception error)
         {
             // So they do here, but what is no outage is a defect that someone must see.
-            LogDefect(logger, index, error);
             batch.Fail(AppendOutcome.Unknown);
+            LogDefect(logger, index, error);
         }
     }
 

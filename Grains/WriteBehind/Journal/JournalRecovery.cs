@@ -10,11 +10,13 @@ namespace Actors.WriteBehind;
 /// finds nothing left.
 /// </summary>
 internal sealed partial class JournalRecovery(
-    WriteBehindTable table, IClusterMembershipService membership, ILocalSiloDetails self, TimeProvider clock, ILogger<JournalRecovery> logger)
+    WriteBehindTable table, IClusterMembershipService membership, ILocalSiloDetails self, BackgroundLoops loops, TimeProvider clock,
+    ILogger<JournalRecovery> logger)
     : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(2);
 
+    private readonly BackgroundLoop _loop = new("Recovery of what silos left in the journal", loops, clock, logger);
     private readonly CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
 
@@ -26,7 +28,7 @@ internal sealed partial class JournalRecovery(
         ServiceLifecycleStage.Active,
         _ =>
         {
-            _running = Task.Run(RunAsync, CancellationToken.None);
+            _running = Task.Run(() => _loop.RunAsync(WatchAsync, _stop.Token), CancellationToken.None);
             return Task.CompletedTask;
         },
         async _ =>
@@ -37,16 +39,15 @@ internal sealed partial class JournalRecovery(
 
     public void Dispose() => _stop.Dispose();
 
-    private async Task RunAsync()
+    private async Task<bool> WatchAsync(CancellationToken stop)
     {
-        try
+        await foreach (var snapshot in membership.MembershipUpdates.WithCancellation(stop))
         {
-            await foreach (var snapshot in membership.MembershipUpdates.WithCancellation(_stop.Token))
-                await RecoverAsync(snapshot);
+            await RecoverAsync(snapshot);
+            _loop.Succeeded();
         }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-        }
+
+        throw new InvalidOperationException("Orleans tells of no further changes of the membership.");
     }
 
     private async Task RecoverAsync(ClusterMembershipSnapshot snapshot)

@@ -13,6 +13,7 @@ public interface IParkedRows
     /// <returns>
     /// The rows that were not parked, with what is stored instead; where that is the very row, the table holds it.
     /// </returns>
+    /// <exception cref="RowsRefusedException">Some of them cannot even be parked for what they hold; none was.</exception>
     Task<IReadOnlyList<RefusedRow>> ParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken);
 
     /// <summary>
@@ -40,7 +41,22 @@ public interface IParkedRows
 }
 
 /// <summary>A row to be parked, and why.</summary>
-public readonly record struct RowToPark(Row Row, string Reason);
+public readonly record struct RowToPark(Row Row, string Reason)
+{
+    private const int MaxPlain = 500;
+
+    /// <summary>True if the reason is short and made of printable ASCII, which any column of text takes.</summary>
+    internal bool IsPlain => Reason.Length <= MaxPlain && !Reason.AsSpan().ContainsAnyExceptInRange(' ', '~');
+
+    /// <summary>The same with a reason that any column of text takes.</summary>
+    internal RowToPark InPlainWords() => this with
+    {
+        Reason = string.Create(Math.Min(Reason.Length, MaxPlain), Reason, static (plain, reason) =>
+        {
+            for (var i = 0; i < plain.Length; i++) plain[i] = reason[i] is >= ' ' and <= '~' ? reason[i] : '?';
+        }),
+    };
+}
 
 /// <summary>A row that is parked no longer.</summary>
 /// <param name="Key">The key of the row.</param>

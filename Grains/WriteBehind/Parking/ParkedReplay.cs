@@ -33,7 +33,7 @@ internal sealed partial class ParkedReplay(IRowStore store, RowCache cache, ILog
     }
 
     private static ReplayResult Add(
-        ReplayResult sum, int asked, List<ReplayedRow> replayed, IReadOnlyList<(string Key, string Reason)> refused)
+        ReplayResult sum, int asked, List<ReplayedRow> replayed, IReadOnlyList<(string Key, string Reason, bool IsCertain)> refused)
     {
         var committed = replayed.Count(row => row.IsCommitted);
         return new()

@@ -8,6 +8,12 @@ namespace Actors.WriteBehind;
 /// <param name="inner">The driver's error.</param>
 public sealed class RowsRefusedException(string reason, Exception? inner = null) : Exception(reason, inner)
 {
+    /// <summary>
+    /// True if the fault is known to lie with the rows, so that one that is refused alone may be parked. False if it may as
+    /// well befall every row: one that is refused alone is then held and tried again. Default: true.
+    /// </summary>
+    public bool IsCertain { get; init; } = true;
+
     /// <summary>What the database said, without the rows.</summary>
     public string Reason => Message;
 }

@@ -1,36 +1,49 @@
-using System.Net.Sockets;
+using System.Text;
 using System.Text.RegularExpressions;
 using Npgsql;
 
 namespace Actors.WriteBehind;
 
-/// <summary>Tells a database that cannot be used now from one that refuses what it was given.</summary>
+/// <summary>
+/// Tells a database that cannot be used now from one that refuses what it was given. No error of the driver passes it.
+/// </summary>
 internal sealed partial class PostgresFailures
 {
     private const int Attempts = 3;
 
     private readonly string _user;
+    private readonly Action _reconnect;
 
-    public PostgresFailures(NpgsqlConnectionStringBuilder settings)
+    /// <param name="settings">Where the database is.</param>
+    /// <param name="reconnect">Gives up the connections there are, so that the next one is made anew.</param>
+    public PostgresFailures(NpgsqlConnectionStringBuilder settings, Action reconnect)
     {
         var host = settings.Host ?? "localhost";
         var address = host.Contains(',', StringComparison.Ordinal) || host.StartsWith('/') ? host : $"{host}:{settings.Port}";
         Description = $"PostgreSQL at {address}/{settings.Database ?? settings.Username}";
         _user = settings.Username ?? Environment.UserName;
+        _reconnect = reconnect;
     }
 
     /// <summary>What and where, without secrets.</summary>
     public string Description { get; }
 
-    /// <summary>
-    /// Runs <paramref name="work"/>, again where it met with a conflict, and tells of an unavailable database as such; with
-    /// <paramref name="refusals"/> also of rows that the database refuses.
-    /// </summary>
+    /// <summary>Runs <paramref name="work"/>, again where it met with a conflict, and tells of an unavailable database as such.</summary>
+    /// <param name="work">What to run.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="takesRows">
+    /// For work that writes rows: whether the table takes other rows; null if that is not known. With it, rows that are refused
+    /// are told of as such.
+    /// </param>
+    /// <exception cref="StorageUnavailableException">The database cannot be used, or refuses every row.</exception>
+    /// <exception cref="RowsRefusedException">It refuses what these rows hold.</exception>
     public async Task<T> GuardAsync<T>(
-        Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken, bool refusals = false)
+        Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken, Func<CancellationToken, Task<bool?>>? takesRows = null)
     {
         for (var attempt = 1; ; attempt++)
         {
+            PostgresFault fault;
+            Exception error;
             try
             {
                 return await work(cancellationToken);
@@ -38,15 +51,22 @@ internal sealed partial class PostgresFailures
             catch (PostgresException e) when (attempt < Attempts && IsConflict(e))
             {
                 // Someone else's statement crossed ours, and the database gave way to theirs; ours did nothing.
+                continue;
             }
-            catch (PostgresException e) when (refusals && IsRefusal(e.SqlState))
+            catch (Exception e) when (PostgresFaults.Of(e, cancellationToken) is not PostgresFault.None and var found
+                && (takesRows is not null || e is NpgsqlException || found is not PostgresFault.Unclear))
             {
-                throw new RowsRefusedException(Reason(e), e);
+                (fault, error) = (found, e);
             }
-            catch (Exception e) when (IsUnavailability(e, cancellationToken))
+
+            if (fault is PostgresFault.WrongServer) _reconnect();
+            if (takesRows is null || fault is PostgresFault.Outage or PostgresFault.WrongServer) throw Unavailable(error);
+            if (fault is PostgresFault.Row) throw new RowsRefusedException(Reason(error), error);
+            throw await takesRows(cancellationToken) switch
             {
-                throw Unavailable(e);
-            }
+                false => Unavailable(error),
+                var isCertain => new RowsRefusedException(Reason(error), error) { IsCertain = isCertain is true },
+            };
         }
     }
 
@@ -54,16 +74,9 @@ internal sealed partial class PostgresFailures
     public static bool IsConflict(PostgresException e) =>
         e.SqlState is PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure;
 
-    /// <summary>True where the fault lies with the database or the way to it, not with the rows.</summary>
-    public static bool IsUnavailability(Exception e, CancellationToken cancellationToken) => e switch
-    {
-        PostgresException refusal => IsUnavailability(refusal.SqlState),
-        NpgsqlException or SocketException or IOException or TimeoutException => true,
-
-        // Npgsql reports its own time-outs as cancellations in places; the caller's stay what they are.
-        OperationCanceledException => !cancellationToken.IsCancellationRequested,
-        _ => false,
-    };
+    /// <summary>As the server's own error when it is told to write.</summary>
+    public static PostgresException ReadOnly() => new(
+        "the session is read-only", "ERROR", "ERROR", PostgresErrorCodes.ReadOnlySqlTransaction);
 
     /// <summary>The error for the caller.</summary>
     public StorageUnavailableException Unavailable(Exception e)
@@ -72,37 +85,22 @@ internal sealed partial class PostgresFailures
         {
             ['2', '8', ..] => $"{Description} does not let the user \"{_user}\" in: {Text(e)}",
             PostgresErrorCodes.InvalidCatalogName => $"{Description}, as the user \"{_user}\": {Text(e)}",
+            PostgresErrorCodes.ReadOnlySqlTransaction => $"{Description} takes no writes, since it is a standby or read-only: {Text(e)}",
+            PostgresErrorCodes.InvalidSqlStatementName or PostgresErrorCodes.DuplicatePreparedStatement =>
+                $"{Description} is reached through a pooler that does not keep prepared statements; add Max Auto Prepare=0 to the connection string: {Text(e)}",
             _ => $"{Description} cannot be used: {Text(e)}",
         };
         return new StorageUnavailableException("the database", message);
     }
 
-    private static bool IsUnavailability(string state) =>
-        state is PostgresErrorCodes.InvalidCatalogName // No such database.
-            or PostgresErrorCodes.ReadOnlySqlTransaction // A standby, after a fail-over.
-            or PostgresErrorCodes.LockNotAvailable // A lock_timeout is a time-out.
-            or PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure // Still so after several attempts.
-        || state[..2] is "08" // Connection.
-            or "28" // Authorization.
-            or "53" // Resources: disk, memory, connections.
-            or "57" // Operator intervention: shutdown, starting up, statement_timeout.
-            or "58"; // The system under the server.
-
-    /// <summary>
-    /// True where the fault lies with what a row holds. Only such errors may park a row: a table that is missing, a right
-    /// that was taken away, or a defect of ours would befall all rows, and passes once it is mended.
-    /// </summary>
-    private static bool IsRefusal(string state) =>
-        state is PostgresErrorCodes.ProgramLimitExceeded // A value too long for an index on it.
-        || state[..2] is "22" // Data: no such character, number, date; JSON that jsonb cannot hold.
-            or "23" // Constraints.
-            or "44" // The check option of a view.
-            or "45" // A trigger's own code, by the convention of other databases.
-            or "P0"; // RAISE in a trigger.
-
-    // Of data errors the message quotes the value, which has no place in a log.
-    private static string Reason(PostgresException e) =>
-        Text(e) is var text && e.SqlState.StartsWith("22", StringComparison.Ordinal) ? Quoted().Replace(text, "\"…\"") : text;
+    // Of data errors the message quotes the value, which has no place in a log. All in ASCII but for what the database itself
+    // said, so that any encoding can keep it.
+    private static string Reason(Exception e) => e switch
+    {
+        EncoderFallbackException => "the id is not valid Unicode",
+        PostgresException { SqlState: ['2', '2', ..] } => Quoted().Replace(Text(e), "\"...\""),
+        _ => Text(e),
+    };
 
     [GeneratedRegex("\".*\"", RegexOptions.Singleline)]
     private static partial Regex Quoted();

@@ -6,12 +6,15 @@ namespace Actors.WriteBehind;
 
 /// <summary>The table <c>parked</c> in PostgreSQL. Its rows are locked in the order of their keys, before those of the table.</summary>
 internal sealed class PostgresParkedRows(
-    NpgsqlDataSource dataSource, PostgresFailures failures, PostgresStatements statements, int commandSeconds) : IParkedRows
+    NpgsqlDataSource dataSource, PostgresFailures failures, PostgresStatements statements, PostgresProbe probe, int commandSeconds) : IParkedRows
 {
     public Task<IReadOnlyList<RefusedRow>> ParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken) =>
         rows.Count == 0
             ? Task.FromResult<IReadOnlyList<RefusedRow>>([])
-            : failures.GuardAsync(token => TryParkAsync(rows, token), cancellationToken);
+            : failures.GuardAsync(
+                token => TryParkAsync(rows, token), cancellationToken,
+                // It does not matter here whose fault it is: what cannot be parked is kept by the caller.
+                _ => Task.FromResult<bool?>(true));
 
     public Task<string?> FindReasonAsync(string key, long version, CancellationToken cancellationToken) => failures.GuardAsync(
         async token =>
@@ -36,7 +39,8 @@ internal sealed class PostgresParkedRows(
         failures.GuardAsync(token => TryListAsync(after, max, token), cancellationToken);
 
     public Task<IReadOnlyList<ReplayedRow>> ReplayAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken) =>
-        failures.GuardAsync(token => TryReplayAsync(keys, token), cancellationToken, refusals: true);
+        failures.GuardAsync(
+            token => TryReplayAsync(keys, token), cancellationToken, token => probe.TakesOthersAsync(keys, token));
 
     private async Task<IReadOnlyList<RefusedRow>> TryParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken)
     {

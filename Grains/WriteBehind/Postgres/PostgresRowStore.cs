@@ -11,8 +11,10 @@ namespace Actors.WriteBehind;
 public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
 {
     private readonly NpgsqlDataSource _dataSource;
-    private readonly bool _ownsDataSource;
+    private readonly PostgresConnections? _own;
+    private readonly string? _serviceId;
     private readonly PostgresFailures _failures;
+    private readonly PostgresProbe _probe;
     private readonly ILogger _logger;
     private readonly PostgresParkedRows _parked;
     private readonly PostgresStatements _statements;
@@ -24,30 +26,50 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
     /// <summary>Rows in a table of the database that <paramref name="connectionString"/> names.</summary>
     /// <param name="connectionString">
     /// What it says of time-outs and prepared statements holds; where it is silent: 5 s to connect, 10 s for a command,
-    /// 20 connections,
-    /// statements prepared by themselves (add "Max Auto Prepare=0" where a pooler between forbids it).
+    /// 20 connections, statements prepared by themselves (add "Max Auto Prepare=0" where a pooler between forbids it), and of
+    /// several hosts the one that takes writes.
     /// </param>
     /// <param name="table">The table, a name of ours and never user input.</param>
     /// <param name="logger">Where migrations are logged.</param>
-    public PostgresRowStore(string connectionString, string table = "users", ILogger? logger = null)
-        : this(NpgsqlDataSource.Create(WithDefaults(connectionString)), table, logger)
+    /// <param name="serviceId">Whose tables they are; recorded beside them, and no other's are used. Null: nobody's in particular.</param>
+    public PostgresRowStore(string connectionString, string table = "users", ILogger? logger = null, string? serviceId = null)
+        : this(new PostgresConnections(connectionString), table, logger, serviceId)
     {
-        _ownsDataSource = true;
     }
 
     /// <summary>Rows in a table of the database of <paramref name="dataSource"/>, which stays the caller's.</summary>
     public PostgresRowStore(NpgsqlDataSource dataSource, string table = "users", ILogger? logger = null)
+        : this(dataSource, () => PostgresConnections.Reconnect(dataSource), table, logger)
+    {
+    }
+
+    private PostgresRowStore(PostgresConnections own, string table, ILogger? logger, string? serviceId)
+        : this(own.Source, own.Reconnect, table, logger)
+    {
+        _own = own;
+        _serviceId = serviceId;
+    }
+
+    private PostgresRowStore(NpgsqlDataSource dataSource, Action reconnect, string table, ILogger? logger)
     {
         _dataSource = dataSource;
         _logger = logger ?? NullLogger.Instance;
 
         var settings = new NpgsqlConnectionStringBuilder(dataSource.ConnectionString);
         _commandSeconds = settings.CommandTimeout;
-        _failures = new PostgresFailures(settings);
+        _failures = new PostgresFailures(settings, reconnect);
 
         _statements = new PostgresStatements(table);
-        _parked = new PostgresParkedRows(dataSource, _failures, _statements, _commandSeconds);
+        _probe = new PostgresProbe(dataSource, _statements, _commandSeconds);
+        _parked = new PostgresParkedRows(dataSource, _failures, _statements, _probe, _commandSeconds);
     }
+
+    /// <summary>
+    /// What keeps silos from using a connection string, in words that follow its name, say what is allowed and quote no secret;
+    /// null if nothing does.
+    /// </summary>
+    /// <exception cref="ArgumentException">It is no connection string. The message may quote a part of a password.</exception>
+    public static string? FindFault(string connectionString) => PostgresConnections.FindFault(new NpgsqlConnectionStringBuilder(connectionString));
 
     /// <inheritdoc/>
     public IParkedRows Parked => _parked;
@@ -55,12 +77,15 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
     /// <inheritdoc/>
     public string Description => _failures.Description;
 
+    /// <summary>How long a migration waits for one of another silo. Default: 5 minutes.</summary>
+    internal TimeSpan MigrationPatience { get; init; } = TimeSpan.FromMinutes(5);
+
     /// <inheritdoc/>
     public Task MigrateAsync(CancellationToken cancellationToken) =>
         _failures.GuardAsync(
             async token =>
             {
-                await PostgresMigration.RunAsync(_dataSource, Description, _logger, token);
+                await PostgresMigration.RunAsync(_dataSource, _statements.Table, _serviceId, Description, _logger, MigrationPatience, token);
                 return 0;
             },
             cancellationToken);
@@ -75,33 +100,23 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
     public Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken) =>
         rows.Count == 0
             ? Task.FromResult<IReadOnlyList<RefusedRow>>([])
-            : _failures.GuardAsync(token => TryUpsertAsync(rows, token), cancellationToken, refusals: true);
+            : _failures.GuardAsync(
+                token => TryUpsertAsync(rows, token), cancellationToken,
+                token => _probe.TakesOthersAsync([.. rows.Select(row => row.Key)], token));
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync() => _ownsDataSource ? _dataSource.DisposeAsync() : ValueTask.CompletedTask;
-
-    private static string WithDefaults(string connectionString)
-    {
-        var settings = new NpgsqlConnectionStringBuilder(connectionString);
-        if (!settings.ShouldSerialize("Timeout"))
-            settings.Timeout = 5;
-        if (!settings.ShouldSerialize("Command Timeout"))
-            settings.CommandTimeout = 10;
-
-        // A handful of statements; prepared, a batch of thousands costs no parsing and no planning.
-        if (!settings.ShouldSerialize("Max Auto Prepare"))
+    public Task CheckAsync(CancellationToken cancellationToken) => _failures.GuardAsync(
+        async token =>
         {
-            settings.MaxAutoPrepare = 10;
-            settings.AutoPrepareMinUsages = 2;
-        }
+            await using var command = _dataSource.CreateCommand(_statements.Check);
+            command.CommandTimeout = _commandSeconds;
+            if (await command.ExecuteScalarAsync(token) is true) throw PostgresFailures.ReadOnly();
+            return 0;
+        },
+        cancellationToken);
 
-        // Many activations may read at once; they take turns, so that a few silos do not use up the server's connections.
-        if (!settings.ShouldSerialize("Maximum Pool Size"))
-            settings.MaxPoolSize = 20;
-        if (!settings.ShouldSerialize("Application Name"))
-            settings.ApplicationName = "actors";
-        return settings.ConnectionString;
-    }
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _own?.DisposeAsync() ?? ValueTask.CompletedTask;
 
     private async Task<IReadOnlyList<Row>> TryReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken)
     {

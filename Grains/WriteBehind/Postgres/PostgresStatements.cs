@@ -17,6 +17,9 @@ internal sealed class PostgresStatements(string table)
     public const string List =
         "SELECT id, version, reason, parked_at, state FROM parked WHERE ($1 IS NULL OR id > $1) ORDER BY id LIMIT $2";
 
+    /// <summary>The name of the table, unquoted.</summary>
+    public string Table { get; } = table;
+
     private readonly string _name = $"\"{table.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
     /// <summary>
@@ -60,6 +63,14 @@ internal sealed class PostgresStatements(string table)
         SELECT reason FROM parked WHERE id = $1 AND version >= $2
         AND NOT EXISTS (SELECT 1 FROM {_name} AS stored WHERE stored.id = $1 AND stored.version >= $2)
         """;
+
+    /// <summary>$1: keys; $2: how many. Some rows of other keys, which nobody else holds locked.</summary>
+    public string Some => field ??=
+        $"SELECT id, version, epoch, state FROM {_name} WHERE id <> ALL ($1) AND version < {long.MaxValue} LIMIT $2 FOR UPDATE SKIP LOCKED";
+
+    /// <summary>True where the session can only read. Looks at the table as well, which must be there.</summary>
+    public string Check => field ??=
+        $"SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean OR EXISTS (SELECT 1 FROM {_name} WHERE id IS NULL)";
 
     public string DeleteObsolete => field ??=
         $"DELETE FROM parked USING {_name} AS stored WHERE stored.id = parked.id AND stored.version >= parked.version";

@@ -129,6 +129,7 @@ public sealed class SerializationTests : IDisposable
             RefusedWrites = 17,
             SlowedWrites = 18,
             ParkedRows = 20,
+            HeldRows = 21,
         },
         RateLimits = new()
         {

@@ -19,6 +19,9 @@ internal sealed class FaultyStore(IRowStore inner, int seed = 0, int failuresPer
     /// <summary>Awaited after each read, before what was read is returned.</summary>
     public Func<Task> AfterRead { get; set; } = () => Task.CompletedTask;
 
+    /// <summary>How many of the answers that refuse rows still name each of them twice.</summary>
+    public int TwiceAnswered { get; set; }
+
     /// <summary>False where nothing is to hold on to the rows.</summary>
     public bool KeepsRecord { get; init; } = true;
 
@@ -32,6 +35,8 @@ internal sealed class FaultyStore(IRowStore inner, int seed = 0, int failuresPer
     }
 
     public Task MigrateAsync(CancellationToken cancellationToken) => inner.MigrateAsync(cancellationToken);
+
+    public Task CheckAsync(CancellationToken cancellationToken) => inner.CheckAsync(cancellationToken);
 
     public async Task<IReadOnlyList<Row>> ReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken)
     {
@@ -57,6 +62,6 @@ internal sealed class FaultyStore(IRowStore inner, int seed = 0, int failuresPer
         if (before) throw new StorageUnavailableException("the database", "It failed before the commit.");
         var refused = await inner.UpsertAsync(rows, cancellationToken);
         if (after) throw new TimeoutException("It failed after the commit.");
-        return refused;
+        return refused.Count > 0 && TwiceAnswered-- > 0 ? [.. refused, .. refused] : refused;
     }
 }

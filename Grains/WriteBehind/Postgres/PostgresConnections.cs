@@ -1,0 +1,124 @@
+using Npgsql;
+
+namespace Actors.WriteBehind;
+
+/// <summary>
+/// How a silo connects to PostgreSQL: what a connection string leaves open, what it may not say, and that only a server
+/// which takes writes is used.
+/// </summary>
+internal sealed class PostgresConnections : IAsyncDisposable
+{
+    private readonly NpgsqlMultiHostDataSource? _hosts;
+
+    public PostgresConnections(string connectionString)
+    {
+        var settings = WithDefaults(connectionString);
+        var target = settings.TargetSessionAttributes == "primary" ? TargetSessionAttributes.Primary : TargetSessionAttributes.ReadWrite;
+        settings.Remove("Target Session Attributes");
+        var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
+        if (HasSeveralHosts(settings))
+        {
+            _hosts = builder.BuildMultiHost();
+            Source = _hosts.WithTargetSession(target);
+            return;
+        }
+
+        builder.UsePhysicalConnectionInitializer(RefuseStandby, RefuseStandbyAsync);
+        Source = builder.Build();
+    }
+
+    /// <summary>Where all connections come from.</summary>
+    public NpgsqlDataSource Source { get; }
+
+    /// <summary>What in a connection string keeps a silo from using it, in words that say what is allowed and quote no secret; else null.</summary>
+    public static string? FindFault(NpgsqlConnectionStringBuilder settings)
+    {
+        if (string.IsNullOrEmpty(settings.Host)) return "names no Host; allowed is e.g. Host=localhost;Database=actors;Username=actors;Password=...";
+        if (settings.ClientEncoding is { Length: > 0 } client && !IsUtf8(client)) return $"says Client Encoding={client}; allowed is UTF8";
+        if (settings.Encoding is { Length: > 0 } encoding && !IsUtf8(encoding)) return $"says Encoding={encoding}; allowed is UTF8";
+        return settings.TargetSessionAttributes is null or "read-write" or "primary"
+            ? null
+            : $"says Target Session Attributes={settings.TargetSessionAttributes}; allowed are read-write and primary, since silos write";
+    }
+
+    /// <summary>Gives up the connections there are: idle ones now, others once they are not in use any more.</summary>
+    public static void Reconnect(NpgsqlDataSource source)
+    {
+        source.Clear();
+        (source as NpgsqlMultiHostDataSource)?.ClearDatabaseStates();
+    }
+
+    /// <inheritdoc cref="Reconnect(NpgsqlDataSource)"/>
+    public void Reconnect() => Reconnect(_hosts ?? Source);
+
+    public async ValueTask DisposeAsync()
+    {
+        await Source.DisposeAsync();
+        if (_hosts is not null) await _hosts.DisposeAsync();
+    }
+
+    private static bool HasSeveralHosts(NpgsqlConnectionStringBuilder settings) => settings.Host?.Contains(',', StringComparison.Ordinal) == true;
+
+    private static bool IsUtf8(string encoding) =>
+        encoding.Replace("-", "", StringComparison.Ordinal).Replace("_", "", StringComparison.Ordinal).ToUpperInvariant() is "UTF8" or "UNICODE";
+
+    private static NpgsqlConnectionStringBuilder WithDefaults(string connectionString)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(connectionString);
+        if (!settings.ShouldSerialize("Timeout"))
+            settings.Timeout = 5;
+        if (!settings.ShouldSerialize("Command Timeout"))
+            settings.CommandTimeout = 10;
+
+        // A handful of statements; prepared, a batch of thousands costs no parsing and no planning.
+        if (!settings.ShouldSerialize("Max Auto Prepare"))
+        {
+            settings.MaxAutoPrepare = 10;
+            settings.AutoPrepareMinUsages = 2;
+        }
+
+        // Many activations may read at once; they take turns, so that a few silos do not use up the server's connections.
+        if (!settings.ShouldSerialize("Maximum Pool Size"))
+            settings.MaxPoolSize = 20;
+        if (!settings.ShouldSerialize("Application Name"))
+            settings.ApplicationName = "actors";
+
+        // Said, so that no PGCLIENTENCODING and no setting of the role is taken instead.
+        settings.ClientEncoding = "UTF8";
+        return settings;
+    }
+
+    // A standby answers reads, with what may be old. Asked once per connection: a server becomes a standby only by a restart.
+    private static void RefuseStandby(NpgsqlConnection connection)
+    {
+        if (IsStandby(connection) is { } known)
+        {
+            Refuse(known);
+            return;
+        }
+
+        using var command = new NpgsqlCommand("SELECT pg_is_in_recovery()", connection);
+        Refuse(command.ExecuteScalar() is true);
+    }
+
+    private static async Task RefuseStandbyAsync(NpgsqlConnection connection)
+    {
+        if (IsStandby(connection) is { } known)
+        {
+            Refuse(known);
+            return;
+        }
+
+        await using var command = new NpgsqlCommand("SELECT pg_is_in_recovery()", connection);
+        Refuse(await command.ExecuteScalarAsync() is true);
+    }
+
+    // Servers from version 14 on say so by themselves, unless a pooler in between keeps that to itself.
+    private static bool? IsStandby(NpgsqlConnection connection) =>
+        connection.PostgresParameters.TryGetValue("in_hot_standby", out var value) ? value == "on" : null;
+
+    private static void Refuse(bool isStandby)
+    {
+        if (isStandby) throw new NpgsqlException("It is a standby (in recovery), which takes no writes.");
+    }
+}
