@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Actors.Embedded.Integrity;
 using Actors.WriteBehind;
 using Microsoft.Data.Sqlite;
 
@@ -21,7 +22,11 @@ internal sealed class SqliteWriter : IDisposable
         UNION ALL SELECT version, epoch, 1 FROM parked WHERE id = $id ORDER BY version DESC, is_parked LIMIT 1
         """;
 
+    private const string CountSql = "UPDATE store SET commits = commits + 1 RETURNING id, commits";
+
     private readonly SqliteConnection _connection;
+    private readonly CommitRecord _record;
+    private readonly SqliteCommand _count;
     private readonly SqliteCommand _upsert;
     private readonly SqliteCommand _version;
     private readonly SqliteParameter _id = new("$id", SqliteType.Text);
@@ -30,9 +35,11 @@ internal sealed class SqliteWriter : IDisposable
     private readonly SqliteParameter _state = new("$state", SqliteType.Blob);
     private readonly SqliteParameter _storedId = new("$id", SqliteType.Text);
 
-    public SqliteWriter(SqliteConnection connection)
+    public SqliteWriter(SqliteConnection connection, CommitRecord record)
     {
         _connection = connection;
+        _record = record;
+        _count = Prepare(CountSql);
         _upsert = Prepare(UpsertSql, _id, _rowVersion, _epoch, _state);
         _version = Prepare(VersionSql, _storedId);
     }
@@ -51,7 +58,7 @@ internal sealed class SqliteWriter : IDisposable
                 refused.Add(new(row.Key, stored.Version, stored.Epoch));
         }
 
-        transaction.Commit();
+        Commit(transaction);
         _state.Value = null;
         return refused;
     }
@@ -61,8 +68,21 @@ internal sealed class SqliteWriter : IDisposable
     {
         // Immediate: a transaction that takes the lock only with its first write may find itself unable to.
         var transaction = _connection.BeginTransaction(deferred: false);
-        _upsert.Transaction = _version.Transaction = transaction;
+        _upsert.Transaction = _version.Transaction = _count.Transaction = transaction;
         return transaction;
+    }
+
+    /// <summary>Commits it and records that, so that a database that loses it is found out at the next start.</summary>
+    public void Commit(SqliteTransaction transaction)
+    {
+        var (id, commits) = ("", 0L);
+        using (var reader = _count.ExecuteReader())
+        {
+            if (reader.Read()) (id, commits) = (reader.GetString(0), reader.GetInt64(1));
+        }
+
+        transaction.Commit();
+        if (id.Length > 0) _record.Write(id, commits);
     }
 
     /// <summary>Writes one row to the table; false where the fence refuses it.</summary>
@@ -104,6 +124,7 @@ internal sealed class SqliteWriter : IDisposable
     {
         _upsert.Dispose();
         _version.Dispose();
+        _count.Dispose();
         _connection.Dispose();
     }
 
