@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Actors.Embedded.Integrity;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -33,8 +34,12 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
     private FileLock? _lock;
     private EmbeddedRedis? _redis;
 
-    private EmbeddedHost(string addressFile, EmbeddedAddress address, FileLock? held, EmbeddedRedis? redis)
+    // Null for one that joined.
+    private readonly DataDirectory? _data;
+
+    private EmbeddedHost(string addressFile, EmbeddedAddress address, FileLock? held, EmbeddedRedis? redis, DataDirectory? data)
     {
+        _data = data;
         _addressFile = addressFile;
         _address = address;
         _lock = held;
@@ -57,49 +62,50 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
     /// <summary>Hosts or joins both parts.</summary>
     public static Task<EmbeddedHost> StartOrJoinAsync(
         string directory, ILoggerFactory? loggers = null, CancellationToken cancellationToken = default) =>
-        StartOrJoinAsync(directory, EmbeddedParts.All, loggers, cancellationToken);
+        StartOrJoinAsync(directory, EmbeddedParts.All, acceptDataLoss: false, loggers, cancellationToken);
 
     /// <summary>Hosts or joins the given parts; all silos of a directory must want the same ones.</summary>
     /// <param name="directory">The data directory; made where it does not exist.</param>
     /// <param name="parts">What is embedded; the rest comes by connection strings.</param>
+    /// <param name="acceptDataLoss">Whether data that are damaged are moved aside, so that it starts without them.</param>
     /// <param name="loggers">Where it logs.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="InvalidOperationException">
     /// The silo that hosts this directory embeds other parts: the two would share one of Redis and database and not the other.
     /// </exception>
+    /// <exception cref="EmbeddedDataException">The data are damaged, or the directory cannot be used.</exception>
     /// <exception cref="TimeoutException">Another process holds the directory, and says not where its parts are.</exception>
     public static async Task<EmbeddedHost> StartOrJoinAsync(
-        string directory, EmbeddedParts parts, ILoggerFactory? loggers, CancellationToken cancellationToken)
+        string directory, EmbeddedParts parts, bool acceptDataLoss, ILoggerFactory? loggers, CancellationToken cancellationToken)
     {
         loggers ??= NullLoggerFactory.Instance;
         var logger = loggers.CreateLogger<EmbeddedHost>();
         directory = Path.GetFullPath(directory);
-        Directory.CreateDirectory(directory);
-        var lockFile = Path.Combine(directory, "embedded.lock");
-        var addressFile = Path.Combine(directory, "embedded.json");
-
-        var start = TimeProvider.System.GetTimestamp();
-        while (true)
+        var data = new DataDirectory(directory, acceptDataLoss, logger);
+        try
         {
-            if (FileLock.TryTake(lockFile) is { } held)
-                return await HostAsync(directory, addressFile, parts, held, loggers, logger, cancellationToken);
-
-            // An address left by a host that was killed may still stand here while its successor starts; so it must answer.
-            if (EmbeddedAddress.TryRead(addressFile) is { } address && await AnswersAsync(address, cancellationToken))
+            Directory.CreateDirectory(directory);
+            var lockFile = Path.Combine(directory, "embedded.lock");
+            var addressFile = Path.Combine(directory, "embedded.json");
+            var start = TimeProvider.System.GetTimestamp();
+            while (true)
             {
-                if (address.Parts != parts)
-                    throw DifferentParts(directory, address, parts);
-                LogJoined(logger, address.Redis, address.Database, address.Pid);
-                return new EmbeddedHost(addressFile, address, held: null, redis: null);
-            }
+                if (FileLock.TryTake(lockFile) is { } held)
+                    return await HostAsync(data, addressFile, parts, held, loggers, logger, cancellationToken);
+                if (await TryJoinAsync(directory, addressFile, parts, logger, cancellationToken) is { } joined)
+                    return joined;
+                if (TimeProvider.System.GetElapsedTime(start) > JoinLimit)
+                {
+                    throw new TimeoutException(
+                        $"Another process holds {lockFile}, but {addressFile} names no Redis that answers. End that process or use another data directory.");
+                }
 
-            if (TimeProvider.System.GetElapsedTime(start) > JoinLimit)
-            {
-                throw new TimeoutException(
-                    $"Another process holds {lockFile}, but {addressFile} names no Redis that answers. End that process or use another data directory.");
+                await Task.Delay(JoinPoll, cancellationToken);
             }
-
-            await Task.Delay(JoinPoll, cancellationToken);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or Microsoft.Data.Sqlite.SqliteException)
+        {
+            throw data.Unusable(error);
         }
     }
 
@@ -114,6 +120,7 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
         File.Delete(_addressFile);
         try
         {
+            _data?.Note(_address.Parts);
             if (_redis is not null)
                 await _redis.StopAsync();
         }
@@ -127,8 +134,19 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync() => await StopAsync();
 
+    // Null if there is no host to join yet.
+    private static async Task<EmbeddedHost?> TryJoinAsync(
+        string directory, string addressFile, EmbeddedParts parts, ILogger logger, CancellationToken cancellationToken)
+    {
+        // An address left by a host that was killed may still stand here while its successor starts; so it must answer.
+        if (EmbeddedAddress.TryRead(addressFile) is not { } address || !await AnswersAsync(address, cancellationToken)) return null;
+        if (address.Parts != parts) throw DifferentParts(directory, address, parts);
+        LogJoined(logger, address.Redis, address.Database, address.Pid);
+        return new EmbeddedHost(addressFile, address, held: null, redis: null, data: null);
+    }
+
     private static async Task<EmbeddedHost> HostAsync(
-        string directory,
+        DataDirectory data,
         string addressFile,
         EmbeddedParts parts,
         FileLock held,
@@ -143,16 +161,18 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
             var former = EmbeddedAddress.TryRead(addressFile)?.Redis;
             File.Delete(addressFile);
 
+            data.Check(parts);
             redis = parts.HasFlag(EmbeddedParts.Redis)
-                ? await StartRedisAsync(Path.Combine(directory, "redis"), former, loggers, cancellationToken)
+                ? await data.OpenRedisAsync(() => StartRedisAsync(data.Redis, former, loggers, cancellationToken))
                 : null;
+            data.Note(parts);
             var address = new EmbeddedAddress(
                 Environment.ProcessId,
                 redis?.ConnectionString,
-                parts.HasFlag(EmbeddedParts.Database) ? Path.Combine(directory, "actors.db") : null);
+                parts.HasFlag(EmbeddedParts.Database) ? data.Database : null);
             address.Write(addressFile);
             LogHosting(logger, address.Redis, address.Database);
-            return new EmbeddedHost(addressFile, address, held, redis);
+            return new EmbeddedHost(addressFile, address, held, redis, data);
         }
         catch
         {
@@ -178,7 +198,7 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
             {
                 return await EmbeddedRedis.StartAsync(port, directory, loggers, cancellationToken);
             }
-            catch (Exception) when (!IsFree(port))
+            catch (Exception error) when (error is not EmbeddedDataException && !IsFree(port))
             {
                 // Taken since we looked, by a silo of another directory perhaps.
             }

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Sockets;
+using Actors.Embedded.Integrity;
 using Garnet;
 using Garnet.server;
 using Microsoft.Extensions.Logging;
@@ -43,29 +45,47 @@ public sealed class EmbeddedRedis : IAsyncDisposable
     /// <param name="directory">Where its data are, made where it does not exist. One server at a time may use it.</param>
     /// <param name="loggers">Where it logs.</param>
     /// <param name="cancellationToken">Gives up before the start; a start under way is seen through.</param>
+    /// <exception cref="EmbeddedDataException">A file is not as it was written, or cannot be read.</exception>
     public static Task<EmbeddedRedis> StartAsync(
         int port, string directory, ILoggerFactory? loggers = null, CancellationToken cancellationToken = default)
     {
+        directory = Path.GetFullPath(directory);
         Directory.CreateDirectory(directory);
-        var options = Options(port, Path.GetFullPath(directory));
+        var files = new SummedDirectory(directory);
+        var options = Options(port, directory, files);
 
         // Loading the data blocks.
         return Task.Run(
             () =>
             {
+                // Before Garnet opens them: it passes over what it cannot read, and writes on behind it.
+                Verify(files);
                 var server = new GarnetServer(options, new QuietLoggers(loggers ?? NullLoggerFactory.Instance));
                 try
                 {
                     server.Start();
                     return new EmbeddedRedis(server, port);
                 }
-                catch
+                catch (Exception error)
                 {
                     server.Dispose();
-                    throw;
+                    if (error is SocketException or { InnerException: SocketException }) throw;
+                    throw new EmbeddedDataException($"The Redis data in {directory} cannot be loaded: {error.Message}", isDamage: true, error);
                 }
             },
             cancellationToken);
+    }
+
+    private static void Verify(SummedDirectory files)
+    {
+        try
+        {
+            files.Verify();
+        }
+        catch (DamagedFileException damage)
+        {
+            throw new EmbeddedDataException(damage.Message, isDamage: true, damage);
+        }
     }
 
     /// <summary>Stops it in good order: all it has acknowledged is in its files.</summary>
@@ -85,7 +105,7 @@ public sealed class EmbeddedRedis : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync() => await StopAsync();
 
-    private static GarnetServerOptions Options(int port, string directory) => new()
+    private static GarnetServerOptions Options(int port, string directory, SummedDirectory files) => new()
     {
         EndPoints = [new IPEndPoint(IPAddress.Loopback, port)],
         QuietMode = true,
@@ -97,7 +117,8 @@ public sealed class EmbeddedRedis : IAsyncDisposable
 
         // The native device needs a newer C library than some systems have.
         DeviceType = DeviceType.RandomAccess,
-        DeviceFactoryCreator = new LocalStorageNamedDeviceFactoryCreator(deviceType: DeviceType.RandomAccess),
+        DeviceFactoryCreator = new SummedDeviceFactory.Creator(
+            new LocalStorageNamedDeviceFactoryCreator(deviceType: DeviceType.RandomAccess), files),
         CheckpointDir = directory,
 
         // Beyond its memory Garnet evicts without a word; half a gigabyte is far more than a trial fills, and is
@@ -112,6 +133,7 @@ public sealed class EmbeddedRedis : IAsyncDisposable
         // their speed.
         EnableAOF = true,
         Recover = true,
+        FailOnRecoveryError = true,
         WaitForCommit = false,
         CommitFrequencyMs = 0,
         AofMemorySize = "16m",

@@ -56,7 +56,7 @@ internal sealed class SqliteParkedRows(SqliteRowStore store) : IParkedRows
             obsolete.ExecuteNonQuery();
             using var count = writer.Command(CountSql);
             var rows = (long)count.ExecuteScalar()!;
-            transaction.Commit();
+            writer.Commit(transaction);
             return rows;
         },
         cancellationToken);
@@ -81,7 +81,7 @@ internal sealed class SqliteParkedRows(SqliteRowStore store) : IParkedRows
                 refused.Add(new(row.Key, stored.Version, stored.Epoch));
         }
 
-        transaction.Commit();
+        writer.Commit(transaction);
         return refused;
     }
 
@@ -119,7 +119,7 @@ internal sealed class SqliteParkedRows(SqliteRowStore store) : IParkedRows
             if (Take(writer, key) is { } row) replayed.Add(new(key, row.Version, writer.Write(row)));
         }
 
-        transaction.Commit();
+        writer.Commit(transaction);
         return replayed;
     }
 

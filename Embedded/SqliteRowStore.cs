@@ -1,3 +1,4 @@
+using Actors.Embedded.Integrity;
 using Actors.WriteBehind;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
@@ -62,7 +63,16 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
             {
                 Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
                 await SqliteMigration.RunAsync(_path, _connectionString, Pragmas, _serviceId, Description, _logger, cancellationToken);
-                return 0;
+
+                // From here on a database that is gone is missed.
+                return await WriteLockedAsync(
+                    static writer =>
+                    {
+                        using var transaction = writer.Begin();
+                        writer.Commit(transaction);
+                        return 0;
+                    },
+                    cancellationToken);
             },
             cancellationToken);
 
@@ -151,7 +161,7 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         await _writing.WaitAsync(cancellationToken);
         try
         {
-            _writer ??= new SqliteWriter(ConnectToWrite());
+            _writer ??= new SqliteWriter(ConnectToWrite(), new CommitRecord(_path));
             return write(_writer);
         }
         catch

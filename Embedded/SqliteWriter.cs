@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Actors.Embedded.Integrity;
 using Actors.WriteBehind;
 using Microsoft.Data.Sqlite;
 
@@ -22,8 +23,11 @@ internal sealed class SqliteWriter : IDisposable
         """;
 
     private const string SomeSql = "SELECT id, version, epoch, CAST(state AS BLOB) FROM users WHERE version < 9223372036854775807 LIMIT $max";
+    private const string CountSql = "UPDATE store SET commits = commits + 1 RETURNING id, commits";
 
     private readonly SqliteConnection _connection;
+    private readonly CommitRecord _record;
+    private readonly SqliteCommand _count;
     private readonly SqliteCommand _upsert;
     private readonly SqliteCommand _version;
     private readonly SqliteParameter _id = new("$id", SqliteType.Text);
@@ -32,9 +36,11 @@ internal sealed class SqliteWriter : IDisposable
     private readonly SqliteParameter _state = new("$state", SqliteType.Blob);
     private readonly SqliteParameter _storedId = new("$id", SqliteType.Text);
 
-    public SqliteWriter(SqliteConnection connection)
+    public SqliteWriter(SqliteConnection connection, CommitRecord record)
     {
         _connection = connection;
+        _record = record;
+        _count = Prepare(CountSql);
         _upsert = Prepare(UpsertSql, _id, _rowVersion, _epoch, _state);
         _version = Prepare(VersionSql, _storedId);
     }
@@ -53,7 +59,7 @@ internal sealed class SqliteWriter : IDisposable
                 refused.Add(new(row.Key, stored.Version, stored.Epoch));
         }
 
-        transaction.Commit();
+        Commit(transaction);
         _state.Value = null;
         return refused;
     }
@@ -63,8 +69,21 @@ internal sealed class SqliteWriter : IDisposable
     {
         // Immediate: a transaction that takes the lock only with its first write may find itself unable to.
         var transaction = _connection.BeginTransaction(deferred: false);
-        _upsert.Transaction = _version.Transaction = transaction;
+        _upsert.Transaction = _version.Transaction = _count.Transaction = transaction;
         return transaction;
+    }
+
+    /// <summary>Commits it and records that, so that a database that loses it is found out at the next start.</summary>
+    public void Commit(SqliteTransaction transaction)
+    {
+        var (id, commits) = ("", 0L);
+        using (var reader = _count.ExecuteReader())
+        {
+            if (reader.Read()) (id, commits) = (reader.GetString(0), reader.GetInt64(1));
+        }
+
+        transaction.Commit();
+        if (id.Length > 0) _record.Write(id, commits);
     }
 
     /// <summary>Writes one row to the table; false where the fence refuses it.</summary>
@@ -140,6 +159,7 @@ internal sealed class SqliteWriter : IDisposable
     {
         _upsert.Dispose();
         _version.Dispose();
+        _count.Dispose();
         _connection.Dispose();
     }
 

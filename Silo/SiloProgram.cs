@@ -18,7 +18,7 @@ internal static class SiloProgram
     {
         try
         {
-            await SiloHost.RunAsync(args);
+            await SiloHost.RunAsync([.. args.Select(LongForm)]);
             return 0;
         }
         catch (Exception error)
@@ -28,6 +28,10 @@ internal static class SiloProgram
             return exitCode;
         }
     }
+
+    // A switch that stands alone, which the configuration does not know.
+    private static string LongForm(string argument) =>
+        argument == "--accept-data-loss" ? $"--{SiloSettings.Section}:{nameof(SiloSettings.AcceptDataLoss)}=true" : argument;
 
     // What goes wrong while the host starts may come wrapped by it.
     private static (int ExitCode, string Message) Explain(Exception error) => error switch

@@ -37,6 +37,12 @@ public sealed class SiloSettings
     /// <summary>Where the embedded Redis and database keep their data. Default: .actors in the current directory.</summary>
     public string DataDirectory { get; set; } = ".actors";
 
+    /// <summary>
+    /// Starts although embedded data are damaged: they are moved aside, and what was acknowledged and is nowhere else is lost.
+    /// On the command line also <c>--accept-data-loss</c>. For one start; false by default.
+    /// </summary>
+    public bool AcceptDataLoss { get; set; }
+
     /// <summary>How long a graceful stop may take in all, draining included. Default: 30 s.</summary>
     /// <value>1 second to 15 minutes.</value>
     [Range(typeof(TimeSpan), "00:00:01", "00:15:00")]

@@ -89,7 +89,17 @@ internal sealed class SiloStorage : IAsyncDisposable
     {
         var parts = (redis is null ? Embedded.EmbeddedParts.Redis : Embedded.EmbeddedParts.None)
             | (postgres is null ? Embedded.EmbeddedParts.Database : Embedded.EmbeddedParts.None);
-        var embedded = await Embedded.EmbeddedHost.StartOrJoinAsync(settings.DataDirectory, parts, loggers, CancellationToken.None);
+        Embedded.EmbeddedHost embedded;
+        try
+        {
+            embedded = await Embedded.EmbeddedHost.StartOrJoinAsync(
+                settings.DataDirectory, parts, settings.AcceptDataLoss, loggers, CancellationToken.None);
+        }
+        catch (Exception error) when (error is Embedded.EmbeddedDataException or InvalidOperationException or TimeoutException)
+        {
+            throw new ConfigurationException(error.Message);
+        }
+
         var where = embedded.IsHost ? "in this process" : $"in process {embedded.HostProcessId}";
         return new SiloStorage(
             redis ?? embedded.RedisConnectionString!,

@@ -107,8 +107,8 @@ public sealed class EmbeddedHostTests : IDisposable
     [InlineData(EmbeddedParts.Database)]
     public async Task Each_part_can_be_had_alone(EmbeddedParts parts)
     {
-        await using var first = await EmbeddedHost.StartOrJoinAsync(_directory.Path, parts, null, Token);
-        await using var second = await EmbeddedHost.StartOrJoinAsync(_directory.Path, parts, null, Token);
+        await using var first = await EmbeddedHost.StartOrJoinAsync(_directory.Path, parts, acceptDataLoss: false, null, Token);
+        await using var second = await EmbeddedHost.StartOrJoinAsync(_directory.Path, parts, acceptDataLoss: false, null, Token);
 
         foreach (var host in (EmbeddedHost[])[first, second])
         {
@@ -125,7 +125,7 @@ public sealed class EmbeddedHostTests : IDisposable
         await using var host = await StartAsync();
 
         var error = await Assert.ThrowsAsync<InvalidOperationException>(
-            () => EmbeddedHost.StartOrJoinAsync(_directory.Path, EmbeddedParts.Redis, null, Token));
+            () => EmbeddedHost.StartOrJoinAsync(_directory.Path, EmbeddedParts.Redis, acceptDataLoss: false, null, Token));
 
         Assert.Contains("ConnectionStrings", error.Message, StringComparison.Ordinal);
         Assert.Contains(_directory.Path, error.Message, StringComparison.Ordinal);

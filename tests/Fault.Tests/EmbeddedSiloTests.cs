@@ -55,6 +55,28 @@ public sealed class EmbeddedSiloTests : IDisposable
         Assert.True(await first.IsReadyAsync());
     }
 
+    [Fact]
+    public async Task A_silo_with_damaged_data_names_the_file_and_starts_without_it_on_request()
+    {
+        using (var silo = await SiloProcess.StartAsync(_directory.Path, NothingSet))
+        {
+            var set = await CliAsync("user", "set", "ada", "--name", "Ada");
+            Assert.True(set.ExitCode == 0, set.ToString());
+            await silo.KillAsync();
+        }
+
+        var log = _directory.File(".actors/redis/AOF/aof.log.0");
+        File.Delete(log);
+        var run = await ProgramRun.RunAsync(DotnetProgram.Silo, _directory.Path, NothingSet);
+        Assert.True(run.ExitCode == 2, run.ToString());
+        Assert.Contains($"error: {log} is missing", run.Error, StringComparison.Ordinal);
+        Assert.Contains("--accept-data-loss", run.Error, StringComparison.Ordinal);
+        Assert.Single(run.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+
+        using var again = await SiloProcess.StartAsync(_directory.Path, NothingSet, "--accept-data-loss");
+        Assert.Single(Directory.GetDirectories(_directory.File(".actors"), "damaged-*"));
+    }
+
     private async Task AssertAdaAsync()
     {
         var get = await CliAsync("user", "get", "ada", "--json");

@@ -1,0 +1,92 @@
+namespace Actors.Embedded.Integrity;
+
+/// <summary>
+/// A directory whose files have checksums, in its subdirectory <c>sums</c>: a file of checksums for each file. Deleting a
+/// file on purpose is noted first, so that one that is gone otherwise is known to be missing.
+/// </summary>
+/// <param name="root">The directory.</param>
+internal sealed class SummedDirectory(string root)
+{
+    private const string Extension = ".sums";
+
+    private readonly string _root = Path.GetFullPath(root);
+
+    /// <summary>Where the checksums are.</summary>
+    public string Sums => Path.Combine(_root, "sums");
+
+    /// <summary>Where the checksums of <paramref name="file"/> are.</summary>
+    public string SumsOf(string file) => Path.Combine(Sums, Path.GetRelativePath(_root, file) + Extension);
+
+    /// <summary>True if the directory holds data.</summary>
+    public bool HasData => Directory.Exists(_root) && Files().Any(file => new FileInfo(file).Length > 0);
+
+    /// <summary>Holds all files against their checksums. Data from before there were checksums are taken as they are.</summary>
+    /// <exception cref="DamagedFileException">A file is missing, cut off or changed.</exception>
+    public void Verify()
+    {
+        if (!Directory.Exists(Sums))
+        {
+            // In a directory of its own until all are there, so that a start that is cut short begins anew.
+            var adopted = Path.Combine(_root, "sums.new");
+            if (Directory.Exists(adopted)) Directory.Delete(adopted, recursive: true);
+            Directory.CreateDirectory(adopted);
+            foreach (var file in Files())
+                SectorSums.Adopt(Path.Combine(adopted, Path.GetRelativePath(_root, file) + Extension), file);
+            Directory.Move(adopted, Sums);
+            return;
+        }
+
+        foreach (var sums in Directory.EnumerateFiles(Sums, "*" + Extension, SearchOption.AllDirectories).ToList())
+        {
+            var file = Path.Combine(_root, Path.GetRelativePath(Sums, sums)[..^Extension.Length]);
+            if (SectorSums.IsRemoved(sums)) FinishRemoval(sums, file);
+            else SectorSums.Verify(sums, file);
+        }
+
+        foreach (var file in Files().ToList())
+        {
+            // An empty one was just made when the process ended.
+            if (new FileInfo(file).Length > 0 && !File.Exists(SumsOf(file)))
+                throw new DamagedFileException(SumsOf(file), $"is missing, so that {file} cannot be checked");
+        }
+    }
+
+    /// <summary>Deletes a file on purpose.</summary>
+    public void Remove(string file, Action remove)
+    {
+        var sums = SumsOf(file);
+        if (File.Exists(sums)) SectorSums.MarkRemoved(sums);
+        remove();
+        if (!File.Exists(file)) File.Delete(sums);
+    }
+
+    /// <summary>Deletes a directory with all its files on purpose.</summary>
+    public void RemoveDirectory(string directory, Action remove)
+    {
+        var sums = Path.Combine(Sums, Path.GetRelativePath(_root, directory));
+        if (Directory.Exists(sums))
+        {
+            foreach (var file in Directory.EnumerateFiles(sums, "*" + Extension, SearchOption.AllDirectories)) SectorSums.MarkRemoved(file);
+        }
+
+        remove();
+        if (!Directory.Exists(directory) && Directory.Exists(sums)) Directory.Delete(sums, recursive: true);
+    }
+
+    private void FinishRemoval(string sums, string file)
+    {
+        File.Delete(file);
+        File.Delete(sums);
+
+        // What is left of a checkpoint whose files are gone would be taken for one.
+        for (var directory = Path.GetDirectoryName(file)!;
+             directory.Length > _root.Length && Directory.Exists(directory) && !Directory.EnumerateFileSystemEntries(directory).Any();
+             directory = Path.GetDirectoryName(directory)!)
+        {
+            Directory.Delete(directory);
+        }
+    }
+
+    private IEnumerable<string> Files() => Directory.EnumerateFiles(_root, "*", SearchOption.AllDirectories)
+        .Where(file => !file.StartsWith(Sums, StringComparison.Ordinal));
+}
