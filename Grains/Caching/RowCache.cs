@@ -57,10 +57,10 @@ internal sealed class RowCache
         end
         """;
 
-    /// <summary>
-    /// KEYS generation, copies. Returns version, epoch and state of each. It begins with a write that changes nothing: a
-    /// server that has become a replica refuses it, and would otherwise answer from the past.
-    /// </summary>
+    // Scripts that only look begin with a write that changes nothing: a server that has become a replica refuses it, and would
+    // otherwise answer from the past.
+
+    /// <summary>KEYS generation, copies. Returns version, epoch and state of each.</summary>
     private const string Read = """
         redis.call('PERSIST', KEYS[1])
         local copies = {}
@@ -75,6 +75,7 @@ internal sealed class RowCache
 
     /// <summary>KEYS generation, copies; ARGV version for each. Returns the positions (from 1) of copies older than that.</summary>
     private const string Older = """
+        redis.call('PERSIST', KEYS[1])
         local older = {}
         local generation = redis.call('GET', KEYS[1])
         for i = 2, #KEYS do
@@ -86,6 +87,7 @@ internal sealed class RowCache
 
     /// <summary>KEYS copies; ARGV version for each. Removes copies older than that.</summary>
     private const string Forget = """
+        redis.call('HDEL', KEYS[1], '')
         for i = 1, #KEYS do
           local version = redis.call('HGET', KEYS[i], 'version')
           if version and version < ARGV[i] then redis.call('DEL', KEYS[i]) end

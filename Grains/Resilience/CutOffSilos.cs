@@ -140,6 +140,12 @@ internal sealed partial class CutOffSilos(ICutOffPeers peers, ILogger<CutOffSilo
         await telling;
     }
 
+    /// <summary>
+    /// Has all others flush what they have journaled, and waits for each no longer than <see cref="Patience"/>: the journal
+    /// may be that of a server which had not heard of their last rows when it was promoted.
+    /// </summary>
+    public Task FlushOthersAsync() => Task.WhenAll(peers.Others.Select(silo => Task.Run(() => FlushAsync(silo, LogLevel.Debug))));
+
     // Both under the gate.
     private long Next(bool isCutOff)
     {
@@ -173,10 +179,14 @@ internal sealed partial class CutOffSilos(ICutOffPeers peers, ILogger<CutOffSilo
             return;
         }
 
-        if (!isCutOff || !(isFirst || isNews)) return;
+        // This silo reads the database from now on: what the other one has not flushed yet must be there by then.
+        if (isCutOff && (isFirst || isNews)) await FlushAsync(silo, level);
+    }
+
+    private async Task FlushAsync(SiloAddress silo, LogLevel level)
+    {
         try
         {
-            // This silo reads the database from now on: what the other one has not flushed yet must be there by then.
             await peers.FlushAsync(silo).WaitAsync(Patience);
         }
         catch (Exception error)
@@ -190,6 +200,6 @@ internal sealed partial class CutOffSilos(ICutOffPeers peers, ILogger<CutOffSilo
     private static partial void LogNotTold(ILogger logger, LogLevel level, SiloAddress silo, bool isCutOff, string reason);
 
     [LoggerMessage(Message =
-        "Silo {Silo} knows that this one is cut off from Redis, but has not flushed in time; users of its that move here may be stale: {Reason}")]
+        "Silo {Silo} was asked to flush what it has journaled, and has not flushed all of it in time; its users that move here may be stale: {Reason}")]
     private static partial void LogNotFlushed(ILogger logger, LogLevel level, SiloAddress silo, string reason);
 }

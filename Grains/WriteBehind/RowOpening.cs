@@ -31,6 +31,10 @@ internal sealed partial class RowOpening
     private readonly ReadCounters _reads;
     private readonly ILogger _logger;
 
+    // Guards the field below: over which connection of the journal the others were last asked to flush, and when that is done.
+    private readonly Lock _gate = new();
+    private (long Connection, Task Flushed) _others = (0, Task.CompletedTask);
+
     // Several, so that one slow answer does not hold up every key.
     private readonly Batcher<string, Row?>[] _storeReads;
 
@@ -61,6 +65,9 @@ internal sealed partial class RowOpening
         }
 
         var writable = _leases.OverAsync(claim.FormerSilo == _silo ? null : claim.FormerSilo);
+        // From here on no other owner journals it. What others had journaled before is in the database once they have flushed,
+        // should this journal have lost it.
+        await OthersFlushedAsync().WaitAsync(cancellationToken);
         if (claim.Row is { } journaled)
         {
             _reads.Count(ReadLayer.Redis, isHit: true);
@@ -88,6 +95,16 @@ internal sealed partial class RowOpening
 
         // Copies are made of rows of the database by whoever opens them: where there is no row, there is no copy.
         return new(claim.Owner with { MayBeCached = row is not null }, row, IsPossiblyStale: false, writable);
+    }
+
+    private Task OthersFlushedAsync()
+    {
+        var connection = _journal.Connection;
+        lock (_gate)
+        {
+            if (connection != _others.Connection) _others = (connection, _cutOff.FlushOthersAsync());
+            return _others.Flushed;
+        }
     }
 
     private async Task<OpenedRow> OpenWithoutJournalAsync(

@@ -86,6 +86,15 @@ public sealed class RedisPair : IAsyncDisposable
     /// <summary>Makes the other server a replica of the primary.</summary>
     public Task FollowAsync() => RedisCommands.SendAsync(Replica.Port, $"REPLICAOF 127.0.0.1 {Primary.Port}");
 
+    /// <summary>Returns once someone else (a sentinel) has made the replica the primary.</summary>
+    public async Task PrimaryChangedAsync()
+    {
+        await Eventually.IsTrueAsync(async () =>
+            (await RedisCommands.AskAsync(Replica.Port, "INFO replication")).Contains("role:master", StringComparison.Ordinal));
+        _primary = 1 - _primary;
+        _proxy.Redirect(Primary.Port);
+    }
+
     /// <summary>The replica hears no more of what is written, until <see cref="FollowAsync"/>: what is written meanwhile is lost in a failover.</summary>
     public Task StopReplicatingAsync() => RedisCommands.SendAsync(Replica.Port, "REPLICAOF 127.0.0.1 1");
 

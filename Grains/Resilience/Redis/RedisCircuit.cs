@@ -84,8 +84,11 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     /// answered may come from another server, or from one that has lost its last moments.
     /// </summary>
     public ClosedSpan? Closed(RedisRole role) => _breaker.Phase is { Step: CircuitStep.Closed } closed
-        ? new ClosedSpan(closed, _connections[role].Reconnects)
+        ? new ClosedSpan(closed, Reconnects(role))
         : null;
+
+    /// <inheritdoc cref="RedisLink.Reconnects"/>
+    public long Reconnects(RedisRole role) => _connections[role].Reconnects;
 
     /// <summary>How often calls were cut off since the start.</summary>
     public long Breaks => Volatile.Read(ref _breaks);

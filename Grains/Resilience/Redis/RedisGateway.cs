@@ -59,6 +59,9 @@ public sealed class RedisGateway : IAsyncDisposable
     /// <inheritdoc cref="RedisCircuit.Closed"/>
     internal ClosedSpan? Closed(RedisRole role) => _byRole[role].Closed(role);
 
+    /// <inheritdoc cref="RedisLink.Reconnects"/>
+    internal long Reconnects(RedisRole role) => _byRole[role].Reconnects(role);
+
     /// <inheritdoc cref="RedisCircuit.OpenAsync"/>
     internal Task<IConnectionMultiplexer> OpenAsync(RedisRole role) => _byRole[role].OpenAsync(role);
 

@@ -14,7 +14,7 @@ namespace Actors.Resilience;
 /// </summary>
 /// <remarks>
 /// The driver's object stays the same, so whoever holds it (Orleans' providers do) goes on with it. With Redis Cluster the
-/// driver itself follows the slots, and with Sentinel the primary: sockets are closed only when nothing answers.
+/// driver itself follows the slots: there a server is left only when it does not answer.
 /// </remarks>
 internal sealed partial class RedisLink : IAsyncDisposable
 {
@@ -119,28 +119,39 @@ internal sealed partial class RedisLink : IAsyncDisposable
 
     private async Task WatchAsync()
     {
-        var (silent, backoff, closed) = (0, FirstBackoff, 0L);
-        var isReported = false;
+        // How often in a row each server did not answer.
+        var silent = new Dictionary<EndPoint, int>();
+        var (backoff, closed, isReported) = (FirstBackoff, 0L, false);
         try
         {
             while (true)
             {
                 await _signal.WaitAsync(LookEvery, _stop.Token);
-                var reason = await WhyWrongAsync();
-                silent = reason == Wrong.Silent ? silent + 1 : 0;
-                if (reason == Wrong.Not)
+                try
                 {
-                    if (isReported) LogReached(_logger, _address);
-                    (isReported, backoff) = (false, FirstBackoff);
+                    var (reason, servers) = await LookAsync();
+                    silent = reason == Wrong.Silent ? servers.ToDictionary(server => server, server => silent.GetValueOrDefault(server) + 1) : [];
+                    if (reason == Wrong.Not)
+                    {
+                        if (isReported) LogReached(_logger, _address);
+                        (isReported, backoff) = (false, FirstBackoff);
+                    }
+
+                    var leaving = reason == Wrong.Silent ? [.. servers.Where(server => silent[server] >= SilentLooks)] : servers;
+                    if (leaving.Count > 0 && IsOver(backoff))
+                    {
+                        // Once, however long it lasts. That nothing answers is told by those who call.
+                        if (reason == Wrong.Replica && !isReported) LogLeaving(_logger, _address);
+                        isReported |= reason == Wrong.Replica;
+                        Close(leaving);
+                        closed = Environment.TickCount64;
+                        backoff = backoff * 2 < LastBackoff ? backoff * 2 : LastBackoff;
+                    }
                 }
-                else if ((reason == Wrong.Replica || silent >= SilentLooks) && IsOver(backoff))
+                catch (Exception error) when (!_stop.IsCancellationRequested)
                 {
-                    // Once, however long it lasts. That nothing answers is told by those who call.
-                    if (reason == Wrong.Replica && !isReported) LogLeaving(_logger, _address);
-                    isReported |= reason == Wrong.Replica;
-                    Close();
-                    (silent, closed) = (0, Environment.TickCount64);
-                    backoff = backoff * 2 < LastBackoff ? backoff * 2 : LastBackoff;
+                    // It is looked at again.
+                    LogFailed(_logger, _address, error);
                 }
 
                 await Task.Delay(LeastPause, _stop.Token);
@@ -154,42 +165,60 @@ internal sealed partial class RedisLink : IAsyncDisposable
             || Environment.TickCount64 - closed >= pause.TotalMilliseconds * (0.5 + Random.Shared.NextDouble());
     }
 
-    private async Task<Wrong> WhyWrongAsync()
+    /// <summary>What is wrong, and with which servers.</summary>
+    private async Task<(Wrong Reason, IReadOnlyList<EndPoint> Servers)> LookAsync()
     {
+        EndPoint[] all = [.. _sockets.Keys.Select(key => key.Server).Distinct()];
         if (_isRefused)
         {
             _isRefused = false;
-            return Wrong.Replica;
+            return (Wrong.Replica, all);
         }
 
         try
         {
-            var servers = _multiplexer.GetServers();
-            var connected = Array.FindAll(servers, server => server.IsConnected);
-            if (connected.Length == 0) return Wrong.Silent;
-            if (connected.All(server => server.IsReplica && server.ServerType == ServerType.Standalone)) return Wrong.Replica;
-            await _multiplexer.GetDatabase().PingAsync(CommandFlags.DemandMaster).WaitAsync(AnswerLimit, _stop.Token);
-            return Wrong.Not;
+            var connected = Array.FindAll(_multiplexer.GetServers(), server => server.IsConnected);
+            if (connected.Length == 0) return (Wrong.Silent, all);
+            if (connected.All(server => server.IsReplica && server.ServerType == ServerType.Standalone)) return (Wrong.Replica, all);
+
+            // Of a cluster, one may be silent and the others well.
+            var primaries = Array.FindAll(connected, server => !server.IsReplica);
+            var answers = await Task.WhenAll(primaries.Select(AnswersAsync));
+            EndPoint[] silent = [.. primaries.Where((_, i) => !answers[i]).Select(server => server.EndPoint)];
+            return (silent.Length > 0 ? Wrong.Silent : Wrong.Not, silent);
+        }
+        catch (RedisException)
+        {
+            // The driver is about to connect.
+            return (Wrong.Silent, all);
+        }
+    }
+
+    private async Task<bool> AnswersAsync(IServer server)
+    {
+        try
+        {
+            await server.PingAsync().WaitAsync(AnswerLimit, _stop.Token);
+            return true;
         }
         catch (Exception error) when (error is RedisServerException or RedisCommandException)
         {
             // An answer all the same, or a server that is not asked such things.
-            return Wrong.Not;
+            return true;
         }
-        catch (Exception) when (!_stop.IsCancellationRequested)
+        catch (Exception error) when (error is RedisException or TimeoutException)
         {
-            return Wrong.Silent;
+            return false;
         }
     }
 
-    private static string Show(EndPoint server) => server is DnsEndPoint name ? $"{name.Host}:{name.Port}" : $"{server}";
-
     // The driver takes it for a connection that was closed by the server, and connects at once. One that is still being made
     // has a time limit of its own.
-    private void Close()
+    private void Close(IReadOnlyList<EndPoint> servers)
     {
-        foreach (var socket in _sockets.Values)
+        foreach (var (key, socket) in _sockets)
         {
+            if (!servers.Contains(key.Server)) continue;
             try
             {
                 socket.Shutdown(SocketShutdown.Both);
@@ -201,6 +230,8 @@ internal sealed partial class RedisLink : IAsyncDisposable
         }
     }
 
+    private static string Show(EndPoint server) => server is DnsEndPoint name ? $"{name.Host}:{name.Port}" : $"{server}";
+
     private enum Wrong
     {
         Not,
@@ -211,6 +242,9 @@ internal sealed partial class RedisLink : IAsyncDisposable
     [LoggerMessage(Level = LogLevel.Warning, Message =
         "Redis at {Address} has become a replica and takes no writes: connecting anew, since the address may lead to another server by now")]
     private static partial void LogLeaving(ILogger logger, string address);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "The connection to Redis at {Address} could not be looked at")]
+    private static partial void LogFailed(ILogger logger, string address, Exception error);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Redis at {Address} takes writes again")]
     private static partial void LogReached(ILogger logger, string address);

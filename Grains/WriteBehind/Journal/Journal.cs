@@ -61,6 +61,9 @@ internal sealed class Journal
             new Batcher<(Ownership Owner, long Unflushed), bool>(JournalPartition.MaxBatchRows, owners => ReleaseAsync(partition, owners)));
     }
 
+    /// <summary>Another after each new connection, whose server may not have heard of the last rows.</summary>
+    public long Connection => _redis.Reconnects(RedisRole.Journal);
+
     /// <summary>Makes the caller the owner of <paramref name="key"/> and returns what is journaled for it, if anything.</summary>
     public Task<Claim> ClaimAsync(string key) => _claims[Partition.Of(key)].AskAsync(key);
 
@@ -98,6 +101,9 @@ internal sealed class Journal
     {
         var (owners, rows) = (_partitions[partition].Owners, _partitions[partition].Rows);
         var left = new List<RedisValue> { _silo };
+
+        // What a server that has become a replica has not heard of would be left where it is.
+        await _redis.EvaluateAsync(RedisRole.Journal, JournalScripts.EnsurePrimary, [owners], []);
         await foreach (var owner in _redis.HashScanAsync(RedisRole.Journal, owners, ScanPage).WithCancellation(cancellationToken))
         {
             if (!IsLeft((byte[])owner.Value!)) continue;

@@ -141,6 +141,11 @@ internal static class JournalScripts
         return released
         """;
 
+    /// <summary>KEYS any. A write that changes nothing: a server that has become a replica refuses it.</summary>
+    public const string EnsurePrimary = """
+        return redis.call('PERSIST', KEYS[1])
+        """;
+
     /// <summary>
     /// KEYS owners, rows; ARGV silo, key, owner, key, owner, … with owner as it was read. Ends each ownership that is still
     /// of the silo it was of (also where that one lives on and has written meanwhile; where it is the silo itself, only what

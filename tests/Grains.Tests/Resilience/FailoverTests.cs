@@ -35,6 +35,16 @@ public sealed class FailoverTests
     }
 
     [Fact]
+    public async Task Circuit_closes_after_a_failover_by_Sentinel()
+    {
+        await using var pair = await RedisPair.StartNewAsync();
+        await using var sentinel = await RedisSentinel.StartNewAsync(pair);
+        await using var gateway = await OpenAsync(sentinel.ConnectionString);
+        await sentinel.FailOverAsync(pair);
+        await ServedByAsync(gateway, pair.Primary);
+    }
+
+    [Fact]
     public async Task Circuit_closes_when_the_old_primary_is_frozen()
     {
         await using var pair = await RedisPair.StartNewAsync();

@@ -98,36 +98,36 @@ public sealed class MembershipFailoverTests
         }
     }
 
-    /// <summary>Reads again and again, as silos do once a second.</summary>
+    /// <summary>Has all silos read again and again, as they do once a second, until each sees these others so.</summary>
     private static async Task AllSeeAsync(IReadOnlyList<MembershipSilo> silos, IReadOnlyList<MembershipSilo> seen, SiloStatus status)
     {
-        foreach (var silo in silos)
+        var last = new string[silos.Count];
+        try
         {
-            var last = "nothing";
-            try
-            {
-                await Eventually.IsTrueAsync(
-                    async () =>
-                    {
-                        try
-                        {
-                            var table = await silo.ReadAsync();
-                            last = string.Join(", ", table);
-                            return seen.All(other => table.TryGetValue(other.Address, out var there) && there == status);
-                        }
-                        catch (Exception error)
-                        {
-                            // Not connected again yet.
-                            last = error.Message;
-                            return false;
-                        }
-                    },
-                    Limit);
-            }
-            catch (TimeoutException)
-            {
-                Assert.Fail($"{silo.Address} does not see {string.Join(", ", seen.Select(other => other.Address))} as {status}: {last}");
-            }
+            await Eventually.IsTrueAsync(
+                async () =>
+                {
+                    for (var i = 0; i < silos.Count; i++) last[i] = await ReadAsync(silos[i]);
+                    return last.All(table => seen.All(other => table.Contains($"{other.Address} {status}", StringComparison.Ordinal)));
+                },
+                Limit);
+        }
+        catch (TimeoutException)
+        {
+            Assert.Fail($"Not all see {string.Join(", ", seen.Select(other => other.Address))} as {status}:\n{string.Join('\n', last)}");
+        }
+    }
+
+    private static async Task<string> ReadAsync(MembershipSilo silo)
+    {
+        try
+        {
+            return string.Join(", ", (await silo.ReadAsync()).Select(row => $"{row.Key} {row.Value}"));
+        }
+        catch (Exception error)
+        {
+            // Not connected again yet.
+            return error.Message;
         }
     }
 

@@ -85,10 +85,30 @@ public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
         Assert.Equal(2, (await second.OpenAsync("k")).Row!.Version);
     }
 
-    private async Task<SiloBench> OpenAsync(int number, WriteBehindOptions? options = null)
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Row_that_a_failover_lost_is_flushed_by_its_silo_before_another_opens_the_key(bool resets)
+    {
+        await using var first = await OpenAsync(1, new() { FlushInterval = Long });
+        await using var second = await OpenAsync(2, peers: new Peer(first));
+        var mine = (await first.OpenAsync("k")).Owner;
+        await first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Database);
+        await _redis.ReplicatedAsync();
+        await _redis.StopReplicatingAsync();
+        Assert.Equal(Durability.Journal, (await first.Table.WriteAsync(SiloBench.Make(mine, 2), Durability.Journal)).Durability);
+        Assert.True(await first.Table.ReleaseAsync(mine));
+
+        await _redis.FailOverAsync();
+        if (resets) _redis.ResetConnections();
+        await JournalingAsync(second);
+        Assert.Equal(2, (await second.OpenAsync("k")).Row!.Version);
+    }
+
+    private async Task<SiloBench> OpenAsync(int number, WriteBehindOptions? options = null, ICutOffPeers? peers = null)
     {
         var redis = new RedisGateway(new RedisOptions { ConnectionString = _redis.Address, KeyPrefix = "failover" });
-        var silo = new SiloBench(redis, new FaultyStore(_store), number, options);
+        var silo = new SiloBench(redis, new FaultyStore(_store), number, options, peers: peers);
         await JournalingAsync(silo);
         return silo;
     }
@@ -118,5 +138,14 @@ public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
         }
 
         return rows;
+    }
+
+    private sealed class Peer(SiloBench silo) : ICutOffPeers
+    {
+        public IReadOnlyCollection<SiloAddress> Others => [silo.Silo];
+
+        public Task TellAsync(SiloAddress address, long number, bool isCutOff) => Task.CompletedTask;
+
+        public Task FlushAsync(SiloAddress address) => silo.Table.FlushAsync(CancellationToken.None);
     }
 }

@@ -1,0 +1,62 @@
+namespace Actors.Fixtures;
+
+/// <summary>A real Redis Sentinel that watches a pair of servers.</summary>
+public sealed class RedisSentinel : IAsyncDisposable
+{
+    private const string Service = "main";
+    private readonly TemporaryDirectory _directory = new("sentinel");
+    private readonly int _port = FreePorts.Next();
+    private ServerProcess? _process;
+
+    /// <summary>What clients connect to, e.g. 127.0.0.1:20123,serviceName=main.</summary>
+    public string ConnectionString => $"127.0.0.1:{_port},serviceName={Service}";
+
+    /// <summary>Starts one, and returns once it knows both servers.</summary>
+    public static async Task<RedisSentinel> StartNewAsync(RedisPair pair)
+    {
+        var sentinel = new RedisSentinel();
+        var configuration = sentinel._directory.File("sentinel.conf");
+        await File.WriteAllTextAsync(configuration, $"""
+            port {sentinel._port}
+            bind 127.0.0.1
+            dir {sentinel._directory.Path}
+            sentinel monitor {Service} 127.0.0.1 {pair.Primary.Port} 1
+            sentinel down-after-milliseconds {Service} 1000
+            sentinel failover-timeout {Service} 5000
+            """);
+        sentinel._process = ServerProcess.Start(
+            Executables.Find("redis-server") ?? throw new InvalidOperationException("redis-server was not found."),
+            [configuration, "--sentinel"], sentinel._directory.Path);
+        await Eventually.IsTrueAsync(() => sentinel.AnswersAsync($"SENTINEL REPLICAS {Service}", $"{pair.Replica.Port}"));
+        return sentinel;
+    }
+
+    /// <summary>Has it fail over, and returns once it has.</summary>
+    public async Task FailOverAsync(RedisPair pair)
+    {
+        await Eventually.IsTrueAsync(() => AnswersAsync($"SENTINEL FAILOVER {Service}", "OK"));
+        await pair.PrimaryChangedAsync();
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync()
+    {
+        _process?.Dispose();
+        _directory.Dispose();
+        FreePorts.Release(_port);
+        return ValueTask.CompletedTask;
+    }
+
+    private async Task<bool> AnswersAsync(string command, string text)
+    {
+        try
+        {
+            return (await RedisCommands.AskAsync(_port, command)).Contains(text, StringComparison.Ordinal);
+        }
+        catch (Exception error) when (error is System.Net.Sockets.SocketException or InvalidOperationException or IOException)
+        {
+            // Not started, or it does not know the replica yet.
+            return false;
+        }
+    }
+}
