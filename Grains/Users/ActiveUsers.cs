@@ -27,8 +27,11 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
     private const int MostLeaving = 1_000;
     private const int MostLooks = 4_000;
 
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
+    // How long a call waits for room: for others to leave, and in all.
+    private static readonly TimeSpan LongestFull = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan LastPause = TimeSpan.FromMilliseconds(160);
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LogEvery = TimeSpan.FromMinutes(10);
@@ -95,6 +98,9 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
 
     // Without those that were told to leave.
     private long Staying => Bytes - Volatile.Read(ref _leaving);
+
+    // Whatever loads have reserved, and will give back.
+    private bool IsFull => _heap.Level != HeapLevel.Normal || Bytes + LargestLoad > LoadUpTo;
 
     // Activations that wait for room take memory as well: beyond that a call is refused at once.
     private long WaitUpTo => _held.Ceiling / 16 * 17;
@@ -186,10 +192,15 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
         try
         {
             var began = _clock.GetTimestamp();
-            while (Bytes <= WaitUpTo && _clock.GetElapsedTime(began) < Longest)
+            long? full = null;
+            for (var pause = FirstPause; Bytes <= WaitUpTo && _clock.GetElapsedTime(began) < Longest; pause = pause < LastPause ? 2 * pause : LastPause)
             {
-                await Task.Delay(Pause * (0.5 + Random.Shared.NextDouble()), _clock);
+                await Task.Delay(pause * (0.5 + Random.Shared.NextDouble()), _clock);
                 if (tryTake()) return;
+
+                // If it is only other loads that take the room, their end is near, and this one's turn comes.
+                full = IsFull ? full ?? _clock.GetTimestamp() : null;
+                if (full is { } since && _clock.GetElapsedTime(since) >= LongestFull) break;
             }
         }
         finally
@@ -285,7 +296,7 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
 
             // All are in use, or as many are leaving as may at once: some time passes first.
             if (leaving.Count > 0) continue;
-            await Task.Delay(Pause, _clock, _stop.Token);
+            await Task.Delay(FirstPause, _clock, _stop.Token);
             if (Volatile.Read(ref _leavingCount) == 0) return;
             _heap.Look();
         }

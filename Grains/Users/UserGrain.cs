@@ -163,7 +163,7 @@ internal sealed partial class UserGrain(
                 if (!_memory.TryHold(size))
                 {
                     // What has been checked may not hold any more once there is room.
-                    await _memory.HoldAsync(size);
+                    await _departure.WaitAsync(_memory.HoldAsync(size), users.Refuse, cancellationToken);
                     continue;
                 }
 
@@ -325,9 +325,12 @@ internal sealed partial class UserGrain(
 
     private async Task<bool> CommitBeforeReleaseAsync(CancellationToken cancellationToken)
     {
+        // Calls that are to go to the next activation wait for this one.
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(2 * Departure.Grace);
         try
         {
-            return await table.CommittedAndUncachedAsync(Id, _acknowledged.Version, cancellationToken);
+            return await table.CommittedAndUncachedAsync(Id, _acknowledged.Version, limit.Token);
         }
         catch (Exception error) when (error is StorageUnavailableException or OwnershipLostException or OperationCanceledException)
         {

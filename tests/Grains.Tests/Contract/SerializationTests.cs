@@ -54,6 +54,7 @@ public sealed class SerializationTests : IDisposable
         WriteBehindState.Refusing,
         new ClusterStatus { Silos = [Report] },
         Report,
+        Report.Users,
         Report.WriteBehind,
         Report.Cache,
         Report.Cache.Redis,
