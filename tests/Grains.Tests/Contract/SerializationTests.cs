@@ -66,6 +66,7 @@ public sealed class SerializationTests : IDisposable
         RedisDownBehavior.Allow,
         new InvalidRateLimitException("what is wrong"),
         new LimiterMovedException("why"),
+        new UnusedGrant("p", 2, DateTimeOffset.UnixEpoch.AddSeconds(3)),
     ];
 
     private readonly ServiceProvider _services = new ServiceCollection()
