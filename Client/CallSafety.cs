@@ -9,12 +9,14 @@ internal static class CallSafety
     /// <summary>
     /// True where a call does no more when it is made twice than when it is made once: so it may be repeated whatever
     /// became of the first. A write is that only with a request id; with an expected version its repetition would conflict
-    /// with itself. So is an acquisition; one that may wait takes longer than an attempt.
+    /// with itself. So is an acquisition; one that may wait takes longer than an attempt. Giving back unused grants twice would
+    /// free the permits of others.
     /// </summary>
     public static bool IsRepeatable(IOutgoingGrainCallContext call) => call.Grain switch
     {
         IUserGrain => !IsWrite(call) || OptionsOf(call)?.RequestId is not null,
         IClusterGrain or IRedisBreakerGrain => true,
+        IRateLimiterGrain when call.MethodName == nameof(IRateLimiterGrain.RefundUnusedAsync) => false,
         IRateLimiterGrain => !IsAcquire(call) || RequestOf(call) is { RequestId: not null, MaxWait.Ticks: 0 },
 
         // Of the app's own grains nothing is known.

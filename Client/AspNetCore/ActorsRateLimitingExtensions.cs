@@ -29,7 +29,7 @@ public static class ActorsRateLimitingExtensions
             services.TryAddSingleton<IValidateOptions<ActorsRateLimitingOptions>, ActorsRateLimitingOptionsValidator>();
             services.AddOptions<ActorsRateLimitingOptions>().ValidateOnStart().PostConfigure(options =>
             {
-                if (options.ClientIds.Count == 0) options.ClientIdFromAddress();
+                if (options.Sources.Count == 0) options.ClientIdFromAddress();
                 if (options.DefaultPolicy is { } policy && !options.Policies.ContainsKey(policy)) options.AddPolicy(policy);
             });
         }

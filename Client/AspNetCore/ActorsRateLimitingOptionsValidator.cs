@@ -10,6 +10,7 @@ internal sealed class ActorsRateLimitingOptionsValidator : IValidateOptions<Acto
         try
         {
             options.ToLimiterOptions().Validate();
+            if (options.AddressPolicy is { } policy) RateLimits.ValidatePolicyName(policy);
             if (options.SharedClientId is { } id) RateLimits.ValidateId(id);
             return ValidateOptionsResult.Success;
         }

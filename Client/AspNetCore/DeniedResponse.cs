@@ -8,8 +8,8 @@ using Microsoft.Extensions.DependencyInjection;
 namespace Actors;
 
 /// <summary>
-/// What a denied client is answered: 429 with <c>Retry-After</c>, or 503 where the cluster did not answer and the app wants
-/// that denied; with problem details (RFC 9457) of the types that the draft of the headers registers.
+/// What a denied client is answered: 429 with <c>Retry-After</c>, or 503 if the cluster did not answer and the app wants
+/// that denied, or is overloaded; with problem details (RFC 9457) of the types that the draft of the headers registers.
 /// </summary>
 internal static class DeniedResponse
 {
@@ -49,7 +49,7 @@ internal static class DeniedResponse
                 Type = Types + "temporary-reduced-capacity",
                 Title = "Request cannot be satisfied due to temporary server capacity constraints",
                 Status = StatusCodes.Status503ServiceUnavailable,
-                Detail = "The rate limiter does not answer.",
+                Detail = lease.TryGetMetadata(MetadataName.ReasonPhrase, out var reason) ? reason : "The rate limiter does not answer.",
             };
         }
 

@@ -5,7 +5,8 @@ using Microsoft.AspNetCore.RateLimiting;
 namespace Actors;
 
 /// <summary>
-/// What the rate limiting middleware asks for every request: the app's own global limiter, if it has one, then the cluster.
+/// What the rate limiting middleware asks for every request: the app's own global limiter, if it has one, then the cluster. What
+/// one of them granted is given back if a later one denies, fails, or the caller leaves meanwhile.
 /// </summary>
 /// <remarks>
 /// The middleware first attempts without waiting and only then waits. The attempt always fails here, and touches neither:
@@ -20,6 +21,8 @@ internal sealed class HttpRateLimiter(ActorsClient client, ActorsRateLimitingOpt
     private readonly Dictionary<string, RateLimitRequest> _policies = options.Policies.ToDictionary(
         policy => policy.Key, policy => new RateLimitRequest { Policy = policy.Key, MaxWait = policy.Value }, StringComparer.Ordinal);
 
+    private readonly RateLimitRequest? _byAddress = options.AddressPolicy is { } policy ? new() { Policy = policy } : null;
+
     public override RateLimiterStatistics? GetStatistics(HttpContext resource) => global?.GetStatistics(resource) ?? _leases.Statistics;
 
     protected override RateLimitLease AttemptAcquireCore(HttpContext resource, int permitCount) => SimpleLease.NotYet;
@@ -29,32 +32,41 @@ internal sealed class HttpRateLimiter(ActorsClient client, ActorsRateLimitingOpt
         if (global is null) return await AcquireHereAsync(resource, permitCount, cancellationToken).ConfigureAwait(false);
 
         var first = await global.AcquireAsync(resource, permitCount, cancellationToken).ConfigureAwait(false);
-        if (!first.IsAcquired) return first;
-        try
-        {
-            var second = await AcquireHereAsync(resource, permitCount, cancellationToken).ConfigureAwait(false);
-            if (second.IsAcquired) return new BothLeases(first, second);
-            first.Dispose();
-            return second;
-        }
-        catch
-        {
-            first.Dispose();
-            throw;
-        }
+        return await ChainedLease.ThenAsync(first, () => AcquireHereAsync(resource, permitCount, cancellationToken)).ConfigureAwait(false);
     }
 
     protected override void Dispose(bool disposing)
     {
-        if (disposing) global?.Dispose();
+        if (disposing)
+        {
+            _leases.Dispose();
+            global?.Dispose();
+        }
+
         base.Dispose(disposing);
+    }
+
+    protected override async ValueTask DisposeAsyncCore()
+    {
+        _leases.Dispose();
+        if (global is not null) await global.DisposeAsync().ConfigureAwait(false);
+        await base.DisposeAsyncCore().ConfigureAwait(false);
     }
 
     private async ValueTask<RateLimitLease> AcquireHereAsync(HttpContext context, int permitCount, CancellationToken cancellationToken)
     {
-        if (RequestFor(context, permitCount) is not { } request || HttpClientId.Of(context, options) is not { } clientId)
+        if (RequestFor(context, permitCount) is not { } request || HttpClientId.Of(context, options) is not ({ } clientId, var isTrusted))
             return SimpleLease.NotLimited;
+        if (isTrusted || _byAddress is null || options.AddressOf(context) is not { } address)
+            return await AcquireAsync(context, clientId, request, cancellationToken).ConfigureAwait(false);
 
+        var first = await AcquireAsync(context, address, _byAddress with { Permits = request.Permits }, cancellationToken).ConfigureAwait(false);
+        return await ChainedLease.ThenAsync(first, () => AcquireAsync(context, clientId, request, cancellationToken)).ConfigureAwait(false);
+    }
+
+    private async ValueTask<RateLimitLease> AcquireAsync(
+        HttpContext context, string clientId, RateLimitRequest request, CancellationToken cancellationToken)
+    {
         var lease = await _leases.AcquireAsync(clientId, request, cancellationToken).ConfigureAwait(false);
         if (options.WritesHeaders && lease.TryGetMetadata(RateLimitMetadata.Decision, out var decision) && decision is not null)
             RateLimitHeaders.Write(context.Response.Headers, decision, options.ShowsShadowDenials);

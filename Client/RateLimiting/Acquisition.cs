@@ -9,6 +9,7 @@ namespace Actors;
 /// </summary>
 internal sealed class Acquisition : IValueTaskSource<RateLimitLease>
 {
+    private readonly string _clientId;
     private readonly LeaseSource _leases;
     private readonly CancellationTokenRegistration _cancellation;
 
@@ -18,8 +19,12 @@ internal sealed class Acquisition : IValueTaskSource<RateLimitLease>
     // 0 until somebody settles it; who turns it to 1 does so alone.
     private int _isSettled;
 
-    public Acquisition(RateLimitRequest request, LeaseSource leases, CancellationToken cancellationToken)
+    // Written by whoever settles it.
+    private volatile bool _isLetPast;
+
+    public Acquisition(string clientId, RateLimitRequest request, LeaseSource leases, CancellationToken cancellationToken)
     {
+        _clientId = clientId;
         Request = request;
         _leases = leases;
         if (!cancellationToken.CanBeCanceled) return;
@@ -33,17 +38,37 @@ internal sealed class Acquisition : IValueTaskSource<RateLimitLease>
 
     public bool IsSettled => Volatile.Read(ref _isSettled) != 0;
 
+    /// <summary>True if the caller got a lease and uses its permits, whoever decided that.</summary>
+    public bool IsLetPast => _isLetPast;
+
     /// <summary>The lease, to be awaited once.</summary>
     public ValueTask<RateLimitLease> Lease => new(this, _core.Version);
 
-    public void Decide(RateLimitDecision decision)
+    /// <summary>Tells the caller what was decided.</summary>
+    /// <returns>False if the caller has left.</returns>
+    public bool Decide(RateLimitDecision decision)
     {
-        if (Settles()) _core.SetResult(_leases.Decided(decision));
+        if (!Settles()) return false;
+        Let(_leases.Decided(_clientId, Request, decision));
+        return true;
     }
 
+    /// <summary>The cluster does not answer.</summary>
     public void LeaveUndecided()
     {
-        if (Settles()) _core.SetResult(_leases.Undecided());
+        if (Settles()) Let(_leases.Unreachable(_clientId, Request));
+    }
+
+    /// <summary>There is no room for the call.</summary>
+    public void DenyOverloaded()
+    {
+        if (Settles()) Let(_leases.Overloaded());
+    }
+
+    /// <summary>The cluster answered that it cannot decide.</summary>
+    public void Refuse(Exception error)
+    {
+        if (Settles()) Let(_leases.Refused(_clientId, Request, error));
     }
 
     public void Fail(Exception error)
@@ -60,6 +85,12 @@ internal sealed class Acquisition : IValueTaskSource<RateLimitLease>
     void IValueTaskSource<RateLimitLease>.OnCompleted(
         Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _core.OnCompleted(continuation, state, token, flags);
+
+    private void Let(RateLimitLease lease)
+    {
+        _isLetPast = lease.IsAcquired;
+        _core.SetResult(lease);
+    }
 
     private bool Settles()
     {

@@ -3,7 +3,8 @@ using System.Threading.RateLimiting;
 namespace Actors;
 
 /// <summary>A lease as the cluster decided it.</summary>
-internal sealed class DecidedLease(RateLimitDecision decision) : RateLimitLease
+internal sealed class DecidedLease(RateLimitDecision decision, LeaseSource source, string clientId, RateLimitRequest request)
+    : RateLimitLease, IRefundableLease
 {
     private static readonly string[] Names =
     [
@@ -12,6 +13,9 @@ internal sealed class DecidedLease(RateLimitDecision decision) : RateLimitLease
     ];
 
     private static readonly string[] NamesOfDenied = [.. Names, MetadataName.RetryAfter.Name, MetadataName.ReasonPhrase.Name];
+
+    // 0 until it is given back; only the caller that turns it to 1 does so.
+    private int _isGivenBack;
 
     public override bool IsAcquired => decision.IsAllowed;
 
@@ -27,11 +31,17 @@ internal sealed class DecidedLease(RateLimitDecision decision) : RateLimitLease
             RateLimitMetadata.RemainingName => decision.Remaining,
             RateLimitMetadata.ResetAfterName => decision.ResetAfter,
             RateLimitMetadata.SourceName => decision.Source,
+            IRefundableLease.MetadataName => this,
             _ when decision.IsAllowed => null,
             _ when metadataName == MetadataName.RetryAfter.Name => decision.RetryAfter,
             _ when metadataName == MetadataName.ReasonPhrase.Name => $"The limit of policy '{decision.Policy}', {decision.Window}, is reached.",
             _ => null,
         };
         return metadata is not null;
+    }
+
+    public void Refund()
+    {
+        if (decision.IsAllowed && Interlocked.Exchange(ref _isGivenBack, 1) == 0) source.GiveBack(clientId, request, decision);
     }
 }

@@ -3,18 +3,22 @@ namespace Actors;
 /// <summary>
 /// The calls of one client in this process, gathered: one call to its grain is in flight at a time, and whatever arrives
 /// meanwhile goes with the next. Where the grain does not answer in time, those who wait are left undecided; those who come
-/// then are so at once, until it answers again.
+/// then are so at once, until it answers again. What is granted to a caller that has left, or was denied meanwhile, is given
+/// back.
 /// </summary>
+/// <param name="clientId">Whose calls these are.</param>
 /// <param name="acquire">Decides a batch, position by position.</param>
 /// <param name="probe">Succeeds where the grain answers; charges nothing.</param>
 /// <param name="callTimeout">How long nobody waits longer than, from the call to the answer.</param>
 /// <param name="outage">Told of answers and of their absence.</param>
+/// <param name="fallbacks">Learns the limits from answers.</param>
+/// <param name="unused">Gives back what nobody uses.</param>
 /// <param name="time">The clock of the waiting.</param>
 /// <param name="retired">Called once, when nobody waits any more: this takes no further calls.</param>
 internal sealed class GatheredAcquisitions(
-    Func<RateLimitRequest[], CancellationToken, Task<RateLimitDecision[]>> acquire,
-    Func<string, CancellationToken, Task<RateLimitDecision>> probe,
-    TimeSpan callTimeout, Outage outage, TimeProvider time, Action<GatheredAcquisitions> retired)
+    string clientId, Func<RateLimitRequest[], Task<RateLimitDecision[]>> acquire,
+    Func<string, CancellationToken, Task<RateLimitDecision>> probe, TimeSpan callTimeout, Outage outage, FallbackLimits fallbacks,
+    UnusedGrants unused, TimeProvider time, Action<GatheredAcquisitions> retired)
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
@@ -34,12 +38,13 @@ internal sealed class GatheredAcquisitions(
     /// <returns>False where this is retired.</returns>
     public bool TryAdd(Acquisition acquisition, int maxQueued)
     {
-        bool isTaken, isFirst = false;
+        bool isSilent, isTaken, isFirst = false;
         lock (_gate)
         {
             if (_isRetired) return false;
             _wasAsked = true;
-            isTaken = !_isSilent && _waiting.Count < maxQueued;
+            isSilent = _isSilent;
+            isTaken = !isSilent && _waiting.Count < maxQueued;
             if (isTaken)
             {
                 if (_waiting.Count == 0) _waitingSince = time.GetTimestamp();
@@ -51,7 +56,10 @@ internal sealed class GatheredAcquisitions(
 
         // Off the caller's scheduler. It owns its failures: every caller it takes is settled, whatever happens.
         if (isFirst) _ = Task.Run(() => CallAsync(isSilent: false));
-        if (!isTaken) acquisition.LeaveUndecided();
+        if (isSilent) acquisition.LeaveUndecided();
+
+        // Whoever sends too much is the reason: that must not let its callers past.
+        else if (!isTaken) acquisition.DenyOverloaded();
         return true;
     }
 
@@ -72,7 +80,7 @@ internal sealed class GatheredAcquisitions(
     public void StartSilent(long since, Exception error)
     {
         lock (_gate) (_isCalling, _isSilent) = (true, true);
-        outage.Begin(since, error);
+        outage.Begin(clientId, since, error);
         _ = Task.Run(() => CallAsync(isSilent: true));
     }
 
@@ -123,15 +131,17 @@ internal sealed class GatheredAcquisitions(
         if (batch.Count == 0) return true;
 
         var began = time.GetTimestamp();
-        using var givenUp = new CancellationTokenSource();
+        Task<RateLimitDecision[]>? call = null;
         try
         {
             var requests = batch.ConvertAll(acquisition => acquisition.Request).ToArray();
             var left = callTimeout - time.GetElapsedTime(since, began);
-            var decisions = await acquire(requests, givenUp.Token).WithinAsync(left, time).ConfigureAwait(false);
+            call = acquire(requests);
+            var decisions = await call.WithinAsync(left, time).ConfigureAwait(false);
             outage.Answered();
+            fallbacks.Learn(decisions[0]);
             RateLimitClientInstruments.Answered(batch.Count, time.GetElapsedTime(began));
-            for (var i = 0; i < batch.Count; i++) batch[i].Decide(decisions[i]);
+            Tell(batch, decisions);
             return true;
         }
         catch (InvalidRateLimitException error)
@@ -139,18 +149,51 @@ internal sealed class GatheredAcquisitions(
             outage.Answered();
             return await SortOutAsync(batch, since, error).ConfigureAwait(false);
         }
-        catch (ActorsException)
+        catch (ActorsException error)
         {
             // It answered that it cannot decide.
             outage.Answered();
-            batch.ForEach(acquisition => acquisition.LeaveUndecided());
+            batch.ForEach(acquisition => acquisition.Refuse(error));
+            return true;
+        }
+        catch (Exception error) when (RateLimitCalls.IsOverload(error))
+        {
+            batch.ForEach(acquisition => acquisition.DenyOverloaded());
             return true;
         }
         catch (Exception error)
         {
             GoSilent(batch, began, error);
-            await givenUp.CancelAsync().ConfigureAwait(false);
+
+            // Not cancelled: its answer tells what it charged. Orleans ends it in time, and there is one for each silence.
+            if (call is not null) _ = TakeBackAsync(call, [.. batch]);
             return false;
+        }
+    }
+
+    /// <summary>Tells each caller, and gives back what was granted to those who have left.</summary>
+    private void Tell(List<Acquisition> batch, RateLimitDecision[] decisions)
+    {
+        List<UnusedGrant>? grants = null;
+        for (var i = 0; i < batch.Count; i++)
+        {
+            if (!batch[i].Decide(decisions[i]) && UnusedGrants.IsCharged(decisions[i]) && !batch[i].IsLetPast)
+                (grants ??= []).Add(new(decisions[i].Policy, batch[i].Request.Permits, decisions[i].DecidedAt));
+        }
+
+        if (grants is not null) unused.GiveBack(clientId, [.. grants]);
+    }
+
+    /// <summary>Waits for an answer that is late: all have been told something else meanwhile. It owns its failures.</summary>
+    private async Task TakeBackAsync(Task<RateLimitDecision[]> call, List<Acquisition> batch)
+    {
+        try
+        {
+            Tell(batch, await call.ConfigureAwait(false));
+        }
+        catch (Exception)
+        {
+            // It was lost; whatever it charged stays so.
         }
     }
 
@@ -186,7 +229,7 @@ internal sealed class GatheredAcquisitions(
             (_isSilent, _wasAsked) = (true, false);
         }
 
-        outage.Begin(since, error);
+        outage.Begin(clientId, since, error);
         batch.ForEach(acquisition => acquisition.LeaveUndecided());
         waiting.ForEach(acquisition => acquisition.LeaveUndecided());
     }

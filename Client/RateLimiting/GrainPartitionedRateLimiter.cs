@@ -32,10 +32,13 @@ public sealed class GrainPartitionedRateLimiter<TResource>(
     protected override ValueTask<RateLimitLease> AcquireAsyncCore(TResource resource, int permitCount, CancellationToken cancellationToken) =>
         AcquireAsync(resource, permitCount, _one.MaxWait, cancellationToken);
 
-    /// <inheritdoc/>
+    /// <summary>Callers that wait for permits get a lease that is not acquired, and give up their places.</summary>
     protected override void Dispose(bool disposing)
     {
         _isDisposed = true;
+
+        // DisposeAsync says false here.
+        _leases.Dispose();
         base.Dispose(disposing);
     }
 

@@ -13,8 +13,13 @@ namespace Actors;
 /// again. An answer that was lost may have been charged.
 /// </para>
 /// <para>
-/// Permits cannot be given back: disposing of a lease does nothing. Asking for 0 permits tells whether one would be granted,
-/// charges nothing and does not wait. All members are safe for concurrent use.
+/// Disposing of a lease does nothing: permits of a window come back with time. In a chain put this limiter last, or use
+/// <see cref="RateLimiterChain"/>, so that calls which another limiter denies cost nothing here. A caller that is cancelled
+/// gives up its place in line; what it was granted at that moment is given back.
+/// </para>
+/// <para>
+/// Asking for 0 permits tells whether one would be granted, charges nothing and does not wait. All members are safe for
+/// concurrent use.
 /// </para>
 /// </remarks>
 public sealed class GrainRateLimiter : RateLimiter
@@ -69,10 +74,13 @@ public sealed class GrainRateLimiter : RateLimiter
     protected override ValueTask<RateLimitLease> AcquireAsyncCore(int permitCount, CancellationToken cancellationToken) =>
         AcquireAsync(permitCount, _one.MaxWait, cancellationToken);
 
-    /// <inheritdoc/>
+    /// <summary>Callers that wait for permits get a lease that is not acquired, and give up their places.</summary>
     protected override void Dispose(bool disposing)
     {
         _isDisposed = true;
+
+        // DisposeAsync says false here.
+        _leases.Dispose();
         base.Dispose(disposing);
     }
 

@@ -25,7 +25,7 @@ public sealed class GrainRateLimiterOptions
 
     /// <summary>
     /// How many calls of one client may wait here for their turn to be sent, besides those being decided; one more is
-    /// decided at once by <see cref="WhenUnreachable"/>. Default: 10,000.
+    /// denied at once, with a RetryAfter. Default: 10,000.
     /// </summary>
     /// <value>1 to 1,000,000.</value>
     public int MaxQueued { get; set; } = 10_000;

@@ -3,11 +3,15 @@ using System.Threading.RateLimiting;
 namespace Actors;
 
 /// <summary>Asks for the leases of one limiter, makes them, and counts them.</summary>
-internal sealed class LeaseSource
+internal sealed class LeaseSource : IDisposable
 {
+    // Of overloads that do not say when they will be over.
+    private static readonly TimeSpan RetryWhenOverloaded = TimeSpan.FromSeconds(1);
+
     private readonly RateLimitCalls _calls;
     private readonly WhenUnreachable _whenUnreachable;
     private readonly TimeProvider _time;
+    private readonly CancellationTokenSource _disposing = new();
 
     // Counted by callers and by who answers them, each by an operation that is atomic on its own.
     private long _granted;
@@ -27,6 +31,9 @@ internal sealed class LeaseSource
     }
 
     public Patience Patience { get; }
+
+    /// <summary>Cancelled when the limiter is disposed of: callers that wait for permits get none then.</summary>
+    public CancellationToken Disposing => _disposing.Token;
 
     /// <summary>How long nobody has waited for a lease; null while somebody does.</summary>
     public TimeSpan? IdleDuration =>
@@ -48,28 +55,59 @@ internal sealed class LeaseSource
         Interlocked.Increment(ref _pending);
         return request.Permits switch
         {
-            0 => _calls.PeekAsync(clientId, request.Policy, this, cancellationToken),
+            0 => _calls.PeekAsync(clientId, request, this, cancellationToken),
             1 => _calls.AcquireAsync(clientId, request, this, cancellationToken),
             _ => AcquireSeveralAsync(clientId, request, cancellationToken),
         };
     }
 
-    public RateLimitLease Decided(RateLimitDecision decision)
+    public RateLimitLease Decided(string clientId, RateLimitRequest request, RateLimitDecision decision)
     {
         Volatile.Write(ref _available, decision.Remaining);
         RateLimitClientInstruments.Decided(decision);
-        return Counted(new DecidedLease(decision));
+        return Counted(new DecidedLease(decision, this, clientId, request));
     }
 
-    public RateLimitLease Undecided()
+    /// <summary>
+    /// The cluster did not answer for the client. While it answers nobody, <see cref="WhenUnreachable"/> decides; while others
+    /// are answered, a client that would be let past is held to the last known limits.
+    /// </summary>
+    public RateLimitLease Unreachable(string clientId, RateLimitRequest request)
     {
-        var lease = _whenUnreachable == WhenUnreachable.Allow ? UndecidedLease.Allowed : UndecidedLease.Denied;
-        RateLimitClientInstruments.Undecided(lease.IsAcquired);
-        return Counted(lease);
+        if (_whenUnreachable == WhenUnreachable.Deny) return Undecided(UndecidedLease.Denied, RateLimitClientTelemetry.UnreachableDenied);
+        if (_calls.IsClusterSilent || _calls.Fallbacks.TryGrant(clientId, request, out var retryAfter) is not { } isGranted)
+            return Undecided(UndecidedLease.Allowed, RateLimitClientTelemetry.UnreachableAllowed);
+        return isGranted
+            ? Undecided(UndecidedLease.Allowed, RateLimitClientTelemetry.FallbackAllowed)
+            : Undecided(UndecidedLease.OverFallback(retryAfter), RateLimitClientTelemetry.FallbackDenied);
     }
+
+    /// <summary>There is no room for the call, here or in the cluster. That is no outage: it is denied.</summary>
+    public RateLimitLease Overloaded(TimeSpan? retryAfter = null) =>
+        Undecided(UndecidedLease.Overloaded(retryAfter ?? RetryWhenOverloaded), RateLimitClientTelemetry.OverloadedDenied);
+
+    /// <summary>The cluster answered that it cannot decide.</summary>
+    public RateLimitLease Refused(string clientId, RateLimitRequest request, Exception error) =>
+        error is OverloadedException overloaded ? Overloaded(overloaded.RetryAfter) : Unreachable(clientId, request);
+
+    /// <summary>The limiter was disposed of while the caller waited.</summary>
+    public RateLimitLease Disposed() => Counted(UndecidedLease.Disposed);
 
     /// <summary>The caller gets an error instead of a lease.</summary>
     public void Failed() => End();
+
+    /// <summary>Gives back what a lease was granted.</summary>
+    public void GiveBack(string clientId, RateLimitRequest request, RateLimitDecision decision) =>
+        _calls.Unused.GiveBack(clientId, request, decision);
+
+    // Without links or timers it holds nothing that must be freed; waiting callers may still look at the token.
+    public void Dispose() => _ = _disposing.CancelAsync();
+
+    private RateLimitLease Undecided(UndecidedLease lease, string outcome)
+    {
+        RateLimitClientInstruments.Undecided(outcome);
+        return Counted(lease);
+    }
 
     private RateLimitLease Counted(RateLimitLease lease)
     {

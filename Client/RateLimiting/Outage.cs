@@ -41,18 +41,21 @@ internal sealed partial class Outage(TimeProvider time, ILogger logger)
     }
 
     /// <summary>A client is not answered any more; <see cref="End"/> follows.</summary>
+    /// <param name="clientId">The client.</param>
     /// <param name="since">When the call began that was not answered.</param>
     /// <param name="error">Why not.</param>
-    public void Begin(long since, Exception error)
+    public void Begin(string clientId, long since, Exception error)
     {
-        bool isFirst;
+        bool isFirst, isTotalNow;
         lock (_gate)
         {
             isFirst = _silentClients++ == 0;
-            if (_lastAnswer < since) _isTotal = true;
+            isTotalNow = !_isTotal && _lastAnswer < since;
+            if (isTotalNow) _isTotal = true;
         }
 
-        if (isFirst) LogSilent(error);
+        if (isTotalNow) LogSilent(error);
+        else if (isFirst) LogClientSilent(WellFormedText.Quote(clientId), error);
     }
 
     /// <summary>A client is answered again, or nobody asks for it any more.</summary>
@@ -69,8 +72,13 @@ internal sealed partial class Outage(TimeProvider time, ILogger logger)
         if (isLast) LogOver();
     }
 
-    [LoggerMessage(LogLevel.Warning, "The cluster does not answer for the limits of a client; until it does, apps decide as they were told (WhenUnreachable)")]
+    [LoggerMessage(LogLevel.Warning, "The cluster answers no limiter calls; until it does, WhenUnreachable decides for all clients")]
     private partial void LogSilent(Exception error);
+
+    [LoggerMessage(
+        LogLevel.Warning,
+        "The limiter of client {Client} does not answer while others do; with WhenUnreachable.Allow such clients are held to the last known limits")]
+    private partial void LogClientSilent(string client, Exception error);
 
     [LoggerMessage(LogLevel.Information, "Limits are decided by the cluster again, for all clients that are asked for")]
     private partial void LogOver();

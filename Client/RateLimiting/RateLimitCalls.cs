@@ -21,25 +21,34 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
 
     public TimeProvider Time { get; } = time ?? TimeProvider.System;
 
+    /// <summary>The limits of clients whose limiter alone is silent.</summary>
+    public FallbackLimits Fallbacks { get; } = new(time ?? TimeProvider.System);
+
+    /// <summary>Gives back what nobody uses.</summary>
+    public UnusedGrants Unused { get; } = new(grains);
+
+    /// <summary>True if no client is answered, as far as is known here.</summary>
+    public bool IsClusterSilent => _outage.IsTotal;
+
+    /// <summary>True if a silo was reached and has no room for the call.</summary>
+    public static bool IsOverload(Exception error) => error is GatewayTooBusyException or LimitExceededException;
+
     public ValueTask<RateLimitLease> AcquireAsync(
         string clientId, RateLimitRequest request, LeaseSource leases, CancellationToken cancellationToken)
     {
         // Waits in the cluster, for its turn: nobody here is to wait behind it.
         if (request.MaxWait > TimeSpan.Zero)
-        {
-            return AskAsync(
-                clientId, leases, request.MaxWait + leases.Patience.CallTimeout, (grain, token) => grain.AcquireAsync(request, token), cancellationToken);
-        }
+            return new WaitingCall(this, clientId, request, leases, (grain, asked, token) => grain.AcquireAsync(asked, token)).AskAsync(cancellationToken);
 
         var key = new Key(clientId, leases.Patience.CallTimeout);
         GatheredAcquisitions? gathered = null;
         if (_outage.IsTotal && !_gathered.TryGetValue(key, out gathered))
         {
             Probe(key, Time.GetTimestamp(), StillSilent);
-            return new(leases.Undecided());
+            return new(leases.Unreachable(clientId, request));
         }
 
-        var acquisition = new Acquisition(request, leases, cancellationToken);
+        var acquisition = new Acquisition(clientId, request, leases, cancellationToken);
         while (!acquisition.IsSettled && !(gathered ?? Gather(key)).TryAdd(acquisition, leases.Patience.MaxQueued))
         {
             // It has retired and is about to be gone.
@@ -50,8 +59,12 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
         return acquisition.Lease;
     }
 
-    public ValueTask<RateLimitLease> PeekAsync(string clientId, string policy, LeaseSource leases, CancellationToken cancellationToken) =>
-        AskAsync(clientId, leases, leases.Patience.CallTimeout, (grain, token) => grain.PeekAsync(policy, cancellationToken: token), cancellationToken);
+    /// <summary>Whether a request without a wait would be granted.</summary>
+    public ValueTask<RateLimitLease> PeekAsync(
+        string clientId, RateLimitRequest request, LeaseSource leases, CancellationToken cancellationToken) =>
+        new WaitingCall(
+            this, clientId, request with { MaxWait = TimeSpan.Zero }, leases,
+            (grain, asked, token) => grain.PeekAsync(asked.Policy, cancellationToken: token)).AskAsync(cancellationToken);
 
     /// <summary>The most permits the policy grants at once; null where that is not to be learnt now.</summary>
     public async Task<int?> SmallestLimitAsync(string clientId, string policy, TimeSpan callTimeout, CancellationToken cancellationToken)
@@ -68,42 +81,23 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
         }
     }
 
-    /// <summary>A call that goes by itself.</summary>
-    private async ValueTask<RateLimitLease> AskAsync(
-        string clientId, LeaseSource leases, TimeSpan limit,
-        Func<IRateLimiterGrain, CancellationToken, Task<RateLimitDecision>> ask, CancellationToken cancellationToken)
-    {
-        var key = new Key(clientId, leases.Patience.CallTimeout);
-        var began = Time.GetTimestamp();
-        if (IsSilent(key)) return leases.Undecided();
+    /// <summary>The grain of a client.</summary>
+    public IRateLimiterGrain Grain(string clientId) => grains(clientId);
 
-        using var givenUp = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        try
-        {
-            var decision = await ask(grains(clientId), givenUp.Token).WithinAsync(limit, Time, cancellationToken).ConfigureAwait(false);
-            _outage.Answered();
-            return leases.Decided(decision);
-        }
-        catch (Exception error) when (error is InvalidRateLimitException || cancellationToken.IsCancellationRequested)
-        {
-            leases.Failed();
-            throw;
-        }
-        catch (ActorsException)
-        {
-            // It answered that it cannot decide.
-            return leases.Undecided();
-        }
-        catch (Exception error)
-        {
-            Probe(key, began, error);
-            await givenUp.CancelAsync().ConfigureAwait(false);
-            return leases.Undecided();
-        }
+    /// <summary>The cluster has answered a call that went by itself.</summary>
+    public void Answered(RateLimitDecision? decision = null)
+    {
+        _outage.Answered();
+        if (decision is not null) Fallbacks.Learn(decision);
     }
 
-    private bool IsSilent(Key key)
+    /// <summary>A call that went by itself was not answered.</summary>
+    public void NotAnswered(string clientId, TimeSpan callTimeout, long since, Exception error) => Probe(new(clientId, callTimeout), since, error);
+
+    /// <summary>True if the client's limiter does not answer just now; asking keeps the search for an answer going.</summary>
+    public bool IsSilent(string clientId, TimeSpan callTimeout)
     {
+        var key = new Key(clientId, callTimeout);
         if (_gathered.TryGetValue(key, out var gathered)) return gathered.IsSilent();
         if (!_outage.IsTotal) return false;
         Probe(key, Time.GetTimestamp(), StillSilent);
@@ -125,8 +119,8 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
     {
         var grain = grains(key.ClientId);
         return new(
-            grain.AcquireManyAsync, (policy, token) => grain.PeekAsync(policy, cancellationToken: token), key.CallTimeout, _outage, Time,
-            gathered => Forget(key, gathered));
+            key.ClientId, requests => grain.AcquireManyAsync(requests), (policy, token) => grain.PeekAsync(policy, cancellationToken: token),
+            key.CallTimeout, _outage, Fallbacks, Unused, Time, gathered => Forget(key, gathered));
     }
 
     private void Forget(Key key, GatheredAcquisitions gathered) => _gathered.TryRemove(new(key, gathered));

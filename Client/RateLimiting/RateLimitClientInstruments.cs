@@ -23,9 +23,8 @@ internal static class RateLimitClientInstruments
         Decisions.Add(1, new(RateLimitClientTelemetry.OutcomeTag, outcome), new(RateLimitClientTelemetry.PolicyTag, decision.Policy));
     }
 
-    public static void Undecided(bool isAllowed) =>
-        Decisions.Add(1, new KeyValuePair<string, object?>(
-            RateLimitClientTelemetry.OutcomeTag, isAllowed ? "unreachable_allowed" : "unreachable_denied"));
+    public static void Undecided(string outcome) =>
+        Decisions.Add(1, new KeyValuePair<string, object?>(RateLimitClientTelemetry.OutcomeTag, outcome));
 
     public static void Answered(int decisions, TimeSpan duration)
     {

@@ -22,9 +22,17 @@ public static class RateLimitClientTelemetry
     public const string CallDuration = "actors.client.limiter.call_duration";
 
     /// <summary>
-    /// allowed, denied, shadow_denied (allowed, since the policy is in shadow mode), unreachable_allowed, unreachable_denied.
+    /// allowed, denied, shadow_denied (allowed, because the policy is in shadow mode); unreachable_allowed, unreachable_denied
+    /// (by <see cref="WhenUnreachable"/>); fallback_allowed, fallback_denied (by the last known limits, while only this client
+    /// gets no answer); overloaded_denied.
     /// </summary>
     public const string OutcomeTag = "outcome";
+
+    internal const string UnreachableAllowed = "unreachable_allowed";
+    internal const string UnreachableDenied = "unreachable_denied";
+    internal const string FallbackAllowed = "fallback_allowed";
+    internal const string FallbackDenied = "fallback_denied";
+    internal const string OverloadedDenied = "overloaded_denied";
 
     /// <summary>The name of the policy.</summary>
     public const string PolicyTag = "policy";

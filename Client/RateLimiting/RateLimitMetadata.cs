@@ -35,6 +35,9 @@ public static class RateLimitMetadata
     /// <summary>Whether Redis stands behind the decision.</summary>
     public static MetadataName<RateLimitSource> Source { get; } = MetadataName.Create<RateLimitSource>(SourceName);
 
-    /// <summary>True where the cluster did not answer and <see cref="WhenUnreachable"/> decided. Only such leases have it.</summary>
+    /// <summary>
+    /// True if the limits of the cluster did not decide: it did not answer (<see cref="WhenUnreachable"/>), or it was overloaded.
+    /// Only such leases have it.
+    /// </summary>
     public static MetadataName<bool> IsUndecided { get; } = MetadataName.Create<bool>(IsUndecidedName);
 }

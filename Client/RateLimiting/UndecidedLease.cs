@@ -5,15 +5,24 @@ namespace Actors;
 /// <summary>A lease that the cluster did not decide.</summary>
 internal sealed class UndecidedLease : RateLimitLease
 {
-    // The cluster is asked again all the time; when it answers is not known.
-    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+    private const string NoAnswer = "The rate limiter does not answer.";
 
-    private UndecidedLease(bool isAcquired) => IsAcquired = isAcquired;
+    // The cluster is asked again all the time; when it answers is not known.
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(1);
+
+    private readonly string _reason;
+    private readonly TimeSpan _retryAfter;
+
+    private UndecidedLease(bool isAcquired, string reason, TimeSpan retryAfter) =>
+        (IsAcquired, _reason, _retryAfter) = (isAcquired, reason, retryAfter);
 
     // Shared: a lease holds nothing that would be given back.
-    public static UndecidedLease Allowed { get; } = new(isAcquired: true);
+    public static UndecidedLease Allowed { get; } = new(isAcquired: true, "", default);
 
-    public static UndecidedLease Denied { get; } = new(isAcquired: false);
+    public static UndecidedLease Denied { get; } = new(isAcquired: false, NoAnswer, Soon);
+
+    /// <summary>The limiter was disposed of while the caller waited.</summary>
+    public static UndecidedLease Disposed { get; } = new(isAcquired: false, "The rate limiter was disposed of.", Soon);
 
     public override bool IsAcquired { get; }
 
@@ -21,14 +30,21 @@ internal sealed class UndecidedLease : RateLimitLease
         ? [RateLimitMetadata.IsUndecidedName]
         : [RateLimitMetadata.IsUndecidedName, MetadataName.RetryAfter.Name, MetadataName.ReasonPhrase.Name];
 
+    /// <summary>There is no room for the call, here or in the cluster.</summary>
+    public static UndecidedLease Overloaded(TimeSpan retryAfter) =>
+        new(isAcquired: false, "The rate limiter is overloaded.", retryAfter > TimeSpan.Zero ? retryAfter : Soon);
+
+    /// <summary>The client has used up the last known limits while its limiter does not answer.</summary>
+    public static UndecidedLease OverFallback(TimeSpan retryAfter) => new(isAcquired: false, NoAnswer, retryAfter);
+
     public override bool TryGetMetadata(string metadataName, out object? metadata)
     {
         metadata = metadataName switch
         {
             RateLimitMetadata.IsUndecidedName => true,
             _ when IsAcquired => null,
-            _ when metadataName == MetadataName.RetryAfter.Name => RetryAfter,
-            _ when metadataName == MetadataName.ReasonPhrase.Name => "The rate limiter does not answer.",
+            _ when metadataName == MetadataName.RetryAfter.Name => _retryAfter,
+            _ when metadataName == MetadataName.ReasonPhrase.Name => _reason,
             _ => null,
         };
         return metadata is not null;

@@ -55,6 +55,23 @@ public interface IRateLimiterGrain : IGrainWithStringKey
     [Alias("Refund")]
     Task<int> RefundAsync(string requestId, CancellationToken cancellationToken = default);
 
+    /// <summary>
+    /// Gives back grants without a request id that nobody used. The same grants must not be given back twice: that would free
+    /// permits of others. The client library does not repeat this call.
+    /// </summary>
+    /// <param name="grants">
+    /// 1 to <see cref="RateLimits.MaxBatch"/> grants that this client got, each charged (not those of a policy in shadow mode).
+    /// </param>
+    /// <param name="cancellationToken">Cancels waiting for the answer.</param>
+    /// <returns>
+    /// How many permits that frees: those that still count, in a log of up to 1000 entries. A longer log would have to be written
+    /// anew; of such a client, with many permits, the grants stay charged.
+    /// </returns>
+    /// <exception cref="InvalidRateLimitException">A grant is outside of <see cref="RateLimits"/>, or names no policy.</exception>
+    /// <exception cref="StorageUnavailableException">Redis is away, and this client's grants are not known here.</exception>
+    [Alias("RefundUnused")]
+    Task<int> RefundUnusedAsync(UnusedGrant[] grants, CancellationToken cancellationToken = default);
+
     /// <summary>Empties the windows of a policy: all its permits are free again. Request ids stay known.</summary>
     /// <exception cref="StorageUnavailableException">Redis is away; nothing was changed.</exception>
     [Alias("Reset")]

@@ -16,6 +16,9 @@ internal sealed class Limiter
     /// <summary>What a limiter takes beside its log, roughly.</summary>
     private const int OwnBytes = 1024;
 
+    /// <summary>The longest log that is written anew for callers that left: they come as often as they like, and Redis is shared.</summary>
+    private const int MaxRewritten = 1000;
+
     private readonly GrantLogs _logs;
     private readonly LimiterCounters _counters;
     private readonly ILimiterHost _host;
@@ -139,6 +142,18 @@ internal sealed class Limiter
         var freed = _log.Refund(at, permits);
         _log.Forget(name);
         await TrySyncAsync();
+        return freed;
+    });
+
+    /// <summary>Gives back calls that were granted at these times and not used; not if the log is long, see <see cref="MaxRewritten"/>.</summary>
+    /// <returns>The permits that are free again by that.</returns>
+    /// <exception cref="StorageUnavailableException">Redis is away, and the log is not known here.</exception>
+    public Task<int> RefundUnusedAsync(IReadOnlyList<(long At, int Permits)> grants) => AloneAsync(async () =>
+    {
+        await KnowAsync(isNeeded: true);
+        if (_log.Grants.Count > MaxRewritten) return 0;
+        var freed = grants.Sum(grant => _log.RefundUnused(grant.At, grant.Permits));
+        if (freed > 0) await TrySyncAsync();
         return freed;
     });
 

@@ -172,6 +172,16 @@ internal sealed class OwnedLog(
         return freed;
     }
 
+    /// <summary>Takes back a call that was granted without a name, maybe from the reserve, whose grants of a tick are noted as one.</summary>
+    /// <returns>The permits that are free again by that.</returns>
+    public int RefundUnused(long at, int permits)
+    {
+        Grants.Trim(Clock.Latest(logs.Now) - Windows.Longest);
+        var freed = Grants.Remove(at, permits, Grants.Count >= Windows.DenseFrom ? Math.Max(Windows.Tick, Reserve.Tick) : Reserve.Tick);
+        if (freed > 0) BecomeUnsynced();
+        return freed;
+    }
+
     /// <summary>Notes a name that was granted without Redis.</summary>
     public void Note(string name, long at)
     {

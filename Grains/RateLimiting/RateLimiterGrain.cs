@@ -134,6 +134,22 @@ internal sealed partial class RateLimiterGrain(
         }
     }
 
+    public async Task<int> RefundUnusedAsync(UnusedGrant[] grants, CancellationToken cancellationToken)
+    {
+        CheckClient();
+        if (grants is not { Length: >= 1 and <= RateLimits.MaxBatch })
+            throw new InvalidRateLimitException($"The call has {grants?.Length ?? 0} grants; allowed are 1 to {RateLimits.MaxBatch}.");
+        foreach (var grant in grants) RateLimits.Validate(new RateLimitRequest { Policy = grant.Policy, Permits = grant.Permits });
+        var freed = 0;
+        foreach (var policy in grants.GroupBy(grant => grant.Policy))
+        {
+            var limiter = await LimiterAsync(policy.Key);
+            freed += await limiter.RefundUnusedAsync([.. policy.Select(grant => (ToMicroseconds(grant.DecidedAt), grant.Permits))]);
+        }
+
+        return freed;
+    }
+
     public async Task ResetAsync(string policy, CancellationToken cancellationToken)
     {
         RateLimits.ValidatePolicyName(policy);
@@ -253,9 +269,11 @@ internal sealed partial class RateLimiterGrain(
         var name = NamedGrant.Format(policy, request.Permits, requestId);
         try
         {
+            // A caller that left while the names were read, and asked to give the grant back, gets none afterwards.
+            cancellationToken.ThrowIfCancellationRequested();
             var decision = (await limiter.AcquireAsync(1, request.Permits, name, request.MaxWait, cancellationToken))[0];
             if (decision is { IsAllowed: true, IsShadowDenial: false })
-                _named.Add(requestId, new(policy, request.Permits, (decision.DecidedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
+                _named.Add(requestId, new(policy, request.Permits, ToMicroseconds(decision.DecidedAt)));
             return decision;
         }
         finally
@@ -263,6 +281,8 @@ internal sealed partial class RateLimiterGrain(
             _deciding.Remove(requestId);
         }
     }
+
+    private static long ToMicroseconds(DateTimeOffset time) => (time - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
 
     private static bool IsSame(RateLimitRequest request, RateLimitRequest other) =>
         request.Policy == other.Policy && request.Permits == other.Permits;

@@ -5,12 +5,13 @@ if (builder.Configuration["urls"] is null) builder.WebHost.UseUrls("http://127.0
 
 builder.AddActorsClient();
 builder.Services.AddProblemDetails();
+
+// The keys that were given out. A key that is not known is no client id: else each new one would have limits of its own.
+var keys = (builder.Configuration.GetSection("ApiKeys").Get<string[]>() ?? ["ada", "bob"]).ToHashSet(StringComparer.Ordinal);
 builder.Services.AddActorsRateLimiting(limits => limits
     .AddPolicy("search")
     .AddPolicy("export", maxWait: TimeSpan.FromSeconds(5))
-
-    // An API that has keys would check them before it comes to limits.
-    .ClientIdFromHeader("X-Api-Key")
+    .ClientIdFromHeader("X-Api-Key", (_, key) => keys.Contains(key))
     .ClientIdFromAddress());
 
 // What is to be done when the limiter is away is a matter of the app: Allow or Deny.
@@ -34,10 +35,10 @@ app.MapGet("/search/deep", (string? q) => Results.Ok(new { query = q, hits = Arr
 // Waits its turn for up to 5 seconds before it is denied.
 app.MapPost("/export", () => Results.Accepted()).RequireRateLimiting("export");
 
-// The same limits without the middleware: what a client has left, and its own policy.
-app.MapGet("/clients/{id}/limits/{policy}", async (string id, string policy, ActorsClient actors) =>
+// The same limits without the middleware: what a key has left.
+app.MapGet("/keys/{key}/limits/{policy}", async (string key, string policy, ActorsClient actors) =>
 {
-    var decision = await actors.RateLimiter(id).PeekAsync(policy);
+    var decision = await actors.RateLimiter(ClientIds.OfApiKey(key)).PeekAsync(policy);
     return Results.Ok(new { decision.Policy, decision.Limit, decision.Remaining, resetAfterSeconds = decision.ResetAfter.TotalSeconds });
 });
 

@@ -6,8 +6,8 @@ using System.Text.Json;
 namespace Actors.Samples.Tests;
 
 /// <summary>
-/// The sample web API as clients see it, over real silos and servers, under the load of a real HTTP tool. Each test has a
-/// client id of its own, and leaves all as it found it.
+/// The sample web API as clients see it, over real silos and servers, under the load of a real HTTP tool. Each test has keys
+/// of its own, and leaves all as it found it.
 /// </summary>
 public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper output) : IClassFixture<WebApiTests.Shared>
 {
@@ -17,7 +17,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
     // What one app may need to answer while all others work on this machine as well; far less than an outage lasts.
     private static readonly TimeSpan Quick = TimeSpan.FromSeconds(5);
 
-    private readonly string _key = Guid.NewGuid().ToString("n");
+    private readonly string _key = shared.NextKey();
 
     [Fact]
     public async Task A_window_grants_exactly_its_limit_over_two_apps_and_each_answer_says_what_is_left()
@@ -32,7 +32,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
         });
 
         // Another client has all of it.
-        using var other = await shared.Allowing.GetAsync("/search/deep", _key + "-other");
+        using var other = await shared.Allowing.GetAsync("/search/deep", shared.NextKey());
         Assert.Equal(HttpStatusCode.OK, other.StatusCode);
         Assert.Equal($"\"search.1s\";q={PerSecond};w=1, \"search.1h\";q={PerHour};w=3600", Header(other, "RateLimit-Policy"));
         Assert.Equal($"\"search.1s\";r={PerSecond - 5};t=1", Header(other, "RateLimit"));
@@ -63,7 +63,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
     [Theory]
     [InlineData(0)]
     [InlineData(10_000)]
-    public async Task Whatever_a_client_sends_as_its_id_it_is_answered(int length)
+    public async Task Whatever_a_client_sends_as_its_key_it_is_answered_and_limited(int length)
     {
         foreach (var key in (string[])[new('k', length), new string('é', length), "{a}*?[" + new string(' ', length) + "]"])
         {
@@ -124,9 +124,10 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
         Assert.Contains("temporary-reduced-capacity", await denied.Content.ReadAsStringAsync(), StringComparison.Ordinal);
 
         await shared.Deployment.RestartSiloAsync(0);
+        var later = shared.NextKey();
         await Eventually.IsTrueAsync(async () =>
         {
-            using var response = await shared.Allowing.GetAsync("/search", _key + "-later");
+            using var response = await shared.Allowing.GetAsync("/search", later);
             return response.Headers.Contains("RateLimit");
         });
     }
@@ -155,6 +156,12 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
 
         public WebApiProcess Denying { get; private set; } = null!;
 
+        // Those the sample gives out; each is taken once.
+        private readonly Queue<string> _keys = new(Enumerable.Range(0, 40).Select(_ => Guid.NewGuid().ToString("n")));
+
+        /// <summary>A key that was given out, and that no other test has.</summary>
+        public string NextKey() => _keys.Dequeue();
+
         public async ValueTask InitializeAsync()
         {
             const string Windows = "Actors__RateLimits__Policies__search__Windows__";
@@ -165,8 +172,9 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
                 [Windows + "1__Limit"] = $"{PerHour}",
                 [Windows + "1__Duration"] = "01:00:00",
             }));
-            Allowing = await WebApiProcess.StartAsync(Deployment);
-            Denying = await WebApiProcess.StartAsync(Deployment, "--RateLimiting:WhenUnreachable", "Deny");
+            string[] keys = [.. _keys.SelectMany((key, i) => new[] { $"--ApiKeys:{i}", key })];
+            Allowing = await WebApiProcess.StartAsync(Deployment, keys);
+            Denying = await WebApiProcess.StartAsync(Deployment, ["--RateLimiting:WhenUnreachable", "Deny", .. keys]);
         }
 
         public async ValueTask DisposeAsync()

@@ -47,6 +47,8 @@ internal sealed class FakeLimiter(string client, FakeCluster cluster) : IRateLim
         }
     }
 
+    public Task<int> RefundUnusedAsync(UnusedGrant[] grants, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
     public async Task ResetAsync(string policy = RateLimits.DefaultPolicy, CancellationToken cancellationToken = default)
     {
         await cluster.BeforeLimit(client);

@@ -13,6 +13,7 @@ public sealed class GatheredAcquisitionsTests
     private readonly FakeTimeProvider _time = new();
     private readonly PlayedGrain _grain = new();
     private readonly Outage _outage;
+    private readonly PlayedLimiter _limiter = new();
     private readonly LeaseSource _leases;
     private readonly TaskCompletionSource _retired = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly GatheredAcquisitions _gathered;
@@ -20,8 +21,8 @@ public sealed class GatheredAcquisitionsTests
     public GatheredAcquisitionsTests()
     {
         _outage = new(_time, NullLogger.Instance);
-        _leases = new(new RateLimitCalls(_ => throw new InvalidOperationException("No grain is asked here."), _time), new());
-        _gathered = new(_grain.AcquireManyAsync, _grain.ProbeAsync, CallTimeout, _outage, _time, _ => _retired.SetResult());
+        _leases = Leases(WhenUnreachable.Allow);
+        _gathered = New(_grain.AcquireManyAsync, () => _retired.SetResult());
     }
 
     [Fact]
@@ -40,7 +41,7 @@ public sealed class GatheredAcquisitionsTests
         Assert.All(await Task.WhenAll(others), lease => Assert.True(lease.IsAcquired));
 
         await _retired.Task;
-        Assert.False(_gathered.TryAdd(new(One, _leases, CancellationToken.None), 1));
+        Assert.False(_gathered.TryAdd(new("a", One, _leases, CancellationToken.None), 1));
         Assert.Equal((256, 0), Counts());
     }
 
@@ -65,12 +66,13 @@ public sealed class GatheredAcquisitionsTests
     }
 
     [Fact]
-    public async Task One_more_than_may_wait_is_left_undecided_at_once()
+    public async Task One_more_than_may_wait_is_denied_at_once()
     {
         var first = Ask(maxQueued: 2);
         var call = await _grain.NextAsync();
         List<Task<RateLimitLease>> waiting = [Ask(maxQueued: 2), Ask(maxQueued: 2)];
-        Assert.True(IsUndecided(await Ask(maxQueued: 2)));
+        AssertOverloaded(await Ask(maxQueued: 2), TimeSpan.FromSeconds(1));
+        Assert.False(_outage.IsTotal);
         call.Answer();
         (await _grain.NextAsync()).Answer();
         Assert.All(await Task.WhenAll([first, .. waiting]), lease => Assert.False(IsUndecided(lease)));
@@ -85,7 +87,6 @@ public sealed class GatheredAcquisitionsTests
         while (await Task.WhenAny(first, Task.Delay(10)) != first) _time.Advance(CallTimeout);
         Assert.True(IsUndecided(await first));
         Assert.True(IsUndecided(await waiting));
-        Assert.True(call.IsGivenUp.IsCancellationRequested);
         Assert.True(_outage.IsTotal);
 
         for (var i = 0; i < 100; i++)
@@ -145,12 +146,80 @@ public sealed class GatheredAcquisitionsTests
     }
 
     [Fact]
-    public async Task A_silo_without_room_leaves_undecided_and_is_asked_again()
+    public async Task An_overloaded_silo_is_no_outage_and_denies()
+    {
+        foreach (var (error, retryAfter) in ((Exception, TimeSpan)[])[
+            (new OverloadedException("full", TimeSpan.FromSeconds(7)), TimeSpan.FromSeconds(7)),
+            (new OverloadedException("full", TimeSpan.Zero), TimeSpan.FromSeconds(1)),
+            (new GatewayTooBusyException("busy"), TimeSpan.FromSeconds(1)),
+            (new LimitExceededException("queue"), TimeSpan.FromSeconds(1))])
+        {
+            var gathered = New(_grain.AcquireManyAsync, () => { });
+            var lease = Ask(to: gathered);
+            (await _grain.NextAsync()).Fail(error);
+            AssertOverloaded(await lease, retryAfter);
+            Assert.False(_outage.IsTotal);
+            Assert.False(gathered.IsSilent());
+        }
+    }
+
+    [Fact]
+    public async Task A_grain_that_cannot_decide_leaves_undecided_and_is_asked_again()
     {
         var lease = Ask();
-        (await _grain.NextAsync()).Fail(new OverloadedException("full", CallTimeout));
-        Assert.True(IsUndecided(await lease));
-        Assert.False(_outage.IsTotal);
+        (await _grain.NextAsync()).Fail(new StorageUnavailableException("Redis", "away"));
+        var undecided = await lease;
+        Assert.True(IsUndecided(undecided) && undecided.IsAcquired);
+        Assert.False(_gathered.IsSilent());
+    }
+
+    [Fact]
+    public async Task A_grant_to_a_caller_that_left_while_it_was_decided_is_given_back()
+    {
+        using var cancellation = new CancellationTokenSource();
+        var first = Ask();
+        var call = await _grain.NextAsync();
+        var stays = Ask(new() { Permits = 2 });
+        var leaves = Ask(new() { Permits = 3 }, cancellationToken: cancellation.Token);
+        call.Answer();
+        await first;
+        call = await _grain.NextAsync();
+        await cancellation.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leaves);
+        call.Answer();
+        Assert.True((await stays).IsAcquired);
+        Assert.Equal([new("default", 3, DateTimeOffset.UnixEpoch)], await _limiter.NextUnusedAsync());
+    }
+
+    [Theory]
+    [InlineData(WhenUnreachable.Deny)]
+    [InlineData(WhenUnreachable.Allow)]
+    public async Task A_late_grant_is_given_back_unless_its_caller_was_let_past(WhenUnreachable told)
+    {
+        using var cancellation = new CancellationTokenSource();
+        using var leases = Leases(told);
+        var lease = Ask(leases: leases);
+        var call = await _grain.NextAsync();
+        while (await Task.WhenAny(lease, Task.Delay(10)) != lease) _time.Advance(CallTimeout);
+        Assert.Equal(told == WhenUnreachable.Allow, (await lease).IsAcquired);
+        call.Answer();
+
+        // Of a caller that was let past nothing is given back: the next one that is tells so.
+        if (told == WhenUnreachable.Allow) _leases.GiveBack("a", new() { Permits = 7 }, PlayedGrain.Granted(One));
+        Assert.Equal(told == WhenUnreachable.Allow ? 7 : 1, Assert.Single(await _limiter.NextUnusedAsync()).Permits);
+    }
+
+    [Fact]
+    public async Task What_was_not_charged_is_not_given_back()
+    {
+        var granted = PlayedGrain.Granted(One);
+        var unused = new UnusedGrants(_ => _limiter);
+        unused.GiveBack("a", One, granted with { IsShadowDenial = true });
+        unused.GiveBack("a", One, granted with { IsAllowed = false });
+        unused.GiveBack("a", One, granted with { Source = RateLimitSource.Local });
+        unused.GiveBack("a", One with { Permits = 0 }, granted);
+        unused.GiveBack("a", One with { Permits = 9 }, granted);
+        Assert.Equal(9, Assert.Single(await _limiter.NextUnusedAsync()).Permits);
     }
 
     [Fact]
@@ -178,23 +247,22 @@ public sealed class GatheredAcquisitionsTests
     {
         const int Callers = 64, Each = 2_000;
         var calls = 0;
-        var gathered = New();
+        var gathered = New(AnswerAsync, () => { });
         await Task.WhenAll(Enumerable.Range(0, Callers).Select(caller => Task.Run(async () =>
         {
             for (var i = 1; i <= Each; i++)
             {
                 var mine = (caller * Each) + i;
-                var acquisition = new Acquisition(new() { Permits = mine }, _leases, CancellationToken.None);
-                for (var to = gathered; !to.TryAdd(acquisition, Callers); to = gathered) Interlocked.CompareExchange(ref gathered, New(), to);
+                var acquisition = new Acquisition("a", new() { Permits = mine }, _leases, CancellationToken.None);
+                for (var to = gathered; !to.TryAdd(acquisition, Callers); to = gathered)
+                    Interlocked.CompareExchange(ref gathered, New(AnswerAsync, () => { }), to);
                 Assert.Equal(mine, Remaining(await acquisition.Lease));
             }
         })));
         Assert.Equal((Callers * Each, 0), Counts());
         Assert.InRange(calls, 1, Callers * Each / 2);
 
-        GatheredAcquisitions New() => new(AnswerAsync, _grain.ProbeAsync, CallTimeout, _outage, _time, _ => { });
-
-        async Task<RateLimitDecision[]> AnswerAsync(RateLimitRequest[] requests, CancellationToken cancellationToken)
+        async Task<RateLimitDecision[]> AnswerAsync(RateLimitRequest[] requests)
         {
             Interlocked.Increment(ref calls);
             await Task.Yield();
@@ -202,11 +270,25 @@ public sealed class GatheredAcquisitionsTests
         }
     }
 
-    private Task<RateLimitLease> Ask(RateLimitRequest? request = null, int maxQueued = 10_000, CancellationToken cancellationToken = default)
+    private LeaseSource Leases(WhenUnreachable told) => new(new RateLimitCalls(_ => _limiter, _time), new() { WhenUnreachable = told });
+
+    private GatheredAcquisitions New(Func<RateLimitRequest[], Task<RateLimitDecision[]>> acquire, Action retired) =>
+        new("a", acquire, _grain.ProbeAsync, CallTimeout, _outage, new(_time), new(_ => _limiter), _time, _ => retired());
+
+    private Task<RateLimitLease> Ask(
+        RateLimitRequest? request = null, int maxQueued = 10_000, GatheredAcquisitions? to = null, LeaseSource? leases = null,
+        CancellationToken cancellationToken = default)
     {
-        var acquisition = new Acquisition(request ?? One, _leases, cancellationToken);
-        Assert.True(_gathered.TryAdd(acquisition, maxQueued));
+        var acquisition = new Acquisition("a", request ?? One, leases ?? _leases, cancellationToken);
+        Assert.True((to ?? _gathered).TryAdd(acquisition, maxQueued));
         return acquisition.Lease.AsTask();
+    }
+
+    private static void AssertOverloaded(RateLimitLease lease, TimeSpan retryAfter)
+    {
+        Assert.False(lease.IsAcquired);
+        Assert.True(lease.TryGetMetadata(MetadataName.RetryAfter, out var after));
+        Assert.Equal(retryAfter, after);
     }
 
     private async Task AnswerProbeAsync(bool isWell)

@@ -13,10 +13,10 @@ internal sealed class PlayedGrain
 
     public int Calls => Volatile.Read(ref _count);
 
-    public Task<RateLimitDecision[]> AcquireManyAsync(RateLimitRequest[] requests, CancellationToken cancellationToken)
+    public Task<RateLimitDecision[]> AcquireManyAsync(RateLimitRequest[] requests)
     {
         Interlocked.Increment(ref _count);
-        var call = new PlayedCall(requests, cancellationToken);
+        var call = new PlayedCall(requests);
         _calls.Writer.TryWrite(call);
         return call.Answered;
     }
@@ -52,13 +52,11 @@ internal sealed class PlayedGrain
 }
 
 /// <summary>One call, to be answered by the test.</summary>
-internal sealed class PlayedCall(RateLimitRequest[] requests, CancellationToken isGivenUp)
+internal sealed class PlayedCall(RateLimitRequest[] requests)
 {
     private readonly TaskCompletionSource<RateLimitDecision[]> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public RateLimitRequest[] Requests { get; } = requests;
-
-    public CancellationToken IsGivenUp { get; } = isGivenUp;
 
     public Task<RateLimitDecision[]> Answered => _answer.Task;
 

@@ -39,8 +39,8 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     [Fact]
     public async Task Endpoints_are_limited_by_the_policies_they_name_and_the_others_by_the_default()
     {
-        await SetAsync("key:" + _key, "search", 3);
-        await SetAsync("key:" + _key, "rest", 1);
+        await SetAsync(KeyId, "search", 3);
+        await SetAsync(KeyId, "rest", 1);
         await StartAsync(limits => (limits.AddPolicy("search").ClientIdFromHeader("X-Api-Key").DefaultPolicy, limits.SharedClientId) = ("rest", null));
         Assert.Equal([200, 200, 200, 429], await StatusesAsync("/search", 4));
 
@@ -61,8 +61,8 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     [Fact]
     public async Task An_endpoint_takes_the_permits_it_says_and_one_of_another_policy_waits()
     {
-        await SetAsync("key:" + _key, "search", 5);
-        await _client.RateLimiter("key:" + _key).SetPolicyAsync(new() { Name = "patient", Windows = [new(1, TimeSpan.FromSeconds(1))] });
+        await SetAsync(KeyId, "search", 5);
+        await _client.RateLimiter(KeyId).SetPolicyAsync(new() { Name = "patient", Windows = [new(1, TimeSpan.FromSeconds(1))] });
         await StartAsync(limits => limits.AddPolicy("search").AddPolicy("patient", maxWait: RateLimits.MaxWait).ClientIdFromHeader("X-Api-Key"));
         using var response = await GetAsync("/heavy");
         Assert.Equal("\"search\";q=5;w=600", Header(response, "RateLimit-Policy"));
@@ -75,7 +75,7 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     [Fact]
     public async Task Several_windows_are_all_named_and_a_denial_tells_which_and_until_when()
     {
-        await _client.RateLimiter("key:" + _key).SetPolicyAsync(
+        await _client.RateLimiter(KeyId).SetPolicyAsync(
             new() { Name = "search", Windows = [new(10, TimeSpan.FromMilliseconds(2500)), new(2, TimeSpan.FromHours(1))] });
         await StartAsync(limits => limits.AddPolicy("search").ClientIdFromHeader("X-Api-Key"));
         Assert.Equal([200, 200], await StatusesAsync("/search", 2));
@@ -94,7 +94,7 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     [Fact]
     public async Task What_the_app_has_set_itself_goes_on_to_work_and_is_charged_once()
     {
-        await SetAsync("key:" + _key, "search", 5);
+        await SetAsync(KeyId, "search", 5);
         var rejected = 0;
         await using var global = PartitionedRateLimiter.Create<HttpContext, int>(_ => RateLimitPartition.GetFixedWindowLimiter(
             0, _ => new() { PermitLimit = 8, Window = Long, AutoReplenishment = false }));
@@ -126,7 +126,7 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     [Fact]
     public async Task An_app_may_write_the_answer_to_a_denial_itself()
     {
-        await SetAsync("key:" + _key, "search", 1);
+        await SetAsync(KeyId, "search", 1);
         await StartAsync(limits => limits.AddPolicy("search").ClientIdFromHeader("X-Api-Key"), limiter =>
             limiter.OnRejected = async (context, token) => await context.HttpContext.Response.WriteAsync("Slow down.", token));
         Assert.Equal(200, await StatusAsync("/search"));
@@ -139,7 +139,7 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     public async Task The_first_source_that_has_an_id_counts_and_ids_of_different_sources_are_different()
     {
         await SetAsync("user:" + _key, "search", 1);
-        await SetAsync("key:" + _key, "search", 2);
+        await SetAsync(KeyId, "search", 2);
         await SetAsync("address:127.0.0.1", "search", 3);
         await StartAsync(limits => limits.AddPolicy("search").ClientIdFromClaim("sub").ClientIdFromHeader("X-Api-Key").ClientIdFromAddress());
         Assert.Equal(1, await LimitAsync(key: _key, user: _key));
@@ -151,7 +151,7 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     [Fact]
     public async Task A_denial_in_shadow_mode_passes_and_is_shown_where_that_is_wanted()
     {
-        await _client.RateLimiter("key:" + _key).SetPolicyAsync(new() { Name = "search", Windows = [new(1, Long)], IsShadow = true });
+        await _client.RateLimiter(KeyId).SetPolicyAsync(new() { Name = "search", Windows = [new(1, Long)], IsShadow = true });
         await StartAsync(limits => limits.AddPolicy("search").ClientIdFromHeader("X-Api-Key").ShowsShadowDenials = true);
         using var first = await GetAsync("/search");
         Assert.DoesNotContain("shadow", Header(first, "RateLimit"), StringComparison.Ordinal);
@@ -200,6 +200,8 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
         _app.MapGet("/plain", () => "done");
         await _app.StartAsync();
     }
+
+    private string KeyId => ClientIds.OfApiKey(_key);
 
     private Task SetAsync(string client, string policy, int limit) =>
         _client.RateLimiter(client).SetPolicyAsync(new() { Name = policy, Windows = [new(limit, Long)] });

@@ -68,6 +68,7 @@ public sealed class SerializationTests : IDisposable
         new InvalidRateLimitException("what is wrong"),
         new LimiterMovedException("why"),
         new SiloEvictedException("why"),
+        new UnusedGrant("p", 2, DateTimeOffset.UnixEpoch.AddSeconds(3)),
     ];
 
     private readonly ServiceProvider _services = new ServiceCollection()

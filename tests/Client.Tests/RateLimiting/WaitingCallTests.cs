@@ -1,0 +1,150 @@
+using System.Threading.RateLimiting;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Actors.Client.Tests.RateLimiting;
+
+/// <summary>Callers that wait for their turn in the cluster, and how they end.</summary>
+public sealed class WaitingCallTests
+{
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(1);
+
+    private readonly FakeTimeProvider _time = new();
+    private readonly PlayedLimiter _grain = new();
+
+    [Fact]
+    public async Task A_cancelled_caller_is_told_at_once_and_the_cluster_hears_of_it()
+    {
+        await using var limiter = Limiter();
+        using var cancellation = new CancellationTokenSource();
+        var lease = limiter.AcquireAsync(1, cancellation.Token).AsTask();
+        var call = await _grain.NextWaitAsync();
+        await cancellation.CancelAsync();
+        var error = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => lease);
+        Assert.Equal(cancellation.Token, error.CancellationToken);
+
+        // First it is given up; whatever it was granted at that moment is given back.
+        Assert.Equal(call.Request.RequestId, await _grain.NextRefundAsync());
+        Assert.True(call.Cancelled.IsCancellationRequested);
+        Assert.Equal((0, 0), Counts(limiter));
+    }
+
+    [Fact]
+    public async Task Cancelling_one_caller_leaves_the_others_waiting()
+    {
+        await using var limiter = Limiter();
+        using var cancellation = new CancellationTokenSource();
+        var leaves = limiter.AcquireAsync(1, cancellation.Token).AsTask();
+        var left = await _grain.NextWaitAsync();
+        var stays = limiter.AcquireAsync(2).AsTask();
+        var call = await _grain.NextWaitAsync();
+        await cancellation.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leaves);
+        Assert.Equal(left.Request.RequestId, await _grain.NextRefundAsync());
+        Assert.NotEqual(left.Request.RequestId, call.Request.RequestId);
+        Assert.False(call.Cancelled.IsCancellationRequested);
+        call.Answer.SetResult(PlayedGrain.Granted(call.Request));
+        Assert.True((await stays).IsAcquired);
+    }
+
+    [Fact]
+    public async Task Disposing_of_a_limiter_ends_its_waiting_callers_without_a_lease()
+    {
+        var limiter = Limiter();
+        var lease = limiter.AcquireAsync().AsTask();
+        var call = await _grain.NextWaitAsync();
+        await limiter.DisposeAsync();
+        Assert.False((await lease).IsAcquired);
+        Assert.Equal(call.Request.RequestId, await _grain.NextRefundAsync());
+        Assert.True(call.Cancelled.IsCancellationRequested);
+    }
+
+    [Theory]
+    [InlineData(WhenUnreachable.Allow)]
+    [InlineData(WhenUnreachable.Deny)]
+    public async Task A_call_that_is_not_answered_is_given_up_after_its_wait_and_the_call_timeout(WhenUnreachable told)
+    {
+        await using var limiter = Limiter(told);
+        var lease = limiter.AcquireAsync().AsTask();
+        var call = await _grain.NextWaitAsync();
+        _time.Advance(MaxWait);
+        Assert.False(lease.IsCompleted);
+        while (await Task.WhenAny(lease, Task.Delay(10)) != lease) _time.Advance(CallTimeout);
+        Assert.Equal(told == WhenUnreachable.Allow, (await lease).IsAcquired);
+        await CancelledAsync(call);
+        if (told == WhenUnreachable.Deny) Assert.Equal(call.Request.RequestId, await _grain.NextRefundAsync());
+    }
+
+    [Fact]
+    public async Task A_call_whose_limiter_moved_is_made_again_under_its_name_for_what_is_left_of_its_wait()
+    {
+        await using var limiter = Limiter();
+        var lease = limiter.AcquireAsync().AsTask();
+        var first = await _grain.NextWaitAsync();
+        Assert.Equal(MaxWait, first.Request.MaxWait);
+        _time.Advance(TimeSpan.FromSeconds(4));
+        first.Answer.SetException(new LimiterMovedException("moved"));
+        var second = await AfterPauseAsync();
+        Assert.Equal(first.Request.RequestId, second.Request.RequestId);
+        Assert.InRange(second.Request.MaxWait, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(6));
+
+        // And cancelled there, it is given back there.
+        second.Answer.SetException(new LimiterMovedException("moved"));
+        var third = await AfterPauseAsync();
+        third.Answer.SetResult(PlayedGrain.Granted(third.Request));
+        Assert.True((await lease).IsAcquired);
+    }
+
+    [Fact]
+    public async Task A_limiter_that_moves_again_and_again_takes_no_longer_than_the_call_may()
+    {
+        await using var limiter = Limiter(WhenUnreachable.Deny);
+        var lease = limiter.AcquireAsync().AsTask();
+        var began = _time.GetTimestamp();
+        while (!lease.IsCompleted)
+        {
+            var wait = _grain.NextWaitAsync();
+            while (await Task.WhenAny(wait, lease, Task.Delay(10)) is var done && done != wait && done != lease)
+                _time.Advance(TimeSpan.FromMilliseconds(50));
+            if (!wait.IsCompleted) break;
+            Assert.InRange((await wait).Request.MaxWait, TimeSpan.Zero, MaxWait);
+            _time.Advance(TimeSpan.FromSeconds(1));
+            (await wait).Answer.SetException(new LimiterMovedException("moved"));
+        }
+
+        Assert.False((await lease).IsAcquired);
+        Assert.InRange(_time.GetElapsedTime(began), MaxWait, MaxWait + (3 * CallTimeout));
+    }
+
+    [Fact]
+    public async Task An_overloaded_silo_denies_a_caller_that_waits()
+    {
+        await using var limiter = Limiter();
+        var lease = limiter.AcquireAsync().AsTask();
+        (await _grain.NextWaitAsync()).Answer.SetException(new OverloadedException("full", TimeSpan.FromSeconds(7)));
+        var denied = await lease;
+        Assert.False(denied.IsAcquired);
+        Assert.True(denied.TryGetMetadata(MetadataName.RetryAfter, out var after));
+        Assert.Equal(TimeSpan.FromSeconds(7), after);
+    }
+
+    private GrainRateLimiter Limiter(WhenUnreachable told = WhenUnreachable.Allow) =>
+        new(new RateLimitCalls(_ => _grain, _time), "a", new() { MaxWait = MaxWait, CallTimeout = CallTimeout, WhenUnreachable = told });
+
+    private async Task<PlayedWait> AfterPauseAsync()
+    {
+        var next = _grain.NextWaitAsync();
+        while (await Task.WhenAny(next, Task.Delay(10)) != next) _time.Advance(TimeSpan.FromMilliseconds(10));
+        return await next;
+    }
+
+    private static async Task CancelledAsync(PlayedWait call)
+    {
+        var cancelled = new TaskCompletionSource();
+        await using var registration = call.Cancelled.Register(cancelled.SetResult);
+        await cancelled.Task;
+    }
+
+    private static (long Granted, long Denied) Counts(RateLimiter limiter) =>
+        limiter.GetStatistics() is { } statistics ? (statistics.TotalSuccessfulLeases, statistics.TotalFailedLeases) : default;
+}

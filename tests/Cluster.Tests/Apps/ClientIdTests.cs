@@ -1,0 +1,66 @@
+using System.Globalization;
+using Actors.Fixtures;
+
+namespace Actors.Cluster.Tests.Apps;
+
+/// <summary>Nothing that a caller sends gives it a second budget, or none at all.</summary>
+public sealed class ClientIdTests(AppCluster apps) : IClassFixture<AppCluster>
+{
+    private readonly string _key = Guid.NewGuid().ToString("n");
+
+    [Fact]
+    public async Task A_second_header_value_makes_no_new_budget()
+    {
+        await using var app = await LimitedApp.StartAsync(
+            apps.Client, limits => limits.ClientIdFromHeader("X-Api-Key").ClientIdFromAddress());
+        var passed = 0;
+        for (var i = 0; i < 50; i++)
+        {
+            var second = i.ToString(CultureInfo.InvariantCulture);
+            string[] keys = (i % 4) switch { 0 => [_key, second], 1 => [second, _key], 2 => [$"{_key},{second}"], _ => [second, "", _key] };
+            passed += await app.StatusAsync("/search", keys) == 200 ? 1 : 0;
+        }
+
+        // All by the budget of the address; that of the key is untouched.
+        Assert.Equal(10, passed);
+        Assert.Equal(200, await app.StatusAsync("/search", _key));
+    }
+
+    [Fact]
+    public async Task Keys_that_nobody_checks_are_bounded_by_the_address_they_come_from()
+    {
+        await using var app = await LimitedApp.StartAsync(apps.Client, limits =>
+            limits.ClientIdFromHeader("X-Api-Key").ClientIdFromAddress().AddressPolicy = AppCluster.Address);
+        var passed = 0;
+        for (var i = 0; i < 50; i++) passed += await app.StatusAsync("/search", $"{_key}-{i}") == 200 ? 1 : 0;
+        Assert.Equal(20, passed);
+    }
+
+    [Fact]
+    public async Task A_request_that_its_own_limit_denies_does_not_use_up_the_limit_of_its_address()
+    {
+        await using var app = await LimitedApp.StartAsync(apps.Client, limits =>
+            limits.ClientIdFromHeader("X-Api-Key").ClientIdFromAddress().AddressPolicy = AppCluster.Address);
+        var statuses = new List<int>();
+        for (var i = 0; i < 40; i++) statuses.Add(await app.StatusAsync("/search", _key));
+        Assert.Equal(10, statuses.Count(status => status == 200));
+
+        // Ten of twenty are left for others of the address.
+        var address = apps.Client.RateLimiter($"address:{app.Address}");
+        await Eventually.IsTrueAsync(async () => (await address.PeekAsync(AppCluster.Address)).Remaining == 9);
+    }
+
+    [Fact]
+    public async Task A_key_that_was_not_given_out_is_as_none_and_the_key_itself_is_stored_nowhere()
+    {
+        await using var app = await LimitedApp.StartAsync(apps.Client, limits =>
+            limits.ClientIdFromHeader("X-Api-Key", (_, key) => key == _key).SharedClientId = null);
+        Assert.Equal(200, await app.StatusAsync("/search", _key));
+        Assert.Equal(8, (await apps.Client.RateLimiter(ClientIds.OfApiKey(_key)).PeekAsync(AppCluster.Search)).Remaining);
+
+        var passed = 0;
+        for (var i = 0; i < 15; i++) passed += await app.StatusAsync("/search", $"random-{i}") == 200 ? 1 : 0;
+        Assert.Equal(10, passed);
+        Assert.Equal(10, (await apps.Client.RateLimiter(ClientIds.OfApiKey("random-0")).PeekAsync(AppCluster.Search)).Remaining + 1);
+    }
+}
