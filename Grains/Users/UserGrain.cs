@@ -1,4 +1,5 @@
 using Actors.Caching;
+using Actors.Resilience;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
@@ -15,7 +16,7 @@ namespace Actors.Users;
 /// </remarks>
 [Reentrant]
 [GrainType("user")]
-internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters reads, TimeProvider clock, ILogger<UserGrain> logger)
+internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters reads, ClusterClock clock, ILogger<UserGrain> logger)
     : Grain, IUserGrain
 {
     /// <summary>How often a write is repeated whose ownership was lost to another activation.</summary>
@@ -110,7 +111,7 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
             var owner = await LoadAsync(cancellationToken);
 
             // From here until the row is handed over there is no await.
-            var now = Now();
+            var now = clock.Read();
             if (_accepted.VersionOf(options.RequestId, now) is { } earlier)
             {
                 if (await RepeatAsync(owner, earlier, options.Durability, cancellationToken) is { } receipt) return receipt;
@@ -382,9 +383,6 @@ internal sealed partial class UserGrain(WriteBehindTable table, ReadCounters rea
 
     private StorageUnavailableException Contested() =>
         new("Redis", $"User '{Id}' was claimed by other activations {MaxAttempts} times in a row; try again.");
-
-    // To the millisecond, as it is stored: what is read back is what was acknowledged.
-    private DateTimeOffset Now() => DateTimeOffset.FromUnixTimeMilliseconds(clock.GetUtcNow().ToUnixTimeMilliseconds());
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
         "User '{Id}' was deactivated with a write that the next activation may not find, for it is in this silo's memory only: {Reason}")]
