@@ -56,6 +56,10 @@ public static class ActorsSiloBuilderExtensions
         services.AddOptions<RedisOptions>().Configure<IOptions<WriteBehindOptions>>(
             (redis, writeBehind) => redis.JournalReplicas = writeBehind.Value.JournalReplicas);
         services.AddSingleton<RedisGateway>();
+        services.AddSingleton<ClusterClock>();
+        services.AddSingleton<ClockWatch>();
+        services.AddSingleton(provider => new ClockStatus(provider.GetRequiredService<ClockWatch>()));
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => provider.GetRequiredService<ClockWatch>());
         services.AddSingleton<RedisBreakerClient>();
         silo.AddGrainService<RedisBreakerService>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, CrashedSilos>();

@@ -43,6 +43,8 @@ internal static class SiloHost
         var endpoints = SiloEndpoints.Choose(settings, ports);
         builder.UseOrleans(silo => Configure(silo, settings, endpoints, storage));
         builder.Services.AddSingleton(storage.Rows);
+        if (storage.Clock is { } clock) builder.Services.AddSingleton<IReferenceClock>(clock);
+        builder.Services.Configure<ClockOptions>(clocks => clocks.MaxSkew = settings.MaxClockSkew);
         builder.Services.Configure<RedisOptions>(redis => storage.Configure(redis, settings.ServiceId));
         builder.Services.AddHealthChecks().AddSiloChecks();
         AddMetrics(builder);
@@ -60,6 +62,8 @@ internal static class SiloHost
         {
             // Told to stop while it was still starting: that is no failure.
         }
+
+        if (app.Services.ServiceLostTo() is { } lost) throw new ConfigurationException(lost);
     }
 
     private static void Configure(ISiloBuilder silo, SiloSettings settings, SiloEndpoints endpoints, SiloStorage storage)
@@ -93,6 +97,7 @@ internal static class SiloHost
         silo.Configure<SiloMessagingOptions>(messaging => messaging.ClientGatewayShutdownNotificationTimeout = ClientsLeave);
         silo.UseRedisClustering(_ => { });
         silo.UseLastingMembership(ConfigurationOptions.Parse(storage.Redis), storage.HostsRedis ? TimeSpan.Zero : null);
+        silo.UseClusterClaim();
         silo.AddActivityPropagation();
     }
 

@@ -1,3 +1,4 @@
+using Actors.Resilience;
 using Actors.Silo.Configuration;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Options;
@@ -36,7 +37,7 @@ internal static class SiloProgram
     // What goes wrong while the host starts may come wrapped by it.
     private static (int ExitCode, string Message) Explain(Exception error) => error switch
     {
-        ConfigurationException or UnsuitableDatabaseException => (BadConfiguration, error.Message),
+        ConfigurationException or UnsuitableDatabaseException or ServiceInUseException or ClockSkewException => (BadConfiguration, error.Message),
         OptionsValidationException invalid => (BadConfiguration, string.Join(Environment.NewLine + "error: ", invalid.Failures)),
         StorageUnavailableException => (Unavailable, error.Message),
         AggregateException { InnerExceptions: [var only] } => Explain(only),

@@ -39,14 +39,21 @@ internal sealed class SummedDirectory(string root)
         foreach (var sums in Directory.EnumerateFiles(Sums, "*" + Extension, SearchOption.AllDirectories).ToList())
         {
             var file = Path.Combine(_root, Path.GetRelativePath(Sums, sums)[..^Extension.Length]);
-            if (SectorSums.IsRemoved(sums)) FinishRemoval(sums, file);
-            else SectorSums.Verify(sums, file);
+            try
+            {
+                if (SectorSums.IsRemoved(sums)) FinishRemoval(sums, file);
+                else SectorSums.Verify(sums, file);
+            }
+            catch (Exception error) when ((error is DamagedFileException or FileNotFoundException) && IsGone(sums))
+            {
+                // A host that has just stopped in this process was still deleting what it no longer needs.
+            }
         }
 
         foreach (var file in Files().ToList())
         {
             // An empty one was just made when the process ended.
-            if (new FileInfo(file).Length > 0 && !File.Exists(SumsOf(file)))
+            if (new FileInfo(file) is { Exists: true, Length: > 0 } && !File.Exists(SumsOf(file)))
                 throw new DamagedFileException(SumsOf(file), $"is missing, so that {file} cannot be checked");
         }
     }
@@ -71,6 +78,22 @@ internal sealed class SummedDirectory(string root)
 
         remove();
         if (!Directory.Exists(directory) && Directory.Exists(sums)) Directory.Delete(sums, recursive: true);
+    }
+
+    private static bool IsGone(string sums)
+    {
+        try
+        {
+            return SectorSums.IsRemoved(sums);
+        }
+        catch (FileNotFoundException)
+        {
+            return true;
+        }
+        catch (DamagedFileException)
+        {
+            return false;
+        }
     }
 
     private void FinishRemoval(string sums, string file)

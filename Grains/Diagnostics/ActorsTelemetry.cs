@@ -6,6 +6,12 @@ public static class ActorsTelemetry
     /// <summary>The meter of all instruments below.</summary>
     public const string MeterName = "Actors";
 
+    /// <summary>Gauge, s: by how much this machine's clock is ahead of another; <see cref="ClockTag"/>: whose.</summary>
+    public const string ClockSkew = "actors.clock.skew";
+
+    /// <summary>Whose clock it is.</summary>
+    public const string ClockTag = "clock";
+
     /// <summary>Counter, {write}: acknowledged writes; <see cref="DurabilityTag"/>: memory, journal, database.</summary>
     public const string Writes = "actors.writes";
 

@@ -17,7 +17,7 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
     private readonly Meter _meter;
 
     public SiloInstruments(IMeterFactory meters, WriteBehindTable table, JournalSize journal, ReadCounters reads, ActiveUsers users, RedisGateway redis,
-        LimiterCounters limiters, IOptions<RateLimitOptions> limits, IEnumerable<LastingMembershipTable> membership)
+        LimiterCounters limiters, IOptions<RateLimitOptions> limits, ClockWatch clocks, IEnumerable<LastingMembershipTable> membership)
     {
         _meter = meters.Create(ActorsTelemetry.MeterName);
         WriteBehindInstruments.AddTo(_meter, table, journal);
@@ -28,6 +28,11 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
         UserInstruments.AddTo(_meter, users);
         RedisInstruments.AddTo(_meter, redis);
         LimiterInstruments.AddTo(_meter, limiters, limits.Value);
+        _meter.CreateObservableGauge(
+            ActorsTelemetry.ClockSkew,
+            () => clocks.Skews.Select(skew => new Measurement<double>(
+                skew.Ahead.TotalSeconds, new KeyValuePair<string, object?>(ActorsTelemetry.ClockTag, skew.Reference))),
+            "s", "By how much this machine's clock is ahead of another.");
 
         // None where the cluster keeps its members elsewhere.
         foreach (var members in membership)

@@ -17,7 +17,7 @@ namespace Actors.Users;
 [Reentrant]
 [GrainType("user")]
 internal sealed partial class UserGrain(
-    WriteBehindTable table, ActiveUsers users, MembershipLease lease, ReadCounters reads, TimeProvider clock, ILogger<UserGrain> logger)
+    WriteBehindTable table, ActiveUsers users, MembershipLease lease, ReadCounters reads, ClusterClock clock, ILogger<UserGrain> logger)
     : Grain, IUserGrain, IHoldsCalls, IDisposable
 {
     /// <summary>How often a write is repeated whose ownership was lost to another activation.</summary>
@@ -139,7 +139,7 @@ internal sealed partial class UserGrain(
                 var owner = await LoadToWriteAsync(cancellationToken);
 
                 // From here until the row is handed over there is no await.
-                var now = Now();
+                var now = clock.Read();
                 if (_accepted.VersionOf(options.RequestId, now) is { } earlier)
                 {
                     if (await RepeatAsync(owner, earlier, options.Durability, cancellationToken) is { } receipt) return receipt;
@@ -533,9 +533,6 @@ internal sealed partial class UserGrain(
 
     private StorageUnavailableException Contested() =>
         new("Redis", $"User '{Id}' was claimed by other activations {MaxAttempts} times in a row; try again.");
-
-    // To the millisecond, as it is stored: what is read back is what was acknowledged.
-    private DateTimeOffset Now() => DateTimeOffset.FromUnixTimeMilliseconds(clock.GetUtcNow().ToUnixTimeMilliseconds());
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
         "User '{Id}' was deactivated with a write that the next activation may not find, for it is in this silo's memory only: {Reason}")]

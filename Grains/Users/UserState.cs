@@ -1,6 +1,11 @@
+using Actors.Resilience;
+
 namespace Actors.Users;
 
 /// <summary>A request id that was accepted, and the version it made.</summary>
+/// <param name="Id">The id.</param>
+/// <param name="Version">The version.</param>
+/// <param name="At">When, by the latest of the clocks that the silo knew: so none is forgotten early.</param>
 internal sealed record RememberedRequest(string Id, long Version, DateTimeOffset At);
 
 /// <summary>
@@ -32,7 +37,7 @@ internal sealed record UserState
         new() { Version = version, User = user, Requests = requests };
 
     /// <summary>The version that <paramref name="requestId"/> made, if it was accepted and is still remembered.</summary>
-    public long? VersionOf(string? requestId, DateTimeOffset now)
+    public long? VersionOf(string? requestId, ClockReading now)
     {
         if (requestId is null) return null;
         foreach (var request in Requests)
@@ -41,9 +46,9 @@ internal sealed record UserState
     }
 
     /// <summary>The state after <paramref name="patch"/>, which must be valid.</summary>
-    public UserState Apply(string id, UserPatch patch, string? requestId, DateTimeOffset now)
+    public UserState Apply(string id, UserPatch patch, string? requestId, ClockReading now)
     {
-        var user = User ?? new User { Id = id, Version = 0, CreatedAt = now, UpdatedAt = now };
+        var user = User ?? new User { Id = id, Version = 0, CreatedAt = now.Now, UpdatedAt = now.Now };
         return Next(requestId, now) with
         {
             User = user with
@@ -54,26 +59,26 @@ internal sealed record UserState
                 Attributes = Merge(user.Attributes, patch.Attributes),
                 Counters = Add(user.Counters, patch.Increment),
                 Tags = Retag(user.Tags, patch),
-                UpdatedAt = now,
+                UpdatedAt = now.Now,
             },
         };
     }
 
     /// <summary>The state after a delete: a tombstone that keeps the version.</summary>
-    public UserState Delete(string? requestId, DateTimeOffset now) => Next(requestId, now) with { User = null };
+    public UserState Delete(string? requestId, ClockReading now) => Next(requestId, now) with { User = null };
 
-    private UserState Next(string? requestId, DateTimeOffset now) => new()
+    private UserState Next(string? requestId, ClockReading now) => new()
     {
         Version = Version + 1,
         Requests = requestId is null && Requests.Count == 0
             ? []
-            : [.. Remember(requestId is null ? Requests : [.. Requests, new RememberedRequest(requestId, Version + 1, now)], now)],
+            : [.. Remember(requestId is null ? Requests : [.. Requests, new RememberedRequest(requestId, Version + 1, now.Latest)], now)],
     };
 
-    private static IEnumerable<RememberedRequest> Remember(IReadOnlyList<RememberedRequest> requests, DateTimeOffset now) =>
+    private static IEnumerable<RememberedRequest> Remember(IReadOnlyList<RememberedRequest> requests, ClockReading now) =>
         requests.TakeLast(UserLimits.RememberedRequests).Where(request => IsRemembered(request, now));
 
-    private static bool IsRemembered(RememberedRequest request, DateTimeOffset now) => now - request.At < UserLimits.RequestIdMemory;
+    private static bool IsRemembered(RememberedRequest request, ClockReading now) => now.Earliest - request.At < UserLimits.RequestIdMemory;
 
     private static string? Changed(string? current, string? patch) => patch switch { null => current, "" => null, _ => patch };
 

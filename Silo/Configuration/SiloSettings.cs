@@ -43,6 +43,14 @@ public sealed class SiloSettings
     /// </summary>
     public bool AcceptDataLoss { get; set; }
 
+    /// <summary>
+    /// By how much this machine's clock may differ from that of Redis, and of PostgreSQL if there is one, for the silo to
+    /// start. A silo that runs goes on, and is degraded. Default: 60 s.
+    /// </summary>
+    /// <value>1 second to 1 day.</value>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
+    public TimeSpan MaxClockSkew { get; set; } = TimeSpan.FromSeconds(60);
+
     /// <summary>How long a graceful stop may take in all, draining included. Default: 30 s.</summary>
     /// <value>1 second to 15 minutes.</value>
     [Range(typeof(TimeSpan), "00:00:01", "00:15:00")]

@@ -22,7 +22,8 @@ internal static class SiloHealth
         .AddCheck<RedisCheck>("redis", tags: [Ready], timeout: Limit)
         .AddCheck<DatabaseCheck>("database", tags: [Ready], timeout: Limit)
         .AddCheck<WriteBehindCheck>("writebehind", tags: [Ready], timeout: Limit)
-        .AddCheck<BackgroundLoopCheck>("background", tags: [Ready], timeout: Limit);
+        .AddCheck<BackgroundLoopCheck>("background", tags: [Ready], timeout: Limit)
+        .AddCheck<ClockCheck>("clock", tags: [Ready], timeout: Limit);
 
     public static void MapSiloHealth(this WebApplication app)
     {
@@ -81,6 +82,12 @@ internal static class SiloHealth
             return Task.FromResult(HealthCheckResult.Degraded(string.Create(CultureInfo.InvariantCulture,
                 $"{text}; {status.RefusedWrites:N0} writes were refused; last error: {status.LastFlushError ?? "none"}")));
         }
+    }
+
+    private sealed class ClockCheck(ClockStatus clock) : IHealthCheck
+    {
+        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+            Task.FromResult(clock.Problem is { } problem ? HealthCheckResult.Degraded(problem) : HealthCheckResult.Healthy(clock.Text));
     }
 
     private sealed class DatabaseCheck(IRowStore store) : IHealthCheck

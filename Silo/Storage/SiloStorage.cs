@@ -33,6 +33,9 @@ internal sealed class SiloStorage : IAsyncDisposable
     /// <summary>The database.</summary>
     public IRowStore Rows { get; }
 
+    /// <summary>The clock of the database, if it has one of its own.</summary>
+    public PostgresClock? Clock { get; private init; }
+
     /// <summary>Where Redis is, without secrets, for people.</summary>
     public string RedisDescription { get; }
 
@@ -58,7 +61,14 @@ internal sealed class SiloStorage : IAsyncDisposable
             await RedisConfiguration.CheckAsync(RedisConfiguration.KeyOf(role), own, holdsJournal: role == RedisRole.Journal, logger);
 
         if (redis is not null && postgres is not null)
-            return new SiloStorage(redis, roles, Postgres(postgres, settings, loggers), $"Redis at {RedisConfiguration.Describe(redis)}");
+        {
+            var rows = Postgres(postgres, settings, loggers);
+            return new SiloStorage(redis, roles, rows, $"Redis at {RedisConfiguration.Describe(redis)}")
+            {
+                Clock = new PostgresClock(postgres, rows.Description),
+            };
+        }
+
 #if EMBEDDED
         return await OpenEmbeddedAsync(redis, postgres, roles, settings, loggers);
 #else

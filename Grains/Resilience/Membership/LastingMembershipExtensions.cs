@@ -59,7 +59,8 @@ public static class LastingMembershipExtensions
             provider.GetRequiredService<ILocalSiloDetails>().SiloAddress,
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<LastingMembershipTable>>()));
-        services.AddSingleton<IMembershipTable>(provider => provider.GetRequiredService<LastingMembershipTable>());
+        services.AddSingleton<IMembershipTable>(provider => new ClusterTimeMembershipTable(
+            provider.GetRequiredService<LastingMembershipTable>(), provider.GetRequiredService<ClusterClock>()));
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, MembershipKeeper>();
         return silo;
     }

@@ -8,8 +8,8 @@ namespace Actors.Resilience;
 /// another minute.
 /// </summary>
 internal sealed partial class MembershipKeeper(
-    LastingMembershipTable table, IClusterMembershipService membership, ILocalSiloDetails self, BackgroundLoops loops, TimeProvider clock,
-    ILogger<MembershipKeeper> logger)
+    LastingMembershipTable table, IClusterMembershipService membership, ILocalSiloDetails self, ClusterClock cluster, BackgroundLoops loops,
+    TimeProvider clock, ILogger<MembershipKeeper> logger)
     : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
@@ -70,7 +70,7 @@ internal sealed partial class MembershipKeeper(
     }
 
     private Task GiveSignOfLifeAsync() => table.UpdateIAmAliveAsync(
-        new MembershipEntry { SiloAddress = self.SiloAddress, IAmAliveTime = clock.GetUtcNow().UtcDateTime }, _stop.Token);
+        new MembershipEntry { SiloAddress = self.SiloAddress, IAmAliveTime = cluster.UtcNow.UtcDateTime }, _stop.Token);
 
     private async Task RefreshAsync()
     {

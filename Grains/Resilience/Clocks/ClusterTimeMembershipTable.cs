@@ -1,0 +1,81 @@
+namespace Actors.Resilience;
+
+/// <summary>
+/// Keeps the times in the membership table in the time that all silos agree on. Orleans writes them by its machine's clock and
+/// compares them with it: a silo whose clock is ahead takes the others for silent, and they cannot join. Here each silo
+/// reads all times as its own clock would have shown them.
+/// </summary>
+/// <param name="inner">The table.</param>
+/// <param name="clock">The time that all silos agree on.</param>
+internal sealed class ClusterTimeMembershipTable(IMembershipTable inner, ClusterClock clock) : IMembershipTable
+{
+    public Task InitializeMembershipTableAsync(bool tryInitTableVersion, CancellationToken cancellationToken = default) =>
+        inner.InitializeMembershipTableAsync(tryInitTableVersion, cancellationToken);
+
+    public Task DeleteMembershipTableEntriesAsync(string clusterId, CancellationToken cancellationToken = default) =>
+        inner.DeleteMembershipTableEntriesAsync(clusterId, cancellationToken);
+
+    public Task CleanupDefunctSiloEntriesAsync(DateTimeOffset beforeDate, CancellationToken cancellationToken = default) =>
+        inner.CleanupDefunctSiloEntriesAsync(beforeDate - clock.Translation, cancellationToken);
+
+    public async Task<MembershipTableData> ReadRowAsync(SiloAddress key, CancellationToken cancellationToken = default) =>
+        ToOwn(await inner.ReadRowAsync(key, cancellationToken));
+
+    public async Task<MembershipTableData> ReadAllAsync(CancellationToken cancellationToken = default) =>
+        ToOwn(await inner.ReadAllAsync(cancellationToken));
+
+    public Task<bool> InsertRowAsync(MembershipEntry entry, TableVersion tableVersion, CancellationToken cancellationToken = default) =>
+        inner.InsertRowAsync(Shifted(entry, -clock.Translation), tableVersion, cancellationToken);
+
+    public Task<bool> UpdateRowAsync(
+        MembershipEntry entry, string etag, TableVersion tableVersion, CancellationToken cancellationToken = default) =>
+        inner.UpdateRowAsync(Shifted(entry, -clock.Translation), etag, tableVersion, cancellationToken);
+
+    public Task UpdateIAmAliveAsync(MembershipEntry entry, CancellationToken cancellationToken = default) =>
+        inner.UpdateIAmAliveAsync(Shifted(entry, -clock.Translation), cancellationToken);
+
+    Task IMembershipTable.InitializeMembershipTable(bool tryInitTableVersion) => InitializeMembershipTableAsync(tryInitTableVersion);
+
+    Task IMembershipTable.DeleteMembershipTableEntries(string clusterId) => DeleteMembershipTableEntriesAsync(clusterId);
+
+    Task IMembershipTable.CleanupDefunctSiloEntries(DateTimeOffset beforeDate) => CleanupDefunctSiloEntriesAsync(beforeDate);
+
+    Task<MembershipTableData> IMembershipTable.ReadRow(SiloAddress key) => ReadRowAsync(key);
+
+    Task<MembershipTableData> IMembershipTable.ReadAll() => ReadAllAsync();
+
+    Task<bool> IMembershipTable.InsertRow(MembershipEntry entry, TableVersion tableVersion) => InsertRowAsync(entry, tableVersion);
+
+    Task<bool> IMembershipTable.UpdateRow(MembershipEntry entry, string etag, TableVersion tableVersion) =>
+        UpdateRowAsync(entry, etag, tableVersion);
+
+    Task IMembershipTable.UpdateIAmAlive(MembershipEntry entry) => UpdateIAmAliveAsync(entry);
+
+    private MembershipTableData ToOwn(MembershipTableData table)
+    {
+        var translation = clock.Translation;
+        return translation == TimeSpan.Zero
+            ? table
+            : new MembershipTableData([.. table.Members.Select(member => Tuple.Create(Shifted(member.Item1, translation), member.Item2))], table.Version);
+    }
+
+    // A copy: Orleans goes on with what it gave.
+    private static MembershipEntry Shifted(MembershipEntry entry, TimeSpan by) => by == TimeSpan.Zero ? entry : new MembershipEntry
+    {
+        SiloAddress = entry.SiloAddress,
+        Status = entry.Status,
+        SuspectTimes = entry.SuspectTimes?.ConvertAll(vote => Tuple.Create(vote.Item1, Shifted(vote.Item2, by))),
+        ProxyPort = entry.ProxyPort,
+        HostName = entry.HostName,
+        SiloName = entry.SiloName,
+        RoleName = entry.RoleName,
+        UpdateZone = entry.UpdateZone,
+        FaultZone = entry.FaultZone,
+        StartTime = Shifted(entry.StartTime, by),
+        IAmAliveTime = Shifted(entry.IAmAliveTime, by),
+    };
+
+    // Not given, or the end of time, stay so.
+    private static DateTime Shifted(DateTime time, TimeSpan by) =>
+        time.Ticks > TimeSpan.TicksPerDay * 366 && DateTime.MaxValue - time > by.Duration() ? time + by : time;
+}

@@ -1,0 +1,21 @@
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Actors.Resilience;
+
+/// <summary>Keeps two clusters from sharing a service id.</summary>
+public static class ClusterClaimExtensions
+{
+    /// <summary>
+    /// Refuses to start (<see cref="ServiceInUseException"/>) while a cluster with another id is alive under the same service
+    /// id. To be called after <see cref="ActorsSiloBuilderExtensions.AddActors"/>.
+    /// </summary>
+    public static ISiloBuilder UseClusterClaim(this ISiloBuilder silo)
+    {
+        silo.Services.AddSingleton<ClusterClaims>();
+        silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => provider.GetRequiredService<ClusterClaims>());
+        return silo;
+    }
+
+    /// <summary>Why the silo stopped by itself: another cluster had taken over its service id. Null if it did not.</summary>
+    public static string? ServiceLostTo(this IServiceProvider services) => services.GetService<ClusterClaims>()?.LostTo;
+}

@@ -1,0 +1,32 @@
+using Actors.Cluster.Tests.RateLimiting;
+
+namespace Actors.Cluster.Tests;
+
+/// <summary>A user that moves between silos whose clocks differ: two clusters with one key prefix, so that each takes it from the other.</summary>
+public sealed class RequestIdClockTests(ServersFixture servers)
+{
+    [Theory]
+    [InlineData(11)]
+    [InlineData(-11)]
+    public async Task A_repeated_request_id_counts_once_on_a_silo_whose_clock_is_off(int ahead)
+    {
+        var prefix = "clocks-" + Guid.NewGuid().ToString("n");
+        await using var right = await TestCluster.StartAsync(servers, silos: 1, configure: Unflushed, keyPrefix: prefix);
+        await using var wrong = await TestCluster.StartAsync(
+            servers, silos: 1, configure: Unflushed, time: new ShiftedTime(TimeSpan.FromMinutes(ahead)), keyPrefix: prefix);
+        var increment = new UserPatch { Increment = new() { ["n"] = 1 } };
+
+        var first = await right.User("ada").UpdateAsync(increment, new WriteOptions { RequestId = "r" });
+        var repeated = await wrong.User("ada").UpdateAsync(increment, new WriteOptions { RequestId = "r" });
+        var second = await wrong.User("ada").UpdateAsync(increment, new WriteOptions { RequestId = "s" });
+
+        // The right silo's activation learns with its next write that it lost the user, and takes it over.
+        var back = await right.User("ada").UpdateAsync(increment, new WriteOptions { RequestId = "s" });
+
+        Assert.Equal(first.Version, repeated.Version);
+        Assert.Equal(second.Version, back.Version);
+        Assert.Equal(2, (await right.User("ada").GetAsync())!.Counters["n"]);
+    }
+
+    private static void Unflushed(WriteBehind.WriteBehindOptions options) => options.FlushInterval = TimeSpan.FromMinutes(1);
+}

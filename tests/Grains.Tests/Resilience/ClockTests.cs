@@ -1,0 +1,136 @@
+using Actors.Resilience;
+using Actors.Users;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+
+namespace Actors.Grains.Tests.Resilience;
+
+public sealed class ClockTests(RedisFixture redis)
+{
+    private static readonly DateTimeOffset True = new(2026, 11, 29, 12, 0, 0, TimeSpan.Zero);
+    private static readonly TimeSpan Off = TimeSpan.FromMinutes(11);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(0, 11)]
+    [InlineData(0, -11)]
+    [InlineData(11, 0)]
+    [InlineData(-11, 0)]
+    [InlineData(-11, 11)]
+    [InlineData(11, -11)]
+    public void A_request_id_is_remembered_whatever_the_clocks_of_the_silos_show(int firstAhead, int thenAhead)
+    {
+        var first = UserState.None.Apply("ada", new UserPatch(), "r", Silo(True, firstAhead));
+        var then = first.Apply("ada", new UserPatch(), "s", Silo(True + TimeSpan.FromMinutes(5), thenAhead));
+
+        Assert.Equal(1, then.VersionOf("r", Silo(True + TimeSpan.FromMinutes(9), thenAhead)));
+        Assert.Equal(1, then.VersionOf("r", Silo(True + TimeSpan.FromMinutes(9), firstAhead)));
+        Assert.Equal(2, then.VersionOf("s", Silo(True + TimeSpan.FromMinutes(14), thenAhead)));
+    }
+
+    [Fact]
+    public void A_request_id_is_remembered_when_the_clock_of_Redis_is_wrong()
+    {
+        var state = UserState.None.Apply("ada", new UserPatch(), "r", Reading(True, redis: True - Off));
+        Assert.Equal(1, state.VersionOf("r", Reading(True + TimeSpan.FromMinutes(9), redis: True + TimeSpan.FromMinutes(9))));
+        state = UserState.None.Apply("ada", new UserPatch(), "r", Reading(True, redis: True));
+        Assert.Equal(1, state.VersionOf("r", Reading(True + TimeSpan.FromMinutes(9), redis: True + TimeSpan.FromMinutes(9) + Off)));
+    }
+
+    [Fact]
+    public void A_request_id_is_forgotten_once_all_clocks_say_so()
+    {
+        var state = UserState.None.Apply("ada", new UserPatch(), "r", Silo(True, 0));
+        Assert.Null(state.VersionOf("r", Silo(True + UserLimits.RequestIdMemory, 0)));
+    }
+
+    [Theory]
+    [InlineData(11)]
+    [InlineData(-11)]
+    public async Task The_time_of_the_cluster_is_that_of_Redis(int ahead)
+    {
+        var time = new OffTime(TimeSpan.FromMinutes(ahead));
+        var cluster = new ClusterClock(time);
+        await using var gateway = redis.Open();
+        using var watch = Watch(gateway, cluster, time, limit: null);
+        await watch.LookAsync(Token);
+
+        Assert.InRange(cluster.UtcNow - DateTimeOffset.UtcNow, -TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(30));
+        Assert.InRange(cluster.Translation - time.Ahead, -TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(30));
+        var skew = Assert.Single(watch.Skews);
+        Assert.InRange(skew.Ahead - time.Ahead, -TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(30));
+    }
+
+    [Fact]
+    public async Task A_clock_that_is_set_while_the_silo_runs_does_not_change_the_time_of_the_cluster()
+    {
+        var time = new OffTime(TimeSpan.Zero);
+        var cluster = new ClusterClock(time);
+        await using var gateway = redis.Open();
+        using var watch = Watch(gateway, cluster, time, Limit);
+        await watch.StartAsync(Token);
+        Assert.Null(watch.Problem);
+
+        time.Ahead = Off;
+        Assert.InRange(cluster.UtcNow - DateTimeOffset.UtcNow, -TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(30));
+
+        // It goes on, and is degraded.
+        Assert.True((await watch.LookAsync(Token)).IsOwnOff);
+        Assert.Contains("ahead of Redis at", watch.Problem, StringComparison.Ordinal);
+        time.Ahead = TimeSpan.Zero;
+        await watch.LookAsync(Token);
+        Assert.Null(watch.Problem);
+        await watch.StopAsync();
+    }
+
+    [Fact]
+    public async Task A_silo_whose_clock_is_off_by_more_than_the_limit_does_not_start()
+    {
+        var time = new OffTime(Off);
+        await using var gateway = redis.Open();
+        using var watch = Watch(gateway, new ClusterClock(time), time, Limit);
+        var error = await Assert.ThrowsAsync<ClockSkewException>(() => watch.StartAsync(Token));
+        Assert.Contains("ahead of Redis at", error.Message, StringComparison.Ordinal);
+        Assert.Contains("Actors:MaxClockSkew", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+
+    [Theory]
+    [InlineData(11, 11, true, "This machine's clock is 660.0 s ahead of Redis and 660.0 s ahead of PostgreSQL")]
+    [InlineData(-11, -11, true, "660.0 s behind Redis")]
+    [InlineData(11, 0, false, "The clocks of Redis and PostgreSQL differ: this machine's is 660.0 s ahead of Redis, and agrees with the other")]
+    [InlineData(0, 11, false, "The clocks of PostgreSQL and Redis differ")]
+    [InlineData(0, 0, false, null)]
+    public void The_clock_that_two_others_disagree_with_is_the_wrong_one(int redisOff, int databaseOff, bool isOwnOff, string? problem)
+    {
+        var verdict = ClockVerdict.Of(
+        [
+            new("Redis", TimeSpan.FromMinutes(redisOff), TimeSpan.Zero),
+            new("PostgreSQL", TimeSpan.FromMinutes(databaseOff), TimeSpan.Zero),
+        ], Limit);
+        Assert.Equal(isOwnOff, verdict.IsOwnOff);
+        if (problem is null) Assert.Null(verdict.Problem);
+        else Assert.Contains(problem, verdict.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_slow_answer_is_no_skew() =>
+        Assert.Null(ClockVerdict.Of([new("Redis", TimeSpan.FromSeconds(70), TimeSpan.FromSeconds(15))], Limit).Problem);
+
+    // A silo whose own clock is off, and that knows the time of Redis.
+    private static ClockReading Silo(DateTimeOffset now, int ahead) => Reading(now + TimeSpan.FromMinutes(ahead), redis: now);
+
+    private static ClockReading Reading(DateTimeOffset own, DateTimeOffset redis) => new(redis, own < redis ? own : redis, own > redis ? own : redis);
+
+    private static ClockWatch Watch(RedisGateway gateway, ClusterClock cluster, TimeProvider time, TimeSpan? limit) => new(
+        gateway, cluster, [], Options.Create(limit is { } max ? new ClockOptions { MaxSkew = max } : new ClockOptions()), time, NullLogger<ClockWatch>.Instance);
+
+    private sealed class OffTime(TimeSpan ahead) : TimeProvider
+    {
+        public TimeSpan Ahead { get; set; } = ahead;
+
+        public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + Ahead;
+    }
+}
