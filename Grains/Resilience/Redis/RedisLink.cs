@@ -24,7 +24,7 @@ internal sealed partial class RedisLink : IAsyncDisposable
 
     // Between two times that it connects anew without success: in an outage there is no better server, and to connect costs.
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan LastBackoff = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LastBackoff = TimeSpan.FromSeconds(3);
 
     // The driver closes and replaces a connection that it finds broken; of a single answer that is late that cannot be said.
     private const int SilentLooks = 2;

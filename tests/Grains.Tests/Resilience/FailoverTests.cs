@@ -88,7 +88,7 @@ public sealed class FailoverTests
             await Task.Delay(50);
         }
 
-        // Each role has two connections; the pauses double up to 5 s.
+        // Each role has two connections; the pauses double up to 3 s.
         Assert.InRange(await ConnectionsAsync(pair.Primary) - before, 2, 100);
         await RedisCommands.SendAsync(pair.Primary.Port, "REPLICAOF NO ONE");
         await ServedByAsync(gateway, pair.Primary);
