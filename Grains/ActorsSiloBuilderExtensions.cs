@@ -41,7 +41,8 @@ public static class ActorsSiloBuilderExtensions
             provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<HeapPressure>>()));
         services.AddSingleton<ActiveUsers>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => provider.GetRequiredService<ActiveUsers>());
-        services.Configure<GrainDirectoryOptions>(directory => directory.CacheSize = DirectoryCacheFor(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes));
+        services.Configure<GrainDirectoryOptions>(
+            directory => directory.CacheSize = DirectoryCacheFor(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes));
 
         services.AddOptions<BreakerOptions>()
             .BindConfiguration(BreakerOptions.Section, Strict).ValidateRanges(BreakerOptions.Section)
@@ -119,7 +120,7 @@ public static class ActorsSiloBuilderExtensions
         provider.GetRequiredService<IClusterMembershipService>().CurrentSnapshot.Members.Values
             .Select(member => KeyValuePair.Create(member.SiloAddress.ToParsableString(), member.Status));
 
-    // Where grains of other silos are: Orleans keeps up to a million such entries of about 300 bytes whatever the memory.
+    // The cache of other silos' grains: by default Orleans keeps a million entries of about 300 bytes, whatever the memory.
     private static int DirectoryCacheFor(long memory) =>
         memory <= 0 ? GrainDirectoryOptions.DEFAULT_CACHE_SIZE : (int)Math.Clamp(memory / 32 / 300, 10_000, GrainDirectoryOptions.DEFAULT_CACHE_SIZE);
 

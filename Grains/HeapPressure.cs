@@ -67,6 +67,6 @@ internal sealed partial class HeapPressure(TimeProvider clock, ILogger<HeapPress
     }
 
     [LoggerMessage(Message =
-        "The heap is {To}, was {From}: {Live} bytes are in use of the {Limit} this process may use. Users are refused that are not in memory while it is High, and all writes while it is Critical")]
+        "Heap {From} -> {To}: {Live} of {Limit} bytes in use. While High, users that are not in memory are refused; while Critical, all writes")]
     private static partial void Log(ILogger logger, LogLevel level, HeapLevel from, HeapLevel to, long live, long limit);
 }

@@ -4,13 +4,13 @@ using Microsoft.Extensions.Options;
 namespace Actors.Users;
 
 /// <summary>
-/// The users in this silo's memory, under a ceiling on their bytes. Near it those leave that were not called of late (the
-/// clock algorithm), first activations that hold no user at all. A call that needs memory waits a moment for that, and is
-/// refused if it was in vain, before anything has changed.
+/// The users in this silo's memory, under a ceiling on their bytes. Near the ceiling idle users are deactivated (the clock
+/// algorithm), activations that hold no user first. A call that needs memory waits a moment for that; if none becomes free it
+/// is refused before anything has changed.
 /// </summary>
 /// <remarks>
-/// A user that leaves takes the way of any deactivation: what is only in memory is committed, then its key is released.
-/// Rows that are journaled and not flushed yet are not its to keep: queue and journal hold them.
+/// This is an ordinary deactivation: what is only in memory is committed, then the key is released. A user whose rows are
+/// not flushed yet may leave, because the queue and the journal hold them.
 /// </remarks>
 internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
@@ -217,8 +217,8 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
         Interlocked.Increment(ref _refused);
         if (IsToBeLogged(ref _refusalLogged)) LogRefused(_logger, Count, Bytes, MaxBytes, _heap.Level);
         return new OverloadedException(
-            $"{Count:N0} users take {Bytes:N0} bytes of this silo's memory, and {MaxBytes:N0} are allowed"
-            + $" ({UserOptions.Section}:{nameof(UserOptions.MaxMemory)}); its heap is {_heap.Level}. Nothing was changed; try again later.",
+            $"The silo has no memory for this call: {Count:N0} users use {Bytes:N0} of {MaxBytes:N0} bytes"
+            + $" ({UserOptions.Section}:{nameof(UserOptions.MaxMemory)}), and its heap is {_heap.Level}. Nothing was changed; try again later.",
             RetryAfter);
     }
 
@@ -292,7 +292,7 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
         {
             var leaving = Choose(Staying - to);
             foreach (var user in leaving)
-                user.Context.Deactivate(new(DeactivationReasonCode.HighMemoryPressure, "It was not called of late, and its silo needs the memory."));
+                user.Context.Deactivate(new(DeactivationReasonCode.HighMemoryPressure, "The user was idle, and its silo needs the memory."));
 
             // All are in use, or as many are leaving as may at once: some time passes first.
             if (leaving.Count > 0) continue;
@@ -348,13 +348,13 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "{Count} users take {Bytes} bytes of the {Limit} they may (Actors:Users:MaxMemory), the heap is {Heap}: those that were not called of late leave memory. Not logged again for 10 minutes")]
+        "{Count} users use {Bytes} of {Limit} bytes (Actors:Users:MaxMemory), heap {Heap}: deactivating idle users. Logged at most every 10 minutes")]
     private static partial void LogShedding(ILogger logger, long count, long bytes, long limit, HeapLevel heap);
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "A call was refused: {Count} users take {Bytes} bytes of the {Limit} they may (Actors:Users:MaxMemory), the heap is {Heap}, and all that could leave have left. Not logged again for 10 minutes")]
+        "Refused a call: {Count} users use {Bytes} of {Limit} bytes (Actors:Users:MaxMemory), heap {Heap}, and none was idle. Logged at most every 10 minutes")]
     private static partial void LogRefused(ILogger logger, long count, long bytes, long limit, HeapLevel heap);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Looking for users that may leave memory failed")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Failed to look for idle users; trying again")]
     private static partial void LogDefect(ILogger logger, Exception error);
 }

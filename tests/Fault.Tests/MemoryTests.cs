@@ -46,7 +46,7 @@ public sealed class MemoryTests(ITestOutputHelper output)
 
         var log = await File.ReadAllTextAsync(silo.Log);
         Assert.DoesNotContain("OutOfMemory", log, StringComparison.Ordinal);
-        Assert.Contains("those that were not called of late leave memory", log, StringComparison.Ordinal);
+        Assert.Contains("deactivating idle users", log, StringComparison.Ordinal);
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"resident {System.Diagnostics.Process.GetProcessById(silo.ProcessId).WorkingSet64 >> 20} MiB"));
     }
 }
