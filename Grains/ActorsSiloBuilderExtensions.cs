@@ -57,7 +57,9 @@ public static class ActorsSiloBuilderExtensions
         services.AddSingleton<MembershipProof>();
         services.AddSingleton(provider => new MembershipLease(
             provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<MembershipProof>().ProveAsync));
-        services.AddSingleton(provider => new ExpiringLeases(() => Members(provider), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<KnownSilos>();
+        services.AddSingleton(provider => new ExpiringLeases(
+            () => provider.GetRequiredService<KnownSilos>().ByName, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, MembershipLeaseKeeper>();
         services.AddSingleton<MembershipClient>();
         silo.AddGrainService<MembershipService>();
@@ -96,10 +98,6 @@ public static class ActorsSiloBuilderExtensions
         silo.AddRedisGrainStorage(OwnPolicies.Storage, (OptionsBuilder<RedisStorageOptions> storage) => storage.Configure<IOptions<RedisOptions>>(
             (options, redis) => (options.ConfigurationOptions, options.DeleteStateOnClear) = (redis.Value.For(RedisRole.Limits), true)));
     }
-
-    private static IEnumerable<KeyValuePair<string, SiloStatus>> Members(IServiceProvider provider) =>
-        provider.GetRequiredService<IClusterMembershipService>().CurrentSnapshot.Members.Values
-            .Select(member => KeyValuePair.Create(member.SiloAddress.ToParsableString(), member.Status));
 
     private static List<SiloAddress> OtherSilos(IServiceProvider provider)
     {

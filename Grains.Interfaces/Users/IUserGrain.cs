@@ -7,7 +7,8 @@ namespace Actors;
 /// <remarks>
 /// The key is the user id: 1 to <see cref="UserLimits.MaxIdBytes"/> bytes of UTF-8 without NUL. All calls throw
 /// <see cref="InvalidUserException"/> for an id outside of that, and <see cref="StorageUnavailableException"/> when
-/// neither Redis nor the database can give an answer in time.
+/// neither Redis nor the database can give an answer in time. A silo that was declared dead, and runs again, answers all calls
+/// with <see cref="SiloEvictedException"/> until it ends; the client library repeats them.
 /// </remarks>
 [Alias("Actors.IUserGrain")]
 public interface IUserGrain : IGrainWithStringKey
