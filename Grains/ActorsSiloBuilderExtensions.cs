@@ -70,7 +70,9 @@ public static class ActorsSiloBuilderExtensions
         services.AddSingleton<MembershipProof>();
         services.AddSingleton(provider => new MembershipLease(
             provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<MembershipProof>().ProveAsync));
-        services.AddSingleton(provider => new ExpiringLeases(() => Members(provider), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<KnownSilos>();
+        services.AddSingleton(provider => new ExpiringLeases(
+            () => provider.GetRequiredService<KnownSilos>().ByName, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, MembershipLeaseKeeper>();
         services.AddSingleton<MembershipClient>();
         silo.AddGrainService<MembershipService>();
@@ -115,10 +117,6 @@ public static class ActorsSiloBuilderExtensions
                 options.CreateMultiplexer = async _ => (await gateway.OpenAsync(RedisRole.Limits), IsShared: true);
             }));
     }
-
-    private static IEnumerable<KeyValuePair<string, SiloStatus>> Members(IServiceProvider provider) =>
-        provider.GetRequiredService<IClusterMembershipService>().CurrentSnapshot.Members.Values
-            .Select(member => KeyValuePair.Create(member.SiloAddress.ToParsableString(), member.Status));
 
     // The cache of other silos' grains: by default Orleans keeps a million entries of about 300 bytes, whatever the memory.
     private static int DirectoryCacheFor(long memory) =>

@@ -10,7 +10,8 @@ namespace Actors;
 /// neither Redis nor the database can give an answer in time. A call for a user that is not in memory throws
 /// <see cref="OverloadedException"/> if the silo has no memory for it at present; nothing was changed. A call that waits for
 /// the database while the user leaves its silo waits for a few seconds more, and then throws
-/// <see cref="StorageUnavailableException"/>; what it waited for goes on.
+/// <see cref="StorageUnavailableException"/>; what it waited for goes on. A silo that was declared dead, and runs again,
+/// answers all calls with <see cref="SiloEvictedException"/> until it ends; the client library repeats them.
 /// </remarks>
 [Alias("Actors.IUserGrain")]
 public interface IUserGrain : IGrainWithStringKey

@@ -33,7 +33,8 @@ public sealed record User
 
     /// <summary>
     /// True where an acknowledged write may be missing: the silo that owned the user died while Redis cannot be reached,
-    /// so what it had journaled cannot be read now.
+    /// so what it had journaled cannot be read now; or the silo that answers reaches neither Redis nor all of the others, so that
+    /// it may have been declared dead and the user taken over.
     /// </summary>
     [Id(9)] public bool IsPossiblyStale { get; init; }
 

@@ -70,8 +70,8 @@ public sealed class MembershipTests(ThreeSilos cluster, ITestOutputHelper output
         await Deployment.Redis.KillAsync();
         silos[2].Signal(Signals.Stop);
 
-        // Orleans votes only against a silo it has heard nothing of for half a minute.
-        await Task.Delay(TimeSpan.FromSeconds(40));
+        // Orleans votes only against a silo it has heard nothing of for 9 s.
+        await Task.Delay(TimeSpan.FromSeconds(25));
         silos[2].Signal(Signals.Continue);
         await Task.Delay(TimeSpan.FromSeconds(5));
         await Deployment.Redis.StartAsync();

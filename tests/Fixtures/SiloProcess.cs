@@ -14,8 +14,9 @@ public sealed class SiloProcess : IDisposable
     private readonly LineLog _log;
     private readonly int _httpPort;
 
-    private SiloProcess(ServerProcess process, LineLog log, int httpPort)
+    private SiloProcess(ServerProcess process, LineLog log, int httpPort, int gatewayPort)
     {
+        GatewayPort = gatewayPort;
         _process = process;
         _log = log;
         _httpPort = httpPort;
@@ -23,6 +24,9 @@ public sealed class SiloProcess : IDisposable
 
     /// <summary>Where it serves HTTP.</summary>
     public string Url => string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{_httpPort}");
+
+    /// <summary>Where its clients connect to, on loopback.</summary>
+    public int GatewayPort { get; }
 
     /// <summary>What it wrote last.</summary>
     public string Output => _process.Output;
@@ -53,7 +57,7 @@ public sealed class SiloProcess : IDisposable
         var log = new LineLog(Path.Combine(directory, $"silo-{ports[0]}.log"));
         var process = ServerProcess.Start(
             DotnetProgram.Dotnet, all, directory, environment: environment, onOutput: log.Write, onError: log.Write);
-        var silo = new SiloProcess(process, log, ports[0]);
+        var silo = new SiloProcess(process, log, ports[0], ports[2]);
         try
         {
             await Eventually.IsTrueAsync(

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
+using Actors.Fixtures;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -9,8 +11,7 @@ namespace Actors.Harness;
 
 /// <summary>
 /// Writers and readers of the same users, in this process. Each read is held against what was acknowledged before it began.
-/// Reads begin at a fixed rate, whether or not earlier ones are answered, and wait long: so many of them lie in the socket of a
-/// silo that is stopped, and are answered when it runs again.
+/// Reads begin at a fixed rate, whether or not earlier ones are answered.
 /// </summary>
 public sealed class CheckedCalls : IAsyncDisposable
 {
@@ -18,16 +19,21 @@ public sealed class CheckedCalls : IAsyncDisposable
     private const int MostNamed = 5;
 
     private static readonly TimeSpan BetweenReads = TimeSpan.FromMilliseconds(5);
+
+    // So that a pause has room for all of them, and many begin late in it, when the users were taken over and changed.
+    private static readonly TimeSpan BetweenPinnedReads = TimeSpan.FromMilliseconds(25);
     private static readonly TimeSpan BetweenWrites = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan WriteLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(30);
+
+    // No pause is longer.
+    private static readonly TimeSpan PinnedCallLimit = TimeSpan.FromSeconds(60);
 
     // What a loaded machine adds to the time limit of a call.
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(15);
 
-    private readonly IHost _writing;
-    private readonly IHost _reading;
+    private readonly Deployment _deployment;
+    private readonly IHost _host;
     private readonly string _prefix;
-    private readonly TimeSpan _longestCall;
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<string, long> _failures = new();
     private readonly ConcurrentQueue<string> _findings = new();
@@ -39,32 +45,24 @@ public sealed class CheckedCalls : IAsyncDisposable
     private long _marked;
     private long _stale;
     private long _writes;
-    private long _inFlight;
 
-    private CheckedCalls(IHost writing, IHost reading, string prefix, int users, TimeSpan longestCall) =>
-        (_writing, _reading, _prefix, _acknowledged, _longestCall) = (writing, reading, prefix, new long[users], longestCall);
-
-    /// <summary>Reads so far that were answered unmarked with less than was acknowledged before they began.</summary>
-    public long Stale => Interlocked.Read(ref _stale);
-
-    /// <summary>Acknowledged writes so far.</summary>
-    public long Writes => Interlocked.Read(ref _writes);
+    private CheckedCalls(Deployment deployment, IHost host, string prefix, int users) =>
+        (_deployment, _host, _prefix, _acknowledged) = (deployment, host, prefix, new long[users]);
 
     /// <summary>Connects, writes every user once, and goes on with writes and reads.</summary>
     /// <param name="deployment">Where.</param>
     /// <param name="prefix">What the ids of the users begin with.</param>
     /// <param name="users">How many users.</param>
     /// <param name="writers">How many write at once; each has users of its own.</param>
-    /// <param name="readLimit">How long a read waits for its answer.</param>
-    public static async Task<CheckedCalls> StartAsync(Deployment deployment, string prefix, int users, int writers, TimeSpan readLimit)
+    public static async Task<CheckedCalls> StartAsync(Deployment deployment, string prefix, int users, int writers)
     {
-        var calls = new CheckedCalls(
-            await ConnectAsync(deployment, client => client.ResponseTimeout = WriteLimit),
-            await ConnectAsync(deployment, client => client.ResponseTimeout = client.AttemptTimeout = readLimit),
-            prefix, users, (readLimit > WriteLimit ? readLimit : WriteLimit) + Margin);
+        var calls = new CheckedCalls(deployment, await ConnectAsync(deployment, client => client.ResponseTimeout = CallLimit), prefix, users);
         await Parallel.ForAsync(0, users, async (user, _) => await calls.WriteAsync(user));
         calls._running = Task.WhenAll(
-            [Task.Run(calls.ReadAllAsync), .. Enumerable.Range(0, writers).Select(writer => Task.Run(() => calls.WriteAllAsync(writer, writers)))]);
+        [
+            Task.Run(() => calls.ReadAllAsync(Client(calls._host), BetweenReads, CallLimit, calls._stop.Token)),
+            .. Enumerable.Range(0, writers).Select(writer => Task.Run(() => calls.WriteAllAsync(writer, writers))),
+        ]);
         return calls;
     }
 
@@ -73,10 +71,9 @@ public sealed class CheckedCalls : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await _running;
-        while (Interlocked.Read(ref _inFlight) > 0) await Task.Delay(BetweenReads);
         for (var user = 0; user < _acknowledged.Length; user++)
         {
-            var read = await Client(_reading).User(Id(user)).GetAsync();
+            var read = await Client(_host).User(Id(user)).GetAsync();
             if (read?.Version >= _acknowledged[user]) continue;
             _findings.Enqueue($"at the end user {user} has version {read?.Version ?? 0}, and {_acknowledged[user]} was acknowledged");
         }
@@ -84,6 +81,17 @@ public sealed class CheckedCalls : IAsyncDisposable
         List<string> findings = [.. _findings.Take(MostNamed)];
         if (_findings.Count > MostNamed) findings.Add($"and {_findings.Count - MostNamed} more like these");
         return findings;
+    }
+
+    /// <summary>
+    /// Reads through the gateway of one silo alone until it is cancelled. These calls wait long: while the silo is stopped they
+    /// lie in its socket, and it finds them there when it runs again.
+    /// </summary>
+    public async Task ReadThroughAsync(SiloProcess silo, CancellationToken cancellationToken)
+    {
+        using var host = await ConnectAsync(_deployment, client => client.ResponseTimeout = client.AttemptTimeout = PinnedCallLimit, silo);
+        await ReadAllAsync(Client(host), BetweenPinnedReads, PinnedCallLimit, cancellationToken);
+        await host.StopAsync(CancellationToken.None);
     }
 
     /// <inheritdoc/>
@@ -95,12 +103,8 @@ public sealed class CheckedCalls : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        foreach (var host in (IHost[])[_writing, _reading])
-        {
-            await host.StopAsync();
-            host.Dispose();
-        }
-
+        await _host.StopAsync();
+        _host.Dispose();
         _stop.Dispose();
     }
 
@@ -109,39 +113,39 @@ public sealed class CheckedCalls : IAsyncDisposable
         var mine = (_acknowledged.Length - writer + writers - 1) / writers;
         while (!_stop.IsCancellationRequested)
         {
-            await TryAsync("write", () => WriteAsync(writer + (Random.Shared.Next(mine) * writers)));
+            await TryAsync("write", CallLimit, () => WriteAsync(writer + (Random.Shared.Next(mine) * writers)));
             await Task.Delay(BetweenWrites);
         }
     }
 
     private async Task WriteAsync(int user)
     {
-        var receipt = await Client(_writing).User(Id(user)).UpdateAsync(
+        var receipt = await Client(_host).User(Id(user)).UpdateAsync(
             new() { Increment = new Dictionary<string, long> { ["n"] = 1 } }, new() { RequestId = Guid.NewGuid().ToString("n") });
         Volatile.Write(ref _acknowledged[user], Math.Max(_acknowledged[user], receipt.Version));
         Interlocked.Increment(ref _writes);
     }
 
-    private async Task ReadAllAsync()
+    private async Task ReadAllAsync(ActorsClient client, TimeSpan interval, TimeSpan limit, CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(BetweenReads);
-        while (!_stop.IsCancellationRequested)
+        using var timer = new PeriodicTimer(interval);
+        var reads = new List<Task>();
+        while (!cancellationToken.IsCancellationRequested)
         {
-            await timer.WaitForNextTickAsync();
-            if (Interlocked.Read(ref _inFlight) >= MaxReadsInFlight) continue;
-            Interlocked.Increment(ref _inFlight);
-
-            // Ends within the time limit of the call, lets no failure out, and is waited for at the end.
-            _ = TryAsync("read", () => ReadAsync(Random.Shared.Next(_acknowledged.Length)))
-                .ContinueWith(_ => Interlocked.Decrement(ref _inFlight), TaskScheduler.Default);
+            await timer.WaitForNextTickAsync(CancellationToken.None);
+            reads.RemoveAll(read => read.IsCompleted);
+            if (reads.Count >= MaxReadsInFlight) continue;
+            reads.Add(TryAsync("read", limit, () => ReadAsync(client, Random.Shared.Next(_acknowledged.Length), cancellationToken)));
         }
+
+        await Task.WhenAll(reads);
     }
 
-    private async Task ReadAsync(int user)
+    private async Task ReadAsync(ActorsClient client, int user, CancellationToken cancellationToken)
     {
         var least = Volatile.Read(ref _acknowledged[user]);
         var watch = Stopwatch.StartNew();
-        var read = await Client(_reading).User(Id(user)).GetAsync();
+        var read = await client.User(Id(user)).GetAsync(cancellationToken);
         Interlocked.Increment(ref _reads);
         if (read is { IsPossiblyStale: true }) Interlocked.Increment(ref _marked);
         else if (read is null || read.Version < least)
@@ -152,12 +156,16 @@ public sealed class CheckedCalls : IAsyncDisposable
         }
     }
 
-    private async Task TryAsync(string what, Func<Task> call)
+    private async Task TryAsync(string what, TimeSpan limit, Func<Task> call)
     {
         var watch = Stopwatch.StartNew();
         try
         {
             await call();
+        }
+        catch (OperationCanceledException)
+        {
+            // Its reader has ended.
         }
         catch (Exception error)
         {
@@ -166,14 +174,14 @@ public sealed class CheckedCalls : IAsyncDisposable
             if (error is not (ActorsException or ClusterUnreachableException)) _findings.Enqueue($"a {what} failed with {error}");
         }
 
-        if (watch.Elapsed > _longestCall) _findings.Enqueue($"a {what} took {watch.Elapsed}");
+        if (watch.Elapsed > limit + Margin) _findings.Enqueue($"a {what} took {watch.Elapsed}");
     }
 
     private string Id(int user) => string.Create(CultureInfo.InvariantCulture, $"{_prefix}{user}");
 
     private static ActorsClient Client(IHost host) => host.Services.GetRequiredService<ActorsClient>();
 
-    private static async Task<IHost> ConnectAsync(Deployment deployment, Action<ActorsClientOptions> configure)
+    private static async Task<IHost> ConnectAsync(Deployment deployment, Action<ActorsClientOptions> configure, SiloProcess? only = null)
     {
         var builder = Host.CreateEmptyApplicationBuilder(new());
         builder.Logging.SetMinimumLevel(LogLevel.Error);
@@ -182,6 +190,7 @@ public sealed class CheckedCalls : IAsyncDisposable
             client.Redis = deployment.Redis.ConnectionString;
             configure(client);
         });
+        if (only is not null) builder.UseOrleansClient(client => client.UseStaticClustering(new IPEndPoint(IPAddress.Loopback, only.GatewayPort)));
         var host = builder.Build();
         await host.StartAsync();
         return host;

@@ -7,9 +7,9 @@ namespace Actors.Resilience;
 /// others may have proven its membership just before it was declared dead, and answers for one more
 /// <see cref="MembershipLease.Duration"/>. Nothing that it may have owned is changed before that is over.
 /// </summary>
-/// <param name="members">The status of each silo that is known, by its name in the journal.</param>
+/// <param name="members">The status of each silo that is known, by its name in the journal; another object after each change.</param>
 /// <param name="clock">The time.</param>
-internal sealed class ExpiringLeases(Func<IEnumerable<KeyValuePair<string, MemberStatus>>> members, TimeProvider clock)
+internal sealed class ExpiringLeases(Func<IReadOnlyDictionary<string, MemberStatus>> members, TimeProvider clock)
 {
     /// <summary>How long after news of a death is waited: a little more than a lease, which runs by the clock of another machine.</summary>
     public static readonly TimeSpan Wait = MembershipLease.Duration * 1.1;
@@ -23,7 +23,7 @@ internal sealed class ExpiringLeases(Func<IEnumerable<KeyValuePair<string, Membe
 
     // What was last seen of each silo; as many as the membership knows. Null before the first look: who was dead by then has
     // been for longer than a lease, since to join takes that long.
-    private Dictionary<string, MemberStatus>? _seen;
+    private IReadOnlyDictionary<string, MemberStatus>? _seen;
     private long? _lastDeath;
 
     /// <summary>Takes note of silos that were declared dead. To be called at regular intervals.</summary>
@@ -31,7 +31,8 @@ internal sealed class ExpiringLeases(Func<IEnumerable<KeyValuePair<string, Membe
     {
         lock (_gate)
         {
-            var now = members().ToDictionary();
+            var now = members();
+            if (ReferenceEquals(now, _seen)) return;
 
             // A silo that stopped in good order has answered its last call before it wrote that it is dead.
             if (_seen is not null && now.Any(member => member.Value == MemberStatus.Dead

@@ -11,7 +11,7 @@ public sealed class ExpiringLeasesTests
     private readonly Dictionary<string, MemberStatus> _members = new() { ["a"] = MemberStatus.Active, ["b"] = MemberStatus.Active };
     private readonly ExpiringLeases _leases;
 
-    public ExpiringLeasesTests() => _leases = new ExpiringLeases(() => _members, _clock);
+    public ExpiringLeasesTests() => _leases = new ExpiringLeases(() => new Dictionary<string, MemberStatus>(_members), _clock);
 
     [Fact]
     public void Nothing_is_waited_for_while_no_silo_dies()

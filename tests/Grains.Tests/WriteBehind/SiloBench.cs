@@ -21,7 +21,7 @@ internal sealed class SiloBench : IAsyncDisposable
         Cache = new RowCache(redis, cutOff, Options.Create(new CacheOptions()));
         Silo = SiloAddress.New(IPAddress.Loopback, 10_000 + number, number);
         Table = new WriteBehindTable(
-            store, redis, Cache, cutOff, new ExpiringLeases(() => [], TimeProvider.System), new Details(Silo),
+            store, redis, Cache, cutOff, new ExpiringLeases(() => new Dictionary<string, SiloStatus>(), TimeProvider.System), new Details(Silo),
             Options.Create(options ?? new() { FlushInterval = TimeSpan.FromMilliseconds(5) }),
             new WriteBehindCounters(), new ReadCounters(), clock ?? TimeProvider.System, NullLogger<WriteBehindTable>.Instance);
         Table.Start();

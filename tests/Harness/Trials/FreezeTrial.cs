@@ -17,7 +17,6 @@ public static class FreezeTrial
     private static readonly TimeSpan Tolerated = TimeSpan.FromSeconds(8);
     private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(40);
-    private static readonly TimeSpan AfterPause = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Aftermath = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
@@ -31,13 +30,17 @@ public static class FreezeTrial
         var random = new Random(options.Seed);
         var findings = new List<string>();
         var deaths = 0;
-        await using var calls = await CheckedCalls.StartAsync(deployment, $"{options.Tag}-", options.Users ?? Users, Writers, (options.Outage ?? Longest) + AfterPause);
-        await Task.Delay(Aftermath);
+        await using var calls = await CheckedCalls.StartAsync(deployment, $"{options.Tag}-", options.Users ?? Users, Writers);
         for (var round = 1; round <= options.Rounds; round++)
         {
             var silo = deployment.Silos[random.Next(deployment.Silos.Count)];
             var pause = options.Outage ?? (Shortest + (random.NextDouble() * (Longest - Shortest)));
+            using var ended = new CancellationTokenSource();
+            var reading = calls.ReadThroughAsync(deployment.Silo(silo), ended.Token);
+            await Task.Delay(Aftermath);
             var died = await StopAsync(deployment, silo, pause);
+            await ended.CancelAsync();
+            await reading;
             if (died is not null) deaths++;
 
             var others = deployment.Silos.Where(other => other != silo && deployment.Silo(other).HasExited).ToList();
