@@ -141,6 +141,35 @@ internal sealed class GrantLogs : IDisposable
         }
     }
 
+    /// <summary>Reads what the answer to a new owner lacks of its log, a part at a time: nobody else writes it any more.</summary>
+    /// <exception cref="RedisUnavailableException">Redis did not serve it, and what was asked first has happened.</exception>
+    public async Task<LogAnswer> WholeAsync(RedisKey log, LogAnswer answer, long since)
+    {
+        var grants = new List<(long At, long Before, long Permits)>();
+        var (before, permits) = (answer.BeforeGrants, 0L);
+        foreach (var grant in answer.Grants)
+        {
+            grants.Add((grant.At, before + permits, grant.Permits));
+            permits += grant.Permits;
+        }
+
+        grants.Reverse();
+        try
+        {
+            for (var count = 0; grants.Count - count == MaxEntries;)
+            {
+                count = grants.Count;
+                ReadGrants((RedisResult[])(await EvaluateAsync(GrantScripts.Older, [log], [grants[^1].At, since]))!, 0, grants);
+            }
+        }
+        catch (RedisUnavailableException error)
+        {
+            throw new RedisUnavailableException(RedisRole.Limits, error.Message, mayHaveHappened: true);
+        }
+
+        return WithGrants(answer, grants) with { IsPartial = false };
+    }
+
     /// <summary>Has Redis forget and note names of a client, up to <see cref="MaxEntries"/>.</summary>
     /// <inheritdoc cref="RestoreAsync" path="/returns"/>
     /// <inheritdoc cref="RestoreAsync" path="/exception"/>
@@ -374,20 +403,33 @@ internal sealed class GrantLogs : IDisposable
         });
     }
 
-    /// <summary>What a new owner is told behind the rest: its epoch, and the log.</summary>
+    /// <summary>What a new owner is told behind the rest: its epoch, and the end of the log.</summary>
     private static LogAnswer ReadLog(RedisResult[] answer, int position, LogAnswer read)
     {
         if (position == answer.Length) return read;
         var epoch = (string)answer[position++]!;
-        var (before, grants) = (0L, new List<(long, long)>((answer.Length - position) / 2));
+        var grants = new List<(long At, long Before, long Permits)>((answer.Length - position) / 2);
+        ReadGrants(answer, position, grants);
+        return WithGrants(read with { Epoch = epoch, IsPartial = grants.Count == MaxEntries }, grants);
+    }
+
+    private static void ReadGrants(RedisResult[] answer, int position, List<(long At, long Before, long Permits)> grants)
+    {
         for (; position < answer.Length; position += 2)
         {
             var member = ((string)answer[position]!).Split(':');
-            if (grants.Count == 0) before = long.Parse(member[0], CultureInfo.InvariantCulture);
-            grants.Add(((long)(double)answer[position + 1], long.Parse(member[1], CultureInfo.InvariantCulture)));
+            grants.Add((
+                (long)(double)answer[position + 1],
+                long.Parse(member[0], CultureInfo.InvariantCulture),
+                long.Parse(member[1], CultureInfo.InvariantCulture)));
         }
+    }
 
-        return read with { Epoch = epoch, Grants = grants, BeforeGrants = before };
+    // The newest come first.
+    private static LogAnswer WithGrants(LogAnswer read, List<(long At, long Before, long Permits)> grants)
+    {
+        grants.Reverse();
+        return read with { Grants = [.. grants.Select(grant => (grant.At, grant.Permits))], BeforeGrants = grants.Count == 0 ? 0 : grants[0].Before };
     }
 
     private Task<RedisResult> EvaluateAsync(string script, RedisKey[] keys, RedisValue[] arguments) =>

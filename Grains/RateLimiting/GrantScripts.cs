@@ -49,8 +49,8 @@ internal static class GrantScripts
     /// A reserve is replaced by what was granted from it, and a new one made of what is free besides, up to what is asked for.
     /// Returns the server's clock, and of each question: status, time, the grants' time, permits before, 1 where it was added to
     /// the last, permits reserved; the calls granted of each run, or for a name that was granted before the negative of that
-    /// time; and to a new owner its epoch, and all grants that count, as member, score, …. Where an earlier owner may still grant
-    /// from its reserve, a new one is told: status, time, for how long, epoch, all grants that count.
+    /// time; and to a new owner its epoch, and the last 500 grants that count, the newest first, as member, score, …. Where an earlier owner may still grant
+    /// from its reserve, a new one is told: status, time, for how long, epoch, those grants.
     /// </summary>
     public const string Decide = """
         local floor, format, match, sub = math.floor, string.format, string.match, string.sub
@@ -203,15 +203,21 @@ internal static class GrantScripts
             end
 
             if isNew then
-              local members = redis.call('ZRANGEBYSCORE', log, '(' .. format('%.0f', oldest), '+inf', 'WITHSCORES')
+              -- The newest, behind the one that names the owner; the rest is read by itself.
+              local members = redis.call(
+                'ZREVRANGEBYSCORE', log, '+inf', '(' .. format('%.0f', oldest), 'WITHSCORES', 'LIMIT', 0, 501)
               answer[#answer + 1] = epoch
-              for i = 1, #members - 2 do answer[#answer + 1] = members[i] end
+              for i = 3, #members do answer[#answer + 1] = members[i] end
             end
           end
           answers[question + 1] = answer
         end
         return answers
         """;
+
+    /// <summary>KEYS log; ARGV the time before, and since, which grants are asked for. Returns up to 500, the newest first, as member, score, ….</summary>
+    public const string Older =
+        "return redis.call('ZREVRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '(' .. ARGV[2], 'WITHSCORES', 'LIMIT', 0, 500)";
 
     /// <summary>
     /// KEYS log, requests; ARGV epoch, memory, names kept, count of names to forget, name, …, then time and name of each that is

@@ -138,7 +138,7 @@ internal sealed class OwnedLog(
         }
 
         if (IsOwner) NoteGrants(question, answer);
-        else BecomeOwner(answer);
+        else BecomeOwner(answer.IsPartial ? await logs.WholeAsync(_key, answer, answer.Time - Windows.Longest) : answer);
         return answer.Status == GrantScripts.Done && asked.Count == tickets.Count ? answer : null;
     }
 
