@@ -103,6 +103,15 @@ public static class ActorsSiloBuilderExtensions
         services.AddSingleton<IValidateOptions<RateLimitOptions>, ConfiguredPolicies.Validator>();
         services.AddSingleton<ConfiguredPolicies>();
         services.AddSingleton<LimiterCounters>();
+        services.AddSingleton<LimiterRoom>();
+        services.AddSingleton(provider => new HandoffStore(
+            provider.GetRequiredService<IGrainFactory>(),
+            provider.GetRequiredService<LimiterCounters>(),
+            provider.GetRequiredService<GrantLogs>(),
+            () => OtherSilos(provider),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<HandoffStore>>()));
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, LimiterLifecycle>();
         services.AddSingleton(provider => new GrantLogs(
             provider.GetRequiredService<RedisGateway>(),
             provider.GetRequiredService<TimeProvider>(),

@@ -22,7 +22,8 @@ public interface IRateLimiterGrain : IGrainWithStringKey
     /// The request is outside of <see cref="RateLimits"/>, asks for more permits than a window has, or names no policy.
     /// </exception>
     /// <exception cref="OverloadedException">
-    /// The silo holds the logs of as many grants as it may (<c>Actors:RateLimits:MaxMemory</c>), and none of this client.
+    /// The silo's memory for limiters is full (<c>Actors:RateLimits:MaxMemory</c>) and no other client can leave it, or this client
+    /// has more calls or request ids under way than it may. Nothing was charged: it is a denial, and says when to come back.
     /// </exception>
     /// <exception cref="LimiterMovedException">The limiter moved to another activation while the call waited; nothing was charged. Repeat the call.</exception>
     [Alias("Acquire")]

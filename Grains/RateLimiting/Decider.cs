@@ -11,8 +11,11 @@ namespace Actors.RateLimiting;
 /// flight the log is changed by nobody.
 /// </remarks>
 internal sealed class Decider(
-    OwnedLog log, WaitingLine line, Decisions decisions, GrantLogs logs, LimiterCounters counters, int maxWaiting, ILimiterHost host)
+    OwnedLog log, WaitingLine line, Decisions decisions, GrantLogs logs, LimiterCounters counters, RateLimitOptions options, ILimiterHost host)
 {
+    // As many calls of a client and policy may wait also where the silo's memory is full.
+    private const int AlwaysWaiting = 10;
+
     /// <summary>What callers are told to wait where all are denied while Redis is away.</summary>
     public static readonly TimeSpan WhileDown = TimeSpan.FromSeconds(1);
 
@@ -33,6 +36,8 @@ internal sealed class Decider(
         new("The limiter moves to another activation, and the call had not had its turn yet; nothing was charged. Repeat the call.");
 
     private RateLimitPolicy Policy => log.Windows.Policy;
+
+    private bool HasPlace => line.Count < (counters.Bytes < options.MaxMemory ? options.MaxWaiting : Math.Min(options.MaxWaiting, AlwaysWaiting));
 
     /// <summary>Decides calls, in their order: by the script, or without it where Redis is away.</summary>
     /// <exception cref="StorageUnavailableException">Others take the log for theirs.</exception>
@@ -100,7 +105,7 @@ internal sealed class Decider(
         }
 
         var turn = Math.Max(moment, line.TurnOf(ticket.Permits, log));
-        if (ticket.Waits && turn - moment <= ticket.Deadline - now && line.Count < maxWaiting) line.Add(ticket, log);
+        if (ticket.Waits && turn - moment <= ticket.Deadline - now && HasPlace) line.Add(ticket, log);
         else Deny(ticket, moment, source);
     }
 

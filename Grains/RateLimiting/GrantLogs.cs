@@ -11,8 +11,14 @@ namespace Actors.RateLimiting;
 /// </summary>
 internal sealed class GrantLogs : IDisposable
 {
+    /// <summary>The most entries one script writes or decides: it blocks Redis, some 2 µs for each.</summary>
+    public const int MaxEntries = 500;
+
     // A script blocks Redis: about 5 µs for each question.
     private const int MaxQuestions = 100;
+
+    // A part of a log that is to be restored waits for the rest no longer.
+    private const long StagedMilliseconds = 60_000;
 
     // After an outage all limiters have something to write back; Redis is to serve others meanwhile.
     private const int MaxRestores = 8;
@@ -77,38 +83,111 @@ internal sealed class GrantLogs : IDisposable
 
     public RedisKey RequestsKey(string client) => $"{PartitionKey(client)}:requests:{client}";
 
+    /// <summary>True where two calls after each other are one run to the script.</summary>
+    public static bool IsAlike(Ticket first, Ticket next) =>
+        first.Name is null && next.Name is null && first.Permits == next.Permits && first.Waits == next.Waits;
+
     /// <summary>Decides on the server.</summary>
     /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
     public Task<LogAnswer> DecideAsync(string client, LogQuestion question) =>
         _lanes[_isOneServer ? Partition.Of(client) % LanesOfOneServer : Partition.Of(client)].AskAsync(question);
 
-    /// <summary>Replaces a log in Redis by what its owner knows.</summary>
+    /// <summary>Replaces a log in Redis by what its owner knows: at once, however many script calls it takes to bring it there.</summary>
     /// <returns>One of <see cref="GrantScripts"/>.</returns>
     /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
-    public async Task<int> RestoreAsync(
-        RedisKey log, RedisKey requests, string epoch, long longest,
-        IReadOnlyList<(long At, long Permits)> grants, IReadOnlyCollection<string> forgotten, IReadOnlyDictionary<string, long> noted)
+    public async Task<int> RestoreAsync(RedisKey log, string epoch, long longest, (long At, long Permits)[] grants)
     {
-        var arguments = new List<RedisValue>(6 + forgotten.Count + (2 * noted.Count) + (2 * grants.Count)) { epoch, longest, Memory, forgotten.Count };
+        await _restoring.WaitAsync();
+        try
+        {
+            // What does not fit into one script is put together under a key that nobody else knows, and takes the place of the log.
+            // Where that is broken off the log stays as it was.
+            var staged = grants.Length <= MaxEntries ? 0 : grants.Length - MaxEntries;
+            var (keys, before) = (new List<RedisKey> { log }, 0L);
+            if (staged > 0)
+            {
+                keys.Add(log.Append($":staged:{Guid.NewGuid():n}"));
+                for (var from = 0; from < staged; from += MaxEntries)
+                {
+                    var part = grants.AsMemory(from, Math.Min(MaxEntries, staged - from));
+                    await EvaluateAsync(GrantScripts.Stage, [keys[1]], Arguments([StagedMilliseconds, before], part));
+                    before += Permits(part);
+                }
+            }
+
+            return (int)await EvaluateAsync(GrantScripts.Restore, [.. keys], Arguments([epoch, longest, staged, before], grants.AsMemory(staged)));
+        }
+        finally
+        {
+            _restoring.Release();
+        }
+
+        static RedisValue[] Arguments(List<RedisValue> first, ReadOnlyMemory<(long At, long Permits)> part)
+        {
+            foreach (var (at, permits) in part.Span)
+            {
+                first.Add(at);
+                first.Add(permits);
+            }
+
+            return [.. first];
+        }
+
+        static long Permits(ReadOnlyMemory<(long At, long Permits)> part)
+        {
+            var permits = 0L;
+            foreach (var grant in part.Span) permits += grant.Permits;
+            return permits;
+        }
+    }
+
+    /// <summary>Reads what the answer to a new owner lacks of its log, a part at a time: nobody else writes it any more.</summary>
+    /// <exception cref="RedisUnavailableException">Redis did not serve it, and what was asked first has happened.</exception>
+    public async Task<LogAnswer> WholeAsync(RedisKey log, LogAnswer answer, long since)
+    {
+        var grants = new List<(long At, long Before, long Permits)>();
+        var (before, permits) = (answer.BeforeGrants, 0L);
+        foreach (var grant in answer.Grants)
+        {
+            grants.Add((grant.At, before + permits, grant.Permits));
+            permits += grant.Permits;
+        }
+
+        grants.Reverse();
+        try
+        {
+            for (var count = 0; grants.Count - count == MaxEntries;)
+            {
+                count = grants.Count;
+                ReadGrants((RedisResult[])(await EvaluateAsync(GrantScripts.Older, [log], [grants[^1].At, since]))!, 0, grants);
+            }
+        }
+        catch (RedisUnavailableException error)
+        {
+            throw new RedisUnavailableException(RedisRole.Limits, error.Message, mayHaveHappened: true);
+        }
+
+        return WithGrants(answer, grants) with { IsPartial = false };
+    }
+
+    /// <summary>Has Redis forget and note names of a client, up to <see cref="MaxEntries"/>.</summary>
+    /// <inheritdoc cref="RestoreAsync" path="/returns"/>
+    /// <inheritdoc cref="RestoreAsync" path="/exception"/>
+    public async Task<int> NameAsync(
+        RedisKey log, RedisKey requests, string epoch, IReadOnlyCollection<string> forgotten, IReadOnlyCollection<KeyValuePair<string, long>> noted)
+    {
+        var arguments = new List<RedisValue>(4 + forgotten.Count + (2 * noted.Count)) { epoch, Memory, RateLimits.RememberedRequests, forgotten.Count };
         foreach (var name in forgotten) arguments.Add(name);
-        arguments.Add(noted.Count);
         foreach (var (name, at) in noted)
         {
             arguments.Add(at);
             arguments.Add(name);
         }
 
-        foreach (var (at, permits) in grants)
-        {
-            arguments.Add(at);
-            arguments.Add(permits);
-        }
-
         await _restoring.WaitAsync();
         try
         {
-            var answer = (RedisResult[])(await EvaluateAsync(GrantScripts.Restore, [log, requests], [.. arguments]))!;
-            return (int)answer[0];
+            return (int)await EvaluateAsync(GrantScripts.Name, [log, requests], [.. arguments]);
         }
         finally
         {
@@ -120,9 +199,29 @@ internal sealed class GrantLogs : IDisposable
     /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
     public async Task<IReadOnlyList<(string RequestId, NamedGrant Grant)>> NamedGrantsAsync(string client)
     {
-        const string Read = "return redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')";
-        var entries = (RedisValue[])(await EvaluateAsync(Read, [RequestsKey(client)], []))!;
-        return [.. entries.Chunk(2).Select(entry => NamedGrant.Parse(entry[0]!, (long)(double)entry[1]))];
+        // By rank from the newest, in parts. Only the owner adds, and it knows what it adds: then some are read twice.
+        const string Read = "return redis.call('ZREVRANGE', KEYS[1], ARGV[1], ARGV[2], 'WITHSCORES')";
+        var grants = new List<(string, NamedGrant)>();
+        for (var from = 0; from < RateLimits.RememberedRequests; from += MaxEntries)
+        {
+            var entries = (RedisValue[])(await EvaluateAsync(Read, [RequestsKey(client)], [from, from + MaxEntries - 1]))!;
+            foreach (var entry in entries.Chunk(2)) grants.Add(NamedGrant.Parse(entry[0]!, (long)(double)entry[1]));
+            if (entries.Length < 2 * MaxEntries) break;
+        }
+
+        grants.Reverse();
+        return grants;
+    }
+
+    /// <summary>Asks the server for its time.</summary>
+    /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
+    public async Task LookAtClockAsync()
+    {
+        const string Time = "local time = redis.call('TIME') return time[1] * 1000000 + time[2]";
+        var sent = Now;
+        var time = (long)await EvaluateAsync(Time, [LogKey("", "")], []);
+        var received = Now;
+        lock (_gate) _clock.Observe(time, sent, received);
     }
 
     /// <summary>Complete once calls go to Redis.</summary>
@@ -144,27 +243,63 @@ internal sealed class GrantLogs : IDisposable
 
     private async Task<IReadOnlyList<LogAnswer>> DecideAsync(IReadOnlyList<LogQuestion> questions)
     {
-        var keys = new List<RedisKey>(questions.Count);
-        var arguments = new List<RedisValue>(4 + (ArgumentsPerQuestion * questions.Count))
+        var answers = new List<LogAnswer>(questions.Count);
+        while (answers.Count < questions.Count)
         {
-            Memory, RateLimits.RememberedRequests, Reserve.Life, questions.Count,
+            // As many as one script may have; one question has no more.
+            var (first, entries) = (answers.Count, 0);
+            var count = 0;
+            while (first + count < questions.Count && (count == 0 || entries + EntriesOf(questions[first + count]) <= MaxEntries))
+                entries += EntriesOf(questions[first + count++]);
+            try
+            {
+                answers.AddRange(await DecideAsync(questions, first, count));
+            }
+            catch (RedisUnavailableException error) when (first > 0 && !error.MayHaveHappened)
+            {
+                // All are told the same, and those before have been decided.
+                throw new RedisUnavailableException(RedisRole.Limits, error.Message, mayHaveHappened: true);
+            }
+        }
+
+        return answers;
+    }
+
+    private async Task<LogAnswer[]> DecideAsync(IReadOnlyList<LogQuestion> questions, int first, int count)
+    {
+        var keys = new List<RedisKey>(count);
+        var arguments = new List<RedisValue>(4 + (ArgumentsPerQuestion * count))
+        {
+            Memory, RateLimits.RememberedRequests, Reserve.Life, count,
         };
-        foreach (var question in questions)
+        for (var i = first; i < first + count; i++)
         {
-            keys.Add(question.Log);
-            if (question.Requests is { } requests) keys.Add(requests);
-            Write(question, arguments);
+            keys.Add(questions[i].Log);
+            if (questions[i].Requests is { } requests) keys.Add(requests);
+            Write(questions[i], arguments);
         }
 
         var sent = Now;
         var answers = (RedisResult[])(await EvaluateAsync(GrantScripts.Decide, [.. keys], [.. arguments]))!;
         var taken = (sent, Received: Now);
-        _counters.ScriptAnswered(questions.Count, TimeSpan.FromMicroseconds(taken.Received - sent));
+        _counters.ScriptAnswered(count, TimeSpan.FromMicroseconds(taken.Received - sent));
         if (!_isOneServer) _isOneServer = await _redis.IsOneServerAsync(RedisRole.Limits);
         lock (_gate) _clock.Observe((long)answers[0], taken.sent, taken.Received);
-        var read = new LogAnswer[questions.Count];
-        for (var i = 0; i < read.Length; i++) read[i] = Read(questions[i], (RedisResult[])answers[i + 1]!, taken);
+        var read = new LogAnswer[count];
+        for (var i = 0; i < count; i++) read[i] = Read(questions[first + i], (RedisResult[])answers[i + 1]!, taken);
         return read;
+    }
+
+    // Notes of what was granted from a reserve are added all at once: they cost little.
+    private static int EntriesOf(LogQuestion question)
+    {
+        var entries = 1 + ((question.FromReserve?.Count ?? 0) / 8);
+        for (var i = 1; i < question.Tickets.Count; i++)
+        {
+            if (!IsAlike(question.Tickets[i - 1], question.Tickets[i])) entries++;
+        }
+
+        return entries;
     }
 
     private static void Write(LogQuestion question, List<RedisValue> arguments)
@@ -219,9 +354,6 @@ internal sealed class GrantLogs : IDisposable
         }
     }
 
-    private static bool IsAlike(Ticket first, Ticket next) =>
-        first.Name is null && next.Name is null && first.Permits == next.Permits && first.Waits == next.Waits;
-
     private static RedisValue Mark(Ticket ticket) => ticket switch
     {
         { Name: { } name, Waits: var waits } => (waits ? "W" : "-") + name,
@@ -271,20 +403,33 @@ internal sealed class GrantLogs : IDisposable
         });
     }
 
-    /// <summary>What a new owner is told behind the rest: its epoch, and the log.</summary>
+    /// <summary>What a new owner is told behind the rest: its epoch, and the end of the log.</summary>
     private static LogAnswer ReadLog(RedisResult[] answer, int position, LogAnswer read)
     {
         if (position == answer.Length) return read;
         var epoch = (string)answer[position++]!;
-        var (before, grants) = (0L, new List<(long, long)>((answer.Length - position) / 2));
+        var grants = new List<(long At, long Before, long Permits)>((answer.Length - position) / 2);
+        ReadGrants(answer, position, grants);
+        return WithGrants(read with { Epoch = epoch, IsPartial = grants.Count == MaxEntries }, grants);
+    }
+
+    private static void ReadGrants(RedisResult[] answer, int position, List<(long At, long Before, long Permits)> grants)
+    {
         for (; position < answer.Length; position += 2)
         {
             var member = ((string)answer[position]!).Split(':');
-            if (grants.Count == 0) before = long.Parse(member[0], CultureInfo.InvariantCulture);
-            grants.Add(((long)(double)answer[position + 1], long.Parse(member[1], CultureInfo.InvariantCulture)));
+            grants.Add((
+                (long)(double)answer[position + 1],
+                long.Parse(member[0], CultureInfo.InvariantCulture),
+                long.Parse(member[1], CultureInfo.InvariantCulture)));
         }
+    }
 
-        return read with { Epoch = epoch, Grants = grants, BeforeGrants = before };
+    // The newest come first.
+    private static LogAnswer WithGrants(LogAnswer read, List<(long At, long Before, long Permits)> grants)
+    {
+        grants.Reverse();
+        return read with { Grants = [.. grants.Select(grant => (grant.At, grant.Permits))], BeforeGrants = grants.Count == 0 ? 0 : grants[0].Before };
     }
 
     private Task<RedisResult> EvaluateAsync(string script, RedisKey[] keys, RedisValue[] arguments) =>

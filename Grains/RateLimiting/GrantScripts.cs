@@ -49,8 +49,8 @@ internal static class GrantScripts
     /// A reserve is replaced by what was granted from it, and a new one made of what is free besides, up to what is asked for.
     /// Returns the server's clock, and of each question: status, time, the grants' time, permits before, 1 where it was added to
     /// the last, permits reserved; the calls granted of each run, or for a name that was granted before the negative of that
-    /// time; and to a new owner its epoch, and all grants that count, as member, score, …. Where an earlier owner may still grant
-    /// from its reserve, a new one is told: status, time, for how long, epoch, all grants that count.
+    /// time; and to a new owner its epoch, and the last 500 grants that count, the newest first, as member, score, …. Where an earlier owner may still grant
+    /// from its reserve, a new one is told: status, time, for how long, epoch, those grants.
     /// </summary>
     public const string Decide = """
         local floor, format, match, sub = math.floor, string.format, string.match, string.sub
@@ -203,9 +203,11 @@ internal static class GrantScripts
             end
 
             if isNew then
-              local members = redis.call('ZRANGEBYSCORE', log, '(' .. format('%.0f', oldest), '+inf', 'WITHSCORES')
+              -- The newest, behind the one that names the owner; the rest is read by itself.
+              local members = redis.call(
+                'ZREVRANGEBYSCORE', log, '+inf', '(' .. format('%.0f', oldest), 'WITHSCORES', 'LIMIT', 0, 501)
               answer[#answer + 1] = epoch
-              for i = 1, #members - 2 do answer[#answer + 1] = members[i] end
+              for i = 3, #members do answer[#answer + 1] = members[i] end
             end
           end
           answers[question + 1] = answer
@@ -213,47 +215,73 @@ internal static class GrantScripts
         return answers
         """;
 
+    /// <summary>KEYS log; ARGV the time before, and since, which grants are asked for. Returns up to 500, the newest first, as member, score, ….</summary>
+    public const string Older =
+        "return redis.call('ZREVRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '(' .. ARGV[2], 'WITHSCORES', 'LIMIT', 0, 500)";
+
     /// <summary>
-    /// KEYS log, requests; ARGV epoch, longest window, memory, count of names to forget, name, …, count of names to note, time,
-    /// name, …, then time and permits of each grant. Replaces the log, if no other has written it, by what its owner knows. Returns
-    /// the status and the time.
+    /// KEYS log, requests; ARGV epoch, memory, names kept, count of names to forget, name, …, then time and name of each that is
+    /// to be noted. Does so if no other has written the log; may be repeated. Returns the status.
     /// </summary>
-    public const string Restore = """
-        local unpack, format, floor = table.unpack or unpack, string.format, math.floor
-        local time = redis.call('TIME')
-        local now = format('%.0f', time[1] * 1000000 + time[2])
+    public const string Name = """
         local last = redis.call('ZRANGE', KEYS[1], -1, -1)
         local owner = last[1] and string.sub(last[1], 2) or ARGV[1]
-        if owner ~= ARGV[1] then return { owner > ARGV[1] and 2 or 3, now } end
+        if owner ~= ARGV[1] then return owner > ARGV[1] and 2 or 3 end
 
         local next = 5
         for i = 1, tonumber(ARGV[4]) do
           redis.call('ZREM', KEYS[2], ARGV[next])
           next = next + 1
         end
-        local noted = tonumber(ARGV[next])
-        next = next + 1
-        for i = 1, noted do
-          redis.call('ZADD', KEYS[2], ARGV[next], ARGV[next + 1])
-          next = next + 2
+        if next < #ARGV then
+          for i = next, #ARGV, 2 do redis.call('ZADD', KEYS[2], ARGV[i], ARGV[i + 1]) end
+          redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -ARGV[3] - 1)
+          redis.call('PEXPIRE', KEYS[2], string.format('%.0f', math.floor(ARGV[2] / 1000) + 1))
         end
-        if noted > 0 then redis.call('PEXPIRE', KEYS[2], format('%.0f', floor(ARGV[3] / 1000) + 1)) end
+        return 0
+        """;
 
-        redis.call('DEL', KEYS[1])
-        local before, members = 0, {}
-        for i = next, #ARGV, 2 do
+    /// <summary>
+    /// KEYS a key that is used once; ARGV its life, permits granted before, then time and permits of each grant. Adds a part of a
+    /// log that is to be restored.
+    /// </summary>
+    public const string Stage = """
+        local format, before = string.format, tonumber(ARGV[2])
+        local members = {}
+        for i = 3, #ARGV, 2 do
           members[#members + 1] = ARGV[i]
           members[#members + 1] = format('%.0f', before) .. ':' .. ARGV[i + 1]
           before = before + ARGV[i + 1]
-          if #members >= 1000 then
-            redis.call('ZADD', KEYS[1], unpack(members))
-            members = {}
-          end
+        end
+        redis.call('ZADD', KEYS[1], (table.unpack or unpack)(members))
+        redis.call('PEXPIRE', KEYS[1], ARGV[1])
+        return 0
+        """;
+
+    /// <summary>
+    /// KEYS log, and what was staged if anything was; ARGV epoch, longest window, count of grants staged, permits of those, then
+    /// time and permits of each grant behind them. Replaces the log, if no other has written it, by what its owner knows. Returns
+    /// the status; that of a log that differs where not all of what was staged is there.
+    /// </summary>
+    public const string Restore = """
+        local unpack, format, floor = table.unpack or unpack, string.format, math.floor
+        local last = redis.call('ZRANGE', KEYS[1], -1, -1)
+        local owner = last[1] and string.sub(last[1], 2) or ARGV[1]
+        if owner ~= ARGV[1] then return owner > ARGV[1] and 2 or 3 end
+        if KEYS[2] and redis.call('ZCARD', KEYS[2]) ~= tonumber(ARGV[3]) then return 1 end
+
+        redis.call('DEL', KEYS[1])
+        if KEYS[2] then redis.call('RENAME', KEYS[2], KEYS[1]) end
+        local before, members = tonumber(ARGV[4]), {}
+        for i = 5, #ARGV, 2 do
+          members[#members + 1] = ARGV[i]
+          members[#members + 1] = format('%.0f', before) .. ':' .. ARGV[i + 1]
+          before = before + ARGV[i + 1]
         end
         members[#members + 1] = 'inf'
         members[#members + 1] = 'o' .. ARGV[1]
         redis.call('ZADD', KEYS[1], unpack(members))
         redis.call('PEXPIRE', KEYS[1], format('%.0f', floor(ARGV[2] / 1000) + 10001))
-        return { 0, now }
+        return 0
         """;
 }

@@ -14,4 +14,7 @@ internal interface ILimiterHost
 
     /// <summary>A call failed, and not because Redis is away: a defect.</summary>
     void Failed(Exception error);
+
+    /// <summary>The memory it takes has changed by so many bytes.</summary>
+    void AddBytes(long more);
 }

@@ -13,8 +13,16 @@ namespace Actors.RateLimiting;
 /// </remarks>
 internal sealed class Limiter
 {
-    /// <summary>What a limiter takes beside its log, roughly.</summary>
-    private const int OwnBytes = 1024;
+    // What a limiter takes beside its log and the client's id, roughly.
+    private const int OwnBytes = 2048;
+
+    // The id is a part of the keys in Redis, each of which is a text.
+    private const int IdCopies = 2;
+
+    // Calls and errands that have arrived and are not begun with: the silo does not hold any number of them.
+    private const int MaxArrived = 10_000;
+
+    private static readonly TimeSpan RetryWhenCrowded = TimeSpan.FromMilliseconds(500);
 
     /// <summary>The longest log that is written anew for callers that left: they come as often as they like, and Redis is shared.</summary>
     private const int MaxRewritten = 1000;
@@ -27,11 +35,16 @@ internal sealed class Limiter
     private readonly Decisions _decisions;
     private readonly Decider _decider;
 
-    // As many as there are callers waiting, no more.
+    private readonly string _client;
+
+    // Up to MaxArrived of each.
     private readonly Queue<Ticket> _arrived = [];
 
     // What is to be done while no script is in flight, before the next one.
     private readonly Queue<Func<Task>> _errands = [];
+
+    // Completed when it is closed: what waits for Redis lets it go then.
+    private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private Task _working = Task.CompletedTask;
     private Task _syncing = Task.CompletedTask;
@@ -40,15 +53,19 @@ internal sealed class Limiter
 
     public Limiter(string client, RateLimitPolicy policy, GrantLogs logs, LimiterCounters counters, RateLimitOptions options, ILimiterHost host)
     {
-        (_logs, _counters, _host) = (logs, counters, host);
+        (_client, _logs, _counters, _host) = (client, logs, counters, host);
         _log = new OwnedLog(client, policy.Name, logs, counters, options.ReservedShare, host.Fenced, OnUnsynced) { Windows = new Windows(policy) };
         _line = new WaitingLine(counters);
         _decisions = new Decisions(_log, _line);
-        _decider = new Decider(_log, _line, _decisions, logs, counters, options.MaxWaiting, host);
+        _decider = new Decider(_log, _line, _decisions, logs, counters, options, host);
+        CountBytes();
     }
 
     /// <summary>True where there may be grants that Redis does not know.</summary>
     public bool IsUnsynced => _log.IsUnsynced;
+
+    /// <summary>True where it does nothing, holds no call, and all it knows is in Redis.</summary>
+    public bool IsIdle => !_isWorking && _line.Count == 0 && !IsUnsynced;
 
     /// <summary>The policy; may change at any time, and what was granted so far counts in the new windows.</summary>
     public RateLimitPolicy Policy
@@ -63,9 +80,17 @@ internal sealed class Limiter
     }
 
     /// <exception cref="InvalidRateLimitException">No call can ever be granted so many.</exception>
+    /// <exception cref="OverloadedException">So many calls have arrived already that this one is not taken.</exception>
     public void Check(int permits)
     {
         if (permits > _log.Windows.SmallestLimit) throw TooMany(permits);
+        if (_arrived.Count >= MaxArrived) throw Crowded();
+    }
+
+    /// <exception cref="OverloadedException">No further request with an id is taken until Redis is there.</exception>
+    public void CheckNames()
+    {
+        if (_log.ForgottenCount >= RateLimits.RememberedRequests) throw ManyForgotten();
     }
 
     /// <summary>Decides so many calls of one size, in order; of one that may wait, once its turn has come.</summary>
@@ -138,6 +163,7 @@ internal sealed class Limiter
     /// <exception cref="StorageUnavailableException">Redis is away, and the log is not known here.</exception>
     public Task<int> RefundAsync(string name, int permits, long at) => AloneAsync(async () =>
     {
+        CheckNames();
         await KnowAsync(isNeeded: true);
         var freed = _log.Refund(at, permits);
         _log.Forget(name);
@@ -176,13 +202,14 @@ internal sealed class Limiter
         try
         {
             _decider.IsClosed = true;
+            _closed.TrySetResult();
             Work();
             await _working;
-            if (IsUnsynced && _log.IsOwner)
+            if (IsUnsynced)
             {
-                // Redis may be on its way back just now.
+                // Redis may be on its way back just now. It may have another owner, or this one does not know it yet.
                 await Task.WhenAny(_logs.WhenReachableAsync(), _logs.PauseAsync(Decider.WhileDown));
-                await TrySyncAsync();
+                await AloneAsync(WriteBackAsync);
             }
 
             if (_log.IsHoldingBack) await AloneAsync(TryReturnReserveAsync);
@@ -191,20 +218,21 @@ internal sealed class Limiter
         {
             // Ours was the last turn that counts bytes.
             await _working;
-            _counters.AddBytes(-_countedBytes);
+            _host.AddBytes(-_countedBytes);
             if (IsUnsynced) _counters.AddUnsynced(-1);
         }
     }
 
-    /// <summary>What Redis does not know, to go on with elsewhere.</summary>
-    public (long At, long Permits)[] UnsyncedGrants() => IsUnsynced ? _log.Grants.ToArray() : [];
+    /// <summary>What the next activation cannot read in Redis, once this has ended.</summary>
+    /// <param name="isAll">True where it can read nothing there.</param>
+    public LogHandoff HandOff(bool isAll) => _log.HandOff(isAll);
 
     /// <summary>Goes on with what another activation knew and Redis does not.</summary>
-    public void TakeOver((long At, long Permits)[] grants)
+    public Task TakeOverAsync(LogHandoff handoff) => AloneAsync(() =>
     {
-        _log.Grants.Load(0, grants);
-        _log.BecomeUnsynced();
-    }
+        _log.TakeOver(handoff);
+        return Task.FromResult(true);
+    });
 
     // Nor is a question on its way, which says what was granted from the reserve.
     private bool IsNobodyBefore => !_isWorking && _line.Count == 0 && !_decider.IsClosed;
@@ -235,6 +263,7 @@ internal sealed class Limiter
     /// <summary>Does something while no script is in flight.</summary>
     private Task<T> AloneAsync<T>(Func<Task<T>> errand)
     {
+        if (_errands.Count >= MaxArrived) throw Crowded();
         var done = new TaskCompletionSource<T>();
         _errands.Enqueue(async () =>
         {
@@ -280,6 +309,7 @@ internal sealed class Limiter
         }
 
         _isWorking = false;
+        if (_arrived.Capacity > 1024) _arrived.TrimExcess();
         WakeForLine();
         CountBytes();
     }
@@ -293,17 +323,30 @@ internal sealed class Limiter
 
         // Where all are granted or denied alike, nobody is before others.
         var isAnyDue = !_logs.IsReachable && Policy.OnRedisDown != RedisDownBehavior.Local;
-        List<Ticket> batch = _line.Count == 0 ? [] : [.. _line.Tickets(_log).TakeWhile(ticket => isAnyDue || ticket.PlannedAt <= earliest)];
+        List<Ticket> batch = _line.Count == 0 ? []
+            : [.. _line.Tickets(_log).TakeWhile(ticket => isAnyDue || ticket.PlannedAt <= earliest).Take(GrantLogs.MaxEntries)];
+
+        // The rest goes with the next one, those that have arrived behind it.
+        if (batch.Count == GrantLogs.MaxEntries) return Begin(batch);
         var isLineDue = batch.Count == _line.Count;
-        while (_arrived.TryDequeue(out var ticket))
+        for (var entries = batch.Count; entries < GrantLogs.MaxEntries && _arrived.TryDequeue(out var ticket);)
         {
             if (ticket.Decided.IsCompleted) continue;
             if (_decider.IsEnding && ticket.Waits) ticket.Fail(Decider.Moved());
             else if (ticket.Permits > _log.Windows.SmallestLimit) ticket.Fail(TooMany(ticket.Permits));
-            else if (isLineDue) batch.Add(ticket);
-            else _decider.HoldOrDeny(ticket, now, earliest, _decider.HeldBy);
+            else if (!isLineDue) _decider.HoldOrDeny(ticket, now, earliest, _decider.HeldBy);
+            else
+            {
+                if (batch.Count == 0 || !GrantLogs.IsAlike(batch[^1], ticket)) entries++;
+                batch.Add(ticket);
+            }
         }
 
+        return Begin(batch);
+    }
+
+    private static List<Ticket> Begin(List<Ticket> batch)
+    {
         foreach (var ticket in batch) ticket.BeginDeciding();
         return batch;
     }
@@ -340,11 +383,11 @@ internal sealed class Limiter
     {
         while (IsUnsynced && !_decider.IsClosed)
         {
-            await _logs.WhenReachableAsync();
+            await Task.WhenAny(_logs.WhenReachableAsync(), _closed.Task);
             if (!IsUnsynced || _decider.IsClosed) return;
             try
             {
-                await AloneAsync(async () => await KnowAsync(isNeeded: false) && await TrySyncAsync());
+                await AloneAsync(WriteBackAsync);
             }
             catch (Exception)
             {
@@ -354,6 +397,8 @@ internal sealed class Limiter
             if (IsUnsynced) await _logs.PauseAsync(Decider.WhileDown * (0.5 + Random.Shared.NextDouble()));
         }
     }
+
+    private async Task<bool> WriteBackAsync() => await KnowAsync(isNeeded: false) && await TrySyncAsync();
 
     private async Task<bool> TrySyncAsync()
     {
@@ -420,10 +465,18 @@ internal sealed class Limiter
 
     private void CountBytes()
     {
-        var bytes = OwnBytes + _log.Grants.Bytes;
-        _counters.AddBytes(bytes - _countedBytes);
+        var bytes = OwnBytes + (IdCopies * sizeof(char) * _client.Length) + _log.Bytes + _line.Bytes;
+        if (bytes == _countedBytes) return;
+        _host.AddBytes(bytes - _countedBytes);
         _countedBytes = bytes;
     }
+
+    private OverloadedException Crowded() => new(
+        $"More than {MaxArrived} calls of client {WellFormedText.Quote(_client)} under policy '{Policy.Name}' are to be decided.", RetryWhenCrowded);
+
+    private static OverloadedException ManyForgotten() => new(
+        $"Redis is still to forget {RateLimits.RememberedRequests} request ids of this client, and further ones are refused until it is there.",
+        LimiterRoom.RetryAfter);
 
     private InvalidRateLimitException TooMany(int permits) =>
         new($"Permits is {permits}; allowed are 1 to {_log.Windows.SmallestLimit}, the smallest limit of policy '{Policy.Name}'.");

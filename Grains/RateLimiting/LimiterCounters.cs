@@ -60,7 +60,7 @@ internal sealed class LimiterCounters(ConfiguredPolicies policies, IMeterFactory
     /// <summary>Logs with grants that are not in Redis.</summary>
     public long Unsynced => Volatile.Read(ref _unsynced);
 
-    /// <summary>What the logs take in memory.</summary>
+    /// <summary>What limited clients take in memory, those that have ended and left something among them.</summary>
     public long Bytes => Volatile.Read(ref _bytes);
 
     public long ScriptCalls => Volatile.Read(ref _scriptCalls);

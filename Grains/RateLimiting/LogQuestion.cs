@@ -93,4 +93,7 @@ internal sealed record LogAnswer
 
     /// <inheritdoc cref="Grants"/>
     public long BeforeGrants { get; init; }
+
+    /// <summary>True where there may be earlier ones that count (<see cref="GrantLogs.WholeAsync"/>).</summary>
+    public bool IsPartial { get; init; }
 }

@@ -18,10 +18,19 @@ internal sealed partial class OwnPolicies(
 
     private const string Name = "policies";
     private const int MaxAttempts = 5;
+
+    // What a policy and a window of it take in memory, roughly.
+    private const int PolicyBytes = 300;
+    private const int WindowBytes = 60;
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
 
-    private readonly GrainState<OwnPoliciesState> _stored = new(new());
+    // A call that waits for others longer than this is refused: it must not keep the activation from ending.
+    private static readonly TimeSpan LongestQueueing = TimeSpan.FromSeconds(5);
+
+    // Replaced as a whole once an operation has ended in time: one that comes late changes nothing here.
+    private GrainState<OwnPoliciesState> _stored = new(new());
     private Task? _loading;
     private Task _setting = Task.CompletedTask;
     private long _failed;
@@ -29,7 +38,19 @@ internal sealed partial class OwnPolicies(
     /// <summary>True once they are known.</summary>
     public bool IsLoaded { get; private set; }
 
-    public RateLimitPolicy? Find(string policy) => _stored.State?.Policies.GetValueOrDefault(policy);
+    /// <summary>All of them, as far as they are known.</summary>
+    public IReadOnlyDictionary<string, RateLimitPolicy> All => _stored.State!.Policies;
+
+    /// <summary>The memory they take.</summary>
+    public long Bytes => All.Values.Sum(policy => PolicyBytes + (WindowBytes * policy.Windows.Length));
+
+    public RateLimitPolicy? Find(string policy) => All.GetValueOrDefault(policy);
+
+    /// <summary>Goes by what the activation before knew, until they are loaded.</summary>
+    public void Suppose(IReadOnlyDictionary<string, RateLimitPolicy> policies)
+    {
+        if (!IsLoaded && All.Count == 0) _stored = new(new() { Policies = new(policies) });
+    }
 
     /// <summary>Loads them, unless that was tried a moment ago or Redis is away.</summary>
     public Task LoadAsync()
@@ -46,7 +67,14 @@ internal sealed partial class OwnPolicies(
     public async Task SetAsync(string name, RateLimitPolicy? policy)
     {
         // One after the other; what becomes of the one before is told to who asked for it.
-        while (!_setting.IsCompleted) await Task.WhenAny(_setting);
+        var began = time.GetTimestamp();
+        while (!_setting.IsCompleted)
+        {
+            await Task.WhenAny(_setting);
+            if (time.GetElapsedTime(began) > LongestQueueing)
+                throw new StorageUnavailableException("Redis", "Earlier changes of this client's policies take too long; nothing was changed by this one.");
+        }
+
         await (_setting = StoreAsync(name, policy));
     }
 
@@ -55,59 +83,71 @@ internal sealed partial class OwnPolicies(
         await LoadAsync();
         if (!IsLoaded || !redis.IsClosed(RedisRole.Limits))
             throw new StorageUnavailableException("Redis", "Redis is away: the policies of this client can be neither read nor changed.");
-        var policies = new Dictionary<string, RateLimitPolicy>(_stored.State!.Policies);
-        if (policy is null) policies.Remove(name);
-        else policies[name] = policy;
-        if (policies.Count > RateLimits.MaxOwnPolicies)
-            throw new InvalidRateLimitException($"Policy '{name}' would be one of {policies.Count} of this client's own; allowed are {RateLimits.MaxOwnPolicies}.");
-
-        var before = _stored.State;
-        _stored.State = new() { Policies = policies };
+        using var limit = new CancellationTokenSource(2 * Patience, time);
         try
         {
-            await WriteAsync().WaitAsync(2 * Patience, time);
+            _stored = await WriteAsync(_stored, name, policy, limit.Token).WaitAsync(limit.Token);
         }
-        catch (Exception error)
+        catch (Exception error) when (error is not InvalidRateLimitException)
         {
-            // Nobody knows whether it was stored: read again, with the next call.
-            _stored.State = before;
+            // Whether it was stored is not known: read again, with the next call.
             IsLoaded = false;
-            throw new StorageUnavailableException("Redis", $"The policies of this client could not be stored: {error.Message}");
+            var reason = error is OperationCanceledException ? $"no answer within {2 * Patience}; the change may be stored yet" : error.Message;
+            throw new StorageUnavailableException("Redis", $"The policies of this client could not be stored: {reason}");
         }
     }
 
-    private async Task WriteAsync()
+    /// <summary>
+    /// Stores one change. Each attempt is fenced by the ETag it has read: one that reaches Redis late changes nothing if another
+    /// activation has written meanwhile. No attempt begins after the caller was told that it failed.
+    /// </summary>
+    private async Task<GrainState<OwnPoliciesState>> WriteAsync(
+        GrainState<OwnPoliciesState> known, string name, RateLimitPolicy? policy, CancellationToken cancellationToken)
     {
+        var (before, etag, exists) = (known.State!, known.ETag, known.RecordExists);
         for (var attempt = 1; ; attempt++)
         {
+            cancellationToken.ThrowIfCancellationRequested();
+            var next = new GrainState<OwnPoliciesState>(Changed(before, name, policy), etag) { RecordExists = exists };
             try
             {
-                await (_stored.State!.Policies.Count == 0
-                    ? storage.ClearStateAsync(Name, grain, _stored)
-                    : storage.WriteStateAsync(Name, grain, _stored));
-                return;
+                // Also without policies: a record that was deleted would fence nothing.
+                await storage.WriteStateAsync(Name, grain, next);
+                return next;
             }
             catch (InconsistentStateException) when (attempt < MaxAttempts)
             {
-                // Redis came back without them, or with older ones: what is known here counts.
+                // Another activation has written: its policies count. Or Redis came back with older ones, or none: those known here count.
                 var there = new GrainState<OwnPoliciesState>(new());
                 await storage.ReadStateAsync(Name, grain, there);
-                (_stored.ETag, _stored.RecordExists) = (there.ETag, there.RecordExists);
+                (etag, exists) = (there.ETag, there.RecordExists);
+                before = there.State!.Version >= known.State!.Version ? there.State : known.State;
             }
             catch (RedisStorageException) when (attempt < MaxAttempts && redis.IsClosed(RedisRole.Limits))
             {
                 // The storage has a connection of its own, which comes back a moment later.
-                await Task.Delay(Pause * (0.5 + Random.Shared.NextDouble()), time);
+                await Task.Delay(Pause * (0.5 + Random.Shared.NextDouble()), time, cancellationToken);
             }
         }
+    }
+
+    private static OwnPoliciesState Changed(OwnPoliciesState before, string name, RateLimitPolicy? policy)
+    {
+        var policies = new Dictionary<string, RateLimitPolicy>(before.Policies);
+        if (policy is null) policies.Remove(name);
+        else policies[name] = policy;
+        return policies.Count <= RateLimits.MaxOwnPolicies
+            ? new() { Policies = policies, Version = before.Version + 1 }
+            : throw new InvalidRateLimitException($"Policy '{name}' would be one of {policies.Count} of this client's own; allowed are {RateLimits.MaxOwnPolicies}.");
     }
 
     private async Task TryLoadAsync()
     {
         try
         {
-            await storage.ReadStateAsync(Name, grain, _stored).WaitAsync(Patience, time);
-            IsLoaded = true;
+            var loaded = new GrainState<OwnPoliciesState>(new());
+            await storage.ReadStateAsync(Name, grain, loaded).WaitAsync(Patience, time);
+            (_stored, IsLoaded) = (loaded, true);
         }
         catch (Exception error)
         {
@@ -126,4 +166,7 @@ internal sealed class OwnPoliciesState
 {
     /// <summary>By name.</summary>
     [Id(0)] public Dictionary<string, RateLimitPolicy> Policies { get; set; } = [];
+
+    /// <summary>One more with each change: of two states that differ the one with more is the later.</summary>
+    [Id(1)] public long Version { get; set; }
 }

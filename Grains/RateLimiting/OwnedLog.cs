@@ -28,6 +28,9 @@ internal sealed class OwnedLog(
     // Beyond any time, and still a whole number to Lua.
     private const long Never = 1L << 52;
 
+    // What a name takes beside its text.
+    private const int NameBytes = 100;
+
     private readonly RedisKey _key = logs.LogKey(client, policy);
     private readonly RedisKey _requests = logs.RequestsKey(client);
     private ServerClock _known = logs.Clock;
@@ -35,9 +38,11 @@ internal sealed class OwnedLog(
     // Null while this is not known to be the owner.
     private string? _epoch;
 
-    // What is to be changed of the named grants in Redis.
-    private Dictionary<string, long> _noted = [];
-    private HashSet<string> _forgotten = [];
+    // What is to be changed of the named grants in Redis: no name is in both. Where Redis may have a name that is to be noted,
+    // it has to forget it if it is refunded; else that name is simply dropped here.
+    private readonly Dictionary<string, (long At, bool MayBeThere)> _noted = [];
+    private readonly HashSet<string> _forgotten = [];
+    private long _nameChars;
 
     // When the life of the log in Redis was last renewed, and how many of its entries count no more.
     private long _renewed;
@@ -68,6 +73,12 @@ internal sealed class OwnedLog(
 
     /// <summary>True where the log in Redis is another, and to be replaced by the copy.</summary>
     public bool IsUnsynced { get; private set; }
+
+    /// <summary>The names that Redis is to forget.</summary>
+    public int ForgottenCount => _forgotten.Count;
+
+    /// <summary>The memory it takes.</summary>
+    public long Bytes => Grants.Bytes + ((long)NameBytes * (_noted.Count + _forgotten.Count)) + (sizeof(char) * _nameChars);
 
     /// <summary>The permits that Redis takes for granted, and nobody has been granted yet.</summary>
     public long Reserved => HasReserve ? _reserve.Charged - Grants.Total : 0;
@@ -127,7 +138,7 @@ internal sealed class OwnedLog(
         }
 
         if (IsOwner) NoteGrants(question, answer);
-        else BecomeOwner(answer);
+        else BecomeOwner(answer.IsPartial ? await logs.WholeAsync(_key, answer, answer.Time - Windows.Longest) : answer);
         return answer.Status == GrantScripts.Done && asked.Count == tickets.Count ? answer : null;
     }
 
@@ -139,7 +150,9 @@ internal sealed class OwnedLog(
         Grants.Trim(earliest - Windows.Longest);
         var grants = Grants.ToArray();
         Grants.Load(0, grants);
-        switch (await logs.RestoreAsync(_key, _requests, _epoch!, Windows.Longest, grants, _forgotten, _noted))
+        var status = await SyncNamesAsync();
+        if (status == GrantScripts.Done) status = await logs.RestoreAsync(_key, _epoch!, Windows.Longest, grants);
+        switch (status)
         {
             case GrantScripts.Fenced:
                 LoseOwnership();
@@ -147,9 +160,12 @@ internal sealed class OwnedLog(
             case GrantScripts.Overtaken:
                 TakeOverAgain();
                 return;
+            case GrantScripts.Differs:
+                BecomeUnsynced();
+                return;
         }
 
-        (_noted, _forgotten, _renewed, _dead, _reserve) = ([], [], earliest, 0, default);
+        (_renewed, _dead, _reserve) = (earliest, 0, default);
         if (IsUnsynced) counters.AddUnsynced(-1);
         IsUnsynced = false;
     }
@@ -185,19 +201,59 @@ internal sealed class OwnedLog(
     /// <summary>Notes a name that was granted without Redis.</summary>
     public void Note(string name, long at)
     {
-        _forgotten.Remove(name);
-        _noted[name] = at;
+        var mayBeThere = _forgotten.Remove(name) || (_noted.TryGetValue(name, out var before) && before.MayBeThere);
+        if (!mayBeThere && !_noted.ContainsKey(name)) _nameChars += name.Length;
+        _noted[name] = (at, mayBeThere);
 
         // Redis keeps no more either. Sorted now and then only, for a name to cost little.
-        if (_noted.Count > 2 * RateLimits.RememberedRequests)
-            _noted = _noted.OrderByDescending(noted => noted.Value).Take(RateLimits.RememberedRequests).ToDictionary();
+        if (_noted.Count <= 2 * RateLimits.RememberedRequests) return;
+        foreach (var (oldest, _) in _noted.OrderBy(noted => noted.Value.At).Take(RateLimits.RememberedRequests).ToList()) DropNoted(oldest);
     }
 
-    /// <summary>Redis is to forget a name.</summary>
+    /// <summary>Redis is to forget a name, unless it was never told of it.</summary>
     public void Forget(string name)
     {
-        _noted.Remove(name);
-        _forgotten.Add(name);
+        if (_noted.TryGetValue(name, out var noted))
+        {
+            DropNoted(name);
+            if (!noted.MayBeThere) return;
+        }
+
+        if (_forgotten.Add(name)) _nameChars += name.Length;
+    }
+
+    /// <summary>What the next owner cannot read in Redis; <see cref="LogHandoff.IsEmpty"/> where there is no such thing.</summary>
+    /// <param name="isAll">True where it can read nothing there.</param>
+    public LogHandoff HandOff(bool isAll)
+    {
+        Grants.Trim(Clock.Earliest(logs.Now) - Windows.Longest);
+        return new()
+        {
+            Policy = Windows.Policy,
+            Grants = IsUnsynced || isAll ? [.. Grants.ToArray().SelectMany(grant => new[] { grant.At, grant.Permits })] : [],
+            Noted = [.. _noted.Select(noted => new KeyValuePair<string, long>(noted.Key, noted.Value.At))],
+            Forgotten = [.. _forgotten],
+            Time = Clock.Latest(logs.Now),
+            IsTimeKnown = _known.IsKnown,
+        };
+    }
+
+    /// <summary>Takes in what an activation before knew and Redis may not. Only while no script is in flight.</summary>
+    public void TakeOver(LogHandoff handoff)
+    {
+        if (!_known.IsKnown && Grants.Count == 0) _known = logs.Clock;
+
+        // Of a guessed clock only the ages mean something here.
+        var shift = handoff.IsTimeKnown && _known.IsKnown ? 0 : Clock.Latest(logs.Now) - handoff.Time;
+        Merge([.. handoff.Grants.Chunk(2).Select(grant => (grant[0] + shift, grant[1]))]);
+        foreach (var name in handoff.Forgotten.Concat(handoff.Noted.Select(noted => noted.Key)))
+        {
+            if (_forgotten.Add(name)) _nameChars += name.Length;
+        }
+
+        // It may have been on its way to Redis.
+        foreach (var (name, at) in handoff.Noted) Note(name, at + shift);
+        BecomeUnsynced();
     }
 
     /// <summary>The copy is right and the log in Redis is not, or may not be.</summary>
@@ -295,9 +351,42 @@ internal sealed class OwnedLog(
         }
 
         // Both: what Redis knows, and what was granted here without it.
-        var all = answer.Grants.Union(Grants.ToArray()).OrderBy(grant => grant.At).ToList();
+        Merge(answer.Grants);
+    }
+
+    // The same grant, by time and permits, counts once.
+    private void Merge(IReadOnlyList<(long At, long Permits)> others)
+    {
+        var all = others.Union(Grants.ToArray()).OrderBy(grant => grant.At).ToList();
         Grants.Clear();
         foreach (var (at, permits) in all) Grants.Add(Math.Max(at, Grants.Newest + 1), permits);
+    }
+
+    /// <summary>Brings the names in Redis up to date, a part at a time; where that is broken off the rest is still to be done.</summary>
+    private async Task<int> SyncNamesAsync()
+    {
+        while (_forgotten.Count + _noted.Count > 0)
+        {
+            string[] forgotten = [.. _forgotten.Take(GrantLogs.MaxEntries)];
+            KeyValuePair<string, long>[] noted =
+                [.. _noted.Take(GrantLogs.MaxEntries - forgotten.Length).Select(each => new KeyValuePair<string, long>(each.Key, each.Value.At))];
+            foreach (var (name, at) in noted) _noted[name] = (at, true);
+            if (await logs.NameAsync(_key, _requests, _epoch!, forgotten, noted) is not GrantScripts.Done and var status) return status;
+            foreach (var name in forgotten)
+            {
+                _forgotten.Remove(name);
+                _nameChars -= name.Length;
+            }
+
+            foreach (var (name, _) in noted) DropNoted(name);
+        }
+
+        return GrantScripts.Done;
+    }
+
+    private void DropNoted(string name)
+    {
+        if (_noted.Remove(name)) _nameChars -= name.Length;
     }
 
     private void NoteGrants(LogQuestion question, LogAnswer answer)

@@ -15,16 +15,20 @@ public sealed class RateLimitOptions
     public Dictionary<string, PolicyOptions> Policies { get; } = [];
 
     /// <summary>
-    /// The most bytes of logs of grants this silo holds; at that, clients that are not on it yet are refused with
-    /// <see cref="OverloadedException"/>. A client takes about 1 KB, and 16 bytes for each call to Redis that granted it
-    /// something within its longest window. Default: a sixteenth of the memory this process may use, but at least 16 and at
-    /// most 256 MiB.
+    /// The most bytes that limited clients take in this silo's memory, all of what they make it hold counted. At that, a client
+    /// that comes to the silo displaces the idlest one, which loses nothing by it; where none can leave it is refused with
+    /// <see cref="OverloadedException"/>. A client takes about 7 KB, 16 bytes for each call to Redis that granted it something
+    /// within its longest window, and some 200 bytes for each request id that is remembered. Default: an eighth of the memory
+    /// this process may use, but at least 16 MiB and at most 2 GiB.
     /// </summary>
     /// <value>1 MiB to 1 TiB.</value>
     [Range(1L << 20, 1L << 40)]
-    public long MaxMemory { get; set; } = WriteBehind.WriteBehindOptions.CeilingFor(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+    public long MaxMemory { get; set; } = CeilingFor(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
 
-    /// <summary>The most calls of one client under one policy that wait for their turn; further ones are denied at once. Default: 1000.</summary>
+    /// <summary>
+    /// The most calls of one client under one policy that wait for their turn, and of a client with another of the same request id;
+    /// further ones are refused at once. While the silo's memory is full, ten. Default: 1000.
+    /// </summary>
     /// <value>0 to 100,000.</value>
     [Range(0, 100_000)]
     public int MaxWaiting { get; set; } = 1000;
@@ -37,6 +41,9 @@ public sealed class RateLimitOptions
     /// <value>0 to 0.1.</value>
     [Range(0, 0.1)]
     public double ReservedShare { get; set; } = 0.01;
+
+    /// <summary>The default ceiling for a process that may use <paramref name="memory"/> bytes, 0 where that is not known.</summary>
+    internal static long CeilingFor(long memory) => memory <= 0 ? 256L << 20 : Math.Clamp(memory / 8, 16L << 20, 2L << 30);
 
     /// <summary>A policy, as <see cref="RateLimitPolicy"/> says; its name is the key.</summary>
     public sealed class PolicyOptions

@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Concurrency;
+using Orleans.Runtime.Placement;
 using Orleans.Storage;
 
 namespace Actors.RateLimiting;
@@ -20,11 +21,25 @@ namespace Actors.RateLimiting;
 [CollectionAgeLimit(Minutes = 2)]
 internal sealed partial class RateLimiterGrain(
     ConfiguredPolicies configured, [FromKeyedServices(OwnPolicies.Storage)] IGrainStorage storage, RedisGateway redis, GrantLogs logs,
-    MembershipLease lease, LimiterCounters counters, IOptions<RateLimitOptions> options, TimeProvider time, ILogger<RateLimiterGrain> logger)
-    : Grain, IRateLimiterGrain, ILimiterHost, IGrainMigrationParticipant, IHoldsCalls
+    LimiterRoom room, HandoffStore handoffs, MembershipLease lease, LimiterCounters counters, IOptions<RateLimitOptions> options,
+    TimeProvider time, ILogger<RateLimiterGrain> logger)
+    : Grain, IRateLimiterGrain, ILimiterHeir, ILimiterHost, IGrainMigrationParticipant, IHoldsCalls, IResident, IDisposable
 {
-    private const string Migrated = "unsynced";
-    private static readonly TimeSpan RetryWhenFull = TimeSpan.FromSeconds(1);
+    private const string Migrated = "handoff";
+
+    // What a client takes in Orleans and here, beside its limiters, and how often its id is held as a text of its own.
+    private const int OwnBytes = 5 * 1024;
+    private const int IdCopies = 3;
+
+    // A client may have as many in memory, also where the silo is full and this is more than its share.
+    private const int AlwaysNamed = 100;
+
+    // Policies that a client no longer has leave limiters behind.
+    private const int MaxUnused = 4;
+
+    // An activation takes one handoff of each that came before it and has not written its own to Redis: few.
+    private const int MaxOrigins = 32;
+
     private static readonly TimeSpan LongestStay = TimeSpan.FromHours(1);
 
     // By policy.
@@ -35,32 +50,103 @@ internal sealed partial class RateLimiterGrain(
     private readonly Dictionary<string, (RateLimitRequest Request, Task<RateLimitDecision> Decision)> _deciding = [];
     private OwnPolicies _own = null!;
     private NamedGrants _named = null!;
+    private string _client = "";
+
+    // Calls that wait with another one of the same request id. No fewer are let wait than may be repeated at once.
+    private const int FewestFollowers = 100;
+    private int _followers;
 
     // Set before the first call, then only read. Null before.
     private volatile TaskScheduler? _turns;
     private bool _isLeaving;
+    private bool _isAdmitted;
+    private volatile bool _isGone;
 
-    // Of the activation before, by policy: time and permits of grants that are not in Redis, until a limiter takes them over.
-    private Dictionary<string, long[]> _migrated = [];
+    // Written by turns, read by any thread, each as a whole.
+    private long _bytes;
+    private long _ownBytes;
+    private long _lastCalled;
+    private long _firstCalled;
 
-    private string Client => this.GetPrimaryKeyString();
+    // The activations whose handoffs are part of what is known here.
+    private readonly List<string> _origins = [];
 
-    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    // From the activation before, if this one is its migration; and what this one leaves.
+    private LimiterHandoff? _inherited;
+    private LimiterHandoff? _left;
+
+    int IResident.Position { get; set; }
+
+    long IResident.Bytes => Volatile.Read(ref _bytes);
+
+    long IResident.LastCalled => Volatile.Read(ref _lastCalled);
+
+    long IResident.FirstCalled => Volatile.Read(ref _firstCalled);
+
+    private string Client => _client;
+
+    public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
+        _client = this.GetPrimaryKeyString();
         _own = new OwnPolicies(this.GetGrainId(), storage, redis, time, logger);
-        _named = new NamedGrants(Client, logs);
-        counters.AddClients(1);
+        _named = new NamedGrants(Client, logs, AddBytes);
+        (_firstCalled, _lastCalled) = (Environment.TickCount64, Environment.TickCount64);
         _turns = TaskScheduler.Current;
-        return Task.CompletedTask;
+        room.Enter(this);
+        counters.AddClients(1);
+        AddBytes(OwnBytes + (IdCopies * sizeof(char) * Client.Length));
+
+        // Before any call: what was granted without Redis counts from the first one on, and is written back whether one comes or not.
+        foreach (var handoff in (LimiterHandoff?[])[_inherited, handoffs.Take(Client)])
+        {
+            if (handoff is not null) await InheritAsync(handoff);
+        }
+
+        _inherited = null;
     }
 
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
-        counters.AddClients(-1);
-        foreach (var limiter in _limiters.Values)
+        try
         {
-            await limiter.CloseAsync().WaitAsync(cancellationToken);
-            if (limiter.IsUnsynced && reason.ReasonCode != DeactivationReasonCode.Migrating) LogLost(logger, Client, limiter.Policy.Name);
+            await Task.WhenAll(_limiters.Values.Select(limiter => limiter.CloseAsync())).WaitAsync(cancellationToken);
+        }
+        finally
+        {
+            HandOff(reason);
+        }
+    }
+
+    /// <summary>The activation has gone, also where it ended before it was valid. Once, and after its last turn.</summary>
+    public void Dispose()
+    {
+        // It was never activated.
+        if (_turns is null || _isGone) return;
+        _isGone = true;
+        room.Leave(this);
+        counters.AddClients(-1);
+        counters.AddBytes(-Volatile.Read(ref _bytes));
+    }
+
+    public async Task InheritAsync(LimiterHandoff handoff)
+    {
+        // Not refused for want of room: another has just left as much.
+        _isAdmitted = true;
+        if (_origins.Contains(handoff.Origins[0])) return;
+        _origins.AddRange(handoff.Origins);
+        if (_origins.Count > MaxOrigins) _origins.RemoveRange(0, _origins.Count - MaxOrigins);
+        _own.Suppose(handoff.OwnPolicies);
+        CountOwn();
+        foreach (var (name, at) in handoff.Names.Concat(handoff.Logs.SelectMany(log => log.Noted)))
+        {
+            var (requestId, grant) = NamedGrant.Parse(name, at);
+            _named.Add(requestId, grant);
+        }
+
+        foreach (var log in handoff.Logs)
+        {
+            if (!_limiters.TryGetValue(log.Policy.Name, out var limiter)) limiter = AddLimiter(PolicyOf(log.Policy.Name) ?? log.Policy);
+            await limiter.TakeOverAsync(log);
         }
     }
 
@@ -80,7 +166,7 @@ internal sealed partial class RateLimiterGrain(
         if (Array.Exists(requests, request => request.RequestId is not null))
         {
             await _named.LoadAsync();
-            CheckNames(requests);
+            CheckNames(requests, limiters);
         }
 
         var decided = new List<Task<RateLimitDecision[]>>();
@@ -109,8 +195,8 @@ internal sealed partial class RateLimiterGrain(
 
     public async Task<int> RefundAsync(string requestId, CancellationToken cancellationToken)
     {
-        CheckClient();
         RateLimits.ValidateRequestId(requestId);
+        Admit();
         await lease.EnsureNotEvictedAsync();
         await _named.LoadAsync();
 
@@ -127,7 +213,7 @@ internal sealed partial class RateLimiterGrain(
         {
             return await limiter.RefundAsync(NamedGrant.Format(grant.Policy, grant.Permits, requestId), grant.Permits, grant.At);
         }
-        catch (StorageUnavailableException)
+        catch (ActorsException)
         {
             _named.Add(requestId, grant);
             throw;
@@ -136,7 +222,7 @@ internal sealed partial class RateLimiterGrain(
 
     public async Task<int> RefundUnusedAsync(UnusedGrant[] grants, CancellationToken cancellationToken)
     {
-        CheckClient();
+        Admit();
         if (grants is not { Length: >= 1 and <= RateLimits.MaxBatch })
             throw new InvalidRateLimitException($"The call has {grants?.Length ?? 0} grants; allowed are 1 to {RateLimits.MaxBatch}.");
         foreach (var grant in grants) RateLimits.Validate(new RateLimitRequest { Policy = grant.Policy, Permits = grant.Permits });
@@ -158,8 +244,8 @@ internal sealed partial class RateLimiterGrain(
 
     public async Task SetPolicyAsync(RateLimitPolicy policy, CancellationToken cancellationToken)
     {
-        CheckClient();
         RateLimits.Validate(policy);
+        Admit();
         await lease.EnsureNotEvictedAsync();
         await _own.SetAsync(policy.Name, policy);
         PolicyChanged(policy.Name);
@@ -167,22 +253,23 @@ internal sealed partial class RateLimiterGrain(
 
     public async Task<bool> RemovePolicyAsync(string policy, CancellationToken cancellationToken)
     {
-        CheckClient();
         RateLimits.ValidatePolicyName(policy);
+        Admit();
         await lease.EnsureNotEvictedAsync();
-        await _own.LoadAsync();
+        await LoadOwnAsync();
         var wasThere = _own.Find(policy) is not null;
         if (wasThere || !_own.IsLoaded) await _own.SetAsync(policy, null);
         PolicyChanged(policy);
+        await DropUnusedAsync();
         return wasThere;
     }
 
     public async Task<RateLimitPolicy> GetPolicyAsync(string policy, CancellationToken cancellationToken)
     {
         RateLimits.ValidatePolicyName(policy);
-        CheckClient();
+        Admit();
         await lease.EnsureNotEvictedAsync();
-        await _own.LoadAsync();
+        await LoadOwnAsync();
         return PolicyOf(policy) ?? throw Unknown(policy);
     }
 
@@ -215,6 +302,29 @@ internal sealed partial class RateLimiterGrain(
             new() { DueTime = due, Period = Timeout.InfiniteTimeSpan, Interleave = true, KeepAlive = true });
     }
 
+    void IResident.AskToLeave()
+    {
+        _ = Task.Factory.StartNew(Leave, CancellationToken.None, TaskCreationOptions.None, _turns!);
+
+        void Leave()
+        {
+            // What Redis has is read again by the next activation; what it does not have must stay.
+            if (_limiters.Count == 0 || (logs.IsReachable && _deciding.Count == 0 && _limiters.Values.All(limiter => limiter.IsIdle)))
+            {
+                DeactivateOnIdle();
+                return;
+            }
+
+            // Others are asked first now. How long it has been called is the same.
+            var now = Environment.TickCount64;
+            Volatile.Write(ref _firstCalled, now - (_lastCalled - _firstCalled));
+            Volatile.Write(ref _lastCalled, now);
+            room.Stays(this);
+        }
+    }
+
+    void ILimiterHost.AddBytes(long more) => AddBytes(more);
+
     void ILimiterHost.Fenced()
     {
         LogFenced(logger, Client);
@@ -228,15 +338,38 @@ internal sealed partial class RateLimiterGrain(
 
     void IGrainMigrationParticipant.OnDehydrate(IDehydrationContext context)
     {
-        var unsynced = _limiters.Values.Where(limiter => limiter.IsUnsynced).ToDictionary(
-            limiter => limiter.Policy.Name,
-            limiter => limiter.UnsyncedGrants().SelectMany(grant => new[] { grant.At, grant.Permits }).ToArray());
-        if (unsynced.Count > 0) context.TryAddValue(Migrated, unsynced);
+        if (_left is not null) context.TryAddValue(Migrated, _left);
     }
 
     void IGrainMigrationParticipant.OnRehydrate(IRehydrationContext context)
     {
-        if (context.TryGetValue<Dictionary<string, long[]>>(Migrated, out var unsynced) && unsynced is not null) _migrated = unsynced;
+        if (context.TryGetValue<LimiterHandoff>(Migrated, out var handoff)) _inherited = handoff;
+    }
+
+    /// <summary>Leaves to the next activation what it cannot read in Redis, wherever that is.</summary>
+    private void HandOff(DeactivationReason reason)
+    {
+        // One that nobody calls any more takes along only what Redis does not know: else all clients would move about in an outage.
+        var isAll = !logs.IsReachable && reason.ReasonCode is not (DeactivationReasonCode.ActivationIdle or DeactivationReasonCode.HighMemoryPressure);
+        LogHandoff[] left = [.. _limiters.Values.Select(limiter => limiter.HandOff(isAll)).Where(log => !log.IsEmpty)];
+        var isUnread = !logs.IsReachable && (isAll || left.Length > 0);
+        var handoff = new LimiterHandoff
+        {
+            Origins = [GrainContext.ActivationId.ToString(), .. _origins],
+            Logs = left,
+            Names = isUnread ? [.. _named.All.Select(each => new KeyValuePair<string, long>(each.Name, each.At))] : [],
+            OwnPolicies = isUnread ? new(_own.All) : [],
+        };
+        if (handoff.IsEmpty) return;
+        LogHandedOff(logger, Client);
+        _left = handoff;
+
+        // By migration, before any call reaches the next activation; and should that not come about, by the store.
+        handoffs.Keep(Client, handoff);
+        if (reason.ReasonCode == DeactivationReasonCode.Migrating || handoffs.OtherSilo() is not { } other) return;
+        RequestContext.Set(IPlacementDirector.PlacementHintKey, other);
+        MigrateOnIdle();
+        RequestContext.Remove(IPlacementDirector.PlacementHintKey);
     }
 
     private async Task<RateLimitDecision> AcquireNamedAsync(Limiter limiter, RateLimitRequest request, CancellationToken cancellationToken)
@@ -246,7 +379,24 @@ internal sealed partial class RateLimiterGrain(
         await _named.LoadAsync();
         while (_deciding.TryGetValue(requestId, out var first))
         {
-            await Task.WhenAny(first.Decision).WaitAsync(cancellationToken);
+            if (_followers >= Math.Max(FewestFollowers, options.Value.MaxWaiting))
+            {
+                throw new OverloadedException(
+                    $"{_followers} calls of client {WellFormedText.Quote(Client)} wait with others of the same request id; no more may.", LimiterRoom.RetryAfter);
+            }
+
+            _followers++;
+            AddBytes(WaitingLine.CallBytes);
+            try
+            {
+                await Task.WhenAny(first.Decision).WaitAsync(cancellationToken);
+            }
+            finally
+            {
+                _followers--;
+                AddBytes(-WaitingLine.CallBytes);
+            }
+
             if (!IsSame(request, first.Request) || !first.Decision.IsCompletedSuccessfully) continue;
             return await first.Decision;
         }
@@ -257,6 +407,8 @@ internal sealed partial class RateLimiterGrain(
             return await limiter.RepeatedAsync(grant.At);
         }
 
+        limiter.CheckNames();
+        if (_named.Count >= AlwaysNamed && room.IsOverShare(this)) throw Overloaded("a client that has more than its share of it is refused further request ids");
         var left = request.MaxWait - time.GetElapsedTime(began);
         var deciding = DecideNamedAsync(limiter, request with { MaxWait = left > TimeSpan.Zero ? left : TimeSpan.Zero }, cancellationToken);
         if (!deciding.IsCompleted) _deciding.Add(requestId, (request, deciding));
@@ -314,12 +466,13 @@ internal sealed partial class RateLimiterGrain(
     }
 
     /// <exception cref="InvalidRateLimitException">One has the id of another: nothing is charged for any.</exception>
-    private void CheckNames(RateLimitRequest[] requests)
+    private void CheckNames(RateLimitRequest[] requests, Dictionary<string, Limiter> limiters)
     {
         var named = new Dictionary<string, NamedGrant>();
         foreach (var request in requests)
         {
             if (request.RequestId is not { } requestId) continue;
+            limiters[request.Policy].CheckNames();
             if (!named.TryGetValue(requestId, out var grant))
                 named[requestId] = grant = _named.Find(requestId) ?? new(request.Policy, request.Permits, 0);
             CheckSame(request, grant);
@@ -329,42 +482,86 @@ internal sealed partial class RateLimiterGrain(
     /// <exception cref="SiloEvictedException">This silo was declared dead: its copy of the log, and of the policy, may be old.</exception>
     private async ValueTask<Limiter> LimiterAsync(string policy)
     {
+        Admit();
         if (!lease.IsValid) await lease.EnsureNotEvictedAsync();
-        if (!_own.IsLoaded) await _own.LoadAsync();
+        if (!_own.IsLoaded) await LoadOwnAsync();
         var found = PolicyOf(policy) ?? throw Unknown(policy);
-        if (!_limiters.TryGetValue(policy, out var limiter)) return CreateLimiter(policy, found);
+        if (!_limiters.TryGetValue(policy, out var limiter)) return AddLimiter(found);
         limiter.Policy = found;
         return limiter;
     }
 
-    private Limiter CreateLimiter(string policy, RateLimitPolicy found)
+    private async Task LoadOwnAsync()
     {
-        CheckClient();
-        if (_limiters.Count == 0 && counters.Bytes >= options.Value.MaxMemory)
+        await _own.LoadAsync();
+        CountOwn();
+    }
+
+    /// <summary>Notes that it is called. With the first call it is seen whether there may be such a client, and room for it.</summary>
+    private void Admit()
+    {
+        Volatile.Write(ref _lastCalled, Environment.TickCount64);
+        if (_isAdmitted) return;
+        try
+        {
+            RateLimits.ValidateId(Client);
+            if (!room.TryAdmit(this)) throw Overloaded("clients that are not on it are refused until others have left");
+        }
+        catch (ActorsException)
         {
             DeactivateOnIdle();
-            throw new OverloadedException(
-                $"The logs of grants on this silo take {counters.Bytes} bytes, and {RateLimitOptions.Section}:{nameof(RateLimitOptions.MaxMemory)}"
-                + $" is {options.Value.MaxMemory}: clients that are not on it are refused.",
-                RetryWhenFull);
+            throw;
         }
 
-        var limiter = new Limiter(Client, found, logs, counters, options.Value, this);
-        if (_migrated.Remove(policy, out var grants)) limiter.TakeOver([.. grants.Chunk(2).Select(grant => (grant[0], grant[1]))]);
-        if (_isLeaving) limiter.Leave();
-        return _limiters[policy] = limiter;
+        _isAdmitted = true;
     }
+
+    private Limiter AddLimiter(RateLimitPolicy policy)
+    {
+        var limiter = new Limiter(Client, policy, logs, counters, options.Value, this);
+        if (_isLeaving) limiter.Leave();
+        return _limiters[policy.Name] = limiter;
+    }
+
+    /// <summary>Limiters of policies that are this client's no more leave the memory; what was granted is in Redis.</summary>
+    private async Task DropUnusedAsync()
+    {
+        var unused = _limiters.Where(each => PolicyOf(each.Key) is null && each.Value.IsIdle).Select(each => each.Value).ToList();
+        if (unused.Count < MaxUnused || _isLeaving) return;
+        foreach (var limiter in unused)
+        {
+            _limiters.Remove(limiter.Policy.Name);
+            if (_timers.Remove(limiter, out var timer)) timer.Dispose();
+        }
+
+        foreach (var limiter in unused) await limiter.CloseAsync();
+    }
+
+    private void AddBytes(long more)
+    {
+        // Where closing took too long.
+        if (_isGone) return;
+        Volatile.Write(ref _bytes, _bytes + more);
+        counters.AddBytes(more);
+    }
+
+    private void CountOwn()
+    {
+        var bytes = _own.Bytes;
+        AddBytes(bytes - _ownBytes);
+        _ownBytes = bytes;
+    }
+
+    private OverloadedException Overloaded(string why) => new(
+        $"The limiters on this silo take {counters.Bytes} bytes ({RateLimitOptions.Section}:{nameof(RateLimitOptions.MaxMemory)} is {room.MaxBytes}): {why}.",
+        LimiterRoom.RetryAfter);
 
     private RateLimitPolicy? PolicyOf(string policy) => _own.Find(policy) ?? configured.Find(policy);
 
     private void PolicyChanged(string policy)
     {
+        CountOwn();
         if (_limiters.TryGetValue(policy, out var limiter) && PolicyOf(policy) is { } changed) limiter.Policy = changed;
-    }
-
-    private void CheckClient()
-    {
-        if (_limiters.Count == 0) RateLimits.ValidateId(Client);
     }
 
     private ActorsException Unknown(string policy) => _own.IsLoaded
@@ -379,6 +576,6 @@ internal sealed partial class RateLimiterGrain(
     [LoggerMessage(Level = LogLevel.Information, Message = "Another activation of limiter {Client} has taken over its log; this one goes")]
     private static partial void LogFenced(ILogger logger, string client);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Limiter {Client} goes with grants of policy {Policy} that Redis does not know: they count no more")]
-    private static partial void LogLost(ILogger logger, string client, string policy);
+    [LoggerMessage(Level = LogLevel.Information, Message = "Limiter {Client} ends with grants that Redis does not know: the next activation takes them over")]
+    private static partial void LogHandedOff(ILogger logger, string client);
 }

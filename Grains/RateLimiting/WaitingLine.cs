@@ -7,6 +7,9 @@ namespace Actors.RateLimiting;
 /// <remarks>Belongs to one grain, whose turns run one at a time.</remarks>
 internal sealed class WaitingLine(LimiterCounters counters)
 {
+    /// <summary>What a call takes that is held, in Orleans and here, roughly.</summary>
+    public const long CallBytes = 3 * 1024;
+
     private readonly List<Ticket> _tickets = [];
 
     // The log as it will be once all in line are served, and what that was worked out from. Null where it has to be anew.
@@ -15,6 +18,9 @@ internal sealed class WaitingLine(LimiterCounters counters)
     private long _lastTurn;
 
     public int Count => _tickets.Count;
+
+    /// <summary>The memory it takes, and the calls in it.</summary>
+    public long Bytes => (CallBytes * _tickets.Count) + (_planned?.Bytes ?? 0);
 
     /// <summary>Those in line; the turn of each is planned.</summary>
     public IReadOnlyList<Ticket> Tickets(OwnedLog log)
@@ -48,6 +54,7 @@ internal sealed class WaitingLine(LimiterCounters counters)
         if (Count == 0 || _tickets.RemoveAll(ticket => ticket.Decided.IsCompleted) is not (> 0 and var left)) return;
         counters.AddWaiting(-left);
         _planned = null;
+        if (_tickets.Count == 0 && _tickets.Capacity > 64) _tickets.TrimExcess();
     }
 
     private void Plan(OwnedLog log)

@@ -142,23 +142,6 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_silo_that_is_full_refuses_no_client_that_is_on_it()
-    {
-        await using var cluster = await TestCluster.StartAsync(servers, silos: 1, limits: options =>
-        {
-            options.MaxMemory = 1 << 20;
-            options.Policies["other"] = new() { Windows = { new() { Limit = 5, Duration = TimeSpan.FromMinutes(1) } } };
-        });
-        var limiter = cluster.Silos.Client.GetGrain<IRateLimiterGrain>("first");
-        Assert.True((await limiter.AcquireAsync(new())).IsAllowed);
-        await Assert.ThrowsAsync<OverloadedException>(async () =>
-        {
-            for (var i = 0; i < 2000; i++) await cluster.Silos.Client.GetGrain<IRateLimiterGrain>($"{i}").AcquireAsync(new());
-        });
-        Assert.True((await limiter.AcquireAsync(new() { Policy = "other" })).IsAllowed);
-    }
-
-    [Fact]
     public async Task Who_waits_is_told_when_its_silo_stops_and_keeps_it_from_nothing()
     {
         var waiting = new List<Task<RateLimitDecision>>();

@@ -60,6 +60,8 @@ internal sealed class LimiterActor : ILimiterHost
 
     void ILimiterHost.Failed(Exception error) => FailedCount++;
 
+    void ILimiterHost.AddBytes(long more) => Counters.AddBytes(more);
+
     void ILimiterHost.IsUnsynced(TimeSpan longest)
     {
     }

@@ -1,3 +1,4 @@
+using Actors.Fixtures;
 using Orleans.Core.Internal;
 using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
@@ -23,10 +24,10 @@ public sealed class WaitingTests(LimiterCluster cluster, ServersFixture servers)
         Assert.True((await limiter.AcquireAsync(new() { Permits = Slow.Limit })).IsAllowed);
         var began = DateTime.UtcNow;
 
-        // With an id all of them are one: the others wait with the first.
         var request = Waiting with { RequestId = isNamed ? "a" : null };
-        var waiting = Enumerable.Range(0, 3).Select(_ => limiter.AcquireAsync(request)).ToList();
-        await limiter.PeekAsync();
+        var waiting = Enumerable.Range(0, isNamed ? 1 : 3).Select(_ => limiter.AcquireAsync(request)).ToList();
+        await Eventually.IsTrueAsync(async () =>
+            (await cluster.Cluster.Cluster.GetStatusAsync()).Silos.Sum(silo => silo.RateLimits.Waiting) == waiting.Count);
 
         if (isMigrating) await cluster.Cluster.MigrateAsync(limiter);
         else await limiter.Cast<IGrainManagementExtension>().DeactivateOnIdle();

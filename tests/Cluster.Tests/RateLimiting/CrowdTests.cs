@@ -1,0 +1,144 @@
+using Actors.Fixtures;
+using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
+
+namespace Actors.Cluster.Tests.RateLimiting;
+
+/// <summary>More clients than a silo has room for.</summary>
+public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
+{
+    private const long Room = 1 << 20;
+    private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
+
+    private TestCluster _cluster = null!;
+
+    public async ValueTask InitializeAsync() => _cluster = await TestCluster.StartAsync(servers, silos: 1, limits: options =>
+    {
+        options.MaxMemory = Room;
+        options.Policies["default"] = new() { Windows = { new() { Limit = 5, Duration = Hour } } };
+    });
+
+    public async ValueTask DisposeAsync() => await _cluster.DisposeAsync();
+
+    [Fact]
+    public async Task A_flood_of_new_ids_displaces_idle_clients_which_lose_nothing_and_refuses_no_other()
+    {
+        var used = _cluster.Limiter("used");
+        for (var i = 0; i < 5; i++) Assert.True((await used.AcquireAsync(new())).IsAllowed);
+        var steady = _cluster.Limiter("steady");
+        using var stop = new CancellationTokenSource();
+        var calls = CallAsync();
+
+        // Each of them is a client with a budget of its own; none is let pass without one.
+        var refused = 0;
+        await Parallel.ForEachAsync(Enumerable.Range(0, 3000), new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (i, cancellation) =>
+        {
+            try
+            {
+                await _cluster.Limiter($"flood-{i}").AcquireAsync(new(), cancellation);
+            }
+            catch (OverloadedException error)
+            {
+                Assert.True(error.RetryAfter > TimeSpan.Zero);
+                Interlocked.Increment(ref refused);
+            }
+        });
+        await stop.CancelAsync();
+        Assert.True(await calls > 0);
+        Assert.InRange(refused, 0, 2500);
+        Assert.InRange((await _cluster.Cluster.GetStatusAsync()).Silos.Single().RateLimits.Bytes, 1, Room + (Room / 4));
+
+        // It comes back, to what it had left.
+        RateLimitDecision? back = null;
+        await Eventually.IsTrueAsync(async () =>
+        {
+            try
+            {
+                back = await used.AcquireAsync(new());
+                return true;
+            }
+            catch (OverloadedException)
+            {
+                return false;
+            }
+        });
+        Assert.False(back!.IsAllowed);
+
+        async Task<int> CallAsync()
+        {
+            var count = 0;
+            for (; !stop.IsCancellationRequested; count++)
+            {
+                await steady.AcquireAsync(new());
+                await Task.Delay(50, CancellationToken.None);
+            }
+
+            return count;
+        }
+    }
+
+    [Fact]
+    public async Task Without_Redis_a_full_silo_refuses_new_clients_and_keeps_those_it_has()
+    {
+        var kept = _cluster.Limiter("kept");
+        Assert.True((await kept.AcquireAsync(new())).IsAllowed);
+        await _cluster.IsolateAsync(true);
+        var refused = await Assert.ThrowsAsync<OverloadedException>(async () =>
+        {
+            for (var i = 0; i < 2000; i++) await _cluster.Limiter($"flood-{i}").AcquireAsync(new());
+        });
+        Assert.True(refused.RetryAfter > TimeSpan.Zero);
+        for (var i = 0; i < 4; i++) Assert.True((await kept.AcquireAsync(new())).IsAllowed);
+        Assert.False((await kept.AcquireAsync(new())).IsAllowed);
+
+        // Once Redis is there again they make room.
+        await _cluster.IsolateAsync(false);
+        await Eventually.IsTrueAsync(async () =>
+        {
+            try
+            {
+                return (await _cluster.Limiter("late").AcquireAsync(new())).IsAllowed;
+            }
+            catch (OverloadedException)
+            {
+                return false;
+            }
+        });
+        Assert.False((await kept.AcquireAsync(new())).IsAllowed);
+    }
+
+    [Fact]
+    public async Task A_client_with_very_many_request_ids_is_refused_more_and_others_are_not()
+    {
+        var greedy = _cluster.Limiter("greedy");
+        await greedy.SetPolicyAsync(new() { Name = "default", Windows = [Per(RateLimits.MaxLimit, Hour)] });
+        await Assert.ThrowsAsync<OverloadedException>(async () =>
+        {
+            for (var i = 0; i < RateLimits.RememberedRequests; i += 100)
+            {
+                await greedy.AcquireManyAsync([.. Enumerable.Range(i, 100).Select(each => new RateLimitRequest { RequestId = $"{each:d60}" })]);
+            }
+        });
+        Assert.InRange((await _cluster.Cluster.GetStatusAsync()).Silos.Single().RateLimits.Bytes, 1, 2 * Room);
+
+        // What it has is known, and without an id it goes on.
+        Assert.True((await greedy.AcquireAsync(new() { RequestId = $"{0:d60}" })).IsAllowed);
+        Assert.True((await greedy.AcquireAsync(new())).IsAllowed);
+    }
+
+    [Fact]
+    public async Task Ids_that_are_only_asked_about_or_ask_for_an_unknown_policy_take_no_room_from_others()
+    {
+        var kept = _cluster.Limiter("asked");
+        Assert.True((await kept.AcquireAsync(new())).IsAllowed);
+        for (var i = 0; i < 600; i++)
+        {
+            await Assert.ThrowsAnyAsync<ActorsException>(() => _cluster.Limiter($"unknown-{i}").AcquireAsync(new() { Policy = "none" }));
+            await Assert.ThrowsAnyAsync<ActorsException>(() => _cluster.Limiter($"\0{i}").PeekAsync());
+        }
+
+        var limits = (await _cluster.Cluster.GetStatusAsync()).Silos.Single().RateLimits;
+        Assert.InRange(limits.Bytes, 1, Room + (Room / 4));
+        Assert.InRange(limits.Clients, 1, 300);
+        Assert.True((await kept.AcquireAsync(new())).IsAllowed);
+    }
+}
