@@ -34,7 +34,8 @@ internal sealed class FlushQueue : IDisposable
         _pressure = new PressureGauge(options, () => IsFailing, counters, clock, logger);
         _unflushed = new UnflushedBytes(options, _pressure);
         _lanes = [.. Enumerable.Range(0, options.Lanes).Select(lane => new FlushLane(
-            new BackgroundLoop($"Flushing to the database (lane {lane})", loops, clock, logger), store, new FlushSettlement(journal, cache, clock, logger), new Suspects(store.Parked), _unflushed, options, counters, clock, logger))];
+            new BackgroundLoop($"Flushing to the database (lane {lane})", loops, clock, logger),
+            store, new FlushSettlement(journal, cache, clock, logger), new Suspects(store.Parked), _unflushed, options, counters, clock, logger))];
     }
 
     /// <summary>How much waits to be committed, and for how long the oldest of it has.</summary>
