@@ -8,6 +8,11 @@ namespace Actors.Grains.Tests.WriteBehind;
 public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private const string LockKey = "107079783117427"; // "actors" in ASCII.
+
+    // Of this database: those of others are listed as well.
+    private const string AdvisoryLocks =
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND datname = current_database()";
+
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     private string _database = "";
@@ -106,14 +111,11 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
         var migrating = store.MigrateAsync(Token);
 
         await Eventually.IsTrueAsync(async () => await CountAsync(
-            """
-            SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
-            WHERE locktype = 'advisory' AND xact_start < now() - interval '1 s' AND state = 'idle in transaction'
-            """) == 1);
+            AdvisoryLocks + " AND xact_start < now() - interval '1 s' AND state = 'idle in transaction'") == 1);
         await transaction.RollbackAsync(Token);
         await migrating.WaitAsync(Limit, Token);
 
-        Assert.Equal(0, await CountAsync("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"));
+        Assert.Equal(0, await CountAsync(AdvisoryLocks));
     }
 
     [Fact]
@@ -125,7 +127,7 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
         try
         {
             await Task.WhenAll(stores.Select(store => store.MigrateAsync(Token))).WaitAsync(Limit, Token);
-            Assert.Equal(0, await CountAsync("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"));
+            Assert.Equal(0, await CountAsync(AdvisoryLocks));
 
             await Task.WhenAll(stores.Select(async (store, i) =>
             {
