@@ -58,6 +58,10 @@ have_postgres() {
   return 1
 }
 
+have_pgbouncer() {
+  command -v pgbouncer >/dev/null 2>&1 || [ -x /usr/sbin/pgbouncer ] || [ -x /opt/homebrew/bin/pgbouncer ] || [ -x /usr/local/bin/pgbouncer ]
+}
+
 have_wrk() {
   command -v wrk >/dev/null 2>&1 || [ -x /opt/homebrew/bin/wrk ] || [ -x /usr/local/bin/wrk ]
 }
@@ -75,6 +79,7 @@ install_missing() {
   local apt=() brew=()
   have_redis || { apt+=(redis-server); brew+=(redis); }
   have_postgres || { apt+=(postgresql); brew+=(postgresql@17); }
+  have_pgbouncer || { apt+=(pgbouncer); brew+=(pgbouncer); }
   have_wrk || { apt+=(wrk); brew+=(wrk); }
   have_faketime || apt+=(faketime)
   [ ${#apt[@]} -eq 0 ] && return 0
@@ -94,7 +99,7 @@ install_missing() {
   elif command -v brew >/dev/null 2>&1; then
     brew install "${brew[@]}"
   else
-    echo "Neither apt-get nor brew is here. Install a Redis server (redis-server), PostgreSQL 15 or later (initdb, postgres) and wrk, and have them in the PATH."
+    echo "Neither apt-get nor brew is here. Install a Redis server (redis-server), PostgreSQL 15 or later (initdb, postgres), PgBouncer and wrk, and have them in the PATH."
     return 1
   fi
 }
@@ -106,7 +111,10 @@ if ! command -v dotnet >/dev/null 2>&1; then
 fi
 
 install_missing || { problem "what the tests need could not be installed"; finish; }
-have_redis && have_postgres && have_wrk || { problem "redis-server, PostgreSQL or wrk is still missing"; finish; }
+have_redis && have_postgres && have_pgbouncer && have_wrk || {
+  problem "redis-server, PostgreSQL, PgBouncer or wrk is still missing"
+  finish
+}
 
 # --- Build ---------------------------------------------------------------------------------------------------------
 

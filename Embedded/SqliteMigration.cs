@@ -71,7 +71,8 @@ internal static partial class SqliteMigration
         if (owner == serviceId) return;
         throw new UnsuitableDatabaseException(
             $"The tables of {description} belong to the service \"{owner}\" since {since}, and this silo is one of \"{serviceId}\" (Actors:ServiceId)."
-            + $" Give each service a data directory of its own, or hand them over once no silo of the other runs: UPDATE table_owner SET service_id = '{serviceId}'");
+            + " Give each service a data directory of its own, or hand them over once no silo of the other runs:"
+            + $" UPDATE table_owner SET service_id = '{serviceId}'");
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Applied {Script} to {Database}")]

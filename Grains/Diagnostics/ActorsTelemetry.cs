@@ -55,7 +55,7 @@ public static class ActorsTelemetry
     public const string ParkedRows = "actors.flush.parked";
 
     /// <summary>Gauge, {row}: rows that can be neither committed nor parked at present.</summary>
-    public const string HeldRows = "actors.flush.held";
+    public const string HeldRows = "actors.flush.held_rows";
 
     /// <summary>Counter, {row}: journaled rows taken over from silos that have gone.</summary>
     public const string RecoveredRows = "actors.journal.recovered_rows";

@@ -48,6 +48,57 @@ public sealed class SqliteRowStoreTests : RowStoreContract
         await Assert.ThrowsAsync<StorageUnavailableException>(() => store.MigrateAsync(Token));
     }
 
+    // An error without a code of its own, which a missing table has as well.
+    [Fact]
+    public async Task An_error_without_a_code_is_one_of_the_row_if_others_pass()
+    {
+        await UpsertAsync(Make("bad", 1), Make("u0", 1));
+        await FailAsync("NEW.id = 'bad'");
+
+        var error = await Assert.ThrowsAsync<RowsRefusedException>(() => UpsertAsync(Make("bad", 2), Make("u1", 1)));
+
+        Assert.True(error.IsCertain);
+        Assert.Equal((1, 1, 2), ((await ReadAsync("u0")).Version, (await ReadAsync("bad")).Version, await CountAsync()));
+    }
+
+    [Fact]
+    public async Task An_error_that_befalls_every_row_is_an_outage()
+    {
+        await UpsertAsync(Make("u0", 1));
+        await FailAsync("true");
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => UpsertAsync(Make("u1", 1)));
+        await QueryAsync("DROP TRIGGER failing");
+        await QueryAsync("ALTER TABLE users RENAME COLUMN state TO other");
+
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => UpsertAsync(Make("u1", 1)));
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => Store.Parked.ParkAsync([new(Make("u1", 1), "why")], Token));
+    }
+
+    [Fact]
+    public async Task A_database_that_cannot_be_written_to_is_not_healthy()
+    {
+        await Store.CheckAsync(Token);
+        await QueryAsync("DROP TABLE parked");
+        await using var other = new SqliteRowStore(_path);
+
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => other.CheckAsync(Token));
+    }
+
+    [Fact]
+    public async Task The_tables_of_one_service_are_refused_to_another()
+    {
+        await using var first = new SqliteRowStore(_path, serviceId: "first");
+        await first.MigrateAsync(Token);
+        await first.MigrateAsync(Token);
+        await using var second = new SqliteRowStore(_path, serviceId: "second");
+
+        var error = await Assert.ThrowsAsync<UnsuitableDatabaseException>(() => second.MigrateAsync(Token));
+
+        Assert.Contains("belong to the service \"first\" since ", error.Message, StringComparison.Ordinal);
+        await QueryAsync(error.Message[error.Message.IndexOf("UPDATE", StringComparison.Ordinal)..]);
+        await second.MigrateAsync(Token);
+    }
+
     public override async ValueTask DisposeAsync()
     {
         await base.DisposeAsync();
@@ -61,6 +112,10 @@ public sealed class SqliteRowStoreTests : RowStoreContract
     }
 
     protected override IRowStore Open() => new SqliteRowStore(_path);
+
+    // abs of the least number there is.
+    private Task FailAsync(string when) => QueryAsync(
+        $"CREATE TRIGGER failing BEFORE INSERT ON users WHEN {when} BEGIN SELECT abs(-9223372036854775808); END");
 
     // A directory that cannot be: its parent is a file.
     protected override IRowStore OpenUnreachable()

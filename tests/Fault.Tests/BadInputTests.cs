@@ -14,6 +14,10 @@ public sealed class BadInputTests : IDisposable
 
     [Theory]
     [InlineData(2, "no PostgreSQL connection string", "--ConnectionStrings:redis", "127.0.0.1:1", "--ConnectionStrings:postgres", "nonsense")]
+    [InlineData(2, "ConnectionStrings:postgres says Client Encoding=LATIN1; allowed is UTF8", "--ConnectionStrings:redis", "127.0.0.1:1",
+        "--ConnectionStrings:postgres", "Host=localhost;Client Encoding=LATIN1")]
+    [InlineData(2, "Target Session Attributes=prefer-standby; allowed are read-write and primary", "--ConnectionStrings:redis", "127.0.0.1:1",
+        "--ConnectionStrings:postgres", "Host=a,b;Target Session Attributes=prefer-standby")]
     [InlineData(2, "Actors:SiloPort is 70000; allowed are 1 to 65535", "--Actors:SiloPort", "70000")]
     [InlineData(2, "Actors:WriteBehind:BatchSize is 0; allowed are 1 to 50000", "--Actors:WriteBehind:BatchSize", "0")]
     [InlineData(2, "Actors:WriteBehind:BatchSize", "--Actors:WriteBehind:BatchSize", "many")]
@@ -78,6 +82,36 @@ public sealed class BadInputTests : IDisposable
         Assert.True(run.ExitCode == 4, run.ToString());
         Assert.Contains($"127.0.0.1:{postgres.Port}/absent", run.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("secret", run.Error + run.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", run.Error + run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_database_of_another_encoding_is_refused_in_a_line()
+    {
+        await using var postgres = await PostgresServer.StartNewAsync();
+        await using var redis = await RedisServer.StartNewAsync();
+        var run = await ProgramRun.RunAsync(
+            DotnetProgram.Silo,
+            _directory.Path,
+            new Dictionary<string, string>
+            {
+                ["ConnectionStrings__redis"] = redis.ConnectionString,
+                ["ConnectionStrings__postgres"] = await postgres.CreateDatabaseAsync("LATIN1"),
+            });
+        Assert.True(run.ExitCode == 2, run.ToString());
+        Assert.Contains("has the encoding LATIN1", run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", run.Error + run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_silo_of_another_service_does_not_use_the_data_of_the_first()
+    {
+        using (var first = await SiloProcess.StartAsync(_directory.Path, new Dictionary<string, string>(), "--Actors:ServiceId", "first"))
+            await first.StopAsync();
+        var run = await ProgramRun.RunAsync(
+            DotnetProgram.Silo, _directory.Path, new Dictionary<string, string>(), "--Actors:ServiceId", "second");
+        Assert.True(run.ExitCode == 2, run.ToString());
+        Assert.Contains("belong to the service \"first\"", run.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", run.Error + run.Output, StringComparison.Ordinal);
     }
 

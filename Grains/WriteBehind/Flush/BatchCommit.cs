@@ -27,7 +27,7 @@ internal sealed partial class BatchCommit
     public BatchCommit(IReadOnlyList<Row> rows, IRowStore store, Suspects suspects, WriteBehindCounters counters, ILogger logger)
     {
         (_store, _suspects, _counters, _logger) = (store, suspects, counters, logger);
-        _bisection = new Bisection<Row>(UpsertAsync, suspects.Divide(rows));
+        _bisection = new Bisection<Row>(UpsertAsync, suspects.Divide(rows)) { KeyOf = row => row.Key };
     }
 
     /// <summary>The rows that the fence refused, by key.</summary>
@@ -38,6 +38,9 @@ internal sealed partial class BatchCommit
 
     /// <summary>The keys of the rows that are neither committed nor parked nor fenced, and why. They are to be tried again by themselves.</summary>
     public IReadOnlyDictionary<string, string> Held => _held;
+
+    /// <summary>How many of those are held for a reason that may as well lie with the database.</summary>
+    public int Undecided { get; private set; }
 
     /// <summary>Returns once each row is in the table, parked, fenced or held. After an error the next call goes on where it ended.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -82,6 +85,7 @@ internal sealed partial class BatchCommit
     private async Task ParkAsync(CancellationToken cancellationToken)
     {
         foreach (var (row, reason, _) in _bisection.Refused.Where(refusal => !refusal.IsCertain)) Hold(row.Key, reason);
+        Undecided = _held.Count;
         RowToPark[] refused = [.. _bisection.Refused
             .Where(refusal => refusal.IsCertain)
             .Select(refusal => new RowToPark(refusal.Item, refusal.Reason))

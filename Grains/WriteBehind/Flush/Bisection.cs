@@ -14,6 +14,9 @@ internal sealed class Bisection<T>(Func<IReadOnlyList<T>, CancellationToken, Tas
     private readonly Stack<ArraySegment<T>> _left = new(parts.Where(part => part.Length > 0).Select(part => new ArraySegment<T>(part)).Reverse());
     private readonly List<(T Item, string Reason, bool IsCertain)> _refused = [];
 
+    /// <summary>The key of an item, by which a refusal may name those that it is due to; null if it cannot.</summary>
+    public Func<T, string>? KeyOf { get; init; }
+
     /// <summary>Those that were refused, each by itself, and why; with <see cref="RowsRefusedException.IsCertain"/>.</summary>
     public IReadOnlyList<(T Item, string Reason, bool IsCertain)> Refused => _refused;
 
@@ -39,10 +42,21 @@ internal sealed class Bisection<T>(Func<IReadOnlyList<T>, CancellationToken, Tas
                     continue;
                 }
 
+                if (TrySetAside(part, refusal)) continue;
                 var half = part.Count / 2;
                 _left.Push(part[half..]);
                 _left.Push(part[..half]);
             }
         }
+    }
+
+    private bool TrySetAside(ArraySegment<T> part, RowsRefusedException refusal)
+    {
+        if (refusal.Keys is not { Count: > 0 } keys || KeyOf is null) return false;
+        var parted = part.ToLookup(item => keys.Contains(KeyOf(item)));
+        if (!parted[true].Any()) return false;
+        _refused.AddRange(parted[true].Select(item => (item, refusal.Reason, refusal.IsCertain)));
+        if (parted[false].ToArray() is { Length: > 0 } others) _left.Push(others);
+        return true;
     }
 }

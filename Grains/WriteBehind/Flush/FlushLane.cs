@@ -194,6 +194,7 @@ internal sealed partial class FlushLane(
 
         // As they are now: of a row that was being committed it may have come out that it is journaled or cached.
         var settled = Complete(batch, commit, areHeld, failure);
+        if (areHeld && settled.Count > 0) _isFailing = false;
         if (settled.Count > 0) await settlement.SettleAsync(settled, commit.Fenced.Values.ToList(), commit.Parked, abort);
         return true;
     }
@@ -306,7 +307,7 @@ internal sealed partial class FlushLane(
                 await commit.RunAsync(abort);
 
                 // All of them refused for no reason that is known to lie with a row: it may well be the database.
-                _isFailing = rows > 1 && commit.Held.Count == rows;
+                _isFailing = rows > 1 && commit.Undecided == rows;
                 if (_isFailing || _saidFailure is null) return;
                 _saidFailure = null;
                 LogRecovered(logger, store.Description);

@@ -20,8 +20,8 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, i
     private Task _settling = Task.CompletedTask;
 
     /// <summary>
-    /// Settles a committed batch; a row that was parked is in the database as well. Returns while that is still under way, so that the next batch may be committed meanwhile;
-    /// the next call waits for it first.
+    /// Settles a committed batch; a row that was parked is in the database as well. Returns while that is still under way, so
+    /// that the next batch may be committed meanwhile; the next call waits for it first.
     /// </summary>
     public async Task SettleAsync(
         IReadOnlyList<Row> rows, IReadOnlyCollection<RefusedRow> refused, IReadOnlyDictionary<string, string> parked, CancellationToken abort)

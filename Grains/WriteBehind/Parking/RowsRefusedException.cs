@@ -14,6 +14,9 @@ public sealed class RowsRefusedException(string reason, Exception? inner = null)
     /// </summary>
     public bool IsCertain { get; init; } = true;
 
+    /// <summary>The keys of the rows that it is due to, where the database can name them; else null.</summary>
+    public IReadOnlySet<string>? Keys { get; init; }
+
     /// <summary>What the database said, without the rows.</summary>
     public string Reason => Message;
 }

@@ -26,7 +26,10 @@ internal sealed record MigrationLockHolder(int ProcessId, string Application, st
             : null;
     }
 
-    public override string ToString() => string.Create(
-        CultureInfo.InvariantCulture,
-        $"process {ProcessId}, application \"{Application}\", client {Client}, {(State.Length > 0 ? State : "state unknown")}{(Since is { } since ? $", since {since:yyyy-MM-dd HH:mm:ss}Z" : "")}");
+    public override string ToString()
+    {
+        var state = State.Length > 0 ? State : "state unknown";
+        var since = Since?.ToString(", 'since' yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+        return string.Create(CultureInfo.InvariantCulture, $"process {ProcessId}, application \"{Application}\", client {Client}, {state}{since}");
+    }
 }

@@ -40,6 +40,11 @@ internal static class PostgresFaults
         _ => PostgresFault.Unclear,
     };
 
+    /// <summary>True where it waited too long, for instance for a lock.</summary>
+    public static bool IsTimeout(Exception error) => error is
+        PostgresException { SqlState: PostgresErrorCodes.QueryCanceled or PostgresErrorCodes.LockNotAvailable }
+        or NpgsqlException { InnerException: TimeoutException };
+
     /// <summary>By the code alone. A code that is new is unclear: it is neither retried for ever nor held against a row unseen.</summary>
     public static PostgresFault Of(string state) => state switch
     {
@@ -51,6 +56,7 @@ internal static class PostgresFaults
         { Length: >= 2 } => state[..2] switch
         {
             "08" // Connection.
+                or "25" // The state of the session, its time-outs.
                 or "28" // Authorization.
                 or "40" // Conflicts that last.
                 or "53" // Resources: disk, memory, connections.

@@ -44,7 +44,8 @@ internal static partial class PostgresMigration
         if (server != "UTF8")
         {
             throw new UnsuitableDatabaseException(
-                $"{description} has the encoding {server}, which cannot hold every user; allowed is UTF8: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0.");
+                $"{description} has the encoding {server}, which cannot hold every user; allowed is UTF8:"
+                + " CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0.");
         }
 
         if (client != "UTF8") throw new UnsuitableDatabaseException($"{description} is used with the client encoding {client}; allowed is UTF8.");
@@ -67,7 +68,7 @@ internal static partial class PostgresMigration
             if (await TryLockAsync(session, cancellationToken)) return transaction;
             var holder = await MigrationLockHolder.FindAsync(session, LockKey, cancellationToken);
             await transaction.DisposeAsync();
-            if (holder is not null && holder.ToString() != said) LogWaiting(logger, description, said = holder.ToString(), patience);
+            if (holder?.ToString() is { } now && now != said) LogWaiting(logger, description, said = now, patience);
             if (watch.Elapsed > patience) throw new StorageUnavailableException("the database", GivenUp(description, holder, patience));
             await Task.Delay(LockPoll, cancellationToken);
         }
@@ -82,7 +83,8 @@ internal static partial class PostgresMigration
     }
 
     private static string GivenUp(string description, MigrationLockHolder? holder, TimeSpan patience) =>
-        $"{description}: another session has held the lock for migrations for {patience.TotalSeconds:0} s and more: {holder?.ToString() ?? "one that is gone by now"}."
+        $"{description}: another session has held the lock for migrations for {patience.TotalSeconds:0} s and more:"
+        + $" {holder?.ToString() ?? "one that is gone by now"}."
         + (holder is null ? "" : $" If no silo is starting, end that session: SELECT pg_terminate_backend({holder.ProcessId})");
 
     private static void Upgrade(NpgsqlDataSource dataSource, string description, ILogger logger)

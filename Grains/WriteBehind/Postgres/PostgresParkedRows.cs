@@ -40,7 +40,7 @@ internal sealed class PostgresParkedRows(
 
     public Task<IReadOnlyList<ReplayedRow>> ReplayAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken) =>
         failures.GuardAsync(
-            token => TryReplayAsync(keys, token), cancellationToken, token => probe.TakesOthersAsync(keys, token));
+            token => TryReplayAsync(keys, token), cancellationToken, token => probe.TakesOthersAsync(keys, [], token));
 
     private async Task<IReadOnlyList<RefusedRow>> TryParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken)
     {

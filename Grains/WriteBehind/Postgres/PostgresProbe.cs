@@ -4,7 +4,7 @@ namespace Actors.WriteBehind;
 
 /// <summary>
 /// Tells a table that refuses every row from one that refuses some: writes others, just as a batch is written, and takes that
-/// back. First rows that the table took before, then an empty one.
+/// back. Some rows that the table took before, some of those that were refused together, and an empty one.
 /// </summary>
 internal sealed class PostgresProbe(NpgsqlDataSource dataSource, PostgresStatements statements, int commandSeconds)
 {
@@ -13,8 +13,9 @@ internal sealed class PostgresProbe(NpgsqlDataSource dataSource, PostgresStateme
 
     /// <summary>True if the table takes one of those rows, false if none; null if none and it holds no other row to try.</summary>
     /// <param name="refused">The keys of the rows that were refused.</param>
+    /// <param name="together">The rows, where it is known that they were refused together.</param>
     /// <param name="cancellationToken">Ends it.</param>
-    public async Task<bool?> TakesOthersAsync(IReadOnlyList<string> refused, CancellationToken cancellationToken)
+    public async Task<bool?> TakesOthersAsync(IReadOnlyList<string> refused, IReadOnlyList<Row> together, CancellationToken cancellationToken)
     {
         try
         {
@@ -23,7 +24,8 @@ internal sealed class PostgresProbe(NpgsqlDataSource dataSource, PostgresStateme
             // Never committed: a trigger that tells others of a change tells nobody of these.
             await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
             var rows = await ReadAsync(connection, refused, cancellationToken);
-            foreach (var row in (IEnumerable<Row>)[.. rows, new Row($"probe-{Guid.NewGuid():n}", 1, 0, "{}"u8.ToArray())])
+            IEnumerable<Row> tried = [.. rows, .. SomeOf(together), new Row($"probe-{Guid.NewGuid():n}", 1, 0, "{}"u8.ToArray())];
+            foreach (var row in tried)
             {
                 await transaction.SaveAsync("probe", cancellationToken);
                 if (await IsTakenAsync(connection, row, cancellationToken)) return true;
@@ -51,6 +53,10 @@ internal sealed class PostgresProbe(NpgsqlDataSource dataSource, PostgresStateme
             rows.Add(new Row(reader.GetString(0), reader.GetInt64(1) + 1, reader.GetInt64(2), reader.GetFieldValue<byte[]>(3)));
         return rows;
     }
+
+    // Evenly spread. One that was refused alone is refused again.
+    private static IEnumerable<Row> SomeOf(IReadOnlyList<Row> rows) =>
+        rows.Count < 2 ? [] : rows.Where((row, i) => i % ((rows.Count + Tries - 1) / Tries) == 0 && IsText(row.Key));
 
     // Others no table holds.
     private static bool IsText(string key) => WellFormedText.Problem(key, 0, int.MaxValue) is null;

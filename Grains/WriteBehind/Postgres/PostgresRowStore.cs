@@ -102,7 +102,7 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
             ? Task.FromResult<IReadOnlyList<RefusedRow>>([])
             : _failures.GuardAsync(
                 token => TryUpsertAsync(rows, token), cancellationToken,
-                token => _probe.TakesOthersAsync([.. rows.Select(row => row.Key)], token));
+                token => _probe.TakesOthersAsync([.. rows.Select(row => row.Key)], rows, token));
 
     /// <inheritdoc/>
     public Task CheckAsync(CancellationToken cancellationToken) => _failures.GuardAsync(
@@ -140,7 +140,41 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
         return parked == 0 ? rows : [.. rows.GroupBy(row => row.Key, (_, both) => both.OrderByDescending(row => row.Version).ThenBy(row => row.IsParked).First())];
     }
 
+    // A session that someone left open may hold a row locked for hours. The other rows need not wait for it.
     private async Task<IReadOnlyList<RefusedRow>> TryUpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await UpsertAtOnceAsync(rows, cancellationToken);
+        }
+        catch (Exception error) when (PostgresFaults.IsTimeout(error) && !cancellationToken.IsCancellationRequested)
+        {
+            if (await FindLockedAsync(rows, cancellationToken) is not { Count: > 0 } locked) throw;
+            throw new RowsRefusedException("another session holds the row locked", error) { IsCertain = false, Keys = locked };
+        }
+    }
+
+    private async Task<HashSet<string>> FindLockedAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
+    {
+        var locked = new HashSet<string>(StringComparer.Ordinal);
+        try
+        {
+            await using var command = _dataSource.CreateCommand(_statements.Locked);
+            command.CommandTimeout = _commandSeconds;
+            command.AddKeys([.. rows.Select(row => row.Key)]);
+            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+            while (await reader.ReadAsync(cancellationToken)) locked.Add(reader.GetString(0));
+        }
+        catch (Exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            // Then it is no matter of a few rows.
+            locked.Clear();
+        }
+
+        return locked;
+    }
+
+    private async Task<IReadOnlyList<RefusedRow>> UpsertAtOnceAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
     {
         await using var connection = await _dataSource.OpenConnectionAsync(cancellationToken);
 

@@ -68,6 +68,12 @@ internal sealed class PostgresStatements(string table)
     public string Some => field ??=
         $"SELECT id, version, epoch, state FROM {_name} WHERE id <> ALL ($1) AND version < {long.MaxValue} LIMIT $2 FOR UPDATE SKIP LOCKED";
 
+    /// <summary>$1: keys. Those that another session holds locked.</summary>
+    public string Locked => field ??= $"""
+        WITH free AS (SELECT id FROM {_name} WHERE id = ANY ($1) FOR UPDATE SKIP LOCKED)
+        SELECT id FROM {_name} WHERE id = ANY ($1) AND id NOT IN (SELECT id FROM free)
+        """;
+
     /// <summary>True where the session can only read. Looks at the table as well, which must be there.</summary>
     public string Check => field ??=
         $"SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean OR EXISTS (SELECT 1 FROM {_name} WHERE id IS NULL)";

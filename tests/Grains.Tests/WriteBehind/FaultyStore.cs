@@ -19,6 +19,9 @@ internal sealed class FaultyStore(IRowStore inner, int seed = 0, int failuresPer
     /// <summary>Awaited after each read, before what was read is returned.</summary>
     public Func<Task> AfterRead { get; set; } = () => Task.CompletedTask;
 
+    /// <summary>The rows over which it stumbles, by an error that is neither an outage nor a refusal.</summary>
+    public Func<Row, bool> Stumbles { get; set; } = _ => false;
+
     /// <summary>How many of the answers that refuse rows still name each of them twice.</summary>
     public int TwiceAnswered { get; set; }
 
@@ -58,6 +61,7 @@ internal sealed class FaultyStore(IRowStore inner, int seed = 0, int failuresPer
         }
 
         await Before(cancellationToken);
+        if (rows.Any(Stumbles)) throw new KeyNotFoundException("It stumbled.");
         if (pause > 0) await Task.Delay(pause, cancellationToken);
         if (before) throw new StorageUnavailableException("the database", "It failed before the commit.");
         var refused = await inner.UpsertAsync(rows, cancellationToken);

@@ -47,7 +47,7 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
 
     [Theory]
     [InlineData("P0001", true)]
-    [InlineData("23502", true)]
+    [InlineData("23502", false)]
     [InlineData("23505", true)]
     [InlineData("44000", true)]
     [InlineData("45000", true)]
@@ -56,13 +56,74 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
     [InlineData("42P01", false)]
     [InlineData("42501", false)]
     [InlineData("XX000", false)]
-    public async Task Only_errors_about_data_are_refusals(string state, bool isRefusal)
+    [InlineData("ZZ001", false)]
+    [InlineData("26000", false)]
+    [InlineData("55P03", false)]
+    public async Task Of_errors_that_befall_every_row_only_those_about_data_are_refusals(string state, bool isRefusal)
     {
-        await RaiseAsync(state);
+        await UpsertAsync(Make("u0", 1));
+        await RaiseAsync("true", state);
 
         var error = await Assert.ThrowsAnyAsync<Exception>(() => UpsertAsync(Make("u1", 1)));
 
-        Assert.Equal(isRefusal ? typeof(RowsRefusedException) : typeof(PostgresException), error.GetType());
+        Assert.Equal(isRefusal ? typeof(RowsRefusedException) : typeof(StorageUnavailableException), error.GetType());
+        Assert.Contains(state, error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("ZZ001")]
+    [InlineData("42501")]
+    [InlineData("23502")]
+    [InlineData("54001")]
+    [InlineData("XX000")]
+    public async Task Whatever_the_code_it_is_an_error_of_the_row_if_others_pass(string state)
+    {
+        await UpsertAsync(Make("bad", 1), Make("u0", 1));
+        await RaiseAsync("NEW.id = 'bad'", state);
+
+        var error = await Assert.ThrowsAsync<RowsRefusedException>(() => UpsertAsync(Make("bad", 2), Make("u1", 1)));
+
+        Assert.Contains(state, error.Reason, StringComparison.Ordinal);
+        Assert.True(error.IsCertain);
+        Assert.Equal((1, 1), ((await ReadAsync("u0")).Version, (await ReadAsync("bad")).Version));
+        Assert.Equal(2, await CountAsync());
+    }
+
+    [Fact]
+    public async Task A_rule_that_only_new_rows_keep_is_held_against_the_others()
+    {
+        await UpsertAsync(Make("u0", 1));
+        await RaiseAsync("NEW.id NOT LIKE 'ok%'", "ZZ001");
+
+        var error = await Assert.ThrowsAsync<RowsRefusedException>(() => UpsertAsync(Make("bad", 1), Make("ok1", 1)));
+
+        Assert.True(error.IsCertain);
+        Assert.Empty(await UpsertAsync(Make("ok1", 1)));
+    }
+
+    [Fact]
+    public async Task A_column_that_nobody_fills_is_no_fault_of_the_rows()
+    {
+        await UpsertAsync(Make("u0", 1));
+        await QueryAsync("ALTER TABLE users ADD COLUMN tenant text NOT NULL DEFAULT 'x'; ALTER TABLE users ALTER COLUMN tenant DROP DEFAULT");
+
+        var error = await Assert.ThrowsAsync<StorageUnavailableException>(() => UpsertAsync(Make("u1", 1)));
+
+        Assert.Contains("23502", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("half a pair \\ud800")]
+    [InlineData("NUL \\0")]
+    public async Task A_key_that_is_no_text_can_neither_be_committed_nor_parked(string escaped)
+    {
+        var key = escaped.Replace("\\ud800", "\ud800", StringComparison.Ordinal).Replace("\\0", "\0", StringComparison.Ordinal);
+
+        var refused = await Assert.ThrowsAsync<RowsRefusedException>(() => UpsertAsync(Make(key, 1), Make("u1", 1)));
+        await Assert.ThrowsAsync<RowsRefusedException>(() => Store.Parked.ParkAsync([new(Make(key, 1), "why")], Token));
+
+        Assert.True(refused.IsCertain);
+        Assert.Empty(await UpsertAsync(Make("u1", 1)));
     }
 
     [Fact]
@@ -81,7 +142,7 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
         await Assert.ThrowsAsync<RowsRefusedException>(() => UpsertAsync(Make("a\0b", 1)));
 
     [Fact]
-    public async Task A_statement_that_takes_too_long_is_unavailability()
+    public async Task A_row_that_another_session_holds_locked_is_named()
     {
         await UpsertAsync(Make("u1", 1));
         await using var blocker = new NpgsqlConnection(_connectionString);
@@ -91,10 +152,27 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
             await command.ExecuteNonQueryAsync(Token);
         await using var store = new PostgresRowStore(_connectionString + ";Command Timeout=1");
 
-        await Assert.ThrowsAsync<StorageUnavailableException>(() => store.UpsertAsync([Make("u1", 2)], Token));
+        var held = await Assert.ThrowsAsync<RowsRefusedException>(() => store.UpsertAsync([Make("u1", 2), Make("u2", 1)], Token));
+        Assert.Equal((false, "u1"), (held.IsCertain, Assert.Single(held.Keys!)));
 
         await transaction.RollbackAsync(Token);
         Assert.Empty(await store.UpsertAsync([Make("u1", 2)], Token));
+    }
+
+    [Fact]
+    public async Task A_table_that_another_session_holds_locked_is_unavailability()
+    {
+        await using var blocker = new NpgsqlConnection(_connectionString);
+        await blocker.OpenAsync(Token);
+        await using var transaction = await blocker.BeginTransactionAsync(Token);
+        await using (var command = new NpgsqlCommand("LOCK TABLE users", blocker, transaction))
+            await command.ExecuteNonQueryAsync(Token);
+        await using var store = new PostgresRowStore(_connectionString + ";Command Timeout=1");
+
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => store.UpsertAsync([Make("u1", 1)], Token));
+
+        await transaction.RollbackAsync(Token);
+        Assert.Empty(await store.UpsertAsync([Make("u1", 1)], Token));
     }
 
     [Fact]
@@ -114,9 +192,10 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
     protected override IRowStore OpenUnreachable() =>
         new PostgresRowStore($"Host=127.0.0.1;Port={FreePorts.Next()};Database=actors;Username=actors;Password=secret");
 
-    private Task RaiseAsync(string state) => QueryAsync(
+    private Task RaiseAsync(string when, string state) => QueryAsync(
         $"""
-        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no' USING ERRCODE = '{state}'; END $$;
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN IF {when} THEN RAISE 'no' USING ERRCODE = '{state}'; END IF; RETURN NEW; END $$;
         CREATE TRIGGER refuse BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION refuse();
         """);
 

@@ -2,6 +2,7 @@ using System.Text;
 using Actors.Caching;
 using Actors.Resilience;
 using Actors.WriteBehind;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
@@ -15,7 +16,8 @@ internal sealed class QueueBench : IAsyncDisposable
     private readonly RedisGateway _redis;
     private bool _isDrained;
 
-    public QueueBench(RedisGateway redis, FaultyStore store, WriteBehindOptions? options = null, TimeProvider? clock = null)
+    public QueueBench(RedisGateway redis, FaultyStore store, WriteBehindOptions? options = null, TimeProvider? clock = null,
+        ILogger? logger = null)
     {
         _redis = redis;
         Store = store;
@@ -23,8 +25,10 @@ internal sealed class QueueBench : IAsyncDisposable
         Journal = new Journal(redis, "bench", journaled: _ => { }, Counters, NullLogger.Instance);
         Queue = new FlushQueue(
             store, Journal, Cache, options ?? new() { FlushInterval = TimeSpan.FromMilliseconds(5) }, Counters,
-            clock ?? TimeProvider.System, NullLogger.Instance);
+            clock ?? TimeProvider.System, logger ?? NullLogger.Instance, Loops);
     }
+
+    public BackgroundLoops Loops { get; } = new();
 
     public FaultyStore Store { get; }
 

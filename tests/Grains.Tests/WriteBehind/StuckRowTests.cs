@@ -1,5 +1,6 @@
 using Actors.Fixtures;
 using Actors.WriteBehind;
+using Microsoft.Extensions.Logging;
 using Npgsql;
 
 namespace Actors.Grains.Tests.WriteBehind;
@@ -75,10 +76,139 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         await CommitAsync(bench, "ok1");
         await CommitAsync(bench, "ok2");
         Assert.DoesNotContain(bad, row => row.IsCompleted);
+        Assert.Equal((8, 8, false), (bench.Queue.Held.Rows, bench.Queue.Backlog.Rows, bench.Queue.IsFailing));
+        Assert.Contains("not this one (P0001); and it cannot be parked: ", bench.Queue.Held.Reason, StringComparison.Ordinal);
 
         await QueryAsync("ALTER TABLE parked DROP CONSTRAINT full_up");
         foreach (var row in bad) await Assert.ThrowsAsync<RowParkedException>(() => row.WaitAsync(Limit, Token));
         Assert.Equal(8, await _table.Parked.CountAsync(Token));
+        Assert.Equal((0, 0, 0L), (bench.Queue.Held.Rows, bench.Queue.Backlog.Rows, bench.Queue.Backlog.Bytes));
+    }
+
+    [Fact]
+    public async Task Later_versions_of_a_row_that_is_held_take_its_place_and_all_who_wait_are_told()
+    {
+        await RaiseAsync("NEW.id = 'bad' AND NEW.version < 9", "P0001");
+        await QueryAsync("ALTER TABLE parked ADD CONSTRAINT full_up CHECK (id <> 'bad')");
+        await using var bench = Open();
+        var waiting = new List<Task>();
+        for (var version = 1; version <= 8; version++)
+        {
+            waiting.Add(Enqueue(bench, "bad", version));
+            await CommitAsync(bench, $"ok{version}");
+        }
+
+        Assert.Equal((1, 8), (bench.Queue.Backlog.Rows, bench.Queue.Find("bad")!.Version));
+        waiting.Add(Enqueue(bench, "bad", 9));
+        await Task.WhenAll(waiting).WaitAsync(Limit, Token);
+
+        Assert.Equal((9, false), ((await _table.ReadAsync("bad", Token))!.Version, (await _table.ReadAsync("bad", Token))!.IsParked));
+        Assert.Equal((0, 0L), (bench.Queue.Backlog.Rows, bench.Queue.Backlog.Bytes));
+    }
+
+    [Fact]
+    public async Task A_reason_that_cannot_be_stored_is_put_in_plain_words()
+    {
+        await RaiseAsync("NEW.id = 'bad'", "P0001", "nicht f\u00fcr 日本");
+        await QueryAsync("ALTER TABLE parked ADD CONSTRAINT plain CHECK (reason ~ '^[ -~]*$')");
+        await using var bench = Open();
+
+        await Assert.ThrowsAsync<RowParkedException>(() => CommitAsync(bench, "bad"));
+
+        Assert.Equal("nicht f?r ?? (P0001)", Assert.Single(await _table.Parked.ListAsync(null, 10, Token)).Reason);
+    }
+
+    [Fact]
+    public async Task A_key_that_is_no_text_is_held_while_others_are_committed()
+    {
+        await using var bench = Open();
+        string[] keys = ["NUL \0", "half a pair \ud800", "another \udc00"];
+        var bad = keys.Select(key => Enqueue(bench, key)).ToList();
+
+        for (var i = 0; i < 10; i++) await CommitAsync(bench, $"ok{i}");
+
+        await Eventually.IsTrueAsync(() => Task.FromResult(bench.Queue.Held.Rows == 3));
+        Assert.DoesNotContain(bad, row => row.IsCompleted);
+        Assert.Equal(3, await bench.DrainAsync(TimeSpan.FromSeconds(1)));
+    }
+
+    [Fact]
+    public async Task A_row_that_another_session_holds_locked_is_held_while_others_are_committed()
+    {
+        await _table.UpsertAsync([QueueBench.Make("bad", 1), QueueBench.Make("fine", 1)], Token);
+        await using var impatient = new PostgresRowStore(_database + ";Command Timeout=1");
+        await using var other = new NpgsqlConnection(_database);
+        await other.OpenAsync(Token);
+        await using var transaction = await other.BeginTransactionAsync(Token);
+        await using (var command = new NpgsqlCommand("SELECT 1 FROM users WHERE id = 'bad' FOR UPDATE", other)) await command.ExecuteNonQueryAsync(Token);
+        await using var bench = Open(store: impatient);
+        var bad = Enqueue(bench, "bad", 2);
+        var others = Enumerable.Range(0, 20).Select(i => Enqueue(bench, $"ok{i}")).Append(Enqueue(bench, "fine", 2)).ToList();
+
+        await Task.WhenAll(others).WaitAsync(Limit, Token);
+        await Eventually.IsTrueAsync(() => Task.FromResult(bench.Queue.Held.Rows == 1));
+
+        Assert.False(bad.IsCompleted);
+        Assert.Equal(0, bench.Counters.ParkedRows);
+        await transaction.RollbackAsync(Token);
+        await bad.WaitAsync(Limit, Token);
+        Assert.Equal(2, (await _table.ReadAsync("bad", Token))!.Version);
+    }
+
+    // A defect, not an outage: it is no reason to park a row, nor to keep the others waiting.
+    [Fact]
+    public async Task A_row_over_which_the_store_stumbles_is_held_while_others_are_committed()
+    {
+        await using var bench = Open();
+        bench.Store.Stumbles = row => row.Key == "bad";
+        var bad = Enqueue(bench, "bad");
+        var others = Enumerable.Range(0, 20).Select(i => Enqueue(bench, $"ok{i}")).ToList();
+
+        await Task.WhenAll(others).WaitAsync(Limit, Token);
+
+        await Eventually.IsTrueAsync(() => Task.FromResult(bench.Queue.Held.Rows == 1));
+        Assert.Equal(0, bench.Counters.ParkedRows);
+        bench.Store.Stumbles = _ => false;
+        await bad.WaitAsync(Limit, Token);
+    }
+
+    [Fact]
+    public async Task A_logger_that_throws_does_not_end_the_flushing()
+    {
+        await RaiseAsync("NEW.id LIKE 'bad%'", "P0001");
+        await using var bench = Open(new ThrowingLogger());
+        await _table.UpsertAsync([QueueBench.Make("lost", 5, epoch: 9)], Token);
+
+        for (var i = 0; i < 5; i++)
+        {
+            var bad = Enqueue(bench, $"bad{i}");
+            await CommitAsync(bench, $"ok{i}");
+            await Assert.ThrowsAsync<RowParkedException>(() => bad.WaitAsync(Limit, Token));
+            await Assert.ThrowsAsync<OwnershipLostException>(() => CommitAsync(bench, "lost"));
+        }
+
+        Assert.Empty(bench.Loops.Failing);
+        Assert.Equal((0, 0L, false), (bench.Queue.Backlog.Rows, bench.Queue.Backlog.Bytes, bench.Queue.IsFailing));
+    }
+
+    [Fact]
+    public async Task A_lane_that_fails_unexpectedly_is_shown_and_goes_on_with_its_batch()
+    {
+        var clock = new BrokenClock();
+        await using var bench = Open(clock: clock);
+        await CommitAsync(bench, "ok0");
+        clock.IsBroken = true;
+        var waiting = Enumerable.Range(0, 20).Select(i => Enqueue(bench, $"k{i}")).ToList();
+
+        await Eventually.IsTrueAsync(() => Task.FromResult(bench.Loops.Failing.Count == 2));
+        Assert.True(bench.Queue.IsFailing);
+        Assert.Contains("Flushing to the database", bench.Loops.Failing[0].Name, StringComparison.Ordinal);
+
+        clock.IsBroken = false;
+        await Task.WhenAll(waiting).WaitAsync(Limit, Token);
+        await CommitAsync(bench, "ok1");
+        await Eventually.IsTrueAsync(() => Task.FromResult(bench.Loops.Failing.Count == 0));
+        Assert.False(bench.Queue.IsFailing);
     }
 
     [Fact]
@@ -94,25 +224,26 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         Assert.False(bench.Queue.IsFailing);
     }
 
-    private static Task Enqueue(QueueBench bench, string key)
+    private static Task Enqueue(QueueBench bench, string key, long version = 1)
     {
-        bench.Queue.Enqueue(QueueBench.Make(key, 1));
-        return bench.Queue.CommittedAsync(key, 1);
+        bench.Queue.Enqueue(QueueBench.Make(key, version));
+        return bench.Queue.CommittedAsync(key, version);
     }
 
     private static Task CommitAsync(QueueBench bench, string key) => Enqueue(bench, key).WaitAsync(Limit, Token);
 
-    private QueueBench Open()
+    private QueueBench Open(ILogger? logger = null, TimeProvider? clock = null, PostgresRowStore? store = null)
     {
-        var bench = new QueueBench(redis.Open(), new FaultyStore(_table), new() { Lanes = 2, FlushInterval = TimeSpan.FromMilliseconds(5) });
+        var bench = new QueueBench(
+            redis.Open(), new FaultyStore(store ?? _table), new() { Lanes = 2, FlushInterval = TimeSpan.FromMilliseconds(5) }, clock, logger);
         bench.Queue.Start();
         return bench;
     }
 
-    private Task RaiseAsync(string when, string state) => QueryAsync(
+    private Task RaiseAsync(string when, string state, string message = "not this one") => QueryAsync(
         $"""
         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN IF {when} THEN RAISE 'not this one' USING ERRCODE = '{state}'; END IF; RETURN NEW; END $$;
+        $$ BEGIN IF {when} THEN RAISE '{message}' USING ERRCODE = '{state}'; END IF; RETURN NEW; END $$;
         CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON users FOR EACH ROW EXECUTE FUNCTION refuse();
         """);
 
@@ -121,5 +252,21 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         await using var source = NpgsqlDataSource.Create(_database);
         await using var command = source.CreateCommand(sql);
         await command.ExecuteNonQueryAsync(Token);
+    }
+
+    /// <summary>A clock that fails whoever sets a timer, where that is not the loop that looks after the failures.</summary>
+    private sealed class BrokenClock : TimeProvider
+    {
+        private volatile bool _isBroken;
+
+        public bool IsBroken
+        {
+            get => _isBroken;
+            set => _isBroken = value;
+        }
+
+        public override long GetTimestamp() => IsBroken && IsLane() ? throw new InvalidOperationException("The clock has stopped.") : base.GetTimestamp();
+
+        private static bool IsLane() => Environment.StackTrace.Contains($"{nameof(FlushLane)}.IsDueAsync", StringComparison.Ordinal);
     }
 }
