@@ -127,6 +127,14 @@ public static class ActorsSiloBuilderExtensions
             }));
     }
 
+    private static List<SiloAddress> OtherSilos(IServiceProvider provider)
+    {
+        var self = provider.GetRequiredService<ILocalSiloDetails>().SiloAddress;
+        return [.. provider.GetRequiredService<IClusterMembershipService>().CurrentSnapshot.Members.Values
+            .Where(member => member.Status == SiloStatus.Active && !member.SiloAddress.Equals(self))
+            .Select(member => member.SiloAddress)];
+    }
+
     // The cache of other silos' grains: by default Orleans keeps a million entries of about 300 bytes, whatever the memory.
     private static int DirectoryCacheFor(long memory) =>
         memory <= 0 ? GrainDirectoryOptions.DEFAULT_CACHE_SIZE : (int)Math.Clamp(memory / 32 / 300, 10_000, GrainDirectoryOptions.DEFAULT_CACHE_SIZE);
