@@ -15,6 +15,7 @@ public static class FailoverTrial
     private const string CircuitStates = "actors_redis_breaker_state";
     private const int Clients = 4;
     private const int UsualRate = 150;
+    private const int MostAttempts = 5;
 
     private static readonly TimeSpan LostTail = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan BeforeFailover = TimeSpan.FromSeconds(2);
@@ -88,7 +89,7 @@ public static class FailoverTrial
         var before = await JournaledAsync(silo);
         while (watch.Elapsed < Patience
             && ((isWriting && await JournaledAsync(silo) == before)
-                || (await SiloMetrics.ReadAsync(silo, CircuitStates)).Any(state => state != 0)))
+                || (await ReadAsync(silo, CircuitStates)).Any(state => state != 0)))
         {
             await Task.Delay(Look);
         }
@@ -96,7 +97,23 @@ public static class FailoverTrial
         return watch.Elapsed;
     }
 
-    private static async Task<double> JournaledAsync(SiloProcess silo) => (await SiloMetrics.ReadAsync(silo, JournaledRows)).Sum();
+    private static async Task<double> JournaledAsync(SiloProcess silo) => (await ReadAsync(silo, JournaledRows)).Sum();
+
+    // On a busy machine it may take longer than HTTP waits.
+    private static async Task<IReadOnlyList<double>> ReadAsync(SiloProcess silo, string metric)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await SiloMetrics.ReadAsync(silo, metric);
+            }
+            catch (Exception error) when (error is HttpRequestException or OperationCanceledException && attempt < MostAttempts)
+            {
+                await Task.Delay(Look);
+            }
+        }
+    }
 
     /// <summary>Lines that a silo wrote again and again: a state is told when it begins and when it ends.</summary>
     private static IEnumerable<string> Repetitions(SiloProcess silo)
