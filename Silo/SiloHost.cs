@@ -54,6 +54,7 @@ internal static class SiloHost
         app.MapPrometheusScrapingEndpoint("/metrics");
         app.Lifetime.ApplicationStarted.Register(() => Announcement.Write(Console.Out, settings, endpoints, urls[0], storage));
         var stopping = app.Lifetime.ApplicationStopping;
+        var lostTo = app.Services.WatchService();
         try
         {
             await app.RunAsync();
@@ -63,7 +64,7 @@ internal static class SiloHost
             // Told to stop while it was still starting: that is no failure.
         }
 
-        if (app.Services.ServiceLostTo() is { } lost) throw new ConfigurationException(lost);
+        if (lostTo() is { } lost) throw new ConfigurationException(lost);
     }
 
     private static void Configure(ISiloBuilder silo, SiloSettings settings, SiloEndpoints endpoints, SiloStorage storage)

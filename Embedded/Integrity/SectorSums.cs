@@ -106,7 +106,8 @@ internal sealed class SectorSums : IDisposable
     public static void Verify(string sumsPath, string dataPath)
     {
         uint[] sums;
-        using (var file = File.OpenHandle(sumsPath)) sums = Read(file);
+        // For writing, too, which it will be: a missing right shows now and not with the first write.
+        using (var file = File.OpenHandle(sumsPath, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite)) sums = Read(file);
         if (File.Exists(dataPath) && new FileInfo(dataPath).Length > (long)(sums.Length / 2) * Sector)
             throw new DamagedFileException(sumsPath, $"is cut off, so that {dataPath} cannot be checked");
         var written = sums.Length / 2;
@@ -114,7 +115,7 @@ internal sealed class SectorSums : IDisposable
         if (written == 0) return;
         if (!File.Exists(dataPath)) throw new DamagedFileException(dataPath, "is missing");
 
-        using var data = File.OpenHandle(dataPath, options: FileOptions.SequentialScan);
+        using var data = File.OpenHandle(dataPath, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, FileOptions.SequentialScan);
         var length = RandomAccess.GetLength(data);
         if (length < (long)written * Sector)
             throw new DamagedFileException(dataPath, FormattableString.Invariant($"is cut off: it has {length} bytes of {(long)written * Sector}"));

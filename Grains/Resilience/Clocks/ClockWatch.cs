@@ -36,18 +36,16 @@ internal sealed partial class ClockWatch(
     public void Participate(ISiloLifecycle observer) => observer.Subscribe(
         nameof(ClockWatch), ServiceLifecycleStage.RuntimeStorageServices - 1, StartAsync, _ => StopAsync());
 
-    public void Dispose()
-    {
-        _stop.Cancel();
-        _stop.Dispose();
-    }
+    public void Dispose() => _stop.Dispose();
 
     /// <summary>Looks for the first time, and goes on looking in the background.</summary>
     /// <exception cref="ClockSkewException">This machine's clock is off by more than is allowed.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         await redis.ConnectAsync();
-        if (await LookAsync(cancellationToken) is { IsOwnOff: true, Problem: { } problem }) throw new ClockSkewException(problem);
+        var verdict = await LookAsync(cancellationToken);
+        if (verdict is { IsOwnOff: true, Problem: { } problem }) throw new ClockSkewException(problem);
+        Say(_skews, verdict);
         _watching = Task.Run(WatchAsync, CancellationToken.None);
     }
 
@@ -87,7 +85,6 @@ internal sealed partial class ClockWatch(
 
         var verdict = ClockVerdict.Of(skews, options.Value.MaxSkew);
         (_skews, _problem) = (skews, verdict.Problem);
-        Say(skews, verdict);
         return verdict;
     }
 
@@ -114,7 +111,8 @@ internal sealed partial class ClockWatch(
                 await Task.Delay(cluster.IsKnown ? LookEvery : RetryAfter, time, _stop.Token);
                 try
                 {
-                    await LookAsync(_stop.Token);
+                    var verdict = await LookAsync(_stop.Token);
+                    Say(_skews, verdict);
                 }
                 catch (Exception error) when (!_stop.IsCancellationRequested)
                 {

@@ -3,12 +3,19 @@ namespace Actors.Resilience;
 /// <summary>
 /// Keeps the times in the membership table in the time that all silos agree on. Orleans writes them by its machine's clock and
 /// compares them with it: a silo whose clock is ahead takes the others for silent, and they cannot join. Here each silo
-/// reads all times as its own clock would have shown them.
+/// reads all times as its own clock would have shown them. A silo's generation is a time as well: one that starts while the table has
+/// a later one of its own address, from before its clock was put right, would end itself. That one is declared dead first.
 /// </summary>
 /// <param name="inner">The table.</param>
+/// <param name="self">This silo.</param>
 /// <param name="clock">The time that all silos agree on.</param>
-internal sealed class ClusterTimeMembershipTable(IMembershipTable inner, ClusterClock clock) : IMembershipTable
+internal sealed class ClusterTimeMembershipTable(IMembershipTable inner, SiloAddress self, ClusterClock clock) : IMembershipTable
 {
+    private const int Tries = 4;
+
+    // Once this silo is in the table, a later one of its address is its successor, and right. Set once, by any thread.
+    private volatile bool _isInTable;
+
     public Task InitializeMembershipTableAsync(bool tryInitTableVersion, CancellationToken cancellationToken = default) =>
         inner.InitializeMembershipTableAsync(tryInitTableVersion, cancellationToken);
 
@@ -22,10 +29,14 @@ internal sealed class ClusterTimeMembershipTable(IMembershipTable inner, Cluster
         ToOwn(await inner.ReadRowAsync(key, cancellationToken));
 
     public async Task<MembershipTableData> ReadAllAsync(CancellationToken cancellationToken = default) =>
-        ToOwn(await inner.ReadAllAsync(cancellationToken));
+        ToOwn(_isInTable ? await inner.ReadAllAsync(cancellationToken) : await ReadWithoutPredecessorAsync(cancellationToken));
 
-    public Task<bool> InsertRowAsync(MembershipEntry entry, TableVersion tableVersion, CancellationToken cancellationToken = default) =>
-        inner.InsertRowAsync(Shifted(entry, -clock.Translation), tableVersion, cancellationToken);
+    public async Task<bool> InsertRowAsync(MembershipEntry entry, TableVersion tableVersion, CancellationToken cancellationToken = default)
+    {
+        var isInserted = await inner.InsertRowAsync(Shifted(entry, -clock.Translation), tableVersion, cancellationToken);
+        if (isInserted && entry.SiloAddress.Equals(self)) _isInTable = true;
+        return isInserted;
+    }
 
     public Task<bool> UpdateRowAsync(
         MembershipEntry entry, string etag, TableVersion tableVersion, CancellationToken cancellationToken = default) =>
@@ -51,6 +62,21 @@ internal sealed class ClusterTimeMembershipTable(IMembershipTable inner, Cluster
 
     Task IMembershipTable.UpdateIAmAlive(MembershipEntry entry) => UpdateIAmAliveAsync(entry);
 
+    // This process has the address, so the one that had it is gone.
+    private async Task<MembershipTableData> ReadWithoutPredecessorAsync(CancellationToken cancellationToken)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            var table = await inner.ReadAllAsync(cancellationToken);
+            var later = table.Members.FirstOrDefault(member => member.Item1.Status != SiloStatus.Dead
+                && member.Item1.SiloAddress.Endpoint.Equals(self.Endpoint) && member.Item1.SiloAddress.Generation > self.Generation);
+            if (later is null || attempt == Tries) return table;
+            var dead = Copy(later.Item1, TimeSpan.Zero);
+            dead.Status = SiloStatus.Dead;
+            await inner.UpdateRowAsync(dead, later.Item2, table.Version.Next(), cancellationToken);
+        }
+    }
+
     private MembershipTableData ToOwn(MembershipTableData table)
     {
         var translation = clock.Translation;
@@ -59,8 +85,10 @@ internal sealed class ClusterTimeMembershipTable(IMembershipTable inner, Cluster
             : new MembershipTableData([.. table.Members.Select(member => Tuple.Create(Shifted(member.Item1, translation), member.Item2))], table.Version);
     }
 
+    private static MembershipEntry Shifted(MembershipEntry entry, TimeSpan by) => by == TimeSpan.Zero ? entry : Copy(entry, by);
+
     // A copy: Orleans goes on with what it gave.
-    private static MembershipEntry Shifted(MembershipEntry entry, TimeSpan by) => by == TimeSpan.Zero ? entry : new MembershipEntry
+    private static MembershipEntry Copy(MembershipEntry entry, TimeSpan by) => new()
     {
         SiloAddress = entry.SiloAddress,
         Status = entry.Status,

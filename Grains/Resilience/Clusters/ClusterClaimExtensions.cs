@@ -16,6 +16,13 @@ public static class ClusterClaimExtensions
         return silo;
     }
 
-    /// <summary>Why the silo stopped by itself: another cluster had taken over its service id. Null if it did not.</summary>
-    public static string? ServiceLostTo(this IServiceProvider services) => services.GetService<ClusterClaims>()?.LostTo;
+    /// <summary>
+    /// What tells, also after the host is disposed, why the silo stopped by itself: another cluster had taken over its
+    /// service id. Null if it did not.
+    /// </summary>
+    public static Func<string?> WatchService(this IServiceProvider services)
+    {
+        var claims = services.GetRequiredService<ClusterClaims>();
+        return () => claims.LostTo;
+    }
 }

@@ -66,11 +66,7 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
         observer.Subscribe(nameof(ClusterClaims), ServiceLifecycleStage.BecomeActive - 1, JoinAsync);
     }
 
-    public void Dispose()
-    {
-        _stop.Cancel();
-        _stop.Dispose();
-    }
+    public void Dispose() => _stop.Dispose();
 
     /// <summary>Records this silo as one that starts.</summary>
     /// <exception cref="ServiceInUseException">Another cluster is alive.</exception>

@@ -60,7 +60,9 @@ public static class LastingMembershipExtensions
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<LastingMembershipTable>>()));
         services.AddSingleton<IMembershipTable>(provider => new ClusterTimeMembershipTable(
-            provider.GetRequiredService<LastingMembershipTable>(), provider.GetRequiredService<ClusterClock>()));
+            provider.GetRequiredService<LastingMembershipTable>(),
+            provider.GetRequiredService<ILocalSiloDetails>().SiloAddress,
+            provider.GetRequiredService<ClusterClock>()));
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, MembershipKeeper>();
         return silo;
     }

@@ -14,7 +14,7 @@ public sealed class ClusterTimeMembershipTableTests
     public async Task Silos_whose_clocks_differ_see_each_other_alive(int ahead)
     {
         var stored = new StoredTable();
-        var (right, wrong) = (Table(stored, 0), Table(stored, ahead));
+        var (right, wrong) = (Table(stored, Right, 0), Table(stored, Wrong, ahead));
         var (rightNow, wrongNow) = (DateTime.UtcNow, DateTime.UtcNow + TimeSpan.FromMinutes(ahead));
         await right.InsertRowAsync(Entry(Right, rightNow), new TableVersion(1, "1"));
         await wrong.InsertRowAsync(Entry(Wrong, wrongNow), new TableVersion(2, "2"));
@@ -34,11 +34,37 @@ public sealed class ClusterTimeMembershipTableTests
     public async Task A_time_that_is_read_twice_is_the_same()
     {
         var stored = new StoredTable();
-        var table = Table(stored, 11);
+        var table = Table(stored, Right, 11);
         await table.InsertRowAsync(Entry(Right, DateTime.UtcNow), new TableVersion(1, "1"));
         var first = (await table.ReadAllAsync()).Members[0].Item1.IAmAliveTime;
         await Task.Delay(50, TestContext.Current.CancellationToken);
         Assert.Equal(first, (await table.ReadAllAsync()).Members[0].Item1.IAmAliveTime);
+    }
+
+    [Fact]
+    public async Task A_silo_that_starts_with_its_clock_put_right_outlives_its_later_predecessor()
+    {
+        var stored = new StoredTable();
+        var later = SiloAddress.New(Right.Endpoint.Address, Right.Endpoint.Port, Right.Generation + 660);
+        await stored.InsertRow(Entry(later, DateTime.UtcNow), new TableVersion(1, "1"));
+        await stored.InsertRow(Entry(Wrong, DateTime.UtcNow), new TableVersion(1, "1"));
+        var table = Table(stored, Right, 0);
+
+        var found = await table.ReadAllAsync();
+
+        Assert.Equal(SiloStatus.Dead, found.Members.Single(member => member.Item1.SiloAddress.Equals(later)).Item1.Status);
+        Assert.Equal(SiloStatus.Active, found.Members.Single(member => member.Item1.SiloAddress.Equals(Wrong)).Item1.Status);
+    }
+
+    [Fact]
+    public async Task A_silo_that_is_in_the_table_leaves_its_successor_alone()
+    {
+        var stored = new StoredTable();
+        var table = Table(stored, Right, 0);
+        await table.InsertRowAsync(Entry(Right, DateTime.UtcNow), new TableVersion(1, "1"));
+        await stored.InsertRow(Entry(SiloAddress.New(Right.Endpoint.Address, Right.Endpoint.Port, Right.Generation + 1), DateTime.UtcNow), new TableVersion(1, "1"));
+
+        Assert.All((await table.ReadAllAsync()).Members, member => Assert.Equal(SiloStatus.Active, member.Item1.Status));
     }
 
     private static MembershipEntry Entry(SiloAddress silo, DateTime now) => new()
@@ -52,12 +78,12 @@ public sealed class ClusterTimeMembershipTableTests
         SuspectTimes = [Tuple.Create(silo, now)],
     };
 
-    private static ClusterTimeMembershipTable Table(IMembershipTable stored, int ahead)
+    private static ClusterTimeMembershipTable Table(IMembershipTable stored, SiloAddress self, int ahead)
     {
         var time = new OffTime(TimeSpan.FromMinutes(ahead));
         var clock = new ClusterClock(time);
         clock.Observe(DateTimeOffset.UtcNow, time.GetTimestamp(), time.GetTimestamp());
-        return new ClusterTimeMembershipTable(stored, clock);
+        return new ClusterTimeMembershipTable(stored, self, clock);
     }
 
     private sealed class OffTime(TimeSpan ahead) : TimeProvider
@@ -86,7 +112,11 @@ public sealed class ClusterTimeMembershipTableTests
             return Task.FromResult(true);
         }
 
-        public Task<bool> UpdateRow(MembershipEntry entry, string etag, TableVersion tableVersion) => throw new NotSupportedException();
+        public Task<bool> UpdateRow(MembershipEntry entry, string etag, TableVersion tableVersion)
+        {
+            _rows[_rows.FindIndex(row => row.Item1.SiloAddress.Equals(entry.SiloAddress))] = Tuple.Create(entry, etag);
+            return Task.FromResult(true);
+        }
 
         public Task UpdateIAmAlive(MembershipEntry entry) => throw new NotSupportedException();
     }
