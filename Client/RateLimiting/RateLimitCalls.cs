@@ -38,7 +38,10 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
     {
         // Waits in the cluster, for its turn: nobody here is to wait behind it.
         if (request.MaxWait > TimeSpan.Zero)
-            return new WaitingCall(this, clientId, request, leases, (grain, asked, token) => grain.AcquireAsync(asked, token)).AskAsync(cancellationToken);
+        {
+            return new WaitingCall(this, clientId, request, leases, (grain, asked, token) => grain.AcquireAsync(asked, token))
+                .AskAsync(cancellationToken);
+        }
 
         var key = new Key(clientId, leases.Patience.CallTimeout);
         GatheredAcquisitions? gathered = null;

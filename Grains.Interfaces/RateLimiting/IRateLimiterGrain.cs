@@ -17,6 +17,8 @@ public interface IRateLimiterGrain : IGrainWithStringKey
     /// Grants the permits, all of them in all windows of the policy, or denies and charges nothing. With
     /// <see cref="RateLimitRequest.MaxWait"/> a call that cannot be granted now waits for its turn, first come, first served;
     /// one whose turn comes too late is denied at once. While calls wait, one that does not is denied rather than let past.
+    /// A call that is cancelled gives up its place; at that moment it may have been granted, and its answer is lost. With a
+    /// request id <see cref="RefundAsync"/> gives it back then, as the client library does.
     /// </summary>
     /// <exception cref="InvalidRateLimitException">
     /// The request is outside of <see cref="RateLimits"/>, asks for more permits than a window has, or names no policy.
