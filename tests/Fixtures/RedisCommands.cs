@@ -25,6 +25,19 @@ public static class RedisCommands
             : Encoding.ASCII.GetString(answer, 0, length);
     }
 
+    /// <summary>True if the answer contains <paramref name="text"/>; false also if the server closes the connection, as it does when it changes its role.</summary>
+    public static async Task<bool> AnswersAsync(int port, string command, string text)
+    {
+        try
+        {
+            return (await AskAsync(port, command)).Contains(text, StringComparison.Ordinal);
+        }
+        catch (Exception error) when (error is InvalidOperationException or IOException or SocketException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Sends a command and leaves it under way until the connection is disposed of.</summary>
     public static async Task<TcpClient> BeginAsync(int port, string command)
     {

@@ -89,8 +89,7 @@ public sealed class RedisPair : IAsyncDisposable
     /// <summary>Returns once someone else (a sentinel) has made the replica the primary.</summary>
     public async Task PrimaryChangedAsync()
     {
-        await Eventually.IsTrueAsync(async () =>
-            (await RedisCommands.AskAsync(Replica.Port, "INFO replication")).Contains("role:master", StringComparison.Ordinal));
+        await Eventually.IsTrueAsync(() => RedisCommands.AnswersAsync(Replica.Port, "INFO replication", "role:master"));
         _primary = 1 - _primary;
         _proxy.Redirect(Primary.Port);
     }
@@ -100,8 +99,8 @@ public sealed class RedisPair : IAsyncDisposable
 
     /// <summary>Returns once the replica has what the primary has.</summary>
     public Task ReplicatedAsync() => Eventually.IsTrueAsync(async () =>
-        (await RedisCommands.AskAsync(Replica.Port, "INFO replication")).Contains("master_link_status:up", StringComparison.Ordinal)
-        && (await RedisCommands.AskAsync(Primary.Port, "WAIT 1 1000")).StartsWith(":1", StringComparison.Ordinal));
+        await RedisCommands.AnswersAsync(Replica.Port, "INFO replication", "master_link_status:up")
+        && await RedisCommands.AnswersAsync(Primary.Port, "WAIT 1 1000", ":1"));
 
     private static async Task<long> OffsetAsync(RedisServer server, string field)
     {

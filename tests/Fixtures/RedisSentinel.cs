@@ -47,16 +47,6 @@ public sealed class RedisSentinel : IAsyncDisposable
         return ValueTask.CompletedTask;
     }
 
-    private async Task<bool> AnswersAsync(string command, string text)
-    {
-        try
-        {
-            return (await RedisCommands.AskAsync(_port, command)).Contains(text, StringComparison.Ordinal);
-        }
-        catch (Exception error) when (error is System.Net.Sockets.SocketException or InvalidOperationException or IOException)
-        {
-            // Not started, or it does not know the replica yet.
-            return false;
-        }
-    }
+    // False while it has not started, or does not know the replica yet.
+    private Task<bool> AnswersAsync(string command, string text) => RedisCommands.AnswersAsync(_port, command, text);
 }
