@@ -13,7 +13,6 @@ internal sealed class ActiveUser : IDisposable
     private int _pins;
     private bool _wasUsed = true;
     private long _bytes = ActiveUsers.Overhead;
-    private bool _isGone;
 
     public ActiveUser(ActiveUsers users, IGrainContext context)
     {
@@ -31,6 +30,9 @@ internal sealed class ActiveUser : IDisposable
 
     /// <summary>What it took when it was told to leave; 0 before. Touched under that lock.</summary>
     public long LeavingBytes { get; set; }
+
+    /// <summary>True once the activation has ended. Set under that lock, in a turn of the grain's end.</summary>
+    public bool IsGone { get; set; }
 
     /// <summary>True from when it was told to leave. Read under that lock.</summary>
     public bool IsLeaving => LeavingBytes > 0;
@@ -69,7 +71,7 @@ internal sealed class ActiveUser : IDisposable
     /// <summary>Counts the state as <paramref name="state"/> bytes, 0 for none, whether or not there is room: it is there.</summary>
     public void Hold(long state)
     {
-        if (_isGone) return;
+        if (IsGone) return;
         var more = ActiveUsers.Overhead + state - _bytes;
         Volatile.Write(ref _bytes, _bytes + more);
         _users.Changed(this, more, isUser: state > 0);
@@ -78,7 +80,7 @@ internal sealed class ActiveUser : IDisposable
     /// <summary>As <see cref="Hold"/> before the state grows: false, and nothing counted, if there is no room.</summary>
     public bool TryHold(long state)
     {
-        if (_isGone) return true;
+        if (IsGone) return true;
         var more = ActiveUsers.Overhead + state - _bytes;
         if (more > 0 && !_users.TryGrow(more)) return false;
         Volatile.Write(ref _bytes, _bytes + more);
@@ -93,8 +95,6 @@ internal sealed class ActiveUser : IDisposable
     /// <summary>The activation has ended.</summary>
     public void Dispose()
     {
-        if (_isGone) return;
-        _isGone = true;
-        _users.Leave(this);
+        if (!IsGone) _users.Leave(this);
     }
 }

@@ -124,6 +124,7 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
     {
         lock (_gate)
         {
+            user.IsGone = true;
             user.Node.List?.Remove(user.Node);
             if (user.IsLeaving)
             {
@@ -292,7 +293,11 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
         {
             var leaving = Choose(Staying - to);
             foreach (var user in leaving)
-                user.Context.Deactivate(new(DeactivationReasonCode.HighMemoryPressure, "The user was idle, and its silo needs the memory."));
+            {
+                // A call may have come since it was chosen; what is left of that race is a few microseconds.
+                if (user.IsPinned || user.TakeUse()) Keep(user);
+                else user.Context.Deactivate(new(DeactivationReasonCode.HighMemoryPressure, "The user was idle, and its silo needs the memory."));
+            }
 
             // All are in use, or as many are leaving as may at once: some time passes first.
             if (leaving.Count > 0) continue;
@@ -337,6 +342,20 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
         }
 
         return bytes;
+    }
+
+    private void Keep(ActiveUser user)
+    {
+        lock (_gate)
+        {
+            // It may have ended by itself meanwhile.
+            if (!user.IsLeaving || user.IsGone) return;
+            _leavingCount--;
+            _leaving -= user.LeavingBytes;
+            _shed--;
+            user.LeavingBytes = 0;
+            _users.AddLast(user.Node);
+        }
     }
 
     private bool IsToBeLogged(ref long logged)

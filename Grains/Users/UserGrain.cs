@@ -127,6 +127,8 @@ internal sealed partial class UserGrain(
     /// <summary>Merges a patch, or deletes where there is none.</summary>
     private async Task<WriteReceipt> WriteAsync(UserPatch? patch, WriteOptions options, CancellationToken cancellationToken)
     {
+        // From the first look at the state to the receipt: a user that is written to is not idle.
+        _memory.Pin();
         try
         {
             UserValidation.Check(options);
@@ -209,6 +211,10 @@ internal sealed partial class UserGrain(
         {
             // Despite all budgets. How far it came is not known.
             throw new StorageUnavailableException("memory", $"The silo of user '{Id}' is out of memory. The write may still take effect.");
+        }
+        finally
+        {
+            _memory.Unpin();
         }
     }
 
@@ -372,15 +378,15 @@ internal sealed partial class UserGrain(
     {
         const ConfigureAwaitOptions WhateverComesOfIt =
             ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing;
-        while (owner == _owner && (_acknowledged.Version < version || _answered < version) && !_writing.IsCompleted)
-            await _writing.WaitAsync(cancellationToken).ConfigureAwait(WhateverComesOfIt);
-        cancellationToken.ThrowIfCancellationRequested();
-        if (owner != _owner) return null;
-        if (durability == Durability.Memory) return durability;
-        if (durability == Durability.Journal && version <= _journaled) return durability;
         _memory.Pin();
         try
         {
+            while (owner == _owner && (_acknowledged.Version < version || _answered < version) && !_writing.IsCompleted)
+                await _writing.WaitAsync(cancellationToken).ConfigureAwait(WhateverComesOfIt);
+            cancellationToken.ThrowIfCancellationRequested();
+            if (owner != _owner) return null;
+            if (durability == Durability.Memory) return durability;
+            if (durability == Durability.Journal && version <= _journaled) return durability;
             await _departure.WaitAsync(table.CommittedAsync(Id, version, cancellationToken), () => Departing(version), cancellationToken);
             return Durability.Database;
         }
