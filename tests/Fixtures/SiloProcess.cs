@@ -8,7 +8,8 @@ public sealed class SiloProcess : IDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(90);
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(90);
-    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(5) };
+    private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(5);
+    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(30) };
 
     private readonly ServerProcess _process;
     private readonly LineLog _log;
@@ -79,10 +80,11 @@ public sealed class SiloProcess : IDisposable
     {
         try
         {
-            using var response = await Http.GetAsync(new Uri($"{Url}/health/ready"));
+            using var limit = new CancellationTokenSource(ReadyLimit);
+            using var response = await Http.GetAsync(new Uri($"{Url}/health/ready"), limit.Token);
             return response.IsSuccessStatusCode;
         }
-        catch (Exception error) when (error is HttpRequestException or TaskCanceledException)
+        catch (Exception error) when (error is HttpRequestException or OperationCanceledException)
         {
             return false;
         }
