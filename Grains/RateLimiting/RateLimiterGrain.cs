@@ -71,6 +71,9 @@ internal sealed partial class RateLimiterGrain(
     // The activations whose handoffs are part of what is known here.
     private readonly List<string> _origins = [];
 
+    // Those whose handoffs are being taken: the same one again waits with the first. Each takes itself out before it ends.
+    private readonly Dictionary<string, Task> _inheriting = [];
+
     // From the activation before, if this one is its migration; and what this one leaves.
     private LimiterHandoff? _inherited;
     private LimiterHandoff? _left;
@@ -128,13 +131,36 @@ internal sealed partial class RateLimiterGrain(
         counters.AddBytes(-Volatile.Read(ref _bytes));
     }
 
-    public async Task InheritAsync(LimiterHandoff handoff)
+    public Task InheritAsync(LimiterHandoff handoff)
     {
         // Not refused for want of room: another has just left as much.
         _isAdmitted = true;
-        if (_origins.Contains(handoff.Origins[0])) return;
-        _origins.AddRange(handoff.Origins);
-        if (_origins.Count > MaxOrigins) _origins.RemoveRange(0, _origins.Count - MaxOrigins);
+        var origin = handoff.Origins[0];
+        if (_origins.Contains(origin)) return Task.CompletedTask;
+        if (_inheriting.TryGetValue(origin, out var first)) return first;
+        var inheriting = TakeOverAsync(handoff);
+        if (!inheriting.IsCompleted) _inheriting.Add(origin, inheriting);
+        return inheriting;
+    }
+
+    private async Task TakeOverAsync(LimiterHandoff handoff)
+    {
+        try
+        {
+            await TakeOverLogsAsync(handoff);
+
+            // Only now: who delivers it lets it go then. Where it fails it comes again, and a grant that is known counts once.
+            _origins.AddRange(handoff.Origins);
+            if (_origins.Count > MaxOrigins) _origins.RemoveRange(0, _origins.Count - MaxOrigins);
+        }
+        finally
+        {
+            _inheriting.Remove(handoff.Origins[0]);
+        }
+    }
+
+    private async Task TakeOverLogsAsync(LimiterHandoff handoff)
+    {
         _own.Suppose(handoff.OwnPolicies);
         CountOwn();
         foreach (var (name, at) in handoff.Names.Concat(handoff.Logs.SelectMany(log => log.Noted)))
