@@ -9,6 +9,9 @@ namespace Actors;
 internal sealed class FallbackLimits(TimeProvider time)
 {
     private const int MaxClients = 10_000;
+
+    // Beyond these, clients share limits: a flood of ids lets nobody past.
+    private const int SharedLimits = 100;
     private const int MaxPolicies = 1_000;
     private static readonly TimeSpan SweepPause = TimeSpan.FromSeconds(1);
 
@@ -40,12 +43,16 @@ internal sealed class FallbackLimits(TimeProvider time)
         var key = (clientId, request.Policy);
         if (!_limits.TryGetValue(key, out var limit))
         {
-            if (_limits.Count >= MaxClients && !HasRoom()) return null;
+            if (_limits.Count >= MaxClients && !HasRoom()) key = Shared(key);
             limit = _limits.GetOrAdd(key, static (_, time) => new(time), time);
         }
 
         return limit.TryGrant(windows, request.Permits, out retryAfter);
     }
+
+    // No client's id has a NUL in it. Which clients share is not to be told from outside: hash codes differ in each process.
+    private static (string ClientId, string Policy) Shared((string ClientId, string Policy) key) =>
+        ($"\0{(uint)key.ClientId.GetHashCode(StringComparison.Ordinal) % SharedLimits}", key.Policy);
 
     private bool HasRoom()
     {

@@ -21,27 +21,25 @@ internal sealed class UnusedGrants(Func<string, IRateLimiterGrain> grains)
     public void GiveBack(string clientId, RateLimitRequest request, RateLimitDecision decision)
     {
         // Without permits it only asked whether one would be granted.
-        if (request.Permits == 0) return;
-        if (request.RequestId is { } requestId) Start(() => grains(clientId).RefundAsync(requestId));
-        else if (IsCharged(decision)) GiveBack(clientId, [new(decision.Policy, request.Permits, decision.DecidedAt)]);
+        if (request.Permits > 0 && IsCharged(decision)) GiveBack(clientId, [new(decision.Policy, request.Permits, decision.DecidedAt)]);
     }
 
     /// <summary>Gives back grants of one client, no more than a batch of them.</summary>
     public void GiveBack(string clientId, UnusedGrant[] grants) => Start(() => grains(clientId).RefundUnusedAsync(grants));
 
-    /// <summary>Tells the cluster that a call with a request id is given up, and gives back what it may have been granted.</summary>
+    /// <summary>Tells the cluster that a call is given up, and gives back what it may have been granted.</summary>
     /// <param name="clientId">Whose call it is.</param>
-    /// <param name="requestId">The request id; null if there is nothing to give back.</param>
+    /// <param name="unused">What to give back, by the id of the call; null if nothing.</param>
     /// <param name="call">Cancels the call.</param>
-    public void GiveUp(string clientId, string? requestId, CancellationTokenSource call)
+    public void GiveUp(string clientId, UnusedGrant? unused, CancellationTokenSource call)
     {
         // In this order: the refund waits until the call is decided, and the cancellation decides it.
         var cancelled = call.CancelAsync();
-        if (requestId is null) return;
+        if (unused is null) return;
         Start(async () =>
         {
             await cancelled.ConfigureAwait(false);
-            await grains(clientId).RefundAsync(requestId).ConfigureAwait(false);
+            await grains(clientId).RefundUnusedAsync([unused]).ConfigureAwait(false);
         });
     }
 

@@ -3,8 +3,8 @@ using System.Threading.RateLimiting;
 namespace Actors;
 
 /// <summary>
-/// A call to a limiter that goes by itself, because it waits for its turn there. It gets a request id, so that giving it up
-/// gives back whatever it is granted at that moment, and repeating it charges once.
+/// A call to a limiter that goes by itself, because it waits for its turn there. It gets an id of its own, so that giving it up
+/// gives back whatever it is granted at that moment. No request id: those of the app are remembered, and only so many.
 /// </summary>
 internal sealed class WaitingCall(
     RateLimitCalls calls, string clientId, RateLimitRequest request, LeaseSource leases,
@@ -12,7 +12,9 @@ internal sealed class WaitingCall(
 {
     private static readonly TimeSpan PauseAfterMove = TimeSpan.FromMilliseconds(50);
 
-    private readonly string? _requestId = request.MaxWait > TimeSpan.Zero ? Guid.NewGuid().ToString("N") : null;
+    private readonly Guid? _callId = request.MaxWait > TimeSpan.Zero ? Guid.NewGuid() : null;
+
+    private UnusedGrant? Unused => _callId is null ? null : new(request.Policy, request.Permits, default) { CallId = _callId };
 
     public async ValueTask<RateLimitLease> AskAsync(CancellationToken cancellationToken)
     {
@@ -28,7 +30,7 @@ internal sealed class WaitingCall(
         {
             var decision = await DecideAsync(began, call.Token, caller.Token).ConfigureAwait(false);
             calls.Answered(decision);
-            return leases.Decided(clientId, request with { RequestId = _requestId }, decision);
+            return leases.Decided(clientId, request, decision);
         }
         catch (InvalidRateLimitException)
         {
@@ -37,7 +39,7 @@ internal sealed class WaitingCall(
         }
         catch (Exception) when (caller.IsCancellationRequested)
         {
-            calls.Unused.GiveUp(clientId, _requestId, call);
+            calls.Unused.GiveUp(clientId, Unused, call);
             if (!cancellationToken.IsCancellationRequested) return leases.Disposed();
             leases.Failed();
             throw new OperationCanceledException(cancellationToken);
@@ -58,7 +60,7 @@ internal sealed class WaitingCall(
             var lease = leases.Unreachable(clientId, request);
 
             // A caller that is let past uses what it may have been granted.
-            calls.Unused.GiveUp(clientId, lease.IsAcquired ? null : _requestId, call);
+            calls.Unused.GiveUp(clientId, lease.IsAcquired ? null : Unused, call);
             return lease;
         }
     }
@@ -72,7 +74,7 @@ internal sealed class WaitingCall(
             try
             {
                 var left = request.MaxWait - calls.Time.GetElapsedTime(began);
-                var asked = request with { RequestId = _requestId, MaxWait = left > TimeSpan.Zero ? left : TimeSpan.Zero };
+                var asked = request with { CallId = _callId, MaxWait = left > TimeSpan.Zero ? left : TimeSpan.Zero };
                 return await ask(calls.Grain(clientId), asked, call)
                     .WithinAsync(limit - calls.Time.GetElapsedTime(began), calls.Time, caller).ConfigureAwait(false);
             }

@@ -18,7 +18,8 @@ public interface IRateLimiterGrain : IGrainWithStringKey
     /// <see cref="RateLimitRequest.MaxWait"/> a call that cannot be granted now waits for its turn, first come, first served;
     /// one whose turn comes too late is denied at once. While calls wait, one that does not is denied rather than let past.
     /// A call that is cancelled gives up its place; at that moment it may have been granted, and its answer is lost. With a
-    /// request id <see cref="RefundAsync"/> gives it back then, as the client library does.
+    /// request id <see cref="RefundAsync"/> gives it back then, and with a <see cref="RateLimitRequest.CallId"/>
+    /// <see cref="RefundUnusedAsync"/>, as the client library does.
     /// </summary>
     /// <exception cref="InvalidRateLimitException">
     /// The request is outside of <see cref="RateLimits"/>, asks for more permits than a window has, or names no policy.
@@ -63,7 +64,8 @@ public interface IRateLimiterGrain : IGrainWithStringKey
     /// permits of others. The client library does not repeat this call.
     /// </summary>
     /// <param name="grants">
-    /// 1 to <see cref="RateLimits.MaxBatch"/> grants that this client got, each charged (not those of a policy in shadow mode).
+    /// 1 to <see cref="RateLimits.MaxBatch"/> grants that this client got, each charged (not those of a policy in shadow mode); by
+    /// <see cref="UnusedGrant.CallId"/> also calls that may have got one.
     /// </param>
     /// <param name="cancellationToken">Cancels waiting for the answer.</param>
     /// <returns>

@@ -24,4 +24,11 @@ public sealed record RateLimitRequest
     /// How long to wait for the permits at most: 0 to <see cref="RateLimits.MaxWait"/>. Default: zero, answer now.
     /// </summary>
     [Id(3)] public TimeSpan MaxWait { get; init; }
+
+    /// <summary>
+    /// Tells this call from all others, so that what it is granted just as its caller leaves can be given back
+    /// (<see cref="IRateLimiterGrain.RefundUnusedAsync"/>). The client library sets it for calls that wait. It is no request id:
+    /// it is known only to the activation that granted the call, for a minute, the last 1000 of a client.
+    /// </summary>
+    [Id(4)] public Guid? CallId { get; init; }
 }

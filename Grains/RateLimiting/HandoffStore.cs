@@ -58,18 +58,27 @@ internal sealed partial class HandoffStore(
     {
         for (var pause = FirstPause; ; pause = pause < LongestPause ? pause * 2 : LongestPause)
         {
-            await Task.Delay(pause * (0.5 + Random.Shared.NextDouble()), time);
+            await PauseAsync(pause);
             KeyValuePair<string, Kept>[] all;
             lock (_gate) all = [.. _kept];
             await Parallel.ForEachAsync(all, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (each, _) => await DeliverAsync(each.Key, each.Value));
             lock (_gate)
             {
-                if (_kept.Count > 0 && !logs.Stopping.IsCancellationRequested) continue;
+                // What was kept meanwhile has its try as well, and most of it comes as the silo stops.
+                var tried = all.Select(each => each.Value).ToHashSet<Kept>(ReferenceEqualityComparer.Instance);
+                if (_kept.Count > 0 && !(logs.Stopping.IsCancellationRequested && _kept.Values.All(tried.Contains))) continue;
                 foreach (var client in _kept.Keys) LogLost(logger, client);
                 _delivering = Task.CompletedTask;
                 return;
             }
         }
+    }
+
+    // A silo that stops has no time for long pauses.
+    private async Task PauseAsync(TimeSpan pause)
+    {
+        await Task.Delay(pause * (0.5 + Random.Shared.NextDouble()), time, logs.Stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (logs.Stopping.IsCancellationRequested) await Task.Delay(FirstPause * (0.5 + Random.Shared.NextDouble()), time);
     }
 
     private async Task DeliverAsync(string client, Kept kept)

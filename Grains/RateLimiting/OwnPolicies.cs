@@ -125,7 +125,7 @@ internal sealed partial class OwnPolicies(
             }
             catch (RedisStorageException) when (attempt < MaxAttempts && redis.IsClosed(RedisRole.Limits))
             {
-                // The storage has a connection of its own, which comes back a moment later.
+                // The connection was lost under it, or Redis refused it, and the breaker has not seen that: it may serve a moment later.
                 await Task.Delay(Pause * (0.5 + Random.Shared.NextDouble()), time, cancellationToken);
             }
         }

@@ -50,6 +50,7 @@ internal sealed partial class RateLimiterGrain(
     private readonly Dictionary<string, (RateLimitRequest Request, Task<RateLimitDecision> Decision)> _deciding = [];
     private OwnPolicies _own = null!;
     private NamedGrants _named = null!;
+    private LeavableCalls _leavable = null!;
     private string _client = "";
 
     // Calls that wait with another one of the same request id. No fewer are let wait than may be repeated at once.
@@ -71,6 +72,9 @@ internal sealed partial class RateLimiterGrain(
     // The activations whose handoffs are part of what is known here.
     private readonly List<string> _origins = [];
 
+    // Those whose handoffs are being taken: the same one again waits with the first. Each takes itself out before it ends.
+    private readonly Dictionary<string, Task> _inheriting = [];
+
     // From the activation before, if this one is its migration; and what this one leaves.
     private LimiterHandoff? _inherited;
     private LimiterHandoff? _left;
@@ -90,6 +94,7 @@ internal sealed partial class RateLimiterGrain(
         _client = this.GetPrimaryKeyString();
         _own = new OwnPolicies(this.GetGrainId(), storage, redis, time, logger);
         _named = new NamedGrants(Client, logs, AddBytes);
+        _leavable = new LeavableCalls(time, AddBytes);
         (_firstCalled, _lastCalled) = (Environment.TickCount64, Environment.TickCount64);
         _turns = TaskScheduler.Current;
         room.Enter(this);
@@ -128,13 +133,36 @@ internal sealed partial class RateLimiterGrain(
         counters.AddBytes(-Volatile.Read(ref _bytes));
     }
 
-    public async Task InheritAsync(LimiterHandoff handoff)
+    public Task InheritAsync(LimiterHandoff handoff)
     {
         // Not refused for want of room: another has just left as much.
         _isAdmitted = true;
-        if (_origins.Contains(handoff.Origins[0])) return;
-        _origins.AddRange(handoff.Origins);
-        if (_origins.Count > MaxOrigins) _origins.RemoveRange(0, _origins.Count - MaxOrigins);
+        var origin = handoff.Origins[0];
+        if (_origins.Contains(origin)) return Task.CompletedTask;
+        if (_inheriting.TryGetValue(origin, out var first)) return first;
+        var inheriting = TakeOverAsync(handoff);
+        if (!inheriting.IsCompleted) _inheriting.Add(origin, inheriting);
+        return inheriting;
+    }
+
+    private async Task TakeOverAsync(LimiterHandoff handoff)
+    {
+        try
+        {
+            await TakeOverLogsAsync(handoff);
+
+            // Only now: who delivers it lets it go then. Where it fails it comes again, and a grant that is known counts once.
+            _origins.AddRange(handoff.Origins);
+            if (_origins.Count > MaxOrigins) _origins.RemoveRange(0, _origins.Count - MaxOrigins);
+        }
+        finally
+        {
+            _inheriting.Remove(handoff.Origins[0]);
+        }
+    }
+
+    private async Task TakeOverLogsAsync(LimiterHandoff handoff)
+    {
         _own.Suppose(handoff.OwnPolicies);
         CountOwn();
         foreach (var (name, at) in handoff.Names.Concat(handoff.Logs.SelectMany(log => log.Noted)))
@@ -155,9 +183,12 @@ internal sealed partial class RateLimiterGrain(
         RateLimits.Validate(request);
         var limiter = await LimiterAsync(request.Policy);
         limiter.Check(request.Permits);
-        return request.RequestId is null
-            ? (await limiter.AcquireAsync(1, request.Permits, null, request.MaxWait, cancellationToken))[0]
-            : await AcquireNamedAsync(limiter, request, cancellationToken);
+        if (request.RequestId is not null) return await AcquireNamedAsync(limiter, request, cancellationToken);
+
+        // A caller that has left already, and asked to give the grant back, gets none afterwards.
+        if (request.CallId is not null) cancellationToken.ThrowIfCancellationRequested();
+        var decided = limiter.AcquireAsync(1, request.Permits, null, request.MaxWait, cancellationToken);
+        return request.CallId is { } call ? await _leavable.FollowAsync(call, request.Permits, decided) : (await decided)[0];
     }
 
     public async Task<RateLimitDecision[]> AcquireManyAsync(RateLimitRequest[] requests, CancellationToken cancellationToken)
@@ -226,8 +257,13 @@ internal sealed partial class RateLimiterGrain(
         if (grants is not { Length: >= 1 and <= RateLimits.MaxBatch })
             throw new InvalidRateLimitException($"The call has {grants?.Length ?? 0} grants; allowed are 1 to {RateLimits.MaxBatch}.");
         foreach (var grant in grants) RateLimits.Validate(new RateLimitRequest { Policy = grant.Policy, Permits = grant.Permits });
-        var freed = 0;
-        foreach (var policy in grants.GroupBy(grant => grant.Policy))
+        var (freed, charged) = (0, new List<UnusedGrant>(grants.Length));
+        foreach (var grant in grants)
+        {
+            if ((grant.CallId is { } call ? await _leavable.TakeAsync(call) : grant) is { } known) charged.Add(known);
+        }
+
+        foreach (var policy in charged.GroupBy(grant => grant.Policy))
         {
             var limiter = await LimiterAsync(policy.Key);
             freed += await limiter.RefundUnusedAsync([.. policy.Select(grant => (ToMicroseconds(grant.DecidedAt), grant.Permits))]);

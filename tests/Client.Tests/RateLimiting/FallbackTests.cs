@@ -93,14 +93,19 @@ public sealed class FallbackTests
     }
 
     [Fact]
-    public void As_many_clients_are_kept_as_there_is_room_for_and_those_that_are_over_make_room()
+    public void Clients_beyond_the_room_share_limits_until_those_that_are_over_make_room()
     {
         var limits = new FallbackLimits(_time);
         limits.Learn(Decision(RateLimitRequest.Default));
-        var granted = Enumerable.Range(0, 20_000).Count(i => limits.TryGrant($"client-{i}", RateLimitRequest.Default, out _) is not null);
-        Assert.Equal(10_000, granted);
+        var granted = Enumerable.Range(0, 20_000).Select(i => limits.TryGrant($"client-{i}", RateLimitRequest.Default, out _)).ToList();
+        Assert.All(granted.Take(10_000), each => Assert.True(each));
+        Assert.All(granted, each => Assert.NotNull(each));
+        Assert.InRange(granted.Skip(10_000).Count(each => each == true), Limit, 100 * Limit);
+
+        // Nor is a client that came too late let past by asking again.
+        Assert.InRange(Enumerable.Range(0, 10).Count(_ => limits.TryGrant("late", RateLimitRequest.Default, out var _) != false), 0, Limit);
         _time.Advance(3 * Window);
-        Assert.True(limits.TryGrant("another", RateLimitRequest.Default, out _));
+        Assert.True(limits.TryGrant("late", RateLimitRequest.Default, out _));
     }
 
     // One call of the client is overdue, and was left undecided.

@@ -24,7 +24,7 @@ public sealed class WaitingCallTests
         Assert.Equal(cancellation.Token, error.CancellationToken);
 
         // First it is given up; whatever it was granted at that moment is given back.
-        Assert.Equal(call.Request.RequestId, await _grain.NextRefundAsync());
+        await AssertGivenBackAsync(call);
         Assert.True(call.Cancelled.IsCancellationRequested);
         Assert.Equal((0, 0), Counts(limiter));
     }
@@ -40,8 +40,8 @@ public sealed class WaitingCallTests
         var call = await _grain.NextWaitAsync();
         await cancellation.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leaves);
-        Assert.Equal(left.Request.RequestId, await _grain.NextRefundAsync());
-        Assert.NotEqual(left.Request.RequestId, call.Request.RequestId);
+        await AssertGivenBackAsync(left);
+        Assert.NotEqual(left.Request.CallId, call.Request.CallId);
         Assert.False(call.Cancelled.IsCancellationRequested);
         call.Answer.SetResult(PlayedGrain.Granted(call.Request));
         Assert.True((await stays).IsAcquired);
@@ -55,7 +55,7 @@ public sealed class WaitingCallTests
         var call = await _grain.NextWaitAsync();
         await limiter.DisposeAsync();
         Assert.False((await lease).IsAcquired);
-        Assert.Equal(call.Request.RequestId, await _grain.NextRefundAsync());
+        await AssertGivenBackAsync(call);
         Assert.True(call.Cancelled.IsCancellationRequested);
     }
 
@@ -72,7 +72,7 @@ public sealed class WaitingCallTests
         while (await Task.WhenAny(lease, Task.Delay(10)) != lease) _time.Advance(CallTimeout);
         Assert.Equal(told == WhenUnreachable.Allow, (await lease).IsAcquired);
         await CancelledAsync(call);
-        if (told == WhenUnreachable.Deny) Assert.Equal(call.Request.RequestId, await _grain.NextRefundAsync());
+        if (told == WhenUnreachable.Deny) await AssertGivenBackAsync(call);
     }
 
     [Fact]
@@ -85,7 +85,7 @@ public sealed class WaitingCallTests
         _time.Advance(TimeSpan.FromSeconds(4));
         first.Answer.SetException(new LimiterMovedException("moved"));
         var second = await AfterPauseAsync();
-        Assert.Equal(first.Request.RequestId, second.Request.RequestId);
+        Assert.Equal(first.Request.CallId, second.Request.CallId);
         Assert.InRange(second.Request.MaxWait, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(6));
 
         // And cancelled there, it is given back there.
@@ -130,6 +130,16 @@ public sealed class WaitingCallTests
 
     private GrainRateLimiter Limiter(WhenUnreachable told = WhenUnreachable.Allow) =>
         new(new RateLimitCalls(_ => _grain, _time), "a", new() { MaxWait = MaxWait, CallTimeout = CallTimeout, WhenUnreachable = told });
+
+    private async Task AssertGivenBackAsync(PlayedWait call)
+    {
+        Assert.NotNull(call.Request.CallId);
+        var grant = Assert.Single(await _grain.NextUnusedAsync());
+        Assert.Equal(new(call.Request.Policy, call.Request.Permits, default) { CallId = call.Request.CallId }, grant);
+
+        // The app's request ids are not pushed out by it.
+        Assert.Null(call.Request.RequestId);
+    }
 
     private async Task<PlayedWait> AfterPauseAsync()
     {

@@ -40,6 +40,32 @@ public sealed class WaitingTests(LimiterCluster cluster, ServersFixture servers)
     }
 
     [Fact]
+    public async Task Waiting_calls_of_the_client_library_go_together_and_push_no_request_id_out()
+    {
+        var (limiter, client) = await cluster.LimitedAsync(Per(100, TimeSpan.FromMinutes(10)));
+        await using var waiting = new GrainRateLimiter(new ActorsClient(cluster.Cluster.Silos.Client), client, new() { MaxWait = RateLimits.MaxWait });
+        var leases = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => waiting.AcquireAsync().AsTask()));
+        Assert.All(leases, lease => Assert.True(lease.IsAcquired));
+        Assert.Equal(0, (await limiter.PeekAsync()).Remaining);
+        Assert.DoesNotContain(await cluster.KeysAsync(client), key => ((string)key!).Contains(":requests:", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_a_call_was_granted_as_its_caller_left_is_given_back_by_its_id_and_once()
+    {
+        var (limiter, _) = await cluster.LimitedAsync(Per(10, TimeSpan.FromMinutes(10)));
+        var request = Waiting with { Permits = 4, CallId = Guid.NewGuid() };
+        var unused = new UnusedGrant(request.Policy, request.Permits, default) { CallId = request.CallId };
+        Assert.Equal(0, await limiter.RefundUnusedAsync([unused]));
+        Assert.True((await limiter.AcquireAsync(request)).IsAllowed);
+        Assert.Equal(5, (await limiter.PeekAsync()).Remaining);
+        Assert.Equal(0, await limiter.RefundUnusedAsync([unused with { CallId = Guid.NewGuid() }]));
+        Assert.Equal(4, await limiter.RefundUnusedAsync([unused]));
+        Assert.Equal(0, await limiter.RefundUnusedAsync([unused]));
+        Assert.Equal(9, (await limiter.PeekAsync()).Remaining);
+    }
+
+    [Fact]
     public async Task A_waiting_call_is_let_go_when_another_activation_takes_the_log_over()
     {
         var prefix = "fenced-" + Guid.NewGuid().ToString("n");

@@ -59,7 +59,7 @@ public sealed class SerializationTests : IDisposable
         Report.Cache,
         Report.Cache.Redis,
         Report.RateLimits,
-        new RateLimitRequest { Policy = "p", Permits = 2, RequestId = "r", MaxWait = TimeSpan.FromSeconds(3) },
+        new RateLimitRequest { Policy = "p", Permits = 2, RequestId = "r", MaxWait = TimeSpan.FromSeconds(3), CallId = Guid.NewGuid() },
         Decision,
         Decision.Window,
         RateLimitSource.Local,
@@ -68,7 +68,7 @@ public sealed class SerializationTests : IDisposable
         new InvalidRateLimitException("what is wrong"),
         new LimiterMovedException("why"),
         new SiloEvictedException("why"),
-        new UnusedGrant("p", 2, DateTimeOffset.UnixEpoch.AddSeconds(3)),
+        new UnusedGrant("p", 2, DateTimeOffset.UnixEpoch.AddSeconds(3)) { CallId = Guid.NewGuid() },
     ];
 
     private readonly ServiceProvider _services = new ServiceCollection()
