@@ -127,6 +127,10 @@ internal sealed partial class UserGrain(
     /// <summary>Merges a patch, or deletes where there is none.</summary>
     private async Task<WriteReceipt> WriteAsync(UserPatch? patch, WriteOptions options, CancellationToken cancellationToken)
     {
+        // The version of an attempt of which nobody can tell whether it was written.
+        long? unknown = null;
+        var (waits, isHeldAhead) = (0, false);
+
         // From the first look at the state to the receipt: a user that is written to is not idle.
         _memory.Pin();
         try
@@ -164,24 +168,20 @@ internal sealed partial class UserGrain(
                 var size = UserSize.Of(next);
                 if (!_memory.TryHold(size))
                 {
-                    // What has been checked may not hold any more once there is room.
-                    await _departure.WaitAsync(_memory.HoldAsync(size), users.Refuse, cancellationToken);
+                    // What has been checked may not hold any more once there is room. Nothing was tried yet that counts as an attempt.
+                    if (++waits > MaxAttempts) throw users.Refuse();
+                    attempt--;
+                    await HoldAsync(size, cancellationToken);
+                    isHeldAhead = true;
                     continue;
                 }
 
-                Task<AppendOutcome> appending;
-                try
-                {
-                    appending = table.AppendAsync(row);
-                }
-                catch (OverloadedException)
-                {
-                    _memory.Hold(UserSize.Of(_accepted));
-                    throw;
-                }
+                isHeldAhead = true;
+                var appending = table.AppendAsync(row);
 
                 // It was not refused, and so has happened: no other call runs before it is handed over and accepted.
                 _accepted = next;
+                isHeldAhead = false;
                 if (options.Durability == Durability.Memory && _unanswered == 0)
                 {
                     // Nothing is waited for, and nothing it builds on may still be refused and made again.
@@ -198,6 +198,11 @@ internal sealed partial class UserGrain(
                 {
                     if (await writing is { } reached) return new() { Version = next.Version, Durability = reached };
                 }
+                catch (OwnershipLostException lost) when (lost.MayBeWritten)
+                {
+                    // If it was, what is loaded next has its request id.
+                    unknown = next.Version;
+                }
                 catch (OwnershipLostException)
                 {
                     // It is in the journal, and so in what is loaded next: to make it again would be to count it twice.
@@ -207,6 +212,11 @@ internal sealed partial class UserGrain(
 
             throw Contested();
         }
+        catch (Exception error) when (unknown is not null && SaysNotDone(error))
+        {
+            // That may say that nothing was done.
+            throw Unknown(unknown.Value);
+        }
         catch (OutOfMemoryException)
         {
             // Despite all budgets. How far it came is not known.
@@ -214,8 +224,34 @@ internal sealed partial class UserGrain(
         }
         finally
         {
+            // It took room and came to nothing.
+            if (isHeldAhead) CountAccepted();
             _memory.Unpin();
         }
+    }
+
+    private void CountAccepted() => _memory.Hold(UserSize.Of(_accepted));
+
+    /// <summary>Waits for room for <paramref name="size"/>. A caller that does not wait to the end leaves nothing taken.</summary>
+    private async Task HoldAsync(long size, CancellationToken cancellationToken)
+    {
+        var holding = _memory.HoldAsync(size);
+        try
+        {
+            await _departure.WaitAsync(holding, users.Refuse, cancellationToken);
+        }
+        catch when (!holding.IsFaulted)
+        {
+            // This task owns whatever comes of it.
+            _ = GiveBackAsync(holding);
+            throw;
+        }
+    }
+
+    private async Task GiveBackAsync(Task holding)
+    {
+        await holding.ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
+        CountAccepted();
     }
 
     /// <summary>
@@ -229,9 +265,11 @@ internal sealed partial class UserGrain(
 
     /// <summary>
     /// Shows readers <paramref name="next"/> once it is written, whether or not the caller still waits. Returns null where
-    /// the ownership was lost, and nothing was written or the request can be looked for.
+    /// the ownership was lost, and nothing was written.
     /// </summary>
-    /// <exception cref="OwnershipLostException">The ownership was lost, and the write is in the journal only.</exception>
+    /// <exception cref="OwnershipLostException">
+    /// The ownership was lost, and the write is in the journal only, or may be written and the request can be looked for.
+    /// </exception>
     private async Task<Durability?> AcknowledgeAsync(
         Ownership owner, UserState next, Row row, WriteOptions options, Task<AppendOutcome> appending)
     {
@@ -256,7 +294,7 @@ internal sealed partial class UserGrain(
             GiveUp(owner);
             if (lost.IsLeftInJournal) throw;
             var isUnknown = lost.MayBeWritten || (isOutdated && outcome == AppendOutcome.Unknown);
-            if (isUnknown && options.RequestId is null) throw Unknown(next.Version);
+            if (isUnknown) throw options.RequestId is null ? Unknown(next.Version) : new OwnershipLostException(Id) { MayBeWritten = true };
             if (!lost.IsWritten) return null;
             table.Counters.Acknowledged(Durability.Database);
             return Durability.Database;
@@ -320,13 +358,12 @@ internal sealed partial class UserGrain(
                 if (await ReachAsync(owner, version, durability, CancellationToken.None) is { } reached) return reached;
             }
         }
-        catch (SiloEvictedException)
+        catch (Exception error) when (SaysNotDone(error))
         {
-            // That says that nothing was done, and the write stands.
-            throw Unknown(version);
+            // Whoever repeats it for that would have it counted twice: the write stands.
         }
 
-        throw Contested();
+        throw Unknown(version);
     }
 
     private async Task<bool> CommitBeforeReleaseAsync(CancellationToken cancellationToken)
@@ -382,7 +419,12 @@ internal sealed partial class UserGrain(
         try
         {
             while (owner == _owner && (_acknowledged.Version < version || _answered < version) && !_writing.IsCompleted)
+            {
+                // A wait that was called off ends at once, each time.
                 await _writing.WaitAsync(cancellationToken).ConfigureAwait(WhateverComesOfIt);
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+
             cancellationToken.ThrowIfCancellationRequested();
             if (owner != _owner) return null;
             if (durability == Durability.Memory) return durability;
@@ -472,6 +514,14 @@ internal sealed partial class UserGrain(
             // A silo that was declared dead must not take users from those that live. It learns of it after the claim at the latest,
             // and then writes nothing under it.
             await lease.EnsureNotEvictedAsync();
+
+            // One that is in memory already has its room.
+            if (_owner is not null)
+            {
+                await OpenAsync();
+                return;
+            }
+
             await _memory.BeginLoadAsync();
             try
             {
@@ -520,6 +570,9 @@ internal sealed partial class UserGrain(
         _owner = null;
         DeactivateOnIdle();
     }
+
+    // What these mean to the caller of a write, some of them in so many words, is that it may be made again.
+    private static bool SaysNotDone(Exception error) => error is SiloEvictedException or OverloadedException or StorageUnavailableException;
 
     private StorageUnavailableException Unknown(long version) => new(
         "Redis", $"Redis failed and user '{Id}' moved while version {version} was written; whether it was cannot be told."

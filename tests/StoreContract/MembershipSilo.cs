@@ -24,6 +24,9 @@ internal sealed class MembershipSilo : IAsyncDisposable
 
     public LastingMembershipTable Table { get; }
 
+    /// <summary>What this silo goes by to tell whether it is a member, with <paramref name="membership"/> as what it knows of others.</summary>
+    public MembershipProof Proof(IClusterMembershipService membership) => ActivatorUtilities.CreateInstance<MembershipProof>(_provider, membership);
+
     /// <summary>A silo that has not come to the table yet.</summary>
     public static MembershipSilo Create(string redis, string service, int port, TimeSpan grace = default)
     {
@@ -31,6 +34,7 @@ internal sealed class MembershipSilo : IAsyncDisposable
         var services = new ServiceCollection();
         services.AddLogging();
         services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<ClusterClock>();
         services.AddSingleton<ILocalSiloDetails>(new Details(address));
         services.Configure<ClusterOptions>(cluster => (cluster.ServiceId, cluster.ClusterId) = (service, "tests"));
         new Builder(services).UseRedisClustering(_ => { }).UseLastingMembership(ConfigurationOptions.Parse(redis), grace);

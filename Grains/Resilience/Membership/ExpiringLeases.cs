@@ -26,6 +26,9 @@ internal sealed class ExpiringLeases(Func<IReadOnlyDictionary<string, MemberStat
     private IReadOnlyDictionary<string, MemberStatus>? _seen;
     private long? _lastDeath;
 
+    // When silos died that were stopping, for as long as the membership knows them.
+    private readonly Dictionary<string, long> _stopped = [];
+
     /// <summary>Takes note of silos that were declared dead. To be called at regular intervals.</summary>
     public void Look()
     {
@@ -34,11 +37,14 @@ internal sealed class ExpiringLeases(Func<IReadOnlyDictionary<string, MemberStat
             var now = members();
             if (ReferenceEquals(now, _seen)) return;
 
-            // A silo that stopped in good order has answered its last call before it wrote that it is dead.
-            if (_seen is not null && now.Any(member => member.Value == MemberStatus.Dead
-                && _seen.GetValueOrDefault(member.Key) is not (MemberStatus.Dead or MemberStatus.ShuttingDown or MemberStatus.Stopping)))
+            if (_seen is not null)
             {
-                _lastDeath = clock.GetTimestamp();
+                foreach (var (silo, status) in now)
+                {
+                    if (status == MemberStatus.Dead) Died(silo, _seen.GetValueOrDefault(silo));
+                }
+
+                foreach (var silo in _stopped.Keys.Where(silo => !now.ContainsKey(silo)).ToList()) _stopped.Remove(silo);
             }
 
             _seen = now;
@@ -52,14 +58,29 @@ internal sealed class ExpiringLeases(Func<IReadOnlyDictionary<string, MemberStat
         Look();
         for (var began = clock.GetTimestamp(); IsAlive(formerSilo) && clock.GetElapsedTime(began) < NewsLimit; Look())
             await Task.Delay(LookAgain, clock);
-        var left = Left();
+        var left = Left(formerSilo);
         if (left > TimeSpan.Zero) await Task.Delay(left, clock);
     }
 
-    private TimeSpan Left()
+    // A silo that stopped in good order has answered its last call, and released what it owned, before it wrote that it is
+    // dead. One that others declared dead while it was stopping has not: it is told by what it did not release.
+    private void Died(string silo, MemberStatus before)
     {
-        lock (_gate) return _lastDeath is { } death ? Wait - clock.GetElapsedTime(death) : TimeSpan.Zero;
+        if (before is MemberStatus.ShuttingDown or MemberStatus.Stopping) _stopped[silo] = clock.GetTimestamp();
+        else if (before != MemberStatus.Dead) _lastDeath = clock.GetTimestamp();
     }
+
+    private TimeSpan Left(string? formerSilo)
+    {
+        lock (_gate)
+        {
+            var left = Left(_lastDeath);
+            var leftOfIt = formerSilo is not null && _stopped.TryGetValue(formerSilo, out var death) ? Left(death) : TimeSpan.Zero;
+            return left > leftOfIt ? left : leftOfIt;
+        }
+    }
+
+    private TimeSpan Left(long? death) => death is { } since ? Wait - clock.GetElapsedTime(since) : TimeSpan.Zero;
 
     private bool IsAlive(string? silo)
     {

@@ -8,6 +8,7 @@ internal sealed partial class MembershipLeaseKeeper(
     : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
     private static readonly TimeSpan RenewEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LeastPause = TimeSpan.FromMilliseconds(50);
 
     private readonly CancellationTokenSource _stop = new();
     private Task _keeping = Task.CompletedTask;
@@ -36,6 +37,7 @@ internal sealed partial class MembershipLeaseKeeper(
         {
             while (true)
             {
+                var began = clock.GetTimestamp();
                 try
                 {
                     expiring.Look();
@@ -48,7 +50,9 @@ internal sealed partial class MembershipLeaseKeeper(
                     LogFailed(logger, error);
                 }
 
-                await Task.Delay(RenewEvery, clock, _stop.Token);
+                // From one question to the next: a lease runs from when it was asked for.
+                var left = RenewEvery - clock.GetElapsedTime(began);
+                await Task.Delay(left > LeastPause ? left : LeastPause, clock, _stop.Token);
             }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)

@@ -19,31 +19,41 @@ internal sealed partial class MembershipProof(
     /// <summary>How long the table, and then each of the others, is waited for.</summary>
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(1);
 
+    // From when on the others are asked as well: both one after the other would take most of a lease.
+    private static readonly TimeSpan SoonEnough = TimeSpan.FromMilliseconds(250);
+
     /// <param name="isLeaseValid">
     /// Whether this silo knows that it was a member until now. If it does not, others may have joined that it has never heard
     /// of; then a silo that knows of no other cannot vouch for itself.
     /// </param>
     public async Task<Standing> ProveAsync(bool isLeaseValid)
     {
+        var telling = AskTableAsync();
+        await Task.WhenAny(telling, Task.Delay(SoonEnough, clock));
+
+        // Lets no failure out, so it may be left alone once the table has answered.
+        var others = telling.IsCompleted ? null : AskOthersAsync(isLeaseValid);
+        return await telling ?? await (others ?? AskOthersAsync(isLeaseValid));
+    }
+
+    /// <summary>What the table says; null where it says nothing.</summary>
+    private async Task<Standing?> AskTableAsync()
+    {
         try
         {
-            switch (await OwnStatusAsync().WaitAsync(AnswerLimit, clock))
+            return await OwnStatusAsync().WaitAsync(AnswerLimit, clock) switch
             {
-                case MemberStatus.None:
-                    // The table was lost and is about to be restored, or this silo has only just begun to join.
-                    break;
-                case MemberStatus.Dead:
-                    return Standing.Evicted;
-                default:
-                    return Standing.Member;
-            }
+                // The table was lost and is about to be restored, or this silo has only just begun to join.
+                MemberStatus.None => null,
+                MemberStatus.Dead => Standing.Evicted,
+                _ => Standing.Member,
+            };
         }
         catch (Exception error)
         {
             LogTableAway(logger, error.Message);
+            return null;
         }
-
-        return await AskOthersAsync(isLeaseValid);
     }
 
     private async Task<Standing> AskOthersAsync(bool isLeaseValid)
@@ -77,7 +87,9 @@ internal sealed partial class MembershipProof(
 
     private async Task<MemberStatus> OwnStatusAsync()
     {
-        if (table is LastingMembershipTable lasting) return await lasting.OwnStatusAsync(CancellationToken.None);
+        // Past all that is put before it. Any other read puts back what the table has lost, from a copy that may be older
+        // than the news of this silo's death.
+        if (services.GetService<LastingMembershipTable>() is { } lasting) return await lasting.OwnStatusAsync(CancellationToken.None);
         var row = await table.ReadRowAsync(self.SiloAddress, CancellationToken.None);
         return row.TryGet(self.SiloAddress)?.Item1.Status ?? MemberStatus.None;
     }

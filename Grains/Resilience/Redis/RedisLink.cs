@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
@@ -22,12 +23,12 @@ internal sealed partial class RedisLink : IAsyncDisposable
     private static readonly TimeSpan LeastPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(1);
 
+    // What takes longer by this than it may was held up by this process itself, which had no turn.
+    private static readonly TimeSpan Late = TimeSpan.FromMilliseconds(250);
+
     // Between two times that it connects anew without success: in an outage there is no better server, and to connect costs.
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LastBackoff = TimeSpan.FromSeconds(3);
-
-    // The driver closes and replaces a connection that it finds broken; of a single answer that is late that cannot be said.
-    private const int SilentLooks = 2;
 
     private readonly ILogger _logger;
     private readonly string _address;
@@ -119,25 +120,27 @@ internal sealed partial class RedisLink : IAsyncDisposable
 
     private async Task WatchAsync()
     {
-        // How often in a row each server did not answer.
-        var silent = new Dictionary<EndPoint, int>();
+        var silent = new SilentServers();
         var (backoff, closed, isReported) = (FirstBackoff, 0L, false);
         try
         {
             while (true)
             {
+                var began = Stopwatch.GetTimestamp();
                 await _signal.WaitAsync(LookEvery, _stop.Token);
                 try
                 {
+                    var looked = Stopwatch.GetTimestamp();
                     var (reason, servers) = await LookAsync();
-                    silent = reason == Wrong.Silent ? servers.ToDictionary(server => server, server => silent.GetValueOrDefault(server) + 1) : [];
+                    var isLate = Stopwatch.GetElapsedTime(began, looked) >= LookEvery + Late || Stopwatch.GetElapsedTime(looked) >= AnswerLimit + Late;
+                    var lost = silent.Look(reason == Wrong.Silent ? servers : [], isLate);
                     if (reason == Wrong.Not)
                     {
                         if (isReported) LogReached(_logger, _address);
                         (isReported, backoff) = (false, FirstBackoff);
                     }
 
-                    var leaving = reason == Wrong.Silent ? [.. servers.Where(server => silent[server] >= SilentLooks)] : servers;
+                    var leaving = reason == Wrong.Silent ? lost : servers;
                     if (leaving.Count > 0 && IsOver(backoff))
                     {
                         // Once, however long it lasts. That nothing answers is told by those who call.

@@ -79,6 +79,23 @@ public sealed class DepartureTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_wait_that_is_called_off_while_a_write_is_on_its_way_ends_and_the_user_answers()
+    {
+        var user = _cluster.User("called-off");
+        await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
+        await _servers.Postgres.StopAsync();
+        var writing = user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }, new() { Durability = Durability.Database });
+        await Task.Delay(TimeSpan.FromMilliseconds(500));
+
+        using var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => user.WaitForAsync(2, Durability.Journal, limit.Token).WaitAsync(Limit));
+
+        Assert.NotNull(await user.GetAsync().WaitAsync(Limit));
+        await _servers.Postgres.StartAsync();
+        Assert.Equal(2, (await writing.WaitAsync(Patience)).Version);
+    }
+
+    [Fact]
     public async Task With_all_memory_in_use_further_calls_are_refused_and_change_nothing()
     {
         const int Users = 600;
@@ -91,7 +108,9 @@ public sealed class DepartureTests : IAsyncLifetime
         await Eventually.IsTrueAsync(async () => (await StatusAsync()).Refused > 0, Limit);
         await Eventually.IsTrueAsync(() => Task.FromResult(Array.Exists(calls, call => call.IsCompleted)), Limit);
         var status = await StatusAsync();
-        Assert.InRange(status.Bytes, status.MaxBytes / 2, status.MaxBytes);
+
+        // Activations that wait for room are there already, and come on top: a sixteenth more, and those that are about to end.
+        Assert.InRange(status.Bytes, status.MaxBytes / 2, status.MaxBytes / 8 * 9);
 
         await _servers.Postgres.StartAsync();
         var ends = await Task.WhenAll(calls);

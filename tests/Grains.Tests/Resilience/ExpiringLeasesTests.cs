@@ -50,6 +50,21 @@ public sealed class ExpiringLeasesTests
     }
 
     [Fact]
+    public async Task What_a_silo_did_not_release_that_died_while_it_stopped_waits_for_its_lease()
+    {
+        _leases.Look();
+        _members["a"] = MemberStatus.ShuttingDown;
+        _leases.Look();
+        _members["a"] = MemberStatus.Dead;
+        var waiting = _leases.OverAsync("a");
+        Assert.False(waiting.IsCompleted);
+        Assert.True(_leases.OverAsync(null).IsCompleted);
+        _clock.Advance(ExpiringLeases.Wait);
+        await waiting.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        Assert.True(_leases.OverAsync("a").IsCompleted);
+    }
+
+    [Fact]
     public void A_silo_that_was_dead_when_this_one_joined_is_not_waited_for()
     {
         _members["a"] = MemberStatus.Dead;

@@ -1,0 +1,43 @@
+using Actors.Fixtures;
+using Actors.Resilience;
+using Actors.StoreContract;
+
+namespace Actors.Grains.Tests.Resilience;
+
+/// <summary>A silo asks the table whether it is a member, and does not answer itself.</summary>
+public sealed class MembershipProofTests
+{
+    [Fact]
+    public async Task A_silo_that_was_declared_dead_does_not_take_its_own_copy_of_a_lost_table_for_an_answer()
+    {
+        await using var redis = await RedisServer.StartNewAsync(appendOnly: false);
+        await using var frozen = MembershipSilo.Create(redis.ConnectionString, "proof", 1000);
+        await frozen.JoinAsync();
+        var proof = frozen.Proof(new NoOthers());
+        Assert.Equal(Standing.Member, await proof.ProveAsync(isLeaseValid: false));
+
+        await using var other = MembershipSilo.Create(redis.ConnectionString, "proof", 1001);
+        await other.JoinAsync();
+        await other.WriteAsync(frozen.Address, SiloStatus.Dead);
+        await RedisCommands.SendAsync(redis.Port, "FLUSHALL");
+
+        Assert.Equal(Standing.Unknown, await proof.ProveAsync(isLeaseValid: false));
+        Assert.Equal(0, frozen.Table.Repairs);
+
+        // Whoever knows puts it back.
+        await other.Table.CheckAsync(default);
+        Assert.Equal(Standing.Evicted, await proof.ProveAsync(isLeaseValid: false));
+    }
+
+    private sealed class NoOthers : IClusterMembershipService
+    {
+        public ClusterMembershipSnapshot CurrentSnapshot { get; } =
+            new(System.Collections.Immutable.ImmutableDictionary<SiloAddress, ClusterMember>.Empty, new MembershipVersion(1));
+
+        public IAsyncEnumerable<ClusterMembershipSnapshot> MembershipUpdates => throw new NotSupportedException();
+
+        public ValueTask Refresh(MembershipVersion minimumVersion, CancellationToken cancellationToken) => default;
+
+        public Task<bool> TryKill(SiloAddress siloAddress) => throw new NotSupportedException();
+    }
+}
