@@ -202,7 +202,7 @@ internal sealed partial class FlushLane(
         }
 
         var rows = batch.ConvertAll(pending => pending.Row);
-        var commit = new BatchCommit(rows, store, suspects, counters, logger);
+        var commit = new BatchCommit(rows, store, suspects, counters, logger) { IsRetry = areHeld };
         var started = clock.GetTimestamp();
         var failure = areHeld ? await TryCommitAsync(commit, abort) : null;
         if (!areHeld) await CommitAsync(commit, rows.Count, abort);

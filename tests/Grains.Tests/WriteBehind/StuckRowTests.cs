@@ -176,6 +176,19 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         await bad.WaitAsync(Limit, Token);
     }
 
+    [Fact]
+    public async Task Held_rows_are_committed_although_one_of_them_still_fails_unexpectedly()
+    {
+        await using var bench = Open(lanes: 1);
+        bench.Store.Stumbles = row => row.Key.StartsWith("bad", StringComparison.Ordinal);
+        var bad = Enumerable.Range(0, 8).Select(i => Enqueue(bench, $"bad{i}")).ToList();
+        await Eventually.IsTrueAsync(() => Task.FromResult(bench.Queue.Held.Rows == 8));
+
+        bench.Store.Stumbles = row => row.Key == "bad3";
+        await Task.WhenAll(bad.Where((_, i) => i != 3)).WaitAsync(Limit, Token);
+        Assert.False(bad[3].IsCompleted);
+    }
+
     // A defect, not an outage: it is no reason to park a row, nor to keep the others waiting.
     [Fact]
     public async Task A_row_over_which_the_store_stumbles_is_held_while_others_are_committed()
