@@ -43,7 +43,7 @@ internal sealed class CommitRecord(string databasePath)
             using var file = File.OpenHandle(Path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite);
             RandomAccess.Write(file, Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{id} {commits:D19}\n")), 0);
         }
-        catch (IOException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             // The transaction is committed all the same; the record lags until the next one.
         }

@@ -1,4 +1,5 @@
 using Actors.Resilience;
+using Microsoft.Extensions.Logging;
 
 namespace Actors.RateLimiting;
 
@@ -6,7 +7,7 @@ namespace Actors.RateLimiting;
 /// Looks at the clock of Redis as the silo starts: a limiter that comes here in an outage can then go on with the times of the
 /// silo it comes from.
 /// </summary>
-internal sealed class LimiterLifecycle(GrantLogs logs) : ILifecycleParticipant<ISiloLifecycle>
+internal sealed partial class LimiterLifecycle(GrantLogs logs, ILogger<LimiterLifecycle> logger) : ILifecycleParticipant<ISiloLifecycle>
 {
     public void Participate(ISiloLifecycle lifecycle) =>
         lifecycle.Subscribe(nameof(LimiterLifecycle), ServiceLifecycleStage.ApplicationServices, LookAsync);
@@ -21,5 +22,13 @@ internal sealed class LimiterLifecycle(GrantLogs logs) : ILifecycleParticipant<I
         {
             // The first answer tells it.
         }
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested)
+        {
+            // For instance TIME is not permitted. No reason not to start: limiters without Redis fall back.
+            LogNotTold(logger, error.Message);
+        }
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Redis does not tell its time to the limiters: {Reason}")]
+    private static partial void LogNotTold(ILogger logger, string reason);
 }

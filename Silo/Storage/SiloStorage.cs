@@ -90,6 +90,7 @@ internal sealed class SiloStorage : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (Rows is IAsyncDisposable rows) await rows.DisposeAsync();
+        if (Clock is not null) await Clock.DisposeAsync();
         if (_embedded is not null) await _embedded.DisposeAsync();
     }
 

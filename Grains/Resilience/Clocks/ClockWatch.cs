@@ -26,6 +26,7 @@ internal sealed partial class ClockWatch(
 
     // Touched by the one who looks: the start, then the loop.
     private long _said;
+    private string? _saidNotTold;
 
     /// <summary>What was found last, per other clock.</summary>
     public IReadOnlyList<ClockSkew> Skews => _skews;
@@ -60,6 +61,7 @@ internal sealed partial class ClockWatch(
     public async Task<ClockVerdict> LookAsync(CancellationToken cancellationToken)
     {
         var skews = new List<ClockSkew>();
+        string? notTold = null;
         try
         {
             skews.Add(await AskRedisAsync());
@@ -67,6 +69,10 @@ internal sealed partial class ClockWatch(
         catch (RedisUnavailableException)
         {
             // What it told before is followed meanwhile.
+        }
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested)
+        {
+            notTold = $"Redis: {error.Message}";
         }
 
         foreach (var other in others)
@@ -81,7 +87,15 @@ internal sealed partial class ClockWatch(
             {
                 // That it is away is found and said elsewhere.
             }
+            catch (Exception error) when (!cancellationToken.IsCancellationRequested)
+            {
+                notTold ??= $"{other.Name}: {error.Message}";
+            }
         }
+
+        // A clock that cannot be asked is no reason not to start: it may not be permitted to. Logged once for each reason.
+        if (notTold is not null && notTold != _saidNotTold) LogNotTold(logger, notTold);
+        _saidNotTold = notTold;
 
         var verdict = ClockVerdict.Of(skews, options.Value.MaxSkew);
         (_skews, _problem) = (skews, verdict.Problem);
@@ -145,6 +159,9 @@ internal sealed partial class ClockWatch(
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Problem}")]
     private static partial void LogOff(ILogger logger, string problem);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A clock does not tell its time, and is left out. {Reason}")]
+    private static partial void LogNotTold(ILogger logger, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The clocks could not be held against each other; trying again")]
     private static partial void LogFailed(ILogger logger, Exception error);

@@ -30,6 +30,15 @@ internal sealed partial class BatchCommit
         _bisection = new Bisection<Row>(UpsertAsync, suspects.Divide(rows)) { KeyOf = row => row.Key };
     }
 
+    /// <summary>
+    /// True for rows that failed before: an unexpected error singles out those it is due to at once, since they get one
+    /// attempt at a time.
+    /// </summary>
+    public bool IsRetry
+    {
+        init => _hasFailedUnexpectedly = value;
+    }
+
     /// <summary>The rows that the fence refused, by key.</summary>
     public IReadOnlyDictionary<string, RefusedRow> Fenced => _fenced ?? (IReadOnlyDictionary<string, RefusedRow>)ReadOnlyDictionary<string, RefusedRow>.Empty;
 

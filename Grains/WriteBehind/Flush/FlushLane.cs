@@ -14,6 +14,12 @@ internal sealed partial class FlushLane(
     /// <summary>How many rows that were taken out of turn may stay queued by age before they are looked for.</summary>
     private const int Spare = 64;
 
+    /// <summary>How many held rows are tried at once: each of them may take statements of its own.</summary>
+    private const int HeldBatch = 100;
+
+    /// <summary>How many times as long as an attempt with held rows the lane is left to others after it.</summary>
+    private const int HeldPause = 9;
+
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan FirstHeldRetry = TimeSpan.FromMilliseconds(500);
@@ -40,6 +46,9 @@ internal sealed partial class FlushLane(
     private TimeSpan _heldRetry = FirstHeldRetry;
     private long _heldDue;
 
+    // True if other rows were taken although held ones were due. The next batch is of held ones then, so that neither starves.
+    private bool _haveHeldWaited;
+
     // Why the last attempt failed, so that it is logged once. Touched by the one loop only.
     private string? _saidFailure;
 
@@ -54,7 +63,12 @@ internal sealed partial class FlushLane(
     {
         get
         {
-            lock (_gate) return (_held.Count, _heldInOrder.TryPeek(out var first) ? first.HeldFor : null);
+            lock (_gate)
+            {
+                // Those that are being tried again count as well.
+                var tried = _committing.Values.Where(pending => pending.HeldFor is not null).ToList();
+                return (_held.Count + tried.Count, (_heldInOrder.TryPeek(out var first) ? first : tried.FirstOrDefault())?.HeldFor);
+            }
         }
     }
 
@@ -188,12 +202,13 @@ internal sealed partial class FlushLane(
         }
 
         var rows = batch.ConvertAll(pending => pending.Row);
-        var commit = new BatchCommit(rows, store, suspects, counters, logger);
+        var commit = new BatchCommit(rows, store, suspects, counters, logger) { IsRetry = areHeld };
+        var started = clock.GetTimestamp();
         var failure = areHeld ? await TryCommitAsync(commit, abort) : null;
         if (!areHeld) await CommitAsync(commit, rows.Count, abort);
 
         // As they are now: of a row that was being committed it may have come out that it is journaled or cached.
-        var settled = Complete(batch, commit, areHeld, failure);
+        var settled = Complete(batch, commit, areHeld ? clock.GetElapsedTime(started) : null, failure);
         if (areHeld && settled.Count > 0) _isFailing = false;
         if (settled.Count > 0) await settlement.SettleAsync(settled, commit.Fenced.Values.ToList(), commit.Parked, abort);
         return true;
@@ -238,7 +253,8 @@ internal sealed partial class FlushLane(
 
     /// <summary>
     /// The rows someone waits for. Where the oldest of the others is due, half of the batch is theirs, by age: however many
-    /// are waited for, nothing is left behind for good. Rows that are held make a batch of their own when their time comes.
+    /// are waited for, nothing is left behind for good. Rows that are held make a batch of their own when their time comes, and
+    /// let one batch of others go first.
     /// </summary>
     private (List<PendingRow> Batch, bool AreHeld) TakeBatch()
     {
@@ -246,14 +262,23 @@ internal sealed partial class FlushLane(
         bool areHeld;
         lock (_gate)
         {
-            areHeld = _held.Count > 0 && UntilHeldDue() <= TimeSpan.Zero;
-            if (areHeld) TakeHeld(batch);
             var oldest = PeekOldest();
-            var isDue = !areHeld && oldest is not null
+            var isDue = oldest is not null
                 && (_isDraining || unflushed.IsHigh || oldest.Since <= _dueThrough || clock.GetElapsedTime(oldest.Since) >= options.FlushInterval);
-            if (isDue) Take(_byAge, batch, (options.BatchSize + 1) / 2);
-            if (!areHeld) Take(_urgent, batch, options.BatchSize);
-            if (isDue) Take(_byAge, batch, options.BatchSize);
+            var areHeldDue = _held.Count > 0 && UntilHeldDue() <= TimeSpan.Zero;
+            areHeld = areHeldDue && (_haveHeldWaited || (!isDue && _urgent.Count == 0));
+            _haveHeldWaited = areHeldDue && !areHeld;
+            if (areHeld)
+            {
+                TakeHeld(batch);
+            }
+            else
+            {
+                if (isDue) Take(_byAge, batch, (options.BatchSize + 1) / 2);
+                Take(_urgent, batch, options.BatchSize);
+                if (isDue) Take(_byAge, batch, options.BatchSize);
+            }
+
             foreach (var pending in batch) _committing[pending.Row.Key] = pending;
             ForgetTaken();
         }
@@ -269,7 +294,7 @@ internal sealed partial class FlushLane(
 
     private void TakeHeld(List<PendingRow> batch)
     {
-        while (batch.Count < options.BatchSize && _heldInOrder.TryDequeue(out var pending))
+        while (batch.Count < Math.Min(options.BatchSize, HeldBatch) && _heldInOrder.TryDequeue(out var pending))
         {
             _held.Remove(pending.Row.Key);
             batch.Add(pending);
@@ -347,7 +372,7 @@ internal sealed partial class FlushLane(
     }
 
     /// <summary>Tells all who wait for the rows of a batch, and returns those rows that are done with; the others are held.</summary>
-    private List<Row> Complete(List<PendingRow> batch, BatchCommit commit, bool wereHeld, string? failure)
+    private List<Row> Complete(List<PendingRow> batch, BatchCommit commit, TimeSpan? heldTook, string? failure)
     {
         var settled = new List<Row>(batch.Count);
         lock (_gate)
@@ -381,7 +406,7 @@ internal sealed partial class FlushLane(
                 pending.Refuse(stored.StoredVersion);
             }
 
-            ScheduleHeld(wereHeld, hasProgress: settled.Count > 0);
+            if (heldTook is { } took) ScheduleHeld(took, hasProgress: settled.Count > 0);
         }
 
         return settled;
@@ -406,11 +431,13 @@ internal sealed partial class FlushLane(
         counters.Held(reason);
     }
 
-    private void ScheduleHeld(bool wereHeld, bool hasProgress)
+    // Most of the lane's time belongs to other rows, which wait while an attempt waits for a lock.
+    private void ScheduleHeld(TimeSpan took, bool hasProgress)
     {
-        if (!wereHeld) return;
         _heldRetry = hasProgress ? FirstHeldRetry : _heldRetry * 2 < LastHeldRetry ? _heldRetry * 2 : LastHeldRetry;
-        _heldDue = hasProgress ? clock.GetTimestamp() : After(_heldRetry * (0.5 + Random.Shared.NextDouble()));
+        var backoff = hasProgress ? TimeSpan.Zero : _heldRetry * (0.5 + Random.Shared.NextDouble());
+        var pause = _isDraining ? TimeSpan.Zero : took * HeldPause < LastHeldRetry ? took * HeldPause : LastHeldRetry;
+        _heldDue = After(backoff > pause ? backoff : pause);
     }
 
     private long After(TimeSpan span) => clock.GetTimestamp() + (long)(span.TotalSeconds * clock.TimestampFrequency);

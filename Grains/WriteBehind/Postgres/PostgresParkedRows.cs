@@ -49,7 +49,7 @@ internal sealed class PostgresParkedRows(
         columns.Fill([.. rows.Select(row => row.Row)]);
         await using (var command = new NpgsqlCommand(statements.Park, connection) { CommandTimeout = commandSeconds })
         {
-            columns.AddTo(command, NpgsqlDbType.Bytea);
+            columns.AddTo(command.Parameters, NpgsqlDbType.Bytea);
             command.AddTexts([.. rows.Select(row => row.Reason)]);
             if (await command.ExecuteNonQueryAsync(cancellationToken) == rows.Count) return [];
         }
@@ -128,7 +128,7 @@ internal sealed class PostgresParkedRows(
         var columns = new RowColumns();
         columns.Fill(rows);
         await using var command = new NpgsqlCommand(statements.Upsert, connection) { CommandTimeout = commandSeconds };
-        columns.AddTo(command);
+        columns.AddTo(command.Parameters);
         return await command.ExecuteNonQueryAsync(cancellationToken);
     }
 

@@ -68,7 +68,7 @@ internal sealed class PostgresProbe(NpgsqlDataSource dataSource, PostgresStateme
             var columns = new RowColumns();
             columns.Fill([row]);
             await using var command = new NpgsqlCommand(statements.Upsert, connection) { CommandTimeout = commandSeconds };
-            columns.AddTo(command);
+            columns.AddTo(command.Parameters);
             return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
         }
         catch (PostgresException)

@@ -20,6 +20,9 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
     private readonly PostgresStatements _statements;
     private readonly int _commandSeconds;
 
+    // Made on demand; any thread makes the same.
+    private string? _lockPatience;
+
     // Lists that went out and came back: a batch of thousands of rows otherwise leaves four large arrays behind each time.
     private readonly ConcurrentBag<RowColumns> _columns = [];
 
@@ -79,6 +82,12 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
 
     /// <summary>How long a migration waits for one of another silo. Default: 5 minutes.</summary>
     internal TimeSpan MigrationPatience { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>
+    /// How long a batch waits for a lock of another session before its rows are looked at one by one; at most half the
+    /// command timeout. Default: 1 s.
+    /// </summary>
+    internal TimeSpan LockPatience { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <inheritdoc/>
     public Task MigrateAsync(CancellationToken cancellationToken) =>
@@ -145,16 +154,22 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
     {
         try
         {
-            return await UpsertAtOnceAsync(rows, cancellationToken);
+            return await UpsertAtOnceAsync(rows, isPatient: false, cancellationToken);
         }
         catch (Exception error) when (PostgresFaults.IsTimeout(error) && !cancellationToken.IsCancellationRequested)
         {
-            if (await FindLockedAsync(rows, cancellationToken) is not { Count: > 0 } locked) throw;
-            throw new RowsRefusedException("another session holds the row locked", error) { IsCertain = false, Keys = locked };
+            var locked = await FindLockedAsync(rows, cancellationToken);
+            if (locked is { Count: > 0 })
+                throw new RowsRefusedException("another session holds the row locked", error) { IsCertain = false, Keys = locked };
+            if (locked is null || error is not PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable }) throw;
         }
+
+        // The lock is gone by now, or is no row's: the table may be locked for a change of its schema, which passes.
+        return await UpsertAtOnceAsync(rows, isPatient: true, cancellationToken);
     }
 
-    private async Task<HashSet<string>> FindLockedAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
+    // Null if the database does not tell.
+    private async Task<HashSet<string>?> FindLockedAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
     {
         var locked = new HashSet<string>(StringComparer.Ordinal);
         try
@@ -168,23 +183,28 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
         catch (Exception) when (!cancellationToken.IsCancellationRequested)
         {
             // Then it is no matter of a few rows.
-            locked.Clear();
+            return null;
         }
 
         return locked;
     }
 
-    private async Task<IReadOnlyList<RefusedRow>> UpsertAtOnceAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<RefusedRow>> UpsertAtOnceAsync(IReadOnlyList<Row> rows, bool isPatient, CancellationToken cancellationToken)
     {
         await using var connection = await _dataSource.OpenConnectionAsync(cancellationToken);
 
         var columns = _columns.TryTake(out var used) ? used : new RowColumns();
         columns.Fill(rows);
         int written;
-        await using (var command = new NpgsqlCommand(_statements.Upsert, connection) { CommandTimeout = _commandSeconds })
+        await using (var batch = new NpgsqlBatch(connection) { Timeout = _commandSeconds })
         {
-            columns.AddTo(command);
-            written = await command.ExecuteNonQueryAsync(cancellationToken);
+            // Both are sent at once and are one transaction, so the setting ends with it.
+            if (!isPatient) batch.BatchCommands.Add(new NpgsqlBatchCommand(_lockPatience ??= PostgresStatements.LockPatience(LockPatience, _commandSeconds)));
+            var command = new NpgsqlBatchCommand(_statements.Upsert);
+            columns.AddTo(command.Parameters);
+            batch.BatchCommands.Add(command);
+            await batch.ExecuteNonQueryAsync(cancellationToken);
+            written = command.RecordsAffected;
         }
 
         // Not after an error: a command that was cancelled may still be reading them.

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -73,6 +74,14 @@ internal sealed class PostgresStatements(string table)
         WITH free AS (SELECT id FROM {_name} WHERE id = ANY ($1) FOR UPDATE SKIP LOCKED)
         SELECT id FROM {_name} WHERE id = ANY ($1) AND id NOT IN (SELECT id FROM free)
         """;
+
+    /// <summary>Limits how long the rest of a transaction waits for each lock.</summary>
+    public static string LockPatience(TimeSpan patience, int commandSeconds)
+    {
+        // A command timeout of 0 is none.
+        var milliseconds = commandSeconds > 0 ? Math.Min((int)patience.TotalMilliseconds, commandSeconds * 500L) : (int)patience.TotalMilliseconds;
+        return string.Create(CultureInfo.InvariantCulture, $"SELECT set_config('lock_timeout', '{milliseconds}', true)");
+    }
 
     /// <summary>True where the session can only read. Looks at the table as well, which must be there.</summary>
     public string Check => field ??=

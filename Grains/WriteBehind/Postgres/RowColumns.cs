@@ -28,9 +28,9 @@ internal sealed class RowColumns
         }
     }
 
-    /// <param name="command">What they become the parameters of.</param>
+    /// <param name="parameters">Those of the command; the columns are added to them.</param>
     /// <param name="state">As what the states go out. They are UTF-8 JSON already, and go out as they are.</param>
-    public void AddTo(NpgsqlCommand command, NpgsqlDbType state = NpgsqlDbType.Jsonb)
+    public void AddTo(NpgsqlParameterCollection parameters, NpgsqlDbType state = NpgsqlDbType.Jsonb)
     {
         Add(_ids, NpgsqlDbType.Text);
         Add(_versions, NpgsqlDbType.Bigint);
@@ -38,7 +38,7 @@ internal sealed class RowColumns
         Add(_states, state);
 
         void Add<T>(List<T> values, NpgsqlDbType type) =>
-            command.Parameters.Add(new NpgsqlParameter<List<T>> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | type });
+            parameters.Add(new NpgsqlParameter<List<T>> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | type });
     }
 
     public void Clear()

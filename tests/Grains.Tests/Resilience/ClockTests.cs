@@ -1,7 +1,10 @@
+using Actors.Fixtures;
 using Actors.Resilience;
+using Actors.StoreContract;
 using Actors.Users;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
+using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
@@ -97,6 +100,25 @@ public sealed class ClockTests(RedisFixture redis)
         Assert.DoesNotContain('\n', error.Message);
     }
 
+    [Fact]
+    public async Task A_silo_starts_although_no_clock_tells_its_time()
+    {
+        await using var server = await RedisServer.StartNewAsync(appendOnly: false);
+        await using (var admin = await ConnectionMultiplexer.ConnectAsync(server.ConnectionString))
+            await admin.GetDatabase().ExecuteAsync("ACL", "SETUSER", "default", "-time");
+        await using var gateway = new RedisGateway(new RedisOptions { ConnectionString = server.ConnectionString, KeyPrefix = "test" }, Patience.Breaker);
+        var cluster = new ClusterClock(TimeProvider.System);
+        using var watch = new ClockWatch(
+            gateway, cluster, [new BrokenClock()], Options.Create(new ClockOptions { MaxSkew = Limit }), TimeProvider.System, NullLogger<ClockWatch>.Instance);
+
+        await watch.StartAsync(Token);
+
+        Assert.Empty(watch.Skews);
+        Assert.Null(watch.Problem);
+        Assert.False(cluster.IsKnown);
+        await watch.StopAsync();
+    }
+
     [Theory]
     [InlineData(11, 11, true, "This machine's clock is 660.0 s ahead of Redis and 660.0 s ahead of PostgreSQL")]
     [InlineData(-11, -11, true, "660.0 s behind Redis")]
@@ -126,6 +148,13 @@ public sealed class ClockTests(RedisFixture redis)
 
     private static ClockWatch Watch(RedisGateway gateway, ClusterClock cluster, TimeProvider time, TimeSpan? limit) => new(
         gateway, cluster, [], Options.Create(limit is { } max ? new ClockOptions { MaxSkew = max } : new ClockOptions()), time, NullLogger<ClockWatch>.Instance);
+
+    private sealed class BrokenClock : IReferenceClock
+    {
+        public string Name => "a broken clock";
+
+        public Task<DateTimeOffset> NowAsync(CancellationToken cancellationToken) => throw new NotSupportedException("It has no hands.");
+    }
 
     private sealed class OffTime(TimeSpan ahead) : TimeProvider
     {

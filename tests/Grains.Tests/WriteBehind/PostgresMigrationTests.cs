@@ -63,6 +63,18 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
         await store.CheckAsync(Token);
     }
 
+    [Theory]
+    [InlineData("Target Session Attributes=primary")]
+    [InlineData("Target Session Attributes=read-write")]
+    [InlineData("Multiplexing=true")]
+    [InlineData("Max Auto Prepare=0")]
+    public async Task The_clock_can_be_asked_by_any_connection_string_that_works(string setting)
+    {
+        await using var clock = new PostgresClock($"{_database};{setting}", "PostgreSQL");
+
+        Assert.InRange(await clock.NowAsync(Token) - DateTimeOffset.UtcNow, -Limit, Limit);
+    }
+
     [Fact]
     public async Task The_encoding_of_a_role_or_of_the_environment_is_not_taken()
     {

@@ -155,6 +155,40 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         Assert.Equal(2, (await _table.ReadAsync("bad", Token))!.Version);
     }
 
+    [Fact]
+    public async Task Retries_of_a_row_that_another_session_holds_locked_leave_the_lane_to_other_rows()
+    {
+        await _table.UpsertAsync([QueueBench.Make("bad", 1)], Token);
+        await using var table = new PostgresRowStore(_database + ";Command Timeout=40") { LockPatience = TimeSpan.FromMilliseconds(300) };
+        await using var other = new NpgsqlConnection(_database);
+        await other.OpenAsync(Token);
+        await using var transaction = await other.BeginTransactionAsync(Token);
+        await using (var command = new NpgsqlCommand("SELECT 1 FROM users WHERE id = 'bad' FOR UPDATE", other)) await command.ExecuteNonQueryAsync(Token);
+        await using var bench = Open(store: table, lanes: 1);
+        var bad = Enqueue(bench, "bad", 2);
+
+        // The first attempt, and one more while it is held: an attempt as long as the command timeout shows.
+        for (var i = 0; bench.Store.Batches.Count(batch => batch.Any(row => row.Key == "bad")) < 2 || bench.Queue.Held.Rows == 0; i++)
+            await Enqueue(bench, $"ok{i}").WaitAsync(TimeSpan.FromSeconds(25), Token);
+
+        Assert.False(bad.IsCompleted);
+        await transaction.RollbackAsync(Token);
+        await bad.WaitAsync(Limit, Token);
+    }
+
+    [Fact]
+    public async Task Held_rows_are_committed_although_one_of_them_still_fails_unexpectedly()
+    {
+        await using var bench = Open(lanes: 1);
+        bench.Store.Stumbles = row => row.Key.StartsWith("bad", StringComparison.Ordinal);
+        var bad = Enumerable.Range(0, 8).Select(i => Enqueue(bench, $"bad{i}")).ToList();
+        await Eventually.IsTrueAsync(() => Task.FromResult(bench.Queue.Held.Rows == 8));
+
+        bench.Store.Stumbles = row => row.Key == "bad3";
+        await Task.WhenAll(bad.Where((_, i) => i != 3)).WaitAsync(Limit, Token);
+        Assert.False(bad[3].IsCompleted);
+    }
+
     // A defect, not an outage: it is no reason to park a row, nor to keep the others waiting.
     [Fact]
     public async Task A_row_over_which_the_store_stumbles_is_held_while_others_are_committed()
@@ -232,10 +266,10 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
 
     private static Task CommitAsync(QueueBench bench, string key) => Enqueue(bench, key).WaitAsync(Limit, Token);
 
-    private QueueBench Open(ILogger? logger = null, TimeProvider? clock = null, PostgresRowStore? store = null)
+    private QueueBench Open(ILogger? logger = null, TimeProvider? clock = null, PostgresRowStore? store = null, int lanes = 2)
     {
         var bench = new QueueBench(
-            redis.Open(), new FaultyStore(store ?? _table), new() { Lanes = 2, FlushInterval = TimeSpan.FromMilliseconds(5) }, clock, logger);
+            redis.Open(), new FaultyStore(store ?? _table), new() { Lanes = lanes, FlushInterval = TimeSpan.FromMilliseconds(5) }, clock, logger);
         bench.Queue.Start();
         return bench;
     }
