@@ -126,6 +126,7 @@ internal static class SiloHost
                 ["Logging:LogLevel:Actors"] = "Information",
                 ["Logging:LogLevel:Actors.Diagnostics.SiloStatusService"] = "Warning",
                 ["Logging:LogLevel:Actors.Resilience.RedisBreakerService"] = "Warning",
+                ["Logging:LogLevel:Actors.Resilience.MembershipService"] = "Warning",
 
                 // What keeps the silo from starting is said in one line when it ends (SiloProgram).
                 ["Logging:LogLevel:Microsoft.Extensions.Hosting.Internal.Host"] = "None",
