@@ -61,7 +61,12 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimePr
             };
         }
 
-        TimeSpan Left() => _options.ResponseTimeout - _time.GetElapsedTime(began);
+        // Never negative: a pause may last longer than was left when it began.
+        TimeSpan Left()
+        {
+            var left = _options.ResponseTimeout - _time.GetElapsedTime(began);
+            return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+        }
     }
 
     /// <summary>One attempt, which gives up earlier than the call as a whole.</summary>

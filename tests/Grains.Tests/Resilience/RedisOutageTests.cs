@@ -85,7 +85,9 @@ public sealed class RedisOutageTests
             while (!stop.IsCancellationRequested) await admin.ExecuteAsync("DEBUG", "SLEEP", "1.5");
         });
         await bench.OpenAsync();
-        Assert.Contains("an answer took", bench.Circuit.Snapshot().Transitions[0].Reason, StringComparison.Ordinal);
+
+        // Of the slow calls the last may have lost its connection: one that stays silent is left.
+        Assert.Contains("failed or were slow", bench.Circuit.Snapshot().Transitions[0].Reason, StringComparison.Ordinal);
 
         await stop.CancelAsync();
         await sleeping;

@@ -31,7 +31,7 @@ public static class KillTrial
         {
             var silo = deployment.Silos[random.Next(deployment.Silos.Count)];
             using var load = deployment.StartLoad(new($"{options.Tag}-left{round}") { Users = LeftUsers, Concurrency = 16 });
-            await load.SucceededAsync(3 * LeftUsers);
+            await load.SucceededAsync(3 * LeftUsers, TimeSpan.FromMinutes(5));
             left.Add(await load.StopAsync());
 
             await deployment.Silo(silo).KillAsync();

@@ -9,7 +9,7 @@ public static class LimitKillTrial
     private const int Clients = 4;
 
     // Calls that went with the silo, nothing else: they hear of it or wait in vain.
-    private static readonly string[] Explained = ["TimeoutException", "SiloUnavailableException", "OrleansMessageRejectionException", "ConnectionFailedException"];
+    private static readonly string[] Explained = ["ClusterUnreachableException"];
 
     /// <summary>In each round, each silo once, with a new one in its place.</summary>
     public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
