@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
@@ -10,8 +9,9 @@ namespace Actors.Resilience;
 /// <summary>
 /// A connection of the driver that does not stay with the wrong server. The driver keeps a connection for as long as it is
 /// open, and the name it was made by may lead to another server by then: after a failover the old one answers READONLY, or
-/// nothing at all. Once a second this looks whether the connection leads to a server that takes writes and answers; if not,
-/// it closes the sockets, and the driver connects anew and resolves the name anew.
+/// nothing at all. Once a second this looks whether the connection leads to a server that takes writes, and one that answers
+/// or would not answer on a new connection either; if not, it closes the sockets, and the driver connects anew and resolves
+/// the name anew.
 /// </summary>
 /// <remarks>
 /// The driver's object stays the same, so whoever holds it (Orleans' providers do) goes on with it. With Redis Cluster the
@@ -23,15 +23,13 @@ internal sealed partial class RedisLink : IAsyncDisposable
     private static readonly TimeSpan LeastPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(1);
 
-    // What takes longer by this than it may was held up by this process itself, which had no turn.
-    private static readonly TimeSpan Late = TimeSpan.FromMilliseconds(250);
-
-    // Between two times that it connects anew without success: in an outage there is no better server, and to connect costs.
+    // Between two times that it connects anew, or tries to, without success: in an outage there is no better server, and to connect costs.
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LastBackoff = TimeSpan.FromSeconds(3);
 
     private readonly ILogger _logger;
     private readonly string _address;
+    private readonly ConfigurationOptions _another;
     private readonly CancellationTokenSource _stop = new();
 
     // One socket of each kind to each server: the driver has no more at a time. It adds on any thread.
@@ -47,7 +45,7 @@ internal sealed partial class RedisLink : IAsyncDisposable
     private volatile bool _isOpen;
     private long _reconnects;
 
-    private RedisLink(string address, ILogger logger) => (_address, _logger) = (address, logger);
+    private RedisLink(string address, ConfigurationOptions another, ILogger logger) => (_address, _another, _logger) = (address, another, logger);
 
     /// <summary>The driver's connection; the same for the life of this object.</summary>
     public IConnectionMultiplexer Multiplexer => _multiplexer;
@@ -64,10 +62,12 @@ internal sealed partial class RedisLink : IAsyncDisposable
     /// <exception cref="RedisConnectionException">Redis cannot be reached, and the options ask for that to be an error.</exception>
     public static async Task<RedisLink> OpenAsync(ConfigurationOptions configuration, ILogger logger)
     {
-        var link = new RedisLink(string.Join(", ", configuration.EndPoints.Select(Show)), logger);
-
         // A name that is resolved once and for all leads to the first server for ever.
         configuration.ResolveDns = false;
+
+        var another = configuration.Clone();
+        (another.AbortOnConnectFail, another.ConnectRetry, another.ConnectTimeout) = (true, 1, (int)AnswerLimit.TotalMilliseconds);
+        var link = new RedisLink(string.Join(", ", configuration.EndPoints.Select(Show)), another, logger);
 
         // How often the driver asks whether a server is a primary.
         configuration.ConfigCheckSeconds = (int)LookEvery.TotalSeconds;
@@ -120,33 +120,27 @@ internal sealed partial class RedisLink : IAsyncDisposable
 
     private async Task WatchAsync()
     {
-        var silent = new SilentServers();
         var (backoff, closed, isReported) = (FirstBackoff, 0L, false);
         try
         {
             while (true)
             {
-                var began = Stopwatch.GetTimestamp();
                 await _signal.WaitAsync(LookEvery, _stop.Token);
                 try
                 {
-                    var looked = Stopwatch.GetTimestamp();
-                    var (reason, servers) = await LookAsync();
-                    var isLate = Stopwatch.GetElapsedTime(began, looked) >= LookEvery + Late || Stopwatch.GetElapsedTime(looked) >= AnswerLimit + Late;
-                    var lost = silent.Look(reason == Wrong.Silent ? servers : [], isLate);
-                    if (reason == Wrong.Not)
+                    var (state, servers) = await LookAsync();
+                    if (state == LinkState.Well)
                     {
                         if (isReported) LogReached(_logger, _address);
                         (isReported, backoff) = (false, FirstBackoff);
                     }
-
-                    var leaving = reason == Wrong.Silent ? lost : servers;
-                    if (leaving.Count > 0 && IsOver(backoff))
+                    else if (IsOver(backoff))
                     {
-                        // Once, however long it lasts. That nothing answers is told by those who call.
-                        if (reason == Wrong.Replica && !isReported) LogLeaving(_logger, _address);
-                        isReported |= reason == Wrong.Replica;
-                        Close(leaving);
+                        // That nothing answers is told by those who call; the other is told once, however long it lasts.
+                        if (state == LinkState.Silent) servers = await WhereAnotherIsAnsweredAsync(servers);
+                        else if (!isReported) LogLeaving(_logger, _address);
+                        isReported |= state == LinkState.Replica;
+                        Close(servers);
                         closed = Environment.TickCount64;
                         backoff = backoff * 2 < LastBackoff ? backoff * 2 : LastBackoff;
                     }
@@ -168,33 +162,60 @@ internal sealed partial class RedisLink : IAsyncDisposable
             || Environment.TickCount64 - closed >= pause.TotalMilliseconds * (0.5 + Random.Shared.NextDouble());
     }
 
-    /// <summary>What is wrong, and with which servers.</summary>
-    private async Task<(Wrong Reason, IReadOnlyList<EndPoint> Servers)> LookAsync()
+    /// <summary>How the connection is, and the servers for which it is not well.</summary>
+    private async Task<(LinkState State, IReadOnlyList<EndPoint> Servers)> LookAsync()
     {
         EndPoint[] all = [.. _sockets.Keys.Select(key => key.Server).Distinct()];
         if (_isRefused)
         {
             _isRefused = false;
-            return (Wrong.Replica, all);
+            return (LinkState.Replica, all);
         }
 
+        var connected = Array.FindAll(_multiplexer.GetServers(), server => server.IsConnected);
+        if (connected.Length > 0 && connected.All(server => server.IsReplica && server.ServerType == ServerType.Standalone))
+            return (LinkState.Replica, all);
+        var silent = await SilentAsync();
+        return (silent.Count > 0 ? LinkState.Silent : LinkState.Well, silent);
+    }
+
+    /// <summary>The primaries that do not answer, or all servers where the driver has no connection.</summary>
+    private async Task<IReadOnlyList<EndPoint>> SilentAsync()
+    {
+        if (!_multiplexer.IsConnected) await Task.Delay(AnswerLimit, _stop.Token);
+        if (!_multiplexer.IsConnected) return [.. _sockets.Keys.Select(key => key.Server).Distinct()];
+
+        // Of a cluster, one may be silent and the others well.
+        var primaries = Primaries(_multiplexer);
+        var answers = await Task.WhenAll(primaries.Select(AnswersAsync));
+        return [.. primaries.Where((_, i) => !answers[i]).Select(server => server.EndPoint)];
+    }
+
+    /// <summary>
+    /// Of servers that are silent on this connection, those that answer on a new one. A server that is only busy, or away,
+    /// answers on neither: there the connection stays, and with it the calls that are on their way.
+    /// </summary>
+    private async Task<IReadOnlyList<EndPoint>> WhereAnotherIsAnsweredAsync(IReadOnlyList<EndPoint> silent)
+    {
         try
         {
-            var connected = Array.FindAll(_multiplexer.GetServers(), server => server.IsConnected);
-            if (connected.Length == 0) return (Wrong.Silent, all);
-            if (connected.All(server => server.IsReplica && server.ServerType == ServerType.Standalone)) return (Wrong.Replica, all);
-
-            // Of a cluster, one may be silent and the others well.
-            var primaries = Array.FindAll(connected, server => !server.IsReplica);
+            await using var another = await ConnectionMultiplexer.ConnectAsync(_another.Clone());
+            var primaries = Primaries(another);
             var answers = await Task.WhenAll(primaries.Select(AnswersAsync));
-            EndPoint[] silent = [.. primaries.Where((_, i) => !answers[i]).Select(server => server.EndPoint)];
-            return (silent.Length > 0 ? Wrong.Silent : Wrong.Not, silent);
+            IServer[] answered = [.. primaries.Where((_, i) => answers[i])];
+            if (answered.Length == 0) return [];
+
+            // Without a cluster there is one primary, whichever address leads to it by now.
+            if (answered.Any(server => server.ServerType == ServerType.Cluster))
+                silent = [.. silent.Intersect(answered.Select(server => server.EndPoint))];
         }
         catch (RedisException)
         {
-            // The driver is about to connect.
-            return (Wrong.Silent, all);
+            return [];
         }
+
+        // Once more: the pause may have been this process's own.
+        return [.. silent.Intersect(await SilentAsync())];
     }
 
     private async Task<bool> AnswersAsync(IServer server)
@@ -214,6 +235,9 @@ internal sealed partial class RedisLink : IAsyncDisposable
             return false;
         }
     }
+
+    private static IServer[] Primaries(IConnectionMultiplexer multiplexer) =>
+        Array.FindAll(multiplexer.GetServers(), server => server is { IsConnected: true, IsReplica: false });
 
     // The driver takes it for a connection that was closed by the server, and connects at once. One that is still being made
     // has a time limit of its own.
@@ -235,9 +259,9 @@ internal sealed partial class RedisLink : IAsyncDisposable
 
     private static string Show(EndPoint server) => server is DnsEndPoint name ? $"{name.Host}:{name.Port}" : $"{server}";
 
-    private enum Wrong
+    private enum LinkState
     {
-        Not,
+        Well,
         Replica,
         Silent,
     }
