@@ -16,7 +16,7 @@ internal sealed class GatewayListConnection(ClusterLocation location, ILogger<Ga
     /// <summary>Connects anew, in place of an earlier connection.</summary>
     public async Task<IConnectionMultiplexer> OpenAsync()
     {
-        var link = await RedisLink.OpenAsync(location.Redis.Clone(), logger);
+        var link = await RedisLink.OpenAsync(location.Redis.Clone(), new SafeLogger(logger));
         if (Interlocked.Exchange(ref _link, link) is { } former) await former.DisposeAsync();
         return link.Multiplexer;
     }

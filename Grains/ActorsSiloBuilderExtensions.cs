@@ -28,6 +28,9 @@ public static class ActorsSiloBuilderExtensions
         var services = silo.Services;
         services.TryAddSingleton(TimeProvider.System);
         services.AddMetrics();
+
+        // Where a log cannot be written, the loops in the background go on.
+        services.AddSingleton(typeof(ILogger<>), typeof(SafeLogger<>));
         services.AddSingleton<IActivationWorkingSetObserver, HeldCalls>();
         services.AddSingleton<BackgroundLoops>();
         services.AddOptions<WriteBehindOptions>()

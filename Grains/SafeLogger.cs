@@ -3,10 +3,20 @@ using Microsoft.Extensions.Logging;
 namespace Actors;
 
 /// <summary>A logger whose own failures stop nothing: a line that is lost costs less than the work it is about.</summary>
-internal sealed class SafeLogger(ILogger inner) : ILogger
+internal class SafeLogger(ILogger inner) : ILogger
 {
     public IDisposable? BeginScope<TState>(TState state)
-        where TState : notnull => null;
+        where TState : notnull
+    {
+        try
+        {
+            return inner.BeginScope(state);
+        }
+        catch (Exception)
+        {
+            return null;
+        }
+    }
 
     public bool IsEnabled(LogLevel logLevel)
     {
@@ -32,3 +42,6 @@ internal sealed class SafeLogger(ILogger inner) : ILogger
         }
     }
 }
+
+/// <inheritdoc/>
+internal sealed class SafeLogger<T>(ILoggerFactory factory) : SafeLogger(factory.CreateLogger<T>()), ILogger<T>;

@@ -91,7 +91,15 @@ internal sealed class GatheredAcquisitions(
         while (TryTake(ref batch, out var since))
         {
             var policy = batch[0].Request.Policy;
-            if (!await DecideAsync(batch, since).ConfigureAwait(false)) await RecoverAsync(policy).ConfigureAwait(false);
+            try
+            {
+                if (!await DecideAsync(batch, since).ConfigureAwait(false)) await RecoverAsync(policy).ConfigureAwait(false);
+            }
+            catch (Exception error)
+            {
+                // A defect of ours must not keep the client's calls waiting for ever.
+                batch.ForEach(acquisition => acquisition.Fail(error));
+            }
 
             // Those just answered may ask again at once: then they go with the next call, not with the one after.
             await Task.Yield();

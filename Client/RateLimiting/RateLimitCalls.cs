@@ -14,7 +14,7 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
     // One for each client that somebody waits for now: it is made by the first caller and removes itself after the last, so
     // clients cost nothing once they are answered. Any thread adds and removes.
     private readonly ConcurrentDictionary<Key, GatheredAcquisitions> _gathered = new();
-    private readonly Outage _outage = new(time ?? TimeProvider.System, logger ?? NullLogger.Instance);
+    private readonly Outage _outage = new(time ?? TimeProvider.System, new SafeLogger(logger ?? NullLogger.Instance));
 
     // Said only where the outage is over meanwhile, and goes on after all.
     private static readonly TimeoutException StillSilent = new("Nobody was answered since the last call that was not.");

@@ -293,25 +293,33 @@ internal sealed class Limiter
         while (true)
         {
             while (_errands.TryDequeue(out var errand)) await errand();
-            var batch = NextBatch();
-            if (batch.Count == 0) break;
+            List<Ticket>? batch = null;
             try
             {
+                batch = NextBatch();
+                if (batch.Count == 0)
+                {
+                    if (_arrived.Capacity > 1024) _arrived.TrimExcess();
+                    WakeForLine();
+                    CountBytes();
+                    break;
+                }
+
                 await _decider.DecideAsync(batch);
             }
             catch (Exception error)
             {
-                // They are told; it is theirs.
+                // They are told; it is theirs. Without a batch it is everyone's who waits.
                 var told = Told(error);
-                foreach (var ticket in batch) ticket.Fail(told);
+                var isBatch = batch is { Count: > 0 };
+                foreach (var ticket in isBatch ? batch! : [.. _line.All, .. _arrived]) ticket.Fail(told);
+                if (!isBatch) _arrived.Clear();
                 _line.RemoveDecided();
+                if (!isBatch) break;
             }
         }
 
         _isWorking = false;
-        if (_arrived.Capacity > 1024) _arrived.TrimExcess();
-        WakeForLine();
-        CountBytes();
     }
 
     /// <summary>Those in line whose turn has come, and behind them all that have arrived, unless others in line are before them.</summary>

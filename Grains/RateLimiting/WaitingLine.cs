@@ -22,6 +22,9 @@ internal sealed class WaitingLine(LimiterCounters counters)
     /// <summary>The memory it takes, and the calls in it.</summary>
     public long Bytes => (CallBytes * _tickets.Count) + (_planned?.Bytes ?? 0);
 
+    /// <summary>Those in line, whether or not their turns are planned.</summary>
+    public IReadOnlyList<Ticket> All => _tickets;
+
     /// <summary>Those in line; the turn of each is planned.</summary>
     public IReadOnlyList<Ticket> Tickets(OwnedLog log)
     {

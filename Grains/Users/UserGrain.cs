@@ -55,7 +55,7 @@ internal sealed partial class UserGrain(
         await LoadAsync(cancellationToken);
         var user = _acknowledged.User;
         var isMember = lease.IsValid;
-        if (user is null && !isMember) throw NoMember();
+        if (user is null && !isMember) throw MaybeOutdated();
         return user is not null && (_isPossiblyStale || !isMember) ? user with { IsPossiblyStale = true } : user;
     }
 
@@ -85,6 +85,7 @@ internal sealed partial class UserGrain(
         for (var attempt = 1; attempt <= MaxAttempts; attempt++)
         {
             var owner = await LoadAsync(cancellationToken);
+            if (version > _accepted.Version) ThrowUnlessMember();
             if (version < 0 || version > _accepted.Version)
                 throw new InvalidUserException($"Version {version} of user '{Id}' was not written; allowed are 0 to {_accepted.Version}.");
             if (await ReachAsync(owner, version, durability, cancellationToken) is not null) return;
@@ -153,9 +154,14 @@ internal sealed partial class UserGrain(
                 }
 
                 if (options.ExpectedVersion is { } expected && expected != _accepted.ExistingVersion)
+                {
+                    ThrowUnlessMember();
                     throw new VersionConflictException(Id, expected, _accepted.ExistingVersion);
+                }
+
                 if (patch is null && _accepted.User is null)
                 {
+                    ThrowUnlessMember();
                     if (await RepeatAsync(owner, _accepted.Version, options.Durability, cancellationToken) is { } receipt) return receipt;
                     continue;
                 }
@@ -571,6 +577,13 @@ internal sealed partial class UserGrain(
         DeactivateOnIdle();
     }
 
+    /// <summary>For answers that rest on the state in memory and cannot be marked as possibly stale.</summary>
+    /// <exception cref="StorageUnavailableException">It is not known whether this silo is still a member.</exception>
+    private void ThrowUnlessMember()
+    {
+        if (!lease.IsValid) throw MaybeOutdated();
+    }
+
     // What these mean to the caller of a write, some of them in so many words, is that it may be made again.
     private static bool SaysNotDone(Exception error) => error is SiloEvictedException or OverloadedException or StorageUnavailableException;
 
@@ -578,9 +591,9 @@ internal sealed partial class UserGrain(
         "Redis", $"Redis failed and user '{Id}' moved while version {version} was written; whether it was cannot be told."
             + $" Repeat such writes with a {nameof(WriteOptions.RequestId)}, and they count once.");
 
-    private StorageUnavailableException NoMember() => new(
-        "Redis", $"There is no user '{Id}' by what this silo knows, but neither the membership table nor the other silos answer whether"
-            + " it is still a member; there may be one by now.");
+    private StorageUnavailableException MaybeOutdated() => new(
+        "Redis", $"User '{Id}' may have changed elsewhere since this silo saw it last, and what it knows cannot be marked as possibly stale in this"
+            + " answer: neither the membership table nor the other silos say whether it is still a member. Nothing was done.");
 
     // The rows wait for their commit in this silo's queue and, if Redis has them, in the journal: only the call ends.
     private StorageUnavailableException Departing(long version) => new(

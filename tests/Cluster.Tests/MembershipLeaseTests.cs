@@ -91,6 +91,12 @@ public sealed class MembershipLeaseTests(ServersFixture servers) : IClassFixture
         Assert.True((await _cluster.User("known").GetAsync())!.IsPossiblyStale);
         await Assert.ThrowsAsync<StorageUnavailableException>(() => _cluster.User("deleted").GetAsync());
 
+        // Nor can it say what rests on the state in memory and carries no mark.
+        await Assert.ThrowsAsync<StorageUnavailableException>(
+            () => _cluster.User("known").UpdateAsync(new() { DisplayName = "y" }, new() { ExpectedVersion = 7 }));
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => _cluster.User("known").WaitForAsync(7, Durability.Journal));
+        await Assert.ThrowsAsync<StorageUnavailableException>(() => _cluster.User("deleted").DeleteAsync());
+
         // The journal knows who may write, and limits are decided by Redis.
         var written = await _cluster.User("known").UpdateAsync(new() { DisplayName = "y" });
         Assert.Equal(Durability.Journal, written.Durability);

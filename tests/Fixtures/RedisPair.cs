@@ -100,7 +100,7 @@ public sealed class RedisPair : IAsyncDisposable
     /// <summary>Returns once the replica has what the primary has.</summary>
     public Task ReplicatedAsync() => Eventually.IsTrueAsync(async () =>
         await RedisCommands.AnswersAsync(Replica.Port, "INFO replication", "master_link_status:up")
-        && await RedisCommands.AnswersAsync(Primary.Port, "WAIT 1 1000", ":1"));
+        && await OffsetAsync(Replica, "slave_repl_offset") >= await OffsetAsync(Primary, "master_repl_offset"));
 
     private static async Task<long> OffsetAsync(RedisServer server, string field)
     {

@@ -27,6 +27,22 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
+    public async Task Limiter_decides_further_calls_after_one_failed_before_it_was_sent()
+    {
+        var clock = new FailingClock();
+        var limiter = Open("defect", PolicyOf(new RateLimitWindow(2, Minute)), clock);
+        Assert.True((await limiter.AcquireAsync()).IsAllowed);
+
+        // The first time is read as the call arrives, the second as it is taken up.
+        clock.FailAfter(1);
+        var error = await Assert.ThrowsAsync<StorageUnavailableException>(() => limiter.AcquireAsync().WaitAsync(TimeSpan.FromSeconds(10)));
+        Assert.Contains("The clock failed", error.Message, StringComparison.Ordinal);
+        Assert.Equal(1, limiter.FailedCount);
+        Assert.True((await limiter.AcquireAsync().WaitAsync(TimeSpan.FromSeconds(10))).IsAllowed);
+        Assert.False((await limiter.AcquireAsync().WaitAsync(TimeSpan.FromSeconds(10))).IsAllowed);
+    }
+
+    [Fact]
     public async Task Who_is_to_wait_is_told_to_go_elsewhere_also_while_a_script_is_in_flight()
     {
         var limiter = Open("closed", new RateLimitWindow(1, Minute / 4));

@@ -35,7 +35,12 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     private readonly string _keyPrefix;
     private readonly string _roles;
     private readonly CancellationTokenSource _stop = new();
+    private readonly BackgroundLoop _loop;
     private readonly Task _watching;
+
+    // Begun by the loop, one of each at a time, and awaited at the end. Neither lets a failure out.
+    private Task _probing = Task.CompletedTask;
+    private Task _asking = Task.CompletedTask;
 
     // The last transitions, newest last, under its own lock; the breaker adds to it under its lock, and calls nothing back.
     private readonly Queue<BreakerTransition> _transitions = new();
@@ -50,8 +55,9 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     private volatile string? _lastError;
     private volatile RedisHealth? _health;
 
-    public RedisCircuit(RedisOptions redis, IReadOnlyList<RedisRole> roles, BreakerOptions options, TimeProvider clock, ILogger logger)
+    public RedisCircuit(RedisOptions redis, IReadOnlyList<RedisRole> roles, BreakerOptions options, TimeProvider clock, ILogger logger, BackgroundLoops loops)
     {
+        logger = new SafeLogger(logger);
         _options = options;
         _clock = clock;
         _time = CoarseClock.Of(clock);
@@ -67,8 +73,8 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         _connections = roles.ToDictionary(
             role => role, role => new RedisConnection(() => redis.For(role), logger, () => _breaker.Reconnected(_time.GetTimestamp())));
 
-        // Owned by this object: it ends with DisposeAsync, and lets no failure out.
-        _watching = Task.Run(WatchAsync);
+        _loop = new BackgroundLoop($"Watching Redis at {Address} ({_roles})", loops, clock, logger);
+        _watching = Task.Run(() => _loop.RunAsync(WatchAsync, _stop.Token));
     }
 
     /// <summary>Where this Redis is, without secrets.</summary>
@@ -200,6 +206,9 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await _watching;
+
+        // Each has a time limit.
+        await Task.WhenAll(_probing, _asking);
         foreach (var connection in _connections.Values) await connection.DisposeAsync();
         _stop.Dispose();
     }
@@ -251,36 +260,31 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         LogChanged(_logger, level, Address, _roles, from, to, reason);
     }
 
-    private async Task WatchAsync()
+    /// <summary>One pass for as long as nothing fails.</summary>
+    private async Task<bool> WatchAsync(CancellationToken stop)
     {
         var silence = new SilenceWatch(_time, _options.SilenceDuration);
         using var timer = new PeriodicTimer(silence.Interval, _clock);
-        var (probing, asking) = (Task.CompletedTask, Task.CompletedTask);
         var healthDue = _time.GetTimestamp();
-        try
+        while (await timer.WaitForNextTickAsync(stop))
         {
-            while (await timer.WaitForNextTickAsync(_stop.Token))
-            {
-                var now = _time.GetTimestamp();
-                _pauses.Look(now);
-                _delays.Look(now);
+            var now = _time.GetTimestamp();
+            _pauses.Look(now);
+            _delays.Look(now);
 
-                // In this order: a call that is answered in between makes it look less silent, not more.
-                var (phase, asked, answered) = (_breaker.Phase, Volatile.Read(ref _asked), Volatile.Read(ref _answered));
-                if (silence.IsSilent(asked - answered, answered, now)) _breaker.Silent(phase, now);
+            // In this order: a call that is answered in between makes it look less silent, not more.
+            var (phase, asked, answered) = (_breaker.Phase, Volatile.Read(ref _asked), Volatile.Read(ref _answered));
+            if (silence.IsSilent(asked - answered, answered, now)) _breaker.Silent(phase, now);
 
-                // One from before the last change may still be under way.
-                if (_breaker.TryProbe(now, out var probe)) probing = Task.WhenAll(probing, ProbeAsync(probe));
-                if (now < healthDue || !asking.IsCompleted || State != BreakerState.Closed) continue;
-                healthDue = now + (long)(HealthInterval.TotalSeconds * _time.TimestampFrequency);
-                asking = AskHealthAsync();
-            }
+            // One from before the last change may still be under way.
+            if (_breaker.TryProbe(now, out var probe)) _probing = Task.WhenAll(_probing, ProbeAsync(probe));
+            _loop.Succeeded();
+            if (now < healthDue || !_asking.IsCompleted || State != BreakerState.Closed) continue;
+            healthDue = now + (long)(HealthInterval.TotalSeconds * _time.TimestampFrequency);
+            _asking = AskHealthAsync();
         }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-            // Each has a time limit.
-            await Task.WhenAll(probing, asking);
-        }
+
+        return false;
     }
 
     /// <summary>

@@ -24,7 +24,15 @@ public sealed class RedisGateway : IAsyncDisposable
     private static readonly TimeSpan ReplicaPatience = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Opens the way; connections are made in the background.</summary>
-    public RedisGateway(IOptions<RedisOptions> redis, IOptions<BreakerOptions> breaker, TimeProvider clock, ILogger<RedisGateway> logger)
+    public RedisGateway(
+        IOptions<RedisOptions> redis, IOptions<BreakerOptions> breaker, TimeProvider clock, ILogger<RedisGateway> logger, BackgroundLoops loops)
+        : this(redis, breaker, clock, (ILogger)logger, loops)
+    {
+    }
+
+    /// <summary>As the other, with a log of any kind.</summary>
+    internal RedisGateway(
+        IOptions<RedisOptions> redis, IOptions<BreakerOptions> breaker, TimeProvider clock, ILogger logger, BackgroundLoops loops)
     {
         var options = redis.Value;
         KeyPrefix = options.KeyPrefix;
@@ -34,13 +42,13 @@ public sealed class RedisGateway : IAsyncDisposable
         // Roles on one Redis share its fate, and so its circuit.
         _circuits = [.. Enum.GetValues<RedisRole>()
             .GroupBy(options.Of)
-            .Select(roles => new RedisCircuit(options, [.. roles], breaker.Value, clock, logger))];
+            .Select(roles => new RedisCircuit(options, [.. roles], breaker.Value, clock, logger, loops))];
         _byRole = _circuits.SelectMany(circuit => circuit.Roles, (circuit, role) => (circuit, role)).ToDictionary(each => each.role, each => each.circuit);
     }
 
     /// <summary>As the other, without a log.</summary>
     public RedisGateway(RedisOptions redis, BreakerOptions? breaker = null)
-        : this(Options.Create(redis), Options.Create(breaker ?? new BreakerOptions()), TimeProvider.System, NullLogger<RedisGateway>.Instance)
+        : this(Options.Create(redis), Options.Create(breaker ?? new BreakerOptions()), TimeProvider.System, NullLogger.Instance, new BackgroundLoops())
     {
     }
 

@@ -1,5 +1,8 @@
 using Actors.Fixtures;
 using Actors.Resilience;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
 using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
@@ -9,10 +12,12 @@ internal sealed class GatewayBench : IAsyncDisposable
 {
     private readonly List<ConnectionMultiplexer> _admins = [];
 
-    private GatewayBench(RedisServer server, BreakerOptions options)
+    private GatewayBench(RedisServer server, BreakerOptions options, ILogger logger)
     {
         Server = server;
-        Gateway = new RedisGateway(new RedisOptions { ConnectionString = server.ConnectionString, KeyPrefix = "test" }, options);
+        Gateway = new RedisGateway(
+            Options.Create(new RedisOptions { ConnectionString = server.ConnectionString, KeyPrefix = "test" }), Options.Create(options),
+            TimeProvider.System, logger, new BackgroundLoops());
     }
 
     public RedisServer Server { get; }
@@ -36,9 +41,12 @@ internal sealed class GatewayBench : IAsyncDisposable
         RampDuration = TimeSpan.FromMilliseconds(200),
     };
 
-    public static async Task<GatewayBench> StartAsync(BreakerOptions? options = null, params string[] arguments)
+    public static Task<GatewayBench> StartAsync(BreakerOptions? options = null, params string[] arguments) =>
+        StartAsync(NullLogger.Instance, options ?? Quick(), arguments);
+
+    public static async Task<GatewayBench> StartAsync(ILogger logger, BreakerOptions options, params string[] arguments)
     {
-        var bench = new GatewayBench(await RedisServer.StartNewAsync(true, arguments), options ?? Quick());
+        var bench = new GatewayBench(await RedisServer.StartNewAsync(true, arguments), options, logger);
         await Eventually.IsTrueAsync(async () => await bench.TryAsync() is null);
         return bench;
     }

@@ -54,6 +54,17 @@ public sealed class RedisOutageTests
     }
 
     [Fact]
+    public async Task Circuit_opens_and_closes_while_its_log_cannot_be_written()
+    {
+        await using var bench = await GatewayBench.StartAsync(new ThrowingLogger(), GatewayBench.Quick());
+        await bench.Server.KillAsync();
+        await bench.OpenAsync();
+        await bench.Server.StartAsync();
+        await bench.ClosedAsync();
+        Assert.Null(await bench.TryAsync());
+    }
+
+    [Fact]
     public async Task Calls_that_wait_are_released_when_it_opens()
     {
         // Far longer than this test may take: only the circuit can release them.
@@ -149,7 +160,7 @@ public sealed class RedisOutageTests
         var clock = new FakeTimeProvider();
         var options = new BreakerOptions();
         await using var circuit = new RedisCircuit(
-            new RedisOptions { ConnectionString = server.ConnectionString }, [RedisRole.Cache], options, clock, NullLogger.Instance);
+            new RedisOptions { ConnectionString = server.ConnectionString }, [RedisRole.Cache], options, clock, NullLogger.Instance, new BackgroundLoops());
         await PingAsync(circuit);
 
         server.Signal(Signals.Stop);

@@ -1,0 +1,17 @@
+namespace Actors.StoreContract;
+
+/// <summary>A clock that fails once when told to.</summary>
+internal sealed class FailingClock : TimeProvider
+{
+    // Counted down by whoever reads the clock.
+    private int _readsLeft = -1;
+
+    public override long TimestampFrequency => System.TimestampFrequency;
+
+    public void FailAfter(int reads) => Volatile.Write(ref _readsLeft, reads + 1);
+
+    public override long GetTimestamp() =>
+        Volatile.Read(ref _readsLeft) > 0 && Interlocked.Decrement(ref _readsLeft) == 0
+            ? throw new InvalidOperationException("The clock failed.")
+            : System.GetTimestamp();
+}
