@@ -11,6 +11,8 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 export DOTNET_CLI_UI_LANGUAGE=en DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
+# The many silos of the tests live for seconds: to profile their code costs more than it gains.
+export DOTNET_TieredPGO=0
 configuration=Release
 # Far more than it takes: for tests that hang.
 limit=30m

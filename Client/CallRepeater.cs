@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Options;
 
 namespace Actors;
@@ -26,6 +27,7 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimePr
         {
             var pause = PauseAfter(attempt);
             var tried = _time.GetTimestamp();
+            Exception failed;
             try
             {
                 await (isRepeatable && context.Request.IsCancellable ? TryAsync(context, Left(), cancellation) : context.Invoke());
@@ -35,6 +37,7 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimePr
             {
                 // Below. Whatever becomes of the next attempt, this one may have been carried out.
                 mayHaveTakenEffect |= !CallSafety.WasNotBegun(error);
+                failed = error;
             }
             catch (Exception error) when (CallSafety.IsOurs(context) && CallSafety.IsFailureOnTheWay(error))
             {
@@ -43,6 +46,13 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimePr
 
             await Task.Delay(pause, _time, cancellation);
             CallSafety.Waited(context, _time.GetElapsedTime(tried));
+
+            // The pause took longer than it should, and no time is left for another attempt.
+            if (Left() <= TimeSpan.Zero)
+            {
+                if (CallSafety.IsOurs(context) && CallSafety.IsFailureOnTheWay(failed)) throw Unreachable(failed);
+                ExceptionDispatchInfo.Throw(failed);
+            }
 
             bool MayRepeat(Exception error) =>
                 (CallSafety.WasNotBegun(error) || (isRepeatable && CallSafety.MayHaveBegun(error)))
@@ -61,12 +71,7 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimePr
             };
         }
 
-        // Never negative: a pause may last longer than was left when it began.
-        TimeSpan Left()
-        {
-            var left = _options.ResponseTimeout - _time.GetElapsedTime(began);
-            return left > TimeSpan.Zero ? left : TimeSpan.Zero;
-        }
+        TimeSpan Left() => _options.ResponseTimeout - _time.GetElapsedTime(began);
     }
 
     /// <summary>One attempt, which gives up earlier than the call as a whole.</summary>

@@ -39,7 +39,8 @@ internal sealed partial class CutOffWatch(
             await _watching;
         });
 
-    public void Dispose() => _stop.Dispose();
+    // Also after a start that failed, when nobody stops it. The loop may still look at it, and it holds nothing that must be freed.
+    public void Dispose() => _stop.Cancel();
 
     private async Task<bool> WatchAsync(CancellationToken stop)
     {

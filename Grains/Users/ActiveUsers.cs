@@ -171,11 +171,8 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
             await _running;
         });
 
-    public void Dispose()
-    {
-        _stop.Dispose();
-        _signal.Dispose();
-    }
+    // Also after a start that failed, when nobody stops it. The loop may still look at both, and they hold nothing that must be freed.
+    public void Dispose() => _stop.Cancel();
 
     private bool TryReserveLoad()
     {

@@ -37,7 +37,8 @@ internal sealed partial class ClockWatch(
     public void Participate(ISiloLifecycle observer) => observer.Subscribe(
         nameof(ClockWatch), ServiceLifecycleStage.RuntimeStorageServices - 1, StartAsync, _ => StopAsync());
 
-    public void Dispose() => _stop.Dispose();
+    // Also after a start that failed, when nobody stops it. The loop may still look at it, and it holds nothing that must be freed.
+    public void Dispose() => _stop.Cancel();
 
     /// <summary>Looks for the first time, and goes on looking in the background.</summary>
     /// <exception cref="ClockSkewException">This machine's clock is off by more than is allowed.</exception>

@@ -66,7 +66,8 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
         observer.Subscribe(nameof(ClusterClaims), ServiceLifecycleStage.BecomeActive - 1, JoinAsync);
     }
 
-    public void Dispose() => _stop.Dispose();
+    // Also after a start that failed, when nobody stops it. The loop may still look at it, and it holds nothing that must be freed.
+    public void Dispose() => _stop.Cancel();
 
     /// <summary>Records this silo as one that starts.</summary>
     /// <exception cref="ServiceInUseException">Another cluster is alive.</exception>

@@ -41,11 +41,8 @@ internal sealed partial class CrashedSilos(
         });
     }
 
-    public void Dispose()
-    {
-        _joined.Cancel();
-        _joined.Dispose();
-    }
+    // Also after a start that failed, when nobody stops it. The loop may still look at it, and it holds nothing that must be freed.
+    public void Dispose() => _joined.Cancel();
 
     private async Task<bool> WatchAsync(CancellationToken joined)
     {

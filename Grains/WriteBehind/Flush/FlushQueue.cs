@@ -137,7 +137,8 @@ internal sealed class FlushQueue : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _abort.Dispose();
+        // Also after a start that failed, when nobody drains it: then the lanes are still running.
+        _abort.Cancel();
         foreach (var lane in _lanes) lane.Dispose();
     }
 

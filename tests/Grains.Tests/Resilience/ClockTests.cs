@@ -2,8 +2,10 @@ using Actors.Fixtures;
 using Actors.Resilience;
 using Actors.StoreContract;
 using Actors.Users;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Time.Testing;
 using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
@@ -101,6 +103,23 @@ public sealed class ClockTests(RedisFixture redis)
     }
 
     [Fact]
+    public async Task Watch_that_is_disposed_of_without_a_stop_looks_no_more_and_logs_nothing()
+    {
+        var time = new FakeTimeProvider();
+        var log = new CountingLog();
+        await using var gateway = redis.Open();
+        var watch = new ClockWatch(gateway, new ClusterClock(time), [], Options.Create(new ClockOptions { MaxSkew = TimeSpan.MaxValue }), time, log);
+        await watch.StartAsync(Token);
+        var before = log.Lines;
+
+        // As after a start that failed.
+        watch.Dispose();
+        time.Advance(TimeSpan.FromMinutes(5));
+        await watch.StopAsync().WaitAsync(Limit, Token);
+        Assert.Equal(before, log.Lines);
+    }
+
+    [Fact]
     public async Task A_silo_starts_although_no_clock_tells_its_time()
     {
         await using var server = await RedisServer.StartNewAsync(appendOnly: false);
@@ -148,6 +167,22 @@ public sealed class ClockTests(RedisFixture redis)
 
     private static ClockWatch Watch(RedisGateway gateway, ClusterClock cluster, TimeProvider time, TimeSpan? limit) => new(
         gateway, cluster, [], Options.Create(limit is { } max ? new ClockOptions { MaxSkew = max } : new ClockOptions()), time, NullLogger<ClockWatch>.Instance);
+
+    private sealed class CountingLog : ILogger<ClockWatch>
+    {
+        // Counted by any thread.
+        private int _lines;
+
+        public int Lines => Volatile.Read(ref _lines);
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            Interlocked.Increment(ref _lines);
+    }
 
     private sealed class BrokenClock : IReferenceClock
     {
