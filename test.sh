@@ -127,7 +127,8 @@ if ! dotnet build Actors.sln -c "$configuration" -v quiet; then
 fi
 
 step "Checking the format"
-if ! dotnet format Actors.sln --verify-no-changes --no-restore; then
+# White space only: the build has run the analyzers and treats code style as errors.
+if ! dotnet format whitespace Actors.sln --verify-no-changes --no-restore; then
   problem "the format; mend it by: dotnet format Actors.sln"
 fi
 
