@@ -67,7 +67,13 @@ public static class ActorsSiloBuilderExtensions
         services.AddSingleton<RedisBreakerClient>();
         silo.AddGrainService<RedisBreakerService>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, CrashedSilos>();
-        services.Configure<ClusterMembershipOptions>(membership => membership.IAmAliveTablePublishTimeout = CrashedSilos.AliveEvery);
+        services.Configure<ClusterMembershipOptions>(membership =>
+        {
+            membership.IAmAliveTablePublishTimeout = CrashedSilos.AliveEvery;
+
+            // It compares the clocks of two machines. AbandonedJoins does without.
+            membership.EvictWhenMaxJoinAttemptTimeExceeded = false;
+        });
         services.AddSingleton<ICutOffPeers, CutOffPeers>();
         services.AddSingleton<CutOffSilos>();
         services.AddSingleton<MembershipProof>();

@@ -1,21 +1,24 @@
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Orleans.Configuration;
 
 namespace Actors.Resilience;
 
 /// <summary>
 /// Looks after the membership table once a second while the silo is active: has it repaired, tells Orleans of a new version,
-/// and keeps this silo's signs of life coming. Orleans by itself looks far less often, and after an outage of Redis may wait
+/// keeps this silo's signs of life coming, and declares dead whoever died while it joined. Orleans by itself looks far less often, and after an outage of Redis may wait
 /// another minute.
 /// </summary>
 internal sealed partial class MembershipKeeper(
     LastingMembershipTable table, IClusterMembershipService membership, ILocalSiloDetails self, ClusterClock cluster, BackgroundLoops loops,
-    TimeProvider clock, ILogger<MembershipKeeper> logger)
+    IOptions<ClusterMembershipOptions> options, TimeProvider clock, ILogger<MembershipKeeper> logger)
     : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RefreshLimit = TimeSpan.FromSeconds(5);
 
     private readonly BackgroundLoop _loop = new("Keeper of the membership table", loops, clock, logger);
+    private readonly AbandonedJoins _joins = new(options.Value.MaxJoinAttemptTime, clock);
     private readonly CancellationTokenSource _stop = new();
     private Task _keeping = Task.CompletedTask;
 
@@ -53,6 +56,7 @@ internal sealed partial class MembershipKeeper(
                     isAway = false;
                     _loop.Succeeded();
                     if (membership.CurrentSnapshot.Version < table.Version) await RefreshAsync();
+                    await EndAbandonedJoinsAsync();
                 }
                 catch (Exception error) when (!_stop.IsCancellationRequested)
                 {
@@ -79,6 +83,18 @@ internal sealed partial class MembershipKeeper(
         limit.CancelAfter(RefreshLimit);
         await membership.Refresh(table.Version, limit.Token);
     }
+
+    private async Task EndAbandonedJoinsAsync()
+    {
+        foreach (var silo in _joins.Look(membership.CurrentSnapshot.Members.Values.Select(member => (member.SiloAddress, member.Status))))
+        {
+            LogAbandoned(logger, silo, options.Value.MaxJoinAttemptTime);
+            await membership.TryKill(silo);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Silo {Silo} has been joining for {Longest}: declaring it dead")]
+    private static partial void LogAbandoned(ILogger logger, SiloAddress silo, TimeSpan longest);
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
         "The membership table in Redis cannot be reached: {Reason}. The cluster goes on as it is; no silo can join or be declared dead")]
