@@ -31,11 +31,14 @@ public sealed class RedisSentinel : IAsyncDisposable
         return sentinel;
     }
 
-    /// <summary>Has it fail over, and returns once it has.</summary>
+    /// <summary>Has it fail over, and returns once it leads clients to the new primary.</summary>
     public async Task FailOverAsync(RedisPair pair)
     {
         await Eventually.IsTrueAsync(() => AnswersAsync($"SENTINEL FAILOVER {Service}", "OK"));
         await pair.PrimaryChangedAsync();
+
+        // It takes the new primary's word for it, for which it asks every few seconds.
+        await Eventually.IsTrueAsync(() => AnswersAsync($"SENTINEL GET-MASTER-ADDR-BY-NAME {Service}", $"{pair.Primary.Port}"));
     }
 
     /// <inheritdoc/>
