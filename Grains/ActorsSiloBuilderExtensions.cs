@@ -29,7 +29,7 @@ public static class ActorsSiloBuilderExtensions
         services.TryAddSingleton(TimeProvider.System);
         services.AddMetrics();
 
-        // Where a log cannot be written, the loops in the background go on.
+        // A logger that throws, for instance because its disk is full, must not end a background loop.
         services.AddSingleton(typeof(ILogger<>), typeof(SafeLogger<>));
         services.AddSingleton<IActivationWorkingSetObserver, HeldCalls>();
         services.AddSingleton<BackgroundLoops>();

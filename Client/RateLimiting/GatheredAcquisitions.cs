@@ -97,7 +97,7 @@ internal sealed class GatheredAcquisitions(
             }
             catch (Exception error)
             {
-                // A defect of ours must not keep the client's calls waiting for ever.
+                // A defect of ours. Its callers get it, and the loop goes on for those who call next.
                 batch.ForEach(acquisition => acquisition.Fail(error));
             }
 

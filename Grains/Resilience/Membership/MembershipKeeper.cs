@@ -6,8 +6,8 @@ namespace Actors.Resilience;
 
 /// <summary>
 /// Looks after the membership table once a second while the silo is active: has it repaired, tells Orleans of a new version,
-/// keeps this silo's signs of life coming, and declares dead whoever died while it joined. Orleans by itself looks far less often, and after an outage of Redis may wait
-/// another minute.
+/// keeps this silo's signs of life coming, and declares dead whoever died while it joined. Orleans by itself looks far less
+/// often, and after an outage of Redis may wait another minute.
 /// </summary>
 internal sealed partial class MembershipKeeper(
     LastingMembershipTable table, IClusterMembershipService membership, ILocalSiloDetails self, ClusterClock cluster, BackgroundLoops loops,

@@ -9,7 +9,7 @@ public sealed class FailoverTests
 {
     private const string Write = "return redis.call('SET', KEYS[1], ARGV[1])";
 
-    // What is promised is 10 s, and Sentinel takes as long again to demote the old primary; the rest is for a machine that is busy.
+    // Silos have 10 s. Sentinel demotes the old primary about 10 s after it names the new one. The rest is for a busy machine.
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(90);
 
     [Fact]
