@@ -12,6 +12,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 using Orleans.Persistence;
+using Orleans.Runtime.GrainDirectory;
 
 namespace Actors;
 
@@ -44,8 +45,12 @@ public static class ActorsSiloBuilderExtensions
             provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<HeapPressure>>()));
         services.AddSingleton<ActiveUsers>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => provider.GetRequiredService<ActiveUsers>());
-        services.Configure<GrainDirectoryOptions>(
-            directory => directory.CacheSize = DirectoryCacheFor(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes));
+        services.Configure<GrainDirectoryOptions>(directory => (directory.CachingStrategy, directory.CacheSize) =
+            (GrainDirectoryOptions.CachingStrategyType.Custom, DirectoryCacheFor(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)));
+        services.AddSingleton<IGrainDirectoryCache>(provider => DirectoryCache.Create(
+            provider,
+            provider.GetRequiredService<IOptions<GrainDirectoryOptions>>().Value.CacheSize,
+            provider.GetRequiredService<IClusterMembershipService>()));
 
         services.AddOptions<BreakerOptions>()
             .BindConfiguration(BreakerOptions.Section, Strict).ValidateRanges(BreakerOptions.Section)
