@@ -76,6 +76,8 @@ public static class ActorsClientHostingExtensions
         client.UseRedisClustering(_ => { });
         client.UseConnectionRetryFilter<ConnectionAttempts>();
         client.AddActivityPropagation();
+        client.Services.AddSingleton(provider => new LostCalls(
+            cancellation => provider.GetRequiredService<IClusterClient>().GetGrain<IClusterGrain>("cluster").GetDeathsAsync(cancellation), TimeProvider.System));
         client.AddOutgoingGrainCallFilter<CallRepeater>();
         // Read when the client is built, not now: the host may still be adding to its configuration.
         client.Services.AddSingleton<GatewayListConnection>();

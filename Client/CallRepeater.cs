@@ -9,7 +9,7 @@ namespace Actors;
 /// (<see cref="CallSafety"/>) also where they were lost on the way. What the actors themselves answer is never repeated.
 /// A call of ours that still fails ends with <see cref="ClusterUnreachableException"/> instead of an error of Orleans.
 /// </summary>
-internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimeProvider? time = null) : IOutgoingGrainCallFilter
+internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, LostCalls lost, TimeProvider? time = null) : IOutgoingGrainCallFilter
 {
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
 
@@ -18,6 +18,12 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimePr
 
     public async Task Invoke(IOutgoingGrainCallContext context)
     {
+        if (CallSafety.AsksForLostCalls(context))
+        {
+            await context.Invoke();
+            return;
+        }
+
         if (_options.NamesWrites) CallSafety.NameWrite(context);
         var isRepeatable = CallSafety.IsRepeatable(context);
         var cancellation = context.Request.GetCancellationToken();
@@ -30,7 +36,7 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimePr
             Exception failed;
             try
             {
-                await (isRepeatable && context.Request.IsCancellable ? TryAsync(context, Left(), cancellation) : context.Invoke());
+                await TryAsync(context, isRepeatable && context.Request.IsCancellable ? Left() : null, cancellation);
                 return;
             }
             catch (Exception error) when (MayRepeat(error))
@@ -74,9 +80,40 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, TimePr
         TimeSpan Left() => _options.ResponseTimeout - _time.GetElapsedTime(began);
     }
 
-    /// <summary>One attempt, which gives up earlier than the call as a whole.</summary>
-    /// <exception cref="TimeoutException">There was no answer in time.</exception>
-    private async Task TryAsync(IOutgoingGrainCallContext context, TimeSpan left, CancellationToken cancellation)
+    /// <summary>One attempt. It is given up once the silo that has it is taken for dead.</summary>
+    /// <param name="context">The call.</param>
+    /// <param name="left">How long the call as a whole may still take, if the attempt may be given up earlier.</param>
+    /// <param name="cancellation">The caller's.</param>
+    /// <exception cref="TimeoutException">There was no answer in time, or none will come.</exception>
+    private async Task TryAsync(IOutgoingGrainCallContext context, TimeSpan? left, CancellationToken cancellation)
+    {
+        // Of the app's own grains nobody knows how long they take, and a limiter's caller may be willing to wait.
+        if (!CallSafety.IsSoonAnswered(context))
+        {
+            await InvokeAsync();
+            return;
+        }
+
+        var era = lost.Enter();
+        try
+        {
+            var call = InvokeAsync();
+            if (!call.IsCompleted) await call.WaitAsync(era.Lost).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+            // Not awaited any more if it is lost.
+            if (!call.IsCompleted) call.Ignore();
+            await (call.IsCompleted ? call : throw new TimeoutException(
+                $"A silo was declared dead while {context.MethodName} of {context.TargetId} waited for its answer, and none has come since."));
+        }
+        finally
+        {
+            era.Leave();
+        }
+
+        Task InvokeAsync() => left is { } limit ? TryForAsync(context, limit, cancellation) : context.Invoke();
+    }
+
+    private async Task TryForAsync(IOutgoingGrainCallContext context, TimeSpan left, CancellationToken cancellation)
     {
         var most = left < _options.AttemptTimeout ? left : _options.AttemptTimeout;
         using var limit = new CancellationTokenSource(most, _time);

@@ -1,5 +1,7 @@
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Orleans.Runtime.Messaging;
+using Orleans.Serialization;
 
 namespace Actors;
 
@@ -46,8 +48,24 @@ internal static class CallSafety
     public static bool IsOurs(IOutgoingGrainCallContext call) =>
         call.Grain is IUserGrain or IRateLimiterGrain or IClusterGrain or IRedisBreakerGrain or IWriteBehindGrain;
 
+    /// <summary>True if an actor answers it within seconds, so that a longer silence means something.</summary>
+    public static bool IsSoonAnswered(IOutgoingGrainCallContext call) => call.Grain switch
+    {
+        IUserGrain or IClusterGrain or IRedisBreakerGrain => true,
+        IRateLimiterGrain => !IsAcquire(call) || RequestOf(call) is { MaxWait.Ticks: 0 },
+        _ => false,
+    };
+
+    /// <summary>True of the call of <see cref="LostCalls"/> itself.</summary>
+    public static bool AsksForLostCalls(IOutgoingGrainCallContext call) =>
+        call.Grain is IClusterGrain && call.MethodName == nameof(IClusterGrain.GetDeathsAsync);
+
     /// <summary>True where no actor has answered: the call did not arrive, or its answer did not.</summary>
-    public static bool IsFailureOnTheWay(Exception error) => error is TimeoutException or OrleansException or ConnectionAbortedException;
+    public static bool IsFailureOnTheWay(Exception error) => error is
+        TimeoutException or OrleansException or ConnectionAbortedException or IOException or SocketException
+
+        // The client is not connected yet, or no more; or what came back is of another version.
+        or InvalidOperationException or SerializerException;
 
     /// <summary>Names a write that has no name.</summary>
     public static void NameWrite(IOutgoingGrainCallContext call)

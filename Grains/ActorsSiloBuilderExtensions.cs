@@ -33,6 +33,7 @@ public static class ActorsSiloBuilderExtensions
         // A logger that throws, for instance because its disk is full, must not end a background loop.
         services.AddSingleton(typeof(ILogger<>), typeof(SafeLogger<>));
         services.AddSingleton<IActivationWorkingSetObserver, HeldCalls>();
+        silo.AddIncomingGrainCallFilter<ErrorBoundary>();
         services.AddSingleton<BackgroundLoops>();
         services.AddOptions<WriteBehindOptions>()
             .BindConfiguration(WriteBehindOptions.Section, Strict).ValidateRanges(WriteBehindOptions.Section).ValidateOnStart();
@@ -84,6 +85,8 @@ public static class ActorsSiloBuilderExtensions
         services.AddSingleton<MembershipProof>();
         services.AddSingleton(provider => new MembershipLease(
             provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<MembershipProof>().ProveAsync));
+        services.AddSingleton<SiloDeaths>();
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => provider.GetRequiredService<SiloDeaths>());
         services.AddSingleton<KnownSilos>();
         services.AddSingleton(provider => new ExpiringLeases(
             () => provider.GetRequiredService<KnownSilos>().ByName, provider.GetRequiredService<TimeProvider>()));

@@ -6,4 +6,10 @@ public sealed class StorageUnavailableException(string storage, string message) 
 {
     /// <summary>What is down: "Redis", "the database", or both.</summary>
     [Id(0)] public string Storage { get; } = storage;
+
+    /// <summary>
+    /// False if the call certainly changed nothing. True if what it asked for may have happened, or may happen later: repeat a
+    /// write with the same <see cref="WriteOptions.RequestId"/>, and it counts once.
+    /// </summary>
+    [Id(1)] public bool MayHaveTakenEffect { get; init; }
 }

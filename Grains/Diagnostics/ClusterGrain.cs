@@ -1,3 +1,4 @@
+using Actors.Resilience;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
 using MemberStatus = Orleans.Runtime.SiloStatus;
@@ -7,7 +8,7 @@ namespace Actors.Diagnostics;
 /// <summary>Asks the status service of every active silo, all at once.</summary>
 [StatelessWorker]
 [GrainType("cluster")]
-internal sealed partial class ClusterGrain(SiloStatusClient silos, IClusterMembershipService membership, ILogger<ClusterGrain> logger)
+internal sealed partial class ClusterGrain(SiloStatusClient silos, IClusterMembershipService membership, SiloDeaths deaths, ILogger<ClusterGrain> logger)
     : Grain, IClusterGrain
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -20,6 +21,8 @@ internal sealed partial class ClusterGrain(SiloStatusClient silos, IClusterMembe
             .Order();
         return new() { Silos = await Task.WhenAll(active.Select(silo => AskAsync(silo, cancellationToken))) };
     }
+
+    public Task<SiloDeath[]> GetDeathsAsync(CancellationToken cancellationToken) => Task.FromResult(deaths.Recent);
 
     private async Task<SiloReport> AskAsync(SiloAddress silo, CancellationToken cancellationToken)
     {

@@ -93,7 +93,7 @@ internal sealed partial class OwnPolicies(
             // Whether it was stored is not known: read again, with the next call.
             IsLoaded = false;
             var reason = error is OperationCanceledException ? $"no answer within {2 * Patience}; the change may be stored yet" : error.Message;
-            throw new StorageUnavailableException("Redis", $"The policies of this client could not be stored: {reason}");
+            throw new StorageUnavailableException("Redis", $"The policies of this client could not be stored: {reason}") { MayHaveTakenEffect = true };
         }
     }
 

@@ -226,7 +226,7 @@ internal sealed partial class UserGrain(
         catch (OutOfMemoryException)
         {
             // Despite all budgets. How far it came is not known.
-            throw new StorageUnavailableException("memory", $"The silo of user '{Id}' is out of memory. The write may still take effect.");
+            throw new StorageUnavailableException("memory", $"The silo of user '{Id}' is out of memory. The write may still take effect.") { MayHaveTakenEffect = true };
         }
         finally
         {
@@ -589,7 +589,10 @@ internal sealed partial class UserGrain(
 
     private StorageUnavailableException Unknown(long version) => new(
         "Redis", $"Redis failed and user '{Id}' moved while version {version} was written; whether it was cannot be told."
-            + $" Repeat such writes with a {nameof(WriteOptions.RequestId)}, and they count once.");
+            + $" Repeat such writes with a {nameof(WriteOptions.RequestId)}, and they count once.")
+    {
+        MayHaveTakenEffect = true,
+    };
 
     private StorageUnavailableException MaybeOutdated() => new(
         "Redis", $"User '{Id}' may have changed elsewhere since this silo saw it last, and what it knows cannot be marked as possibly stale in this"
@@ -598,7 +601,10 @@ internal sealed partial class UserGrain(
     // The rows wait for their commit in this silo's queue and, if Redis has them, in the journal: only the call ends.
     private StorageUnavailableException Departing(long version) => new(
         "the database", $"User '{Id}' leaves this silo, and the database did not commit version {version} in the {Departure.Grace.TotalSeconds:0} s it could"
-            + " still wait. It may do so later; ask again.");
+            + " still wait. It may do so later; ask again.")
+    {
+        MayHaveTakenEffect = true,
+    };
 
     private StorageUnavailableException NotLoaded() => new(
         "Redis and the database", $"User '{Id}' leaves this silo, and was not loaded in the {Departure.Grace.TotalSeconds:0} s it could still wait. Try again.");

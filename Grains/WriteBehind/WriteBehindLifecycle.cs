@@ -26,9 +26,9 @@ internal sealed partial class WriteBehindLifecycle(
     {
         var (rows, _, _) = table.Backlog;
         var watch = Stopwatch.StartNew();
-        var left = await table.DrainAsync();
+        var left = await table.DrainAsync(cancellationToken);
         if (left == 0) LogDrained(logger, rows, store.Description, watch.Elapsed);
-        else LogLeft(logger, left, table.Options.DrainTimeout);
+        else LogLeft(logger, left, watch.Elapsed);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Drained: {Rows} rows flushed to {Store} in {Elapsed}; nothing is left")]

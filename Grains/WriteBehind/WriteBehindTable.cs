@@ -214,7 +214,10 @@ internal sealed partial class WriteBehindTable : IDisposable
         catch (TimeoutException)
         {
             throw new StorageUnavailableException(
-                "the database", $"{_store.Description} did not commit '{key}' within {Options.CommitTimeout.TotalSeconds:0.###} s. It may do so later.");
+                "the database", $"{_store.Description} did not commit '{key}' within {Options.CommitTimeout.TotalSeconds:0.###} s. It may do so later.")
+            {
+                MayHaveTakenEffect = true,
+            };
         }
     }
 
@@ -241,7 +244,7 @@ internal sealed partial class WriteBehindTable : IDisposable
     public void Start() => _queue.Start();
 
     /// <inheritdoc cref="FlushQueue.DrainAsync"/>
-    public Task<int> DrainAsync() => _queue.DrainAsync(Options.DrainTimeout);
+    public Task<int> DrainAsync(CancellationToken cancellationToken = default) => _queue.DrainAsync(Options.DrainTimeout, cancellationToken);
 
     /// <summary>
     /// Takes over what silos that have gone left unflushed in one partition of the journal, and flushes it. Returns how

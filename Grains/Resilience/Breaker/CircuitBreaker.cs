@@ -128,6 +128,16 @@ internal sealed class CircuitBreaker
         }
     }
 
+    /// <summary>The call failed in a way that every further one will: opens at once.</summary>
+    public void Unusable(CircuitPhase permit, long now, string reason)
+    {
+        lock (_gate)
+        {
+            if (!ReferenceEquals(permit, _phase) || permit.Step is not (CircuitStep.Closed or CircuitStep.Ramping)) return;
+            Break(now, $"unusable: {reason}");
+        }
+    }
+
     /// <summary>Calls are waiting, and none has been answered for <see cref="BreakerOptions.SilenceDuration"/>.</summary>
     public void Silent(CircuitPhase phase, long now)
     {

@@ -1,5 +1,6 @@
 using Actors.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Clustering.Redis;
@@ -58,7 +59,9 @@ public static class LastingMembershipExtensions
             provider.GetRequiredService<StaleVotes>(),
             provider.GetRequiredService<ILocalSiloDetails>().SiloAddress,
             provider.GetRequiredService<TimeProvider>(),
-            provider.GetRequiredService<ILogger<LastingMembershipTable>>()));
+            provider.GetRequiredService<ILogger<LastingMembershipTable>>(),
+            () => provider.GetRequiredService<IClusterMembershipService>().CurrentSnapshot.Version,
+            provider.GetService<IHostApplicationLifetime>()?.ApplicationStopping ?? CancellationToken.None));
         services.AddSingleton<IMembershipTable>(provider => new ClusterTimeMembershipTable(
             provider.GetRequiredService<LastingMembershipTable>(),
             provider.GetRequiredService<ILocalSiloDetails>().SiloAddress,

@@ -15,11 +15,13 @@ namespace Actors.Resilience;
 /// it. Several silos may do so at once, see <see cref="MembershipScripts"/>.</item>
 /// <item>Orleans never reads a table without this silo's row in it, for which it would end the silo. A row that says that
 /// this silo is dead is left alone: Orleans is right then.</item>
+/// <item>A silo that stops while Redis is away says so to the other silos only, which write it into the table once Redis is
+/// back: see <see cref="RecordAsync"/>. Orleans by itself would try for minutes, and the others would go on calling it.</item>
 /// </list>
 /// </remarks>
 internal sealed partial class LastingMembershipTable(
     IMembershipTable inner, RawMembershipTable raw, MembershipArrival arrival, StaleVotes votes, SiloAddress self, TimeProvider clock,
-    ILogger<LastingMembershipTable> logger)
+    ILogger<LastingMembershipTable> logger, Func<MembershipVersion> known, CancellationToken stopping)
     : IMembershipTable, IDisposable
 {
     private const int Tries = 4;
@@ -38,6 +40,9 @@ internal sealed partial class LastingMembershipTable(
 
     // The row of this silo that Orleans last wrote with success: replaced as a whole by whoever wrote it, never changed.
     private volatile MembershipEntry? _own;
+
+    // The table as Orleans last read it or, while this silo stops, wrote it. Replaced as a whole; Orleans changes no entry of it.
+    private volatile MembershipTableData? _last;
 
     // When the table was last looked at with success. Only under the gate.
     private long _looked = clock.GetTimestamp();
@@ -93,12 +98,22 @@ internal sealed partial class LastingMembershipTable(
     {
         for (var attempt = 1; ; attempt++)
         {
-            await CheckAsync(cancellationToken);
-            var table = await inner.ReadAllAsync(cancellationToken);
+            MembershipTableData table;
+            try
+            {
+                await CheckAsync(cancellationToken);
+                table = await inner.ReadAllAsync(cancellationToken);
+            }
+            catch (Exception error) when (error is not OperationCanceledException && LastKnown() is { } last)
+            {
+                LogReadFailed(logger, error);
+                return last;
+            }
+
             if (IsWhole(table))
             {
                 await FollowAsync(table.Version.Version);
-                return table;
+                return _last = table;
             }
 
             // Lost since we looked. Orleans repeats what fails, but ends the silo over a table without it.
@@ -122,6 +137,47 @@ internal sealed partial class LastingMembershipTable(
 
     public async Task<bool> UpdateRowAsync(
         MembershipEntry entry, string etag, TableVersion tableVersion, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            return await TryUpdateRowAsync(entry, etag, tableVersion, cancellationToken);
+        }
+        catch (Exception error) when (error is not OperationCanceledException && entry.SiloAddress.Equals(self) && LastKnown() is { } last)
+        {
+            // Orleans tells the others next.
+            _last = With(last, entry, tableVersion);
+            LogUnwritten(logger, entry.Status, RedisFailures.Reason(error));
+            return true;
+        }
+    }
+
+    /// <summary>
+    /// Writes into the table which silos have left, as this silo was told by them while Redis was away. Does nothing if the table
+    /// knows of it.
+    /// </summary>
+    /// <param name="version">The version that the table would have; it goes on beyond that.</param>
+    /// <param name="members">The silos as this silo knows them.</param>
+    /// <param name="cancellationToken">Cancels it.</param>
+    public async Task RecordAsync(MembershipVersion version, IEnumerable<ClusterMember> members, CancellationToken cancellationToken)
+    {
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            if (await raw.ReadAsync(cancellationToken) is not { } table || table.Version >= version.Value) return;
+            var told = members.Where(member => member.Status.IsTerminating()).ToDictionary(member => (RedisValue)member.SiloAddress.ToString(), member => member.Status);
+            var left = table.Rows.Where(row => told.TryGetValue(row.Name, out var status) && MembershipCopy.StatusOf(row.Value) < status)
+                .Select(row => new HashEntry(row.Name, MembershipCopy.WithStatus(row.Value, told[row.Name]))).ToList();
+            var (_, rows, merged) = await raw.MergeAsync(new((int)version.Value, left), cancellationToken);
+            Keep(merged);
+            LogRecorded(logger, rows);
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    private async Task<bool> TryUpdateRowAsync(MembershipEntry entry, string etag, TableVersion tableVersion, CancellationToken cancellationToken)
     {
         await CheckAsync(cancellationToken);
         if (!entry.SiloAddress.Equals(self) && await votes.IsRefutedAsync(entry.SiloAddress)) return false;
@@ -269,6 +325,13 @@ internal sealed partial class LastingMembershipTable(
         throw new TimeoutException($"Silo {self} could not be put back into the membership table: others kept changing it.");
     }
 
+    // Only where Orleans knows nothing later: the others would miss in it what they have been told meanwhile.
+    private MembershipTableData? LastKnown() =>
+        stopping.IsCancellationRequested && _last is { } last && last.Version.Version >= known().Value ? last : null;
+
+    private static MembershipTableData With(MembershipTableData table, MembershipEntry entry, TableVersion version) => new(
+        [.. table.Members.Select(member => member.Item1.SiloAddress.Equals(entry.SiloAddress) ? Tuple.Create(entry, member.Item2) : member)], version);
+
     private bool IsBehind(RedisValue row) => _own is { } own && MembershipCopy.StatusOf(row) < own.Status;
 
     private bool IsWhole(MembershipTableData table) =>
@@ -318,6 +381,17 @@ internal sealed partial class LastingMembershipTable(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "This silo, {Silo}, was missing in the membership table: put it back as {Status}")]
     private static partial void LogPutSelf(ILogger logger, SiloAddress silo, SiloStatus status);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "The membership table could not be read while this silo stops; going on with what is known")]
+    private static partial void LogReadFailed(ILogger logger, Exception error);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "This silo could not write its status {Status} into the membership table, and tells the other silos only: {Reason}")]
+    private static partial void LogUnwritten(ILogger logger, SiloStatus status, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "Wrote into the membership table that {Rows} silos have left, which they could not do while Redis was away")]
+    private static partial void LogRecorded(ILogger logger, int rows);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "No copy could be made of version {Version} of the membership table yet")]
     private static partial void LogNotFollowed(ILogger logger, int version, Exception error);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using StackExchange.Redis;
 
 namespace Actors.Resilience;
@@ -44,6 +45,14 @@ internal sealed record MembershipCopy(int Version, IReadOnlyList<HashEntry> Rows
     /// <summary>The number in the field <see cref="VersionField"/>, null where there is none.</summary>
     public static int? VersionOf(RedisValue field) =>
         int.TryParse((string?)field, NumberStyles.None, CultureInfo.InvariantCulture, out var version) ? version : null;
+
+    /// <summary>A row with another status.</summary>
+    public static RedisValue WithStatus(RedisValue row, SiloStatus status)
+    {
+        var json = JsonNode.Parse((string)row!)!.AsObject();
+        json[nameof(MembershipEntry.Status)] = (int)status;
+        return json.ToJsonString();
+    }
 
     /// <summary>The status in a row, <see cref="SiloStatus.None"/> where there is no row.</summary>
     public static SiloStatus StatusOf(RedisValue row)

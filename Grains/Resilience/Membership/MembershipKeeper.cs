@@ -48,7 +48,10 @@ internal sealed partial class MembershipKeeper(
             {
                 try
                 {
+                    // In this order: what is told among silos is in the table already, unless it could not be written.
+                    var told = membership.CurrentSnapshot;
                     await table.CheckAsync(_stop.Token);
+                    if (told.Version > table.Version) await table.RecordAsync(told.Version, told.Members.Values, _stop.Token);
                     if (isAway || table.SinceSignOfLife > CrashedSilos.AliveEvery + LookEvery) await GiveSignOfLifeAsync();
 
                     // Not before it has taken a write: a replica is read, and nothing else.

@@ -19,7 +19,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     // Twice the longest time between two looks.
     private static readonly TimeSpan LeastDelay = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan ProbeKeyLife = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan WrongCallsEvery = TimeSpan.FromMinutes(1);
 
     private readonly BreakerOptions _options;
     private readonly TimeProvider _clock;
@@ -54,6 +54,9 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     // Published whole by whoever learnt it last.
     private volatile string? _lastError;
     private volatile RedisHealth? _health;
+
+    // When a wrong call was last logged; 0 for never. Any thread, interlocked.
+    private long _wrongCallLogged;
 
     public RedisCircuit(RedisOptions redis, IReadOnlyList<RedisRole> roles, BreakerOptions options, TimeProvider clock, ILogger logger, BackgroundLoops loops)
     {
@@ -152,15 +155,17 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
 
             // A call that the open circuit released knows no more than why it opened.
             if (error is not OperationCanceledException) _lastError = RedisFailures.Reason(error);
-            if (error is not TimeoutException || !_pauses.Within(began, now)) _breaker.Failed(permit, now, RedisFailures.Reason(error));
+            if (RedisFailures.IsStructural(error)) _breaker.Unusable(permit, now, RedisFailures.Reason(error));
+            else if (error is not TimeoutException || !_pauses.Within(began, now)) _breaker.Failed(permit, now, RedisFailures.Reason(error));
             Suspect(error);
             throw RedisFailures.Unavailable(role, error);
         }
-        catch (RedisServerException)
+        catch (RedisServerException error)
         {
-            // An answer all the same: Redis is there, and the question was wrong.
+            // Redis is there, and the call was wrong, or a key holds something else. The caller goes on without it.
             Answered(permit, began);
-            throw;
+            LogWrongCall(error);
+            throw RedisFailures.Unavailable(role, error);
         }
         finally
         {
@@ -231,6 +236,14 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         _ => _time.GetElapsedTime(phase.AwaySince, now) >= duration,
     };
 
+    // A key that holds something else may be called many times a second.
+    private void LogWrongCall(Exception error)
+    {
+        var (last, now) = (Volatile.Read(ref _wrongCallLogged), _time.GetTimestamp());
+        if (last != 0 && _time.GetElapsedTime(last, now) < WrongCallsEvery) return;
+        if (Interlocked.CompareExchange(ref _wrongCallLogged, now, last) == last) LogWrongCall(_logger, Address, _roles, RedisFailures.Reason(error));
+    }
+
     // The connections of all roles lead to the same address: what one has found out about the server holds for all.
     private void Suspect(Exception error)
     {
@@ -288,7 +301,8 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     }
 
     /// <summary>
-    /// Writes, on the connection of every role: a server that is full, or has become a replica, answers a PING all the same.
+    /// Runs the commands of every role on its connection: a server that is full, has become a replica or lacks a right answers
+    /// a PING all the same.
     /// </summary>
     private async Task ProbeAsync(CircuitProbe probe)
     {
@@ -296,8 +310,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         try
         {
             await Task.WhenAll(Roles.Select(role => _connections[role].CallAsync(
-                (RedisKey)$"{_keyPrefix}:probe:{role.ToString().ToLowerInvariant()}",
-                static (redis, key) => redis.StringSetAsync(key, 1, ProbeKeyLife)))).WaitAsync(_options.ProbeTimeout, _clock);
+                (_keyPrefix, role), static (redis, probe) => RedisProbe.RunAsync(redis, probe._keyPrefix, probe.role)))).WaitAsync(_options.ProbeTimeout, _clock);
         }
         catch (Exception error)
         {
@@ -325,6 +338,10 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     [LoggerMessage(Message = "Redis at {Address} ({Roles}): circuit {From} -> {To}: {Reason}")]
     private static partial void LogChanged(
         ILogger logger, LogLevel level, string address, string roles, BreakerState from, BreakerState to, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "Redis at {Address} ({Roles}) answered a call with an error: {Reason}. The call went on as if Redis were away; further errors of this kind are not logged for a minute")]
+    private static partial void LogWrongCall(ILogger logger, string address, string roles, string reason);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "Redis at {Address} did not tell its health: {Reason}")]
     private static partial void LogNoHealth(ILogger logger, string address, string reason);

@@ -16,6 +16,11 @@ public static class RedisFailures
     // Those that only a replica gives.
     private static readonly string[] Replica = ["READONLY", "MASTERDOWN"];
 
+    // The server is there and will go on refusing until someone gives the user a right, or the server a command.
+    private static readonly string[] Rights = ["NOPERM", "NOAUTH", "WRONGPASS"];
+    private static readonly string[] Missing =
+        ["ACL failure in script", "can't run this command", "unknown command", "Unknown Redis command", "unknown subcommand"];
+
     // How a server before 7.0 hands on what a command in a script was answered.
     private const string InScript = "ERR Error running script";
 
@@ -32,9 +37,16 @@ public static class RedisFailures
     internal static bool IsUnavailability(Exception error) => error switch
     {
         RedisConnectionException or RedisTimeoutException or TimeoutException or ObjectDisposedException or OperationCanceledException => true,
-        RedisServerException server => StartsWithOne(server, Refusals),
+        RedisServerException server => StartsWithOne(server, Refusals) || IsStructural(server),
         _ => false,
     };
+
+    /// <summary>
+    /// True if the server refuses because a right or a command is missing. It does not pass by itself, and it is the same for
+    /// every call of its kind.
+    /// </summary>
+    internal static bool IsStructural(Exception error) => error is RedisServerException server
+        && (StartsWithOne(server, Rights) || Array.Exists(Missing, words => server.Message.Contains(words, StringComparison.Ordinal)));
 
     /// <summary>True where the server has answered that it is a replica, so that another one is the primary.</summary>
     internal static bool IsReplica(Exception error) => error is RedisServerException server && StartsWithOne(server, Replica);
@@ -52,7 +64,8 @@ public static class RedisFailures
 
     private static bool MayHaveHappened(Exception error) => error switch
     {
-        RedisServerException => false,
+        // A script may have written before it met the error. A server that cannot serve says so before anything else.
+        RedisServerException server => !StartsWithOne(server, Refusals) && server.Message.Contains("script", StringComparison.OrdinalIgnoreCase),
         RedisConnectionException connection => connection.CommandStatus is not (CommandStatus.WaitingToBeSent or CommandStatus.WaitingInBacklog),
         RedisTimeoutException timeout => timeout.Commandstatus is not (CommandStatus.WaitingToBeSent or CommandStatus.WaitingInBacklog),
         _ => true,

@@ -7,8 +7,8 @@ namespace Actors.Resilience;
 
 /// <summary>
 /// The one way from this silo to Redis. Every call has a time limit and passes the circuit of its Redis; what Redis does not
-/// serve is reported as <see cref="RedisUnavailableException"/>, at once while the circuit is open. Errors in what was asked
-/// (a script error, a wrong type) pass through: they are defects, not outages.
+/// serve is reported as <see cref="RedisUnavailableException"/>, at once while the circuit is open. So is a call that Redis
+/// answers with an error (a script error, a wrong type), but it does not open the circuit.
 /// </summary>
 public sealed class RedisGateway : IAsyncDisposable
 {
@@ -73,12 +73,15 @@ public sealed class RedisGateway : IAsyncDisposable
     /// <inheritdoc cref="RedisCircuit.OpenAsync"/>
     internal Task<IConnectionMultiplexer> OpenAsync(RedisRole role) => _byRole[role].OpenAsync(role);
 
-    /// <summary>Makes the connections of all roles, so that the first call of each finds it there. A Redis that is away is no error.</summary>
+    /// <summary>
+    /// Makes the connections of all roles and tries their commands, so that the first call of each finds it there. A Redis that
+    /// is away is no error.
+    /// </summary>
     public Task ConnectAsync() => Task.WhenAll(_byRole.Select(async each =>
     {
         try
         {
-            await each.Value.CallAsync(each.Key, 0, static (redis, _) => redis.PingAsync());
+            await each.Value.CallAsync(each.Key, (KeyPrefix, each.Key), static (redis, probe) => RedisProbe.RunAsync(redis, probe.KeyPrefix, probe.Key));
         }
         catch (RedisUnavailableException)
         {

@@ -125,9 +125,13 @@ internal sealed class FlushQueue : IDisposable
     /// <summary>Starts committing.</summary>
     public void Start() => _running = Task.WhenAll(Array.ConvertAll(_lanes, lane => Task.Run(() => lane.RunAsync(_abort.Token))));
 
-    /// <summary>Commits what is left, for at most <paramref name="timeout"/>; then stops. Returns how many rows are still left.</summary>
-    public async Task<int> DrainAsync(TimeSpan timeout)
+    /// <summary>
+    /// Commits what is left, for at most <paramref name="timeout"/> or until it is cancelled; then stops. Returns how many rows
+    /// are still left.
+    /// </summary>
+    public async Task<int> DrainAsync(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
+        await using var cancelled = cancellationToken.UnsafeRegister(static abort => ((CancellationTokenSource)abort!).Cancel(), _abort);
         foreach (var lane in _lanes) lane.Drain();
         _abort.CancelAfter(timeout);
         await _running;

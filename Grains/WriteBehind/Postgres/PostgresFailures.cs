@@ -53,8 +53,14 @@ internal sealed partial class PostgresFailures
                 // Someone else's statement crossed ours, and the database gave way to theirs; ours did nothing.
                 continue;
             }
-            catch (Exception e) when (PostgresFaults.Of(e, cancellationToken) is not PostgresFault.None and var found
-                && (takesRows is not null || e is NpgsqlException || found is not PostgresFault.Unclear))
+            catch (PostgresException e) when (attempt == 1 && e.SqlState == PostgresErrorCodes.FeatureNotSupported)
+            {
+                // "cached plan must not change result type": the table was altered, and every connection with a statement prepared
+                // before that fails until it is made anew.
+                _reconnect();
+                continue;
+            }
+            catch (Exception e) when (PostgresFaults.Of(e, cancellationToken) is not PostgresFault.None and var found)
             {
                 (fault, error) = (found, e);
             }
@@ -109,6 +115,9 @@ internal sealed partial class PostgresFailures
     {
         PostgresException refusal => $"{refusal.MessageText} ({refusal.SqlState})",
         { InnerException: TimeoutException inner } => inner.Message,
+
+        // The table is not what the statements expect, for instance since a column has another type.
+        InvalidCastException or FormatException or OverflowException => $"{e.GetType().Name}: {e.Message}",
         _ => e.Message,
     };
 }

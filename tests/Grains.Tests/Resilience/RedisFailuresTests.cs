@@ -27,7 +27,6 @@ public sealed class RedisFailuresTests
     }
 
     [Theory]
-    [InlineData("ERR unknown command 'FOO'")]
     [InlineData("ERR user_script:1: Script attempted to access nonexistent global variable 'x'")]
     [InlineData("WRONGTYPE Operation against a key holding the wrong kind of value")]
     [InlineData("NOSCRIPT No matching script. Please use EVAL.")]
@@ -37,8 +36,28 @@ public sealed class RedisFailuresTests
     [InlineData("ERR Error compiling script (new function): user_script:1: unexpected symbol near '-READONLY'")]
     [InlineData("LOADINGS is not LOADING")]
     [InlineData("")]
-    public void An_answer_to_a_wrong_question_is_not(string message) =>
+    public void An_answer_to_a_wrong_question_is_not(string message)
+    {
         Assert.False(RedisFailures.IsUnavailability(Answer(message)));
+        Assert.False(RedisFailures.IsStructural(Answer(message)));
+    }
+
+    [Theory]
+    [InlineData("NOPERM this user has no permissions to run the 'eval' command", false)]
+    [InlineData("NOPERM User default has no permissions to access one of the keys used as arguments", false)]
+    [InlineData("NOAUTH Authentication required.", false)]
+    [InlineData("WRONGPASS invalid username-password pair or user is disabled.", false)]
+    [InlineData("ERR unknown command 'EVAL', with args beginning with: ", false)]
+    [InlineData("ERR ACL failure in script: User default has no permissions to run the 'time' command script: 7cd0, on @user_script:1.", true)]
+    [InlineData("ERR Error running script (call to f_7cd0): @user_script:1: -NOPERM The user executing the script can't run this command or subcommand", true)]
+    [InlineData("ERR Unknown Redis command called from script script: 7cd0, on @user_script:1.", true)]
+    public void A_missing_right_or_command_is_an_outage_that_does_not_pass_by_itself(string message, bool mayHaveHappened)
+    {
+        var error = Answer(message);
+        Assert.True(RedisFailures.IsStructural(error));
+        Assert.True(RedisFailures.IsUnavailability(error));
+        Assert.Equal(mayHaveHappened, RedisFailures.Unavailable(RedisRole.Cache, error).MayHaveHappened);
+    }
 
     [Fact]
     public void A_call_that_was_given_up_is_an_outage_and_may_have_happened()
