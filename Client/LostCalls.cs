@@ -98,7 +98,7 @@ internal sealed class LostCalls(Func<CancellationToken, Task<SiloDeath[]>> askAs
     }
 
     /// <summary>The calls that were made within about a second.</summary>
-    public sealed class Era(long began)
+    public sealed class Era(long began) : IDisposable
     {
         // Interlocked: how many calls are under way; negative once it is closed.
         private int _calls;
@@ -131,9 +131,11 @@ internal sealed class LostCalls(Func<CancellationToken, Task<SiloDeath[]>> askAs
         internal bool TryClose()
         {
             if (Interlocked.CompareExchange(ref _calls, int.MinValue / 2, 0) != 0) return false;
-            _lost.Dispose();
+            Dispose();
             return true;
         }
+
+        public void Dispose() => _lost.Dispose();
 
         internal void Suspect(TimeProvider clock, TimeSpan grace)
         {

@@ -57,6 +57,9 @@ internal sealed partial class LastingMembershipTable(
     /// <summary>The newest version of the table that this silo has seen.</summary>
     public MembershipVersion Version => new(Volatile.Read(ref _version));
 
+    /// <summary>The version of the table that was last read as a whole; 0 if none was.</summary>
+    public MembershipVersion LastRead => new(_last?.Version.Version ?? 0);
+
     /// <summary>How long ago this silo last gave a sign of life in the table.</summary>
     public TimeSpan SinceSignOfLife => clock.GetElapsedTime(Interlocked.Read(ref _signOfLife));
 

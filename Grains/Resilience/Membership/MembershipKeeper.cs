@@ -52,6 +52,9 @@ internal sealed partial class MembershipKeeper(
                     var told = membership.CurrentSnapshot;
                     await table.CheckAsync(_stop.Token);
                     if (told.Version > table.Version) await table.RecordAsync(told.Version, told.Members.Values, _stop.Token);
+
+                    // What other silos told is not read by Orleans, and is needed to leave while Redis is away.
+                    if (told.Version > table.LastRead) await table.ReadAllAsync(_stop.Token);
                     if (isAway || table.SinceSignOfLife > CrashedSilos.AliveEvery + LookEvery) await GiveSignOfLifeAsync();
 
                     // Not before it has taken a write: a replica is read, and nothing else.
