@@ -28,8 +28,16 @@ internal sealed partial class ErrorBoundary(ILogger<ErrorBoundary> logger) : IIn
         ActorsException ours => ours,
         RedisUnavailableException redis => new StorageUnavailableException("Redis", redis.Message) { MayHaveTakenEffect = !isRead && redis.MayHaveHappened },
         RedisException or RedisCommandException or RedisTimeoutException or RedisStorageException =>
-            new StorageUnavailableException("Redis", $"{call} failed: Redis: {RedisFailures.Reason(error)}.") { MayHaveTakenEffect = !isRead },
-        DbException => new StorageUnavailableException("the database", $"{call} failed: the database: {error.Message}") { MayHaveTakenEffect = !isRead },
+            new StorageUnavailableException("Redis", $"{call} failed: Redis: {RedisFailures.Reason(error)}.")
+            {
+                MayHaveTakenEffect = !isRead && RedisFailures.MayHaveHappened(error),
+            },
+
+        // With an SQLSTATE it is the server's answer, and the statement did nothing.
+        DbException database => new StorageUnavailableException("the database", $"{call} failed: the database: {error.Message}")
+        {
+            MayHaveTakenEffect = !isRead && database.SqlState is null,
+        },
         OutOfMemoryException => new StorageUnavailableException("memory", $"{call} failed: the silo is out of memory.") { MayHaveTakenEffect = !isRead },
         TimeoutException or OrleansException or ConnectionAbortedException =>
             new StorageUnavailableException("another silo", $"{call} failed: another silo did not answer it in time.") { MayHaveTakenEffect = !isRead },

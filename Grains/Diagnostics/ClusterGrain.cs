@@ -32,11 +32,11 @@ internal sealed partial class ClusterGrain(SiloStatusClient silos, IClusterMembe
         }
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
-            LogNoAnswer(logger, silo, error);
+            LogNoAnswer(logger, silo, error.Message);
             return new() { Silo = silo.ToParsableString(), IsResponding = false };
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Silo {Silo} did not tell its status")]
-    private static partial void LogNoAnswer(ILogger logger, SiloAddress silo, Exception error);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Silo {Silo} did not tell its status: {Reason}")]
+    private static partial void LogNoAnswer(ILogger logger, SiloAddress silo, string reason);
 }

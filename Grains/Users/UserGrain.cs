@@ -119,10 +119,12 @@ internal sealed partial class UserGrain(
         // not find it otherwise. So does all while a silo that cannot read the journal may be the next. If that fails the key
         // is not released: an owner that takes it over from another that did not let go reads the database.
         var isJournalEnough = _acknowledged.Version <= _journaled && !table.IsAnyOtherCutOff;
-        if (!isJournalEnough && !await CommitBeforeReleaseAsync(cancellationToken)) return;
+        // At a stop there may be thousands of them; what is left in the queue then is counted in one line.
+        var level = reason.ReasonCode == DeactivationReasonCode.ShuttingDown ? LogLevel.Debug : LogLevel.Warning;
+        if (!isJournalEnough && !await CommitBeforeReleaseAsync(level, cancellationToken)) return;
 
         // So does all the rest where the journal is lost or away: the next owner may be on another silo, and has only the database.
-        if (!await table.ReleaseAsync(owner) && await CommitBeforeReleaseAsync(cancellationToken)) await table.ReleaseAsync(owner);
+        if (!await table.ReleaseAsync(owner) && await CommitBeforeReleaseAsync(level, cancellationToken)) await table.ReleaseAsync(owner);
     }
 
     /// <summary>Merges a patch, or deletes where there is none.</summary>
@@ -372,7 +374,7 @@ internal sealed partial class UserGrain(
         throw Unknown(version);
     }
 
-    private async Task<bool> CommitBeforeReleaseAsync(CancellationToken cancellationToken)
+    private async Task<bool> CommitBeforeReleaseAsync(LogLevel level, CancellationToken cancellationToken)
     {
         // Calls that are to go to the next activation wait for this one.
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -383,7 +385,7 @@ internal sealed partial class UserGrain(
         }
         catch (Exception error) when (error is StorageUnavailableException or OwnershipLostException or OperationCanceledException)
         {
-            LogLeftInMemory(logger, Id, error.Message);
+            LogLeftInMemory(logger, level, Id, error.Message);
             return false;
         }
     }
@@ -612,9 +614,9 @@ internal sealed partial class UserGrain(
     private StorageUnavailableException Contested() =>
         new("Redis", $"User '{Id}' was claimed by other activations {MaxAttempts} times in a row; try again.");
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
+    [LoggerMessage(Message =
         "User '{Id}' was deactivated with a write that the next activation may not find, for it is in this silo's memory only: {Reason}")]
-    private static partial void LogLeftInMemory(ILogger logger, string id, string reason);
+    private static partial void LogLeftInMemory(ILogger logger, LogLevel level, string id, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
         "Version {Version} of user '{Id}', acknowledged in memory only, is lost: another activation had taken the user over")]

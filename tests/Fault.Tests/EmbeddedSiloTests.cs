@@ -56,6 +56,19 @@ public sealed class EmbeddedSiloTests : IDisposable
     }
 
     [Fact]
+    public async Task Second_silo_stops_in_time_after_the_one_with_the_embedded_Redis()
+    {
+        using var first = await SiloProcess.StartAsync(_directory.Path, NothingSet);
+        using var second = await SiloProcess.StartAsync(_directory.Path, NothingSet);
+        Assert.Equal(0, (await first.StopAsync()).ExitCode);
+
+        var before = File.ReadLines(second.Log).Count();
+        var (elapsed, exitCode) = await second.StopAsync();
+        var lines = File.ReadLines(second.Log).Skip(before).ToList();
+        Assert.True(exitCode == 0 && elapsed < TimeSpan.FromSeconds(35) && lines.Count < 30, $"{elapsed}, exit code {exitCode}:\n{string.Join('\n', lines)}");
+    }
+
+    [Fact]
     public async Task A_silo_with_damaged_data_names_the_file_and_starts_without_it_on_request()
     {
         using (var silo = await SiloProcess.StartAsync(_directory.Path, NothingSet))

@@ -60,7 +60,7 @@ public static class LastingMembershipExtensions
             provider.GetRequiredService<ILocalSiloDetails>().SiloAddress,
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<LastingMembershipTable>>(),
-            () => provider.GetRequiredService<IClusterMembershipService>().CurrentSnapshot.Version,
+            () => provider.GetRequiredService<IClusterMembershipService>().CurrentSnapshot,
             provider.GetService<IHostApplicationLifetime>()?.ApplicationStopping ?? CancellationToken.None));
         services.AddSingleton<IMembershipTable>(provider => new ClusterTimeMembershipTable(
             provider.GetRequiredService<LastingMembershipTable>(),

@@ -21,7 +21,7 @@ namespace Actors.Resilience;
 /// </remarks>
 internal sealed partial class LastingMembershipTable(
     IMembershipTable inner, RawMembershipTable raw, MembershipArrival arrival, StaleVotes votes, SiloAddress self, TimeProvider clock,
-    ILogger<LastingMembershipTable> logger, Func<MembershipVersion> known, CancellationToken stopping)
+    ILogger<LastingMembershipTable> logger, Func<ClusterMembershipSnapshot> known, CancellationToken stopping)
     : IMembershipTable, IDisposable
 {
     private const int Tries = 4;
@@ -328,9 +328,37 @@ internal sealed partial class LastingMembershipTable(
         throw new TimeoutException($"Silo {self} could not be put back into the membership table: others kept changing it.");
     }
 
-    // Only where Orleans knows nothing later: the others would miss in it what they have been told meanwhile.
-    private MembershipTableData? LastKnown() =>
-        stopping.IsCancellationRequested && _last is { } last && last.Version.Version >= known().Value ? last : null;
+    /// <summary>While this silo stops: the last table that was read, with what the other silos have told since; else null.</summary>
+    private MembershipTableData? LastKnown()
+    {
+        if (!stopping.IsCancellationRequested || _last is not { } last) return null;
+        var told = known();
+        if (last.Version.Version >= told.Version.Value) return last;
+
+        // A silo that is not in it would take its absence for its death.
+        var isWhole = told.Members.Values.All(member => member.Status.IsTerminating() || last.TryGet(member.SiloAddress) is not null);
+        if (!isWhole) return null;
+        return new(
+            [.. last.Members.Select(member => told.Members.TryGetValue(member.Item1.SiloAddress, out var now) && now.Status > member.Item1.Status
+                ? Tuple.Create(WithStatus(member.Item1, now.Status), member.Item2)
+                : member)],
+            new TableVersion((int)told.Version.Value, last.Version.VersionEtag));
+    }
+
+    private static MembershipEntry WithStatus(MembershipEntry entry, SiloStatus status) => new()
+    {
+        SiloAddress = entry.SiloAddress,
+        Status = status,
+        SuspectTimes = entry.SuspectTimes,
+        ProxyPort = entry.ProxyPort,
+        HostName = entry.HostName,
+        SiloName = entry.SiloName,
+        RoleName = entry.RoleName,
+        UpdateZone = entry.UpdateZone,
+        FaultZone = entry.FaultZone,
+        StartTime = entry.StartTime,
+        IAmAliveTime = entry.IAmAliveTime,
+    };
 
     private static MembershipTableData With(MembershipTableData table, MembershipEntry entry, TableVersion version) => new(
         [.. table.Members.Select(member => member.Item1.SiloAddress.Equals(entry.SiloAddress) ? Tuple.Create(entry, member.Item2) : member)], version);

@@ -62,7 +62,8 @@ public static class RedisFailures
         _ => FirstSentence(error.Message),
     };
 
-    private static bool MayHaveHappened(Exception error) => error switch
+    /// <summary>False if the server certainly did nothing of what was asked.</summary>
+    internal static bool MayHaveHappened(Exception error) => error switch
     {
         // A script may have written before it met the error. A server that cannot serve says so before anything else.
         RedisServerException server => !StartsWithOne(server, Refusals) && server.Message.Contains("script", StringComparison.OrdinalIgnoreCase),

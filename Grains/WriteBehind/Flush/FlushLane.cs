@@ -347,7 +347,7 @@ internal sealed partial class FlushLane(
 
                 // Once for each reason rather than for each attempt.
                 if (_saidFailure == error.Message) LogRetryAgain(logger, rows, store.Description, retry, error.Message);
-                else LogRetry(logger, rows, store.Description, retry, error);
+                else LogRetry(logger, rows, store.Description, retry, error is StorageUnavailableException ? error.Message : error.ToString());
                 _saidFailure = error.Message;
             }
 
@@ -463,8 +463,8 @@ internal sealed partial class FlushLane(
         if (_signal.CurrentCount == 0) _signal.Release();
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Rows} rows could not be committed to {Store}; next attempt in about {Retry}")]
-    private static partial void LogRetry(ILogger logger, int rows, string store, TimeSpan retry, Exception error);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Rows} rows could not be committed to {Store}; next attempt in about {Retry}: {Reason}")]
+    private static partial void LogRetry(ILogger logger, int rows, string store, TimeSpan retry, string reason);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Rows} rows could not be committed to {Store} again; next attempt in about {Retry}: {Reason}")]
     private static partial void LogRetryAgain(ILogger logger, int rows, string store, TimeSpan retry, string reason);

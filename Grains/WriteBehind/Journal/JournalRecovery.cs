@@ -92,7 +92,7 @@ internal sealed partial class JournalRecovery(
             }
             catch (Exception error) when (!_stop.IsCancellationRequested)
             {
-                LogPostponed(logger, partition, RetryAfter, error);
+                LogPostponed(logger, partition, RetryAfter, error is StorageUnavailableException or RedisUnavailableException ? error.Message : error.ToString());
             }
 
             await Task.Delay(RetryAfter * (0.5 + Random.Shared.NextDouble()), clock, _stop.Token);
@@ -106,6 +106,6 @@ internal sealed partial class JournalRecovery(
     [LoggerMessage(Level = LogLevel.Debug, Message = "Partition {Partition} cannot be recovered yet: {Reason}")]
     private static partial void LogWaiting(ILogger logger, int partition, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Partition {Partition} cannot be recovered yet, trying again in about {RetryAfter}")]
-    private static partial void LogPostponed(ILogger logger, int partition, TimeSpan retryAfter, Exception error);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Partition {Partition} cannot be recovered yet, trying again in about {RetryAfter}: {Reason}")]
+    private static partial void LogPostponed(ILogger logger, int partition, TimeSpan retryAfter, string reason);
 }

@@ -1,0 +1,116 @@
+using System.Runtime.CompilerServices;
+using Actors.Resilience;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+using Orleans.Persistence.Redis;
+using Orleans.Serialization;
+using StackExchange.Redis;
+
+namespace Actors.Cluster.Tests;
+
+/// <summary>Whatever is thrown below a grain, its callers get an error of the contract.</summary>
+public sealed class ErrorBoundaryTests(ServersFixture servers) : IClassFixture<ServersFixture>
+{
+    [Fact]
+    public async Task Only_errors_of_the_contract_leave_a_grain()
+    {
+        var errors = All();
+        Assert.InRange(errors.Count, 50, 500);
+        await using var cluster = await TestCluster.StartAsync(
+            servers, silos: 1, services: services => services.AddSingleton<IIncomingGrainCallFilter>(new Thrower(errors)));
+
+        var wrong = new List<string>();
+        for (var number = 0; number < errors.Count; number++)
+        {
+            var user = cluster.User($"thrown-{number}");
+            var read = await Record.ExceptionAsync(() => user.GetAsync());
+            var write = await Record.ExceptionAsync(() => user.UpdateAsync(new() { DisplayName = "x" }));
+            if (read is not ActorsException || write is not ActorsException || MayHaveTakenEffect(read) || read.InnerException is not null)
+                wrong.Add($"{errors[number].GetType()}: {read?.GetType()} and {write?.GetType()}");
+        }
+
+        Assert.True(wrong.Count == 0, string.Join('\n', wrong));
+    }
+
+    [Theory]
+    [MemberData(nameof(Effects))]
+    public void Error_says_whether_the_call_may_have_taken_effect(Exception error, string storage, bool mayHaveTakenEffect)
+    {
+        var typed = ErrorBoundary.ToContract(error, "UpdateAsync of user/a", isRead: false);
+        Assert.Equal(storage, (typed as StorageUnavailableException)?.Storage ?? "");
+        Assert.Equal(mayHaveTakenEffect, MayHaveTakenEffect(typed));
+        Assert.False(MayHaveTakenEffect(ErrorBoundary.ToContract(error, "GetAsync of user/a", isRead: true)));
+    }
+
+    public static TheoryData<Exception, string, bool> Effects => new()
+    {
+        { new RedisUnavailableException(RedisRole.Journal, "open", mayHaveHappened: false), "Redis", false },
+        { new RedisUnavailableException(RedisRole.Journal, "no answer", mayHaveHappened: true), "Redis", true },
+        { new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, "NOPERM this user has no permissions to run the 'eval' command"), "Redis", false },
+        { new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, "ERR Error running script"), "Redis", true },
+        { new RedisConnectionException(ConnectionFailureType.SocketFailure, CommandFlags.None, "lost"), "Redis", true },
+        { new RedisTimeoutException(CommandFlags.None, "late", CommandStatus.WaitingToBeSent), "Redis", false },
+        { new RedisTimeoutException(CommandFlags.None, "late", CommandStatus.Sent), "Redis", true },
+        { new PostgresException("permission denied", "ERROR", "ERROR", "42501"), "the database", false },
+        { new NpgsqlException("the connection broke"), "the database", true },
+        { new TimeoutException(), "another silo", true },
+        { new SiloUnavailableException(), "another silo", true },
+        { Make(typeof(OutOfMemoryException)), "memory", true },
+        { Make(typeof(NullReferenceException)), "", true },
+    };
+
+    private static bool MayHaveTakenEffect(Exception error) => error switch
+    {
+        StorageUnavailableException unavailable => unavailable.MayHaveTakenEffect,
+        UnexpectedErrorException unexpected => unexpected.MayHaveTakenEffect,
+        _ => false,
+    };
+
+    // Of the libraries below the grains, of this one, and of the framework what they throw.
+    private static List<Exception> All()
+    {
+        Type[] roots =
+        [
+            typeof(RedisException), typeof(NpgsqlException), typeof(RedisStorageException), typeof(OrleansException), typeof(SiloUnavailableException),
+            typeof(SerializerException), typeof(PlacementStrategy), typeof(Grain), typeof(RedisUnavailableException),
+        ];
+        var types = roots.Select(root => root.Assembly).Distinct().SelectMany(assembly => assembly.GetTypes())
+            .Where(type => type.IsSubclassOf(typeof(Exception)) && !type.IsAbstract && !type.ContainsGenericParameters && !type.IsSubclassOf(typeof(ActorsException)))
+            .Concat([
+                typeof(TimeoutException), typeof(IOException), typeof(System.Net.Sockets.SocketException), typeof(ObjectDisposedException),
+                typeof(InvalidOperationException), typeof(InvalidCastException), typeof(NullReferenceException), typeof(TaskCanceledException),
+                typeof(KeyNotFoundException), typeof(ConnectionAbortedException), typeof(AggregateException), typeof(OutOfMemoryException),
+            ]);
+        return [.. types.Distinct().Select(Make)];
+    }
+
+    private static Exception Make(Type type)
+    {
+        foreach (var arguments in (object[][])[["a message"], ["a message", null!], []])
+        {
+            try
+            {
+                return (Exception)Activator.CreateInstance(type, arguments)!;
+            }
+            catch (Exception)
+            {
+                // It has no such constructor.
+            }
+        }
+
+        return (Exception)RuntimeHelpers.GetUninitializedObject(type);
+    }
+
+    /// <summary>Stands for the grain's code, below the boundary: throws the error that the user's id names.</summary>
+    private sealed class Thrower(List<Exception> errors) : IIncomingGrainCallFilter
+    {
+        public Task Invoke(IIncomingGrainCallContext context)
+        {
+            var id = context.TargetId.Key.ToString()!;
+            return context.Grain is IUserGrain && id.StartsWith("thrown-", StringComparison.Ordinal)
+                ? Task.FromException(errors[int.Parse(id[7..], System.Globalization.CultureInfo.InvariantCulture)])
+                : context.Invoke();
+        }
+    }
+}
