@@ -55,8 +55,7 @@ internal sealed partial class PostgresFailures
             }
             catch (PostgresException e) when (attempt == 1 && e.SqlState == PostgresErrorCodes.FeatureNotSupported)
             {
-                // "cached plan must not change result type": the table was altered, and every connection with a statement prepared
-                // before that fails until it is made anew.
+                // "cached plan must not change result type": the table was altered.
                 _reconnect();
                 continue;
             }
@@ -65,7 +64,8 @@ internal sealed partial class PostgresFailures
                 (fault, error) = (found, e);
             }
 
-            if (fault is PostgresFault.WrongServer) _reconnect();
+            // A statement that failed while it was being prepared leaves its connection out of step.
+            if (fault is PostgresFault.WrongServer or PostgresFault.Unclear) _reconnect();
             if (takesRows is null || fault is PostgresFault.Outage or PostgresFault.WrongServer) throw Unavailable(error);
             if (fault is PostgresFault.Row) throw new RowsRefusedException(Reason(error), error);
             throw await takesRows(cancellationToken) switch

@@ -42,13 +42,17 @@ public sealed class MemoryTests(ServersFixture servers)
     {
         const int Users = 400;
         await using var cluster = await StartAsync();
+        var active = cluster.Silos.GetSiloServiceProvider(cluster.Silos.Silos[0].SiloAddress).GetRequiredService<ActiveUsers>();
+        var most = 0L;
         UserPatch large = new() { Attributes = Enumerable.Range(0, 12).ToDictionary(i => $"a{i}", string? (_) => new string('x', 4000)) };
         await EachAsync(Users, async i =>
         {
             // Small when they are loaded: they grow in memory.
             await RetriedAsync(() => cluster.User($"u{i}").UpdateAsync(new() { DisplayName = "small" }));
             await RetriedAsync(() => cluster.User($"u{i}").UpdateAsync(large));
+            Raise(ref most, active.Bytes);
         });
+        Assert.InRange(most, MaxMemory / 2, MaxMemory);
         var status = await StatusAsync(cluster);
         Assert.InRange(status.Bytes, 0, MaxMemory);
         Assert.InRange(status.Active, 1, MaxMemory / 96_000);
