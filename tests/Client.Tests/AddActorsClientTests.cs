@@ -50,12 +50,15 @@ public sealed class AddActorsClientTests
         using var host = new HostBuilder().AddActorsClient(options => options.Redis = "localhost:1").Build();
         var client = host.Services.GetRequiredService<ActorsClient>();
 
-        foreach (var id in (string[])["", "a\0b", "\ud800", "\udc00a", new('x', 513), new('é', 257)])
+        foreach (var id in (string[])["", " ", "\n", "\u2003", "a\0b", "\ud800", "\udc00a", new('x', 513), new('é', 257)])
         {
             var error = Assert.Throws<InvalidUserException>(() => client.User(id));
             Assert.Contains("1 to 512 bytes", error.Message, StringComparison.Ordinal);
             Assert.InRange(error.Message.Length, 1, 300);
+            Assert.Contains("1 to 512 bytes", Assert.Throws<InvalidRateLimitException>(() => client.RateLimiter(id)).Message, StringComparison.Ordinal);
         }
+
+        Assert.All((string[])["", " "], silo => Assert.Throws<SiloNotFoundException>(() => client.RedisBreaker(silo)));
         foreach (var id in (string[])["a", new('é', 256), "{a}*?[\ud83d\ude00] b"])
             UserLimits.ValidateId(id);
     }
