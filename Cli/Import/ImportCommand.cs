@@ -11,7 +11,8 @@ internal static class ImportCommand
         Formats:
           JSON lines: {"id","displayName" or "name","email","attributes":{},"counters":{},"tags":[]}
                       null leaves a value unchanged, and removes an attribute
-          JSON array: [ … ] of the same objects, over any number of lines
+          JSON:       [ … ] of the same objects, or one after the other, over any number of
+                      lines
           CSV:        a header row of id, name, email, tags (separated by ;, or a JSON array),
                       attr.X, counter.X; attributes and counters hold a JSON object of more
                       an empty cell leaves a value unchanged

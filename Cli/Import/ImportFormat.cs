@@ -7,7 +7,7 @@ namespace Actors.Cli.Import;
 internal enum ImportFormat
 {
     JsonLines,
-    JsonArray,
+    MultilineJson,
     Csv,
 }
 
@@ -31,19 +31,32 @@ internal static class ImportFormats
     public static ImportFormat With(this ImportFormat format, ReadOnlySpan<byte> begins)
     {
         if (begins.StartsWith(LineReader.ByteOrderMark)) begins = begins[LineReader.ByteOrderMark.Length..];
-        return format == ImportFormat.JsonLines && begins.TrimStart(" \t\r\n"u8) is [(byte)'[', ..] ? ImportFormat.JsonArray : format;
+        begins = begins.TrimStart(" \t\r\n"u8);
+        return format == ImportFormat.JsonLines && (begins is [(byte)'[', ..] || IsLaidOut(begins)) ? ImportFormat.MultilineJson : format;
+    }
+
+    /// <summary>
+    /// True if an object begins that goes on in the next line. A first line that is only cut off is not one: the next would
+    /// begin with another object.
+    /// </summary>
+    private static bool IsLaidOut(ReadOnlySpan<byte> begins)
+    {
+        var end = begins.IndexOf((byte)'\n');
+        return begins is [(byte)'{', ..] && end >= 0
+            && begins[..end].TrimEnd(" \t\r"u8) is [.., (byte)'{' or (byte)',' or (byte)'[']
+            && begins[end..].TrimStart(" \t\r\n"u8) is [(byte)'"' or (byte)'}' or (byte)']', ..];
     }
 
     public static IAsyncEnumerable<ImportRecord> ReadAsync(
         this ImportFormat format, Stream stream, CancellationToken cancellationToken) => format switch
         {
             ImportFormat.Csv => CsvUsers.ReadAsync(LineReader.ReadAsync(stream, cancellationToken)),
-            ImportFormat.JsonArray => JsonArrayUsers.ReadAsync(stream, cancellationToken),
+            ImportFormat.MultilineJson => MultilineJsonUsers.ReadAsync(stream, cancellationToken),
             _ => JsonUsers.ReadAsync(LineReader.ReadAsync(stream, cancellationToken)),
         };
 
     /// <summary>What records are counted by: an array may stand on a single line.</summary>
-    public static string Unit(this ImportFormat format) => format == ImportFormat.JsonArray ? "record" : "line";
+    public static string Unit(this ImportFormat format) => format == ImportFormat.MultilineJson ? "record" : "line";
 
     /// <summary>Without the dot, and without that of a compression.</summary>
     public static string ExtensionOf(string file)

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
@@ -8,8 +9,8 @@ namespace Actors;
 public static class ActorsProblemDetailsExtensions
 {
     /// <summary>
-    /// Has <c>app.UseExceptionHandler()</c> answer the errors of the cluster. What other handlers and
-    /// <c>AddProblemDetails</c> of the app do stays.
+    /// Answers the errors of the cluster, in development as well. It puts <c>app.UseExceptionHandler()</c> before all else; what
+    /// the app does by <c>UseExceptionHandler</c>, <c>AddExceptionHandler</c> and <c>AddProblemDetails</c> stays.
     /// </summary>
     /// <remarks>
     /// <list type="table">
@@ -30,7 +31,10 @@ public static class ActorsProblemDetailsExtensions
     {
         ArgumentNullException.ThrowIfNull(services);
         services.AddProblemDetails();
+        services.TryAddSingleton<ActorsExceptionHandler>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IExceptionHandler, ActorsExceptionHandler>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IDeveloperPageExceptionFilter, DeveloperPageProblems>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IStartupFilter, ExceptionHandlerSetup>());
         return services;
     }
 }

@@ -17,6 +17,7 @@ public sealed class ImportSourceTests : IDisposable
     [
         $"[{Three}]",
         $"\ufeff  \n[\n  {Three.Replace("},", "},\n  ", StringComparison.Ordinal)}\n]\n",
+        Three.Replace("},", "}\n", StringComparison.Ordinal).Replace("{\"id", "{\n  \"id", StringComparison.Ordinal) + "\n",
         "[ " + Three.Replace("{", "{\n", StringComparison.Ordinal).Replace(":", " :\r\n", StringComparison.Ordinal) + " ] \r\n\r\n",
     ];
 
@@ -29,6 +30,8 @@ public sealed class ImportSourceTests : IDisposable
         { $"[,{Three}]", "record 1: (line 1) there is no user before a comma", 3 },
         { $"[7,\n\"x\",{Three}]", "record 2: (line 2) is a string; expected is an object", 3 },
         { $"[{{\"id\":\"x\"}} {{\"id\":\"y\"}},{Three}]", "record 1: (line 1) not JSON", 3 },
+        { "{\n\"id\":\"x\"\n}\n{\n\"id\":7\n}\n{\n\"id\":\"y\"\n", "record 3: (line 7) the object is not closed", 1 },
+        { "{\n\"id\":\"x\"\n}\n,{\"id\":\"y\"}]", "record 2: (line 4) there is no user before a comma", 2 },
         { "[{\"id\":\"a\",\"name\":\"never closed},{\"id\":\"b\"}]" + new string(' ', 2 * 1024 * 1024), "is longer than 1.0 MiB; nothing after it was read", 0 },
     };
 
@@ -36,7 +39,7 @@ public sealed class ImportSourceTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Arrays))]
-    public async Task A_JSON_array_is_imported_as_a_whole_however_it_is_laid_out(string array)
+    public async Task JSON_is_imported_as_a_whole_however_it_is_laid_out(string array)
     {
         foreach (var extension in (string[])["json", "jsonl"])
         {

@@ -5,15 +5,15 @@ using Actors.Cli.Output;
 namespace Actors.Cli.Import;
 
 /// <summary>
-/// Users as one JSON array of the objects that <see cref="JsonUsers"/> reads, over any number of lines. Records are numbered
-/// from 1, because several may share a line.
+/// Users as the objects that <see cref="JsonUsers"/> reads, but over any number of lines: one JSON array of them, or one after
+/// the other as <c>jq</c> writes them. Records are numbered from 1, because several may share a line.
 /// </summary>
-internal static class JsonArrayUsers
+internal static class MultilineJsonUsers
 {
     public static async IAsyncEnumerable<ImportRecord> ReadAsync(Stream stream, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var pipe = PipeReader.Create(stream, new(bufferSize: 64 * 1024, leaveOpen: true));
-        var array = new ArrayParser();
+        var parser = new Parser();
         while (true)
         {
             var read = await pipe.ReadAsync(cancellationToken);
@@ -21,7 +21,7 @@ internal static class JsonArrayUsers
             {
                 for (var i = 0; i < segment.Length; i++)
                 {
-                    if (array.Take(segment.Span[i]) is { } record)
+                    if (parser.Take(segment.Span[i]) is { } record)
                         yield return record;
                 }
             }
@@ -29,16 +29,16 @@ internal static class JsonArrayUsers
             if (read.IsCompleted)
                 break;
         }
-        if (array.End() is { } last)
+        if (parser.End() is { } last)
             yield return last;
         await pipe.CompleteAsync();
     }
 
     /// <summary>Finds where the elements begin and end; what is in them is parsed one by one, so that one spoils no other.</summary>
-    private sealed class ArrayParser
+    private sealed class Parser
     {
         private readonly List<byte> _element = [];
-        private State _state = State.BeforeArray;
+        private State _state = State.Start;
         private long _line = 1;
         private long _startLine;
         private long _records;
@@ -46,9 +46,12 @@ internal static class JsonArrayUsers
         private bool _isInString;
         private bool _isEscaped;
 
+        // False if the objects follow one another without commas.
+        private bool _isArray;
+
         private enum State
         {
-            BeforeArray,
+            Start,
             BeforeFirst,
             BeforeNext,
             InElement,
@@ -69,10 +72,11 @@ internal static class JsonArrayUsers
                 return null;
             switch (_state, next)
             {
-                case (State.BeforeArray, (byte)'['):
+                case (State.Start, (byte)'['):
                     _state = State.BeforeFirst;
+                    _isArray = true;
                     return null;
-                case (State.BeforeArray, _):
+                case (State.Start, not (byte)'{'):
                     // The byte order mark.
                     return null;
                 case (State.AfterArray, _):
@@ -81,7 +85,7 @@ internal static class JsonArrayUsers
                 case (State.BeforeFirst, (byte)']'):
                     _state = State.AfterArray;
                     return null;
-                case (State.BeforeNext, (byte)']'):
+                case (State.BeforeNext, (byte)']') when _isArray:
                     _state = State.AfterArray;
                     return Bad(_line, "the last comma of the array is followed by no user");
                 case (_, (byte)','):
@@ -96,9 +100,12 @@ internal static class JsonArrayUsers
         }
 
         /// <summary>To be called after the last byte.</summary>
-        public ImportRecord? End() => _state is State.AfterArray or State.Ended
-            ? null
-            : Bad(_state == State.InElement ? _startLine : _line, "the array is not closed; the file may be cut off");
+        public ImportRecord? End() => _state switch
+        {
+            State.AfterArray or State.Ended => null,
+            State.InElement => Bad(_startLine, $"the {(_isArray ? "array" : "object")} is not closed; the file may be cut off"),
+            _ => _isArray ? Bad(_line, "the array is not closed; the file may be cut off") : null,
+        };
 
         private ImportRecord? TakeInElement(byte next)
         {
@@ -121,7 +128,7 @@ internal static class JsonArrayUsers
                     case (byte)'{' or (byte)'[':
                         _depth++;
                         break;
-                    case (byte)']' or (byte)',' when _depth == 0:
+                    case (byte)']' or (byte)',' when _isArray && _depth == 0:
                         _state = next == (byte)',' ? State.BeforeNext : State.AfterArray;
                         return Finish();
                     case (byte)'}' or (byte)']':
@@ -130,6 +137,11 @@ internal static class JsonArrayUsers
                 }
             }
             _element.Add(next);
+            if (!_isArray && _depth <= 0 && !_isInString)
+            {
+                _state = State.BeforeNext;
+                return Finish();
+            }
             if (_element.Count <= LineReader.MaxBytes)
                 return null;
             _state = State.Ended;
