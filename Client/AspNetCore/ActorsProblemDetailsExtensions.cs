@@ -25,7 +25,8 @@ public static class ActorsProblemDetailsExtensions
     /// </description></item>
     /// </list>
     /// A 503 is logged as a warning with its exception and says nothing of what failed inside; the others are logged at the
-    /// level debug.
+    /// level debug. In development the developer exception page logs them all as errors first, unless the app calls
+    /// <c>UseExceptionHandler</c> itself.
     /// </remarks>
     public static IServiceCollection AddActorsProblemDetails(this IServiceCollection services)
     {

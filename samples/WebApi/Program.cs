@@ -19,6 +19,7 @@ builder.Services.AddActorsRateLimiting(limits => limits
 builder.Services.AddOptions<ActorsRateLimitingOptions>().BindConfiguration("RateLimiting");
 
 var app = builder.Build();
+app.UseExceptionHandler();
 app.UseRateLimiter();
 
 app.MapGet("/", () => "curl -i -H 'X-Api-Key: ada' http://127.0.0.1:5080/search?q=orleans");

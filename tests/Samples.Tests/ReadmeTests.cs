@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 namespace Actors.Samples.Tests;
 
 /// <summary>The README's section for apps, followed word by word in an empty folder, against real servers and a real silo.</summary>
+[Collection(WebApiTests.Alone)]
 public sealed class ReadmeTests : IAsyncLifetime
 {
     private static readonly TimeSpan BuildLimit = TimeSpan.FromMinutes(4);
