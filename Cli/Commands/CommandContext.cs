@@ -18,7 +18,7 @@ internal sealed class CommandContext
     /// <summary>Opens standard input.</summary>
     public Func<Stream> OpenInput { get; init; } = Console.OpenStandardInput;
 
-    /// <summary>Opens standard output for bytes; what the terminal writes goes there as well.</summary>
+    /// <summary>Opens standard output for bytes; the terminal writes there as well.</summary>
     public Func<Stream> OpenOutput { get; init; } = Console.OpenStandardOutput;
 
     /// <summary>Where to begin looking for the embedded silo.</summary>

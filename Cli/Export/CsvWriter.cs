@@ -7,7 +7,7 @@ using Actors.Cli.Output;
 namespace Actors.Cli.Export;
 
 /// <summary>
-/// CSV as <see cref="Import.CsvUsers"/> reads it: a column for each attribute and counter. What a cell cannot tell (a value
+/// CSV as <see cref="Import.CsvUsers"/> reads it: a column for each attribute and counter. Data that a cell cannot hold (a value
 /// that is empty, a name that a header row would lose, names beyond the most columns) is in JSON in the columns
 /// <c>attributes</c> and <c>counters</c>.
 /// </summary>

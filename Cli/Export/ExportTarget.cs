@@ -5,7 +5,7 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Export;
 
-/// <summary>Where an export goes. A file has its name only once it is complete.</summary>
+/// <summary>The target of an export. A file gets its name only once it is complete.</summary>
 internal sealed class ExportTarget : IAsyncDisposable
 {
     private readonly Stream _raw;
@@ -46,7 +46,7 @@ internal sealed class ExportTarget : IAsyncDisposable
         File.Move(_part!, _file, overwrite: true);
     }
 
-    /// <summary>What is not complete is removed.</summary>
+    /// <summary>Removes a file that is not complete.</summary>
     public async ValueTask DisposeAsync()
     {
         if (Content != _raw) await Content.DisposeAsync();

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace Actors.Cli.Export;
 
-/// <summary>A user as the database has it (docs/schema.md), without what no import can bring back: its version and its times.</summary>
+/// <summary>A user as the database has it (docs/schema.md), without its version and its times, which no import can bring back.</summary>
 internal sealed record ExportedUser
 {
     private static readonly JsonSerializerOptions Stored = new(JsonSerializerDefaults.Web) { RespectNullableAnnotations = true };

@@ -4,7 +4,7 @@ using Actors.Cli.Verify;
 
 namespace Actors.Cli.Export;
 
-/// <summary>Writes all users of a database, one after the other. What it holds in memory does not depend on how many there are.</summary>
+/// <summary>Writes all users of a database, one after the other, in memory that does not depend on their number.</summary>
 internal sealed class Exporter(UserDatabase database, IUserWriter writer, Action<string> report, TimeProvider time)
 {
     private const int FlushAt = 64 * 1024;

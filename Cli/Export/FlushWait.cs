@@ -12,7 +12,7 @@ internal sealed class FlushWait(ICluster cluster, TimeProvider time)
 
     private long _rows;
 
-    /// <summary>What it waits for, on one line.</summary>
+    /// <summary>The rows it waits for, on one line.</summary>
     public string Describe() => $"waiting for {Text.Count(Interlocked.Read(ref _rows), "row")} to reach the database";
 
     /// <exception cref="CommandFailedException">They are not there in time, or a silo does not say.</exception>

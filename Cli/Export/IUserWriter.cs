@@ -11,7 +11,7 @@ internal interface IUserWriter
     /// <summary>Looks at a user that will be written.</summary>
     void Survey(ExportedUser user);
 
-    /// <summary>Writes what comes before the first user.</summary>
+    /// <summary>Writes the beginning, before the first user.</summary>
     void Begin(IBufferWriter<byte> output);
 
     void Write(ExportedUser user, IBufferWriter<byte> output);

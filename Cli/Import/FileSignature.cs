@@ -1,6 +1,6 @@
 namespace Actors.Cli.Import;
 
-/// <summary>What a file is, by how it begins, whatever its name says.</summary>
+/// <summary>The kind of a file by its first bytes, independent of its name.</summary>
 internal static class FileSignature
 {
     public static bool IsGzip(ReadOnlySpan<byte> begins) => begins.StartsWith((ReadOnlySpan<byte>)[0x1F, 0x8B]);

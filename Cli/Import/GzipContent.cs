@@ -4,8 +4,8 @@ using ICSharpCode.SharpZipLib.GZip;
 namespace Actors.Cli.Import;
 
 /// <summary>
-/// The content of a gzip file. A file that is cut off or damaged is an error, where .NET's own <c>GZipStream</c> gives a
-/// shorter content without a word.
+/// The content of a gzip file. A file that is cut off or damaged is an error, while .NET's own <c>GZipStream</c> silently
+/// returns a shorter content.
 /// </summary>
 internal sealed class GzipContent(Stream compressed) : Stream
 {

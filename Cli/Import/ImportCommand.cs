@@ -25,7 +25,7 @@ internal static class ImportCommand
 
         Resuming:
           FILE.progress records how far all is done; the same command goes on from there.
-          What comes from a pipe is read once and cannot be resumed.
+          An import from a pipe cannot be resumed.
           An import that was killed outright (not by Ctrl-C) repeats its last moments. Its
           counters stay exact if it is resumed within 10 minutes.
 
@@ -94,7 +94,7 @@ internal static class ImportCommand
             throw new CommandFailedException(failure.ExitCode,
                 $"{failure.Message.TrimEnd('.')}; stopped after {unit} {Text.Of(done.Line)} ({Text.Of(done.Imported)} imported, " +
                 $"{Text.Of(done.Skipped)} skipped). " + (saved is null
-                    ? "What comes from a pipe cannot be resumed; counters are added again by another import of it."
+                    ? "An import from a pipe cannot be resumed; counters are added again by another import of it."
                     : "The same command goes on from there."));
         }
         state = new(file.Fingerprint, lines.Done.Line, lines.Done.Imported, lines.Done.Skipped, true);

@@ -5,7 +5,7 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Import;
 
-/// <summary>What is imported: a file, compressed or not, or a pipe, which can be read only once.</summary>
+/// <summary>The input of an import: a file, compressed or not, or a pipe, which can be read only once.</summary>
 internal sealed class ImportFile : IAsyncDisposable
 {
     // Far more than any signature; blanks before the first character of a text may be more than a few.
@@ -33,7 +33,7 @@ internal sealed class ImportFile : IAsyncDisposable
 
     public ImportFormat Format { get; }
 
-    /// <summary>How much of it is read; null where its length is not known.</summary>
+    /// <summary>How much of it is read; null if its length is not known.</summary>
     public int? Percent => _raw.CanSeek ? (int)(_raw.Position * 100 / Math.Max(1, _raw.Length)) : null;
 
     /// <summary>Opens a file; <c>-</c> is standard input.</summary>
@@ -87,7 +87,7 @@ internal sealed class ImportFile : IAsyncDisposable
         return full.StartsWith("/dev/", StringComparison.Ordinal) || full.StartsWith("/proc/", StringComparison.Ordinal);
     }
 
-    /// <summary>Looks at how a stream begins; what is returned begins there as well.</summary>
+    /// <summary>Reads the first bytes of a stream; the stream that is returned begins with them again.</summary>
     private static async Task<(Stream Stream, byte[] Begins)> PeekAsync(Stream stream, CancellationToken cancellationToken)
     {
         var reader = PipeReader.Create(stream, new(bufferSize: 64 * 1024, minimumReadSize: Peeked));

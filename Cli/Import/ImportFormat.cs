@@ -55,7 +55,7 @@ internal static class ImportFormats
             _ => JsonUsers.ReadAsync(LineReader.ReadAsync(stream, cancellationToken)),
         };
 
-    /// <summary>What records are counted by: an array may stand on a single line.</summary>
+    /// <summary>The unit in which records are counted: an array may stand on a single line.</summary>
     public static string Unit(this ImportFormat format) => format == ImportFormat.MultilineJson ? "record" : "line";
 
     /// <summary>Without the dot, and without that of a compression.</summary>

@@ -34,7 +34,7 @@ internal static class MultilineJsonUsers
         await pipe.CompleteAsync();
     }
 
-    /// <summary>Finds where the elements begin and end; what is in them is parsed one by one, so that one spoils no other.</summary>
+    /// <summary>Finds the bounds of the objects and parses each alone, so that a bad one spoils no other.</summary>
     private sealed class Parser
     {
         private readonly List<byte> _element = [];
@@ -61,7 +61,7 @@ internal static class MultilineJsonUsers
             Ended,
         }
 
-        /// <summary>Takes a byte; a record where one ends with it.</summary>
+        /// <summary>Takes a byte; returns a record if one ends with it.</summary>
         public ImportRecord? Take(byte next)
         {
             if (next == (byte)'\n')

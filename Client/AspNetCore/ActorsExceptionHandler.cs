@@ -12,7 +12,7 @@ internal sealed partial class ActorsExceptionHandler(IProblemDetailsService prob
     {
         if (ExceptionProblem.Of(exception) is not var (problem, retryAfter)) return false;
 
-        // The middleware logs nothing of what is handled.
+        // The middleware does not log an error that is handled.
         if (problem.Status >= StatusCodes.Status500InternalServerError) LogUnavailable(problem.Status.Value, exception.Message, exception);
         else LogAnswered(problem.Status!.Value, exception.Message, exception);
 

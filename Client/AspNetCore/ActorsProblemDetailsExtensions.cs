@@ -9,8 +9,8 @@ namespace Actors;
 public static class ActorsProblemDetailsExtensions
 {
     /// <summary>
-    /// Answers the errors of the cluster, in development as well. It puts <c>app.UseExceptionHandler()</c> before all else; what
-    /// the app does by <c>UseExceptionHandler</c>, <c>AddExceptionHandler</c> and <c>AddProblemDetails</c> stays.
+    /// Answers the errors of the cluster, in development as well. It puts <c>app.UseExceptionHandler()</c> before all else;
+    /// handlers and customizations of the app itself stay.
     /// </summary>
     /// <remarks>
     /// <list type="table">
@@ -24,7 +24,7 @@ public static class ActorsProblemDetailsExtensions
     /// all others, with <c>Retry-After</c>; <c>mayHaveTakenEffect</c> says whether the call may have been carried out
     /// </description></item>
     /// </list>
-    /// A 503 is logged as a warning with its exception and says nothing of what failed inside; the others are logged at the
+    /// A 503 is logged as a warning with its exception and tells the caller nothing of the cause; the others are logged at the
     /// level debug. In development the developer exception page logs them all as errors first, unless the app calls
     /// <c>UseExceptionHandler</c> itself.
     /// </remarks>

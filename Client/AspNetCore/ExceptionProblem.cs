@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Mvc;
 
 namespace Actors;
 
-/// <summary>What an error of the cluster is in HTTP.</summary>
+/// <summary>The answer in HTTP to an error of the cluster.</summary>
 internal static class ExceptionProblem
 {
     // Of errors that do not say when to come back: a silo that died is replaced within seconds.
@@ -11,8 +11,8 @@ internal static class ExceptionProblem
 
     /// <summary>The problem, and when to repeat the request; null if the error is not one of the cluster.</summary>
     /// <remarks>
-    /// What callers have done wrong is said in the words of the error. What went wrong inside is not: addresses and the words
-    /// of a database are no business of theirs.
+    /// A fault of the caller is told in the words of the error. A fault inside is not: callers have no use for addresses and for
+    /// the words of a database.
     /// </remarks>
     public static (ProblemDetails Problem, TimeSpan? RetryAfter)? Of(Exception error) => error switch
     {

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 
@@ -8,7 +9,7 @@ namespace Actors;
 /// and not only with its first request.
 /// </summary>
 internal sealed class PolicyCheck(
-    ActorsClient client, IOptions<ActorsRateLimitingOptions> options, PolicyProblems problems, IHostApplicationLifetime lifetime)
+    IServiceProvider services, IOptions<ActorsRateLimitingOptions> options, PolicyProblems problems, IHostApplicationLifetime lifetime)
     : BackgroundService
 {
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(5);
@@ -20,8 +21,9 @@ internal sealed class PolicyCheck(
         try
         {
             await started.Task.WaitAsync(stoppingToken).ConfigureAwait(false);
+            var client = services.GetRequiredService<ActorsClient>();
             foreach (var policy in options.Value.Policies.Keys.Append(options.Value.AddressPolicy).OfType<string>().Distinct())
-                await CheckAsync(policy, stoppingToken).ConfigureAwait(false);
+                await CheckAsync(client, policy, stoppingToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
@@ -30,7 +32,7 @@ internal sealed class PolicyCheck(
     }
 
     /// <summary>Returns once the cluster has said whether it knows the policy.</summary>
-    private async Task CheckAsync(string policy, CancellationToken stoppingToken)
+    private async Task CheckAsync(ActorsClient client, string policy, CancellationToken stoppingToken)
     {
         while (true)
         {
@@ -46,7 +48,7 @@ internal sealed class PolicyCheck(
             }
             catch (Exception) when (!stoppingToken.IsCancellationRequested)
             {
-                // The cluster does not answer; whoever looks for that finds it elsewhere.
+                // The cluster does not answer; the limiters report that.
                 await Task.Delay(Pause, stoppingToken).ConfigureAwait(false);
             }
         }

@@ -25,6 +25,9 @@ public static class ActorsHealthChecksExtensions
     {
         ArgumentNullException.ThrowIfNull(builder);
         return builder.Add(new(
-            name, provider => new ActorsClientCheck(provider.GetRequiredService<ActorsClient>(), timeout ?? DefaultTimeout), failureStatus, tags));
+            name, provider => new ActorsClientCheck(ClientOf(provider), timeout ?? DefaultTimeout), failureStatus, tags));
     }
+
+    private static ActorsClient ClientOf(IServiceProvider services) => services.GetService<ActorsClient>()
+        ?? throw new InvalidOperationException("AddActorsClientCheck needs the client of a cluster: call builder.AddActorsClient() as well.");
 }

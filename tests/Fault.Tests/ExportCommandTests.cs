@@ -25,7 +25,7 @@ public sealed class ExportCommandTests
         await File.WriteAllTextAsync(file, $"[{string.Join(",\n", users.Values.Select(user => user.ToJsonString()))}]");
         await CliAsync(deployment, "import", file);
 
-        // At once: what is not flushed yet is waited for.
+        // Right after the import: the export waits for the flush.
         var exported = Path.Combine(deployment.Directory, "exported.jsonl");
         var run = await CliAsync(deployment, "export", exported);
         Assert.Equal($"{users.Count} exported", run.Output.Trim());
@@ -40,7 +40,7 @@ public sealed class ExportCommandTests
         using var reader = new StreamReader(gzip);
         AssertSame(users, await reader.ReadToEndAsync());
 
-        // Deleted users are not there any more, and no silo is needed for what the database has.
+        // Deleted users are not there any more, and --as-is needs no silo.
         await CliAsync(deployment, "user", "delete", "bare", "--durability", "database");
         users.Remove("bare");
         await deployment.Silo(0).KillAsync();

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace Actors.Samples.Tests;
 
-/// <summary>The blocks of a section of the README: what readers copy.</summary>
+/// <summary>The code blocks of a section of the README.</summary>
 public sealed class ReadmeSection
 {
     private readonly List<(string Language, string Text)> _blocks;
@@ -23,7 +23,7 @@ public sealed class ReadmeSection
     public string Block(string language, string holds) =>
         _blocks.Single(block => block.Language == language && block.Text.Contains(holds, StringComparison.Ordinal)).Text;
 
-    /// <summary>The commands of a console block, each with what it prints; … stands for anything.</summary>
+    /// <summary>The commands of a console block, each with its output; … stands for anything.</summary>
     public static IEnumerable<(string Command, Regex Output)> Commands(string console)
     {
         foreach (var part in Regex.Split(console, @"^\$ ", RegexOptions.Multiline).Skip(1))

@@ -35,7 +35,7 @@ public sealed class ReadmeTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_the_README_says_of_apps_works_as_shown_in_an_empty_folder()
+    public async Task README_section_for_apps_works_as_shown_in_an_empty_folder()
     {
         var run = _section.Block("sh", "dotnet run -- --urls")
             .Replace("127.0.0.1:6380", _deployment!.Redis.ConnectionString, StringComparison.Ordinal);

@@ -42,7 +42,7 @@ internal sealed class ShellRun : IDisposable
         new(commands, directory, environment);
 
     /// <summary>Runs commands to their end, which must be a good one.</summary>
-    /// <returns>What they wrote.</returns>
+    /// <returns>Their output.</returns>
     public static async Task<string> RunAsync(
         string commands, string directory, IReadOnlyDictionary<string, string> environment, TimeSpan limit)
     {
@@ -61,7 +61,7 @@ internal sealed class ShellRun : IDisposable
         return run.Output;
     }
 
-    /// <summary>Kills what still runs of them.</summary>
+    /// <summary>Kills the commands that still run.</summary>
     public void Dispose()
     {
         if (!_process.HasExited) _process.Kill(entireProcessTree: true);

@@ -12,7 +12,7 @@ namespace Actors.Samples.Tests;
 [Collection(Alone)]
 public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper output) : IClassFixture<WebApiTests.Shared>
 {
-    /// <summary>The collection of those that cannot share the machine: each measures what an app answers in time.</summary>
+    /// <summary>The collection of tests that cannot share the machine, because they depend on answers in time.</summary>
     public const string Alone = "alone";
 
     private const int PerSecond = 250;

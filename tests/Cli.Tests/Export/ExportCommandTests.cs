@@ -97,7 +97,7 @@ public sealed class ExportCommandTests : IDisposable
         var reports = 0;
         _shell.Cluster.BeforeStatus = () =>
         {
-            // Flushed with the third report; what is unflushed then was written meanwhile.
+            // Flushed with the third report; later rows were written meanwhile.
             var isFlushed = ++reports >= 3;
             if (isFlushed) Insert(NewUser("late"));
             _shell.Cluster.CurrentStatus = Status(rows: 5, oldest: isFlushed ? TimeSpan.Zero : TimeSpan.FromHours(1));
@@ -110,7 +110,7 @@ public sealed class ExportCommandTests : IDisposable
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task What_is_not_flushed_in_time_fails_the_export_and_leaves_no_file(bool isResponding)
+    public async Task Rows_that_are_not_flushed_in_time_fail_the_export_and_leave_no_file(bool isResponding)
     {
         using var shell = new Shell { Time = new LeapingTime() };
         shell.Cluster.CurrentStatus = Status(rows: 5, oldest: TimeSpan.FromHours(1), isResponding, "relation users does not exist");
@@ -145,7 +145,7 @@ public sealed class ExportCommandTests : IDisposable
     [InlineData("there is no SQLite database", "users.csv", "--sqlite", "missing")]
     [InlineData("does not say its format", "users.txt", "--sqlite", "DATABASE")]
     [InlineData("--format 'xml': allowed are jsonl and csv", "-", "--format", "xml", "--sqlite", "DATABASE")]
-    public async Task What_cannot_be_exported_is_a_usage_error(string expected, string file, params string[] options)
+    public async Task Export_without_a_database_or_a_known_format_is_a_usage_error(string expected, string file, params string[] options)
     {
         var result = await _shell.RunAsync(
             ["export", file == "-" ? file : _shell.Path(file), .. options.Select(option => option == "DATABASE" ? _database : option)]);

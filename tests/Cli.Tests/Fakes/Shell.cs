@@ -20,7 +20,7 @@ internal sealed class Shell : IDisposable
 
     public TimeProvider Time { get; init; } = new HastyTime();
 
-    /// <summary>What is piped to the next commands.</summary>
+    /// <summary>Standard input of the next commands.</summary>
     public byte[] Input { get; set; } = [];
 
     /// <summary>Whether the output is a terminal that is redrawn.</summary>

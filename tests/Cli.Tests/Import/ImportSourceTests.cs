@@ -6,7 +6,7 @@ using Actors.Cli.Tests.Fakes;
 
 namespace Actors.Cli.Tests.Import;
 
-/// <summary>What users come in: arrays, pipes and compressed files, whole or cut off.</summary>
+/// <summary>The inputs of an import: arrays, pipes and compressed files, whole or cut off.</summary>
 public sealed class ImportSourceTests : IDisposable
 {
     private const string Three = """{"id":"a","counters":{"n":1}},{"id":"b","tags":["],[","\"}"]},{"id":"c","name":"C"}""";
@@ -62,7 +62,7 @@ public sealed class ImportSourceTests : IDisposable
 
     [Theory]
     [MemberData(nameof(BrokenArrays))]
-    public async Task What_is_wrong_with_an_array_is_said_and_the_rest_imported(string array, string expected, int imported)
+    public async Task Faults_of_JSON_are_reported_and_the_rest_is_imported(string array, string expected, int imported)
     {
         var result = await _shell.RunAsync("import", _shell.Write("users.json", array));
         Assert.Equal(ExitCode.Failed, result.ExitCode);
@@ -175,7 +175,7 @@ public sealed class ImportSourceTests : IDisposable
     [InlineData(new byte[] { 0xFD, 0x37, 0x7A, 0x58, 0x5A, 0, 0 }, "is compressed by xz")]
     [InlineData(new byte[] { 0x50, 0x4B, 3, 4, 0 }, "is a ZIP archive")]
     [InlineData(new byte[] { 0xFF, 0xFE, 0x7B, 0 }, "is UTF-16; allowed is UTF-8")]
-    public async Task What_is_no_text_is_named_before_anything_is_imported(byte[] content, string expected)
+    public async Task Other_compressions_and_encodings_are_named_before_anything_is_imported(byte[] content, string expected)
     {
         var file = _shell.Path("users.jsonl");
         await File.WriteAllBytesAsync(file, content);

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Client.Tests.AspNetCore;
 
-/// <summary>What the callers of a web app are answered when a call to the cluster fails.</summary>
+/// <summary>The answers of a web app when a call to the cluster fails.</summary>
 public sealed class ProblemDetailsTests
 {
     private const string Secret = "10.0.0.7";
@@ -62,14 +62,14 @@ public sealed class ProblemDetailsTests
         Assert.Equal(status, problem.RootElement.GetProperty("status").GetInt32());
         Assert.NotEqual("", problem.RootElement.GetProperty("detail").GetString());
 
-        // What callers did wrong is quoted, and nothing else of what happened inside.
+        // Faults of the caller are quoted; internals are not.
         if (status is 400 or 404) Assert.Equal(error.Message, problem.RootElement.GetProperty("detail").GetString());
         Assert.DoesNotContain(Secret, body, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", body, StringComparison.Ordinal);
 
         Assert.Equal(status is 429 or 503, response.Headers.RetryAfter is not null);
-        
-        // The developer exception page logs whatever it catches.
+
+        // The developer exception page logs every exception it catches.
         if (environment == "Production" || usesHandler) Assert.Equal(status == 503 ? [error] : [], log.Warnings);
     }
 

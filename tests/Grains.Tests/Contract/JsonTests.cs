@@ -26,7 +26,7 @@ public sealed class JsonTests
         JsonSerializer.Serialize(new WriteReceipt { Version = 7, Durability = Durability.Journal }, JsonSerializerOptions.Web));
 
     [Fact]
-    public void What_an_app_sends_survives_the_way_through_JSON()
+    public void Patches_requests_and_policies_survive_the_way_through_JSON()
     {
         AssertSurvives(new UserPatch { Attributes = new() { ["a"] = null }, Increment = new() { ["n"] = -1 }, AddTags = ["t"] });
         AssertSurvives(new WriteOptions { Durability = Durability.Database, RequestId = "r" });
