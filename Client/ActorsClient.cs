@@ -15,7 +15,7 @@ public sealed class ActorsClient(IGrainFactory cluster)
 
     /// <summary>The user with this id. No call is made: that the user exists is not known before one is.</summary>
     /// <exception cref="InvalidUserException">
-    /// The id has not 1 to <see cref="UserLimits.MaxIdBytes"/> bytes of UTF-8 without NUL.
+    /// The id has not 1 to <see cref="UserLimits.MaxIdBytes"/> bytes of UTF-8 without NUL, or is blank.
     /// </exception>
     public IUserGrain User(string id)
     {
@@ -25,7 +25,7 @@ public sealed class ActorsClient(IGrainFactory cluster)
 
     /// <summary>The limiter of the client with this id. No call is made.</summary>
     /// <exception cref="InvalidRateLimitException">
-    /// The id has not 1 to <see cref="RateLimits.MaxIdBytes"/> bytes of UTF-8 without NUL.
+    /// The id has not 1 to <see cref="RateLimits.MaxIdBytes"/> bytes of UTF-8 without NUL, or is blank.
     /// </exception>
     public IRateLimiterGrain RateLimiter(string clientId)
     {
@@ -42,7 +42,10 @@ public sealed class ActorsClient(IGrainFactory cluster)
 
     /// <summary>The way to Redis of one silo.</summary>
     /// <param name="silo">The silo's address, as <see cref="SiloReport.Silo"/> gives it.</param>
-    public IRedisBreakerGrain RedisBreaker(string silo) => cluster.GetGrain<IRedisBreakerGrain>(silo);
+    /// <exception cref="SiloNotFoundException">The address is blank.</exception>
+    public IRedisBreakerGrain RedisBreaker(string silo) => string.IsNullOrWhiteSpace(silo)
+        ? throw new SiloNotFoundException("The address of the silo is blank; give one as the status of the cluster shows it, e.g. 127.0.0.1:11111@1234.")
+        : cluster.GetGrain<IRedisBreakerGrain>(silo);
 
     /// <summary>What the database refused and is parked beside it.</summary>
     public IWriteBehindGrain WriteBehind => cluster.GetGrain<IWriteBehindGrain>("write-behind");

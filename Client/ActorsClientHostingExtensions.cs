@@ -21,7 +21,8 @@ public static class ActorsClientHostingExtensions
     /// <remarks>
     /// The start of the host throws <see cref="ClusterNotFoundException"/> where none of these is there, and
     /// <see cref="ClusterUnreachableException"/> where what is there does not answer within
-    /// <see cref="ActorsClientOptions.ConnectTimeout"/>.
+    /// <see cref="ActorsClientOptions.ConnectTimeout"/>. Of Orleans only warnings are logged, unless the app sets a level for it:
+    /// <c>Logging:LogLevel:Orleans</c>.
     /// </remarks>
     public static TBuilder AddActorsClient<TBuilder>(this TBuilder builder, Action<ActorsClientOptions>? configure = null)
         where TBuilder : IHostApplicationBuilder
@@ -58,6 +59,7 @@ public static class ActorsClientHostingExtensions
             options.Configure<IServiceProvider>((client, provider) =>
                 provider.GetService<IConfiguration>()?.GetSection(ActorsClientOptions.SectionName).Bind(client));
             options.ValidateOnStart();
+            services.Configure<LoggerFilterOptions>(QuietOrleans);
             services.AddSingleton<IValidateOptions<ActorsClientOptions>, ActorsClientOptionsValidator>();
             services.AddSingleton(provider => new ActorsClient(provider.GetRequiredService<IClusterClient>())
             {
@@ -70,6 +72,12 @@ public static class ActorsClientHostingExtensions
             options.Configure(configure);
         return isFirst;
     }
+
+    /// <summary>
+    /// Orleans says thirty lines about itself at each start. First of all rules, so that any rule of the app for "Orleans", or for
+    /// more of a category's name, wins.
+    /// </summary>
+    private static void QuietOrleans(LoggerFilterOptions filters) => filters.Rules.Insert(0, new(null, "Orleans", LogLevel.Warning, null));
 
     private static void Configure(IClientBuilder client)
     {

@@ -32,6 +32,14 @@ internal static class WellFormedText
         string Allowed() => minBytes == 0 ? $"allowed are up to {maxBytes} bytes of UTF-8" : $"allowed are {minBytes} to {maxBytes} bytes of UTF-8";
     }
 
+    /// <summary>
+    /// As <see cref="Problem"/>, of a text that names a grain. Orleans has no grain whose key is blank, and a blank id is a
+    /// mistake of its sender.
+    /// </summary>
+    public static string? ProblemOfId(string? id, int maxBytes) =>
+        Problem(id, 1, maxBytes)
+        ?? (string.IsNullOrWhiteSpace(id) ? $"{Quote(id!)} is blank; allowed are 1 to {maxBytes} bytes of UTF-8, not all of them white space." : null);
+
     /// <summary>The text as it may stand in a message: shortened, and without control characters.</summary>
     public static string Quote(string text)
     {

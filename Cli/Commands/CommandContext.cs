@@ -15,6 +15,12 @@ internal sealed class CommandContext
 
     public required TimeProvider Time { get; init; }
 
+    /// <summary>Opens standard input.</summary>
+    public Func<Stream> OpenInput { get; init; } = Console.OpenStandardInput;
+
+    /// <summary>Opens standard output for bytes; the terminal writes there as well.</summary>
+    public Func<Stream> OpenOutput { get; init; } = Console.OpenStandardOutput;
+
     /// <summary>Where to begin looking for the embedded silo.</summary>
     public string Directory { get; init; } = System.IO.Directory.GetCurrentDirectory();
 }

@@ -4,6 +4,7 @@ using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using Actors.Cli.Breaker;
 using Actors.Cli.Cluster;
+using Actors.Cli.Export;
 using Actors.Cli.Import;
 using Actors.Cli.Limits;
 using Actors.Cli.Load;
@@ -73,6 +74,7 @@ internal static class CommandLine
             UserCommand.Create(context),
             LimitCommand.Create(context),
             ImportCommand.Create(context),
+            ExportCommand.Create(context),
             LoadCommand.Create(context),
             VerifyCommand.Create(context),
             ClusterCommand.Create(context),

@@ -5,12 +5,13 @@ using Actors.Cli.Output;
 namespace Actors.Cli.Import;
 
 /// <summary>
-/// Users as CSV, with a header row of <c>id, name, email, tags</c> (separated by ;), <c>attr.X</c> and <c>counter.X</c>, in
-/// any order. An empty cell leaves what it stands for unchanged.
+/// Users as CSV, with a header row of <c>id, name, email, tags</c> (separated by ;, or a JSON array), <c>attr.X</c> and
+/// <c>counter.X</c>, and <c>attributes</c> and <c>counters</c> for JSON objects of further ones, in any order. An empty cell
+/// leaves what it stands for unchanged.
 /// </summary>
 internal static class CsvUsers
 {
-    private const string Allowed = "id, name, email, tags, attr.X and counter.X";
+    private const string Allowed = "id, name, email, tags, attr.X, counter.X, attributes and counters";
 
     private enum Kind
     {
@@ -20,6 +21,8 @@ internal static class CsvUsers
         Tags,
         Attribute,
         Counter,
+        Attributes,
+        Counters,
     }
 
     /// <exception cref="UsageException">The header row names no id, or something unknown.</exception>
@@ -57,12 +60,26 @@ internal static class CsvUsers
                 $"has {Text.Count(record.Fields.Count, "field")}, the header row has {columns.Length}");
         }
 
+        try
+        {
+            var (id, patch) = Read(record.Fields, columns);
+            return id.Length == 0 ? ImportRecord.Bad(record.Line, "has no id") : ImportRecord.Good(record.Line, id, patch);
+        }
+        catch (BadRecordException e)
+        {
+            return ImportRecord.Bad(record.Line, e.Message);
+        }
+    }
+
+    /// <exception cref="BadRecordException">A cell cannot be read.</exception>
+    private static (string Id, UserPatch Patch) Read(IReadOnlyList<string> fields, Column[] columns)
+    {
         var id = "";
         var patch = new UserPatch();
         for (var i = 0; i < columns.Length; i++)
         {
             var (kind, name) = columns[i];
-            var value = record.Fields[i];
+            var value = fields[i];
             if (value.Length == 0)
                 continue;
             switch (kind)
@@ -77,24 +94,43 @@ internal static class CsvUsers
                     patch = patch with { Email = value };
                     break;
                 case Kind.Tags:
-                    patch = patch with
-                    {
-                        AddTags = [.. value.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)],
-                    };
+                    patch = patch with { AddTags = Tags(value) };
                     break;
                 case Kind.Attribute:
-                    (patch.Attributes ?? (patch = patch with { Attributes = [] }).Attributes!).Add(name, value);
+                    patch = patch with { Attributes = Merged(patch.Attributes, [new(name, (string?)value)], "attribute") };
+                    break;
+                case Kind.Attributes:
+                    patch = patch with { Attributes = Merged(patch.Attributes, JsonUsers.Attributes(value), "attribute") };
                     break;
                 case Kind.Counter when long.TryParse(
                     value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var amount):
-                    (patch.Increment ?? (patch = patch with { Increment = [] }).Increment!).Add(name, amount);
+                    patch = patch with { Increment = Merged(patch.Increment, [new(name, amount)], "counter") };
                     break;
                 case Kind.Counter:
-                    return ImportRecord.Bad(record.Line,
+                    throw new BadRecordException(
                         $"counter.{Text.Short(name)} is '{Text.Short(value)}'; expected is a whole number of 64 bits");
+                case Kind.Counters:
+                    patch = patch with { Increment = Merged(patch.Increment, JsonUsers.Counters(value), "counter") };
+                    break;
             }
         }
-        return id.Length == 0 ? ImportRecord.Bad(record.Line, "has no id") : ImportRecord.Good(record.Line, id, patch);
+        return (id, patch);
+    }
+
+    private static HashSet<string> Tags(string value) =>
+        (value[0] == '[' ? JsonUsers.TryReadTags(value) : null)
+        ?? [.. value.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)];
+
+    private static Dictionary<string, T> Merged<T>(
+        Dictionary<string, T>? known, IEnumerable<KeyValuePair<string, T>> more, string what)
+    {
+        known ??= [];
+        foreach (var (name, value) in more)
+        {
+            if (!known.TryAdd(name, value))
+                throw new BadRecordException($"{what} '{Text.Short(name)}' is given twice");
+        }
+        return known;
     }
 
     private readonly record struct Column(Kind Kind, string Name)
@@ -105,6 +141,8 @@ internal static class CsvUsers
             "name" or "displayName" => new(Kind.Name, "name"),
             "email" => new(Kind.Email, "email"),
             "tags" => new(Kind.Tags, "tags"),
+            "attributes" => new(Kind.Attributes, "attributes"),
+            "counters" => new(Kind.Counters, "counters"),
             ['a', 't', 't', 'r', '.', _, ..] name => new(Kind.Attribute, name["attr.".Length..]),
             ['c', 'o', 'u', 'n', 't', 'e', 'r', '.', _, ..] name => new(Kind.Counter, name["counter.".Length..]),
             var unknown => throw new UsageException($"the header row names '{Text.Short(unknown)}'; columns are {Allowed}"),

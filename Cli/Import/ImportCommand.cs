@@ -11,12 +11,21 @@ internal static class ImportCommand
         Formats:
           JSON lines: {"id","displayName" or "name","email","attributes":{},"counters":{},"tags":[]}
                       null leaves a value unchanged, and removes an attribute
-          CSV:        a header row of id, name, email, tags (separated by ;), attr.X, counter.X
+          JSON:       [ … ] of the same objects, or one after the other, over any number of
+                      lines
+          CSV:        a header row of id, name, email, tags (separated by ;, or a JSON array),
+                      attr.X, counter.X; attributes and counters hold a JSON object of more
                       an empty cell leaves a value unchanged
-          Counters are added to what is there.
+          Counters are added to what is there. Files compressed by gzip are recognised.
+          FILE is - for standard input: zstd -dc users.zst | actors import - --format jsonl
+
+        Ids:
+          1 to 512 bytes of UTF-8 without NUL, not blank (only white space). Any other id is
+          reported and skipped.
 
         Resuming:
           FILE.progress records how far all is done; the same command goes on from there.
+          An import from a pipe cannot be resumed.
           An import that was killed outright (not by Ctrl-C) repeats its last moments. Its
           counters stay exact if it is resumed within 10 minutes.
 
@@ -27,15 +36,15 @@ internal static class ImportCommand
 
     public static Command Create(CommandContext context)
     {
-        var file = new Argument<string>("FILE") { Description = "The file to import." };
-        var format = OptionKinds.Word("--format", "jsonl or csv; default: by the extension of FILE.", "FORMAT");
+        var file = new Argument<string>("FILE") { Description = "The file to import; - for standard input." };
+        var format = OptionKinds.Word("--format", "jsonl or csv; default: by the extension of FILE, before a .gz.", "FORMAT");
         var concurrency = OptionKinds.Number("--concurrency", "Users written at the same time.", 256, 1, 10_000);
         // An import must not tick off a line that a killed silo would lose.
         var durability = OptionKinds.DurabilityOf(
             "What must be reached before a line counts as done.", Durability.Journal, Durability.Database);
         var restart = new Option<bool>("--restart") { Description = "Begin from the first line, whatever FILE.progress says." };
 
-        var command = new DetailedCommand("import", "Import users from a file: JSON lines, or CSV with a header row.", Details)
+        var command = new DetailedCommand("import", "Import users from a file or pipe: JSON lines, a JSON array, or CSV with a header row.", Details)
         {
             file, format, concurrency, durability, restart,
         };
@@ -53,34 +62,29 @@ internal static class ImportCommand
     private static async Task<int> RunAsync(
         CommandContext context, ParseResult parsed, Request request, CancellationToken cancellationToken)
     {
-        if (!File.Exists(request.File))
-            throw new UsageException($"there is no file '{Text.Short(request.File)}'");
-        var format = ImportFormats.Of(request.Format, request.File);
-        await using var stream = new FileStream(
-            request.File, FileMode.Open, FileAccess.Read, FileShare.Read, 64 * 1024,
-            FileOptions.Asynchronous | FileOptions.SequentialScan);
-        var fingerprint = await Fingerprint.OfAsync(stream, cancellationToken);
-        var saved = new ProgressFile(request.File);
-        var state = request.IsRestart ? null : saved.Read(fingerprint);
-        state ??= new(fingerprint, 0, 0, 0, false);
-        var report = new ImportReport(context.Terminal, parsed.IsJson());
+        await using var file = await ImportFile.OpenAsync(request.File, request.Format, context.OpenInput, cancellationToken);
+        var unit = file.Format.Unit();
+        var saved = file.IsResumable ? new ProgressFile(request.File) : null;
+        var state = request.IsRestart ? null : saved?.Read(file.Fingerprint);
+        state ??= new(file.Fingerprint, 0, 0, 0, false);
+        var report = new ImportReport(context.Terminal, unit, parsed.IsJson());
 
         if (state.Complete)
         {
-            context.Terminal.Note($"{saved.Path} says that this file is imported already; --restart imports it again");
+            context.Terminal.Note($"{saved?.Path} says that this file is imported already; --restart imports it again");
             return report.Summarize(state);
         }
         if (state.Line > 0)
-            context.Terminal.Note($"going on after line {Text.Of(state.Line)}");
+            context.Terminal.Note($"going on after {unit} {Text.Of(state.Line)}");
 
         await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
-        var importer = new Importer(cluster, fingerprint, request.Durability, request.Concurrency, context.Time);
+        var importer = new Importer(cluster, file.Fingerprint, request.Durability, request.Concurrency, context.Time);
         var lines = new ContiguousLines(state.Done);
         try
         {
-            await using var saving = new ProgressSaver(saved, fingerprint, lines, context.Time);
-            await using var progress = new Progress(context.Terminal, context.Time, Describe(context.Time, stream, lines, state));
-            await importer.RunAsync(format.ReadAsync(stream, cancellationToken), lines, report.Skip, cancellationToken);
+            await using var saving = saved is null ? null : new ProgressSaver(saved, file.Fingerprint, lines, context.Time);
+            await using var progress = new Progress(context.Terminal, context.Time, Describe(context.Time, file, lines, state));
+            await importer.RunAsync(file.Format.ReadAsync(file.Content, cancellationToken), lines, report.Skip, cancellationToken);
         }
         catch (Exception e) when (e is not UsageException)
         {
@@ -88,26 +92,27 @@ internal static class ImportCommand
             var isInterrupted = cancellationToken.IsCancellationRequested;
             var failure = isInterrupted ? new(ExitCode.Interrupted, "interrupted") : Failure.Of(e);
             throw new CommandFailedException(failure.ExitCode,
-                $"{failure.Message.TrimEnd('.')}; stopped after line {Text.Of(done.Line)} ({Text.Of(done.Imported)} imported, " +
-                $"{Text.Of(done.Skipped)} skipped). The same command goes on from there.");
+                $"{failure.Message.TrimEnd('.')}; stopped after {unit} {Text.Of(done.Line)} ({Text.Of(done.Imported)} imported, " +
+                $"{Text.Of(done.Skipped)} skipped). " + (saved is null
+                    ? "An import from a pipe cannot be resumed; counters are added again by another import of it."
+                    : "The same command goes on from there."));
         }
-        state = new(fingerprint, lines.Done.Line, lines.Done.Imported, lines.Done.Skipped, true);
-        saved.Write(state);
+        state = new(file.Fingerprint, lines.Done.Line, lines.Done.Imported, lines.Done.Skipped, true);
+        saved?.Write(state);
         return report.Summarize(state);
     }
 
-    private static Func<string> Describe(TimeProvider time, Stream stream, ContiguousLines lines, ImportState start)
+    private static Func<string> Describe(TimeProvider time, ImportFile file, ContiguousLines lines, ImportState start)
     {
         var began = time.GetTimestamp();
-        var length = Math.Max(1, stream.Length);
         return () =>
         {
             var done = lines.Done;
             var records = done.Imported + done.Skipped;
             var seconds = Math.Max(0.001, time.GetElapsedTime(began).TotalSeconds);
             var rate = (records - start.Imported - start.Skipped) / seconds;
-            return $"{stream.Position * 100 / length,3} %  line {Text.Of(done.Line)}  {Text.Of(done.Imported)} imported  " +
-                   $"{Text.Of(done.Skipped)} skipped  {Text.Of((long)rate)}/s";
+            return $"{(file.Percent is { } percent ? $"{percent,3} %  " : "")}{file.Format.Unit()} {Text.Of(done.Line)}  " +
+                   $"{Text.Of(done.Imported)} imported  {Text.Of(done.Skipped)} skipped  {Text.Of((long)rate)}/s";
         };
     }
 }

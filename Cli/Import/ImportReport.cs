@@ -4,7 +4,7 @@ using Actors.Cli.Output;
 namespace Actors.Cli.Import;
 
 /// <summary>Says what an import skipped and what it came to.</summary>
-internal sealed class ImportReport(Terminal terminal, bool isJson)
+internal sealed class ImportReport(Terminal terminal, string unit, bool isJson)
 {
     private const int MostInJson = 100;
 
@@ -13,7 +13,7 @@ internal sealed class ImportReport(Terminal terminal, bool isJson)
     /// <summary>Reports a record that is skipped. Safe for concurrent use.</summary>
     public void Skip(long line, string reason)
     {
-        terminal.Note($"line {line}: {Text.Printable(reason)}");
+        terminal.Note($"{unit} {line}: {Text.Printable(reason)}");
         lock (_skipped)
         {
             if (_skipped.Count < MostInJson)

@@ -47,6 +47,44 @@ internal static class JsonUsers
         }
     }
 
+    /// <summary>A cell that holds an object of attributes.</summary>
+    /// <exception cref="BadRecordException">It does not.</exception>
+    public static Dictionary<string, string?> Attributes(string json) => Cell(json, "attributes", Attributes) ?? [];
+
+    /// <summary>A cell that holds an object of counters.</summary>
+    /// <exception cref="BadRecordException">It does not.</exception>
+    public static Dictionary<string, long> Counters(string json) => Cell(json, "counters", Counters) ?? [];
+
+    /// <summary>A cell that holds an array of tags; null if it does not.</summary>
+    public static HashSet<string>? TryReadTags(string json)
+    {
+        try
+        {
+            return Cell(json, "tags", Tags);
+        }
+        catch (BadRecordException)
+        {
+            return null;
+        }
+    }
+
+    private static T Cell<T>(string json, string name, Func<JsonElement, T> read)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(json, Strict);
+            return read(document.RootElement);
+        }
+        catch (JsonException e)
+        {
+            throw new BadRecordException($"{name} is not JSON: {WithoutPosition(e.Message)}");
+        }
+        catch (InvalidOperationException)
+        {
+            throw new BadRecordException($"{name} holds text that is not valid UTF-8");
+        }
+    }
+
     private static ImportRecord Read(long line, JsonElement user)
     {
         if (user.ValueKind != JsonValueKind.Object)

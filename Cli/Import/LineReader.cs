@@ -18,7 +18,7 @@ internal static class LineReader
     /// <summary>No user is larger than 64 KiB; escapes and quotes can blow that up six-fold.</summary>
     public const int MaxBytes = 1024 * 1024;
 
-    private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
+    public static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 
     public static async IAsyncEnumerable<FileLine> ReadAsync(
         Stream stream, [EnumeratorCancellation] CancellationToken cancellationToken)

@@ -1,6 +1,7 @@
+using System.CommandLine;
+using System.Data;
 using System.Data.Common;
 using System.Runtime.CompilerServices;
-using System.Text;
 using Actors.Cli.Commands;
 using Actors.Cli.Output;
 using Microsoft.Data.Sqlite;
@@ -18,56 +19,76 @@ internal readonly record struct UserRow(string Id, long Version, ReadOnlyMemory<
 internal sealed class UserDatabase
 {
     private readonly Func<DbConnection> _connect;
+    private readonly Func<DbConnection, CancellationToken, ValueTask<DbTransaction>> _begin;
     private readonly string _query;
 
-    private UserDatabase(string description, Func<DbConnection> connect, string query) =>
-        (Description, _connect, _query) = (description, connect, query);
+    private UserDatabase(
+        string description, Func<DbConnection> connect, Func<DbConnection, CancellationToken, ValueTask<DbTransaction>> begin, string query) =>
+        (Description, _connect, _begin, _query) = (description, connect, begin, query);
 
     /// <summary>What and where it is, without secrets.</summary>
     public string Description { get; }
 
+    public static Option<string?> PostgresOption() => OptionKinds.Word(
+        "--postgres", "Connection string of the database; default: ConnectionStrings__postgres.", "CONNSTR");
+
+    public static Option<string?> SqliteOption() => OptionKinds.Word(
+        "--sqlite", "Path of the SQLite database; default: that of the embedded silo.", "PATH");
+
     /// <summary>
     /// The database named by an option, else the one of <c>ConnectionStrings:postgres</c>, else that of the embedded silo.
     /// </summary>
+    /// <param name="postgres">The connection string given by the option, or null.</param>
+    /// <param name="sqlite">The path given by the option, or null.</param>
+    /// <param name="context">Where else to look.</param>
+    /// <param name="purpose">What the command does with it, for messages.</param>
     /// <exception cref="UsageException">None of them names one, or one that cannot be read.</exception>
-    public static UserDatabase Find(string? postgres, string? sqlite, CommandContext context)
+    public static UserDatabase Find(string? postgres, string? sqlite, CommandContext context, string purpose)
     {
         if (postgres is not null && sqlite is not null)
             throw new UsageException("both --postgres and --sqlite are given; give one");
         if (postgres is not null)
-            return Postgres(postgres, "--postgres");
+            return Postgres(postgres, "--postgres", purpose);
         if (sqlite is not null)
             return Sqlite(sqlite);
         if (context.Configuration["ConnectionStrings:postgres"] is { Length: > 0 } configured)
-            return Postgres(configured, "ConnectionStrings:postgres");
+            return Postgres(configured, "ConnectionStrings:postgres", purpose);
         if (EmbeddedSilo.Find(context.Directory) is { } embedded)
             return Sqlite(embedded.Database);
         throw new UsageException(
-            "no database to verify: name it with --postgres or --sqlite, set ConnectionStrings__postgres, or run this where an " +
+            $"no database to {purpose}: name it with --postgres or --sqlite, set ConnectionStrings__postgres, or run this where an " +
             $"embedded silo was started ({EmbeddedSilo.FileName} here or above)");
     }
 
     public async IAsyncEnumerable<UserRow> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await using var connection = _connect();
-        await connection.OpenAsync(cancellationToken);
-        await using var command = connection.CreateCommand();
-        command.CommandText = _query;
-        command.CommandTimeout = 0;
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        while (await reader.ReadAsync(cancellationToken))
+        await using var snapshot = await OpenAsync(cancellationToken);
+        await foreach (var row in snapshot.ReadAsync(cancellationToken))
+            yield return row;
+    }
+
+    /// <summary>The database as it is now, to be read any number of times.</summary>
+    public async Task<UserSnapshot> OpenAsync(CancellationToken cancellationToken)
+    {
+        var connection = _connect();
+        try
         {
-            var state = reader.GetValue(2) is byte[] bytes ? bytes : Encoding.UTF8.GetBytes(reader.GetString(2));
-            yield return new(reader.GetString(0), reader.GetInt64(1), state);
+            await connection.OpenAsync(cancellationToken);
+            return new(connection, await _begin(connection, cancellationToken), _query);
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
         }
     }
 
-    private static UserDatabase Postgres(string connectionString, string source)
+    private static UserDatabase Postgres(string connectionString, string source, string purpose)
     {
         NpgsqlConnectionStringBuilder parsed;
         try
         {
-            parsed = new(connectionString) { ApplicationName = "actors verify" };
+            parsed = new(connectionString) { ApplicationName = $"actors {purpose}" };
         }
         catch (ArgumentException)
         {
@@ -81,6 +102,7 @@ internal sealed class UserDatabase
         return new(
             $"PostgreSQL at {Text.Printable($"{parsed.Host}:{parsed.Port}/{parsed.Database}")}",
             () => new NpgsqlConnection(parsed.ConnectionString),
+            (connection, cancellationToken) => connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancellationToken),
             Query("state::text", "convert_from(state, 'UTF8')"));
     }
 
@@ -92,6 +114,9 @@ internal sealed class UserDatabase
         return new(
             $"SQLite at {Text.Printable(path)}",
             () => new SqliteConnection(connectionString.ConnectionString),
+
+            // Any other transaction would write.
+            (connection, _) => new(((SqliteConnection)connection).BeginTransaction(deferred: true)),
             Query("state", "state"));
     }
 

@@ -23,16 +23,15 @@ internal static class VerifyCommand
     public static Command Create(CommandContext context)
     {
         var ledger = new Option<string>("--ledger") { Description = "The ledger.", HelpName = "FILE", Required = true };
-        var postgres = OptionKinds.Word(
-            "--postgres", "Connection string of the database; default: ConnectionStrings__postgres.", "CONNSTR");
-        var sqlite = OptionKinds.Word("--sqlite", "Path of the SQLite database; default: that of the embedded silo.", "PATH");
+        var postgres = UserDatabase.PostgresOption();
+        var sqlite = UserDatabase.SqliteOption();
         var concurrency = OptionKinds.Number("--concurrency", "Users checked at the same time.", 64, 1, 10_000);
         var command = new DetailedCommand("verify", Description, Details) { ledger, postgres, sqlite, concurrency };
         command.SetAction((parsed, cancellationToken) => RunAsync(
             context,
             parsed,
             parsed.GetRequiredValue(ledger),
-            () => UserDatabase.Find(parsed.GetValue(postgres), parsed.GetValue(sqlite), context),
+            () => UserDatabase.Find(parsed.GetValue(postgres), parsed.GetValue(sqlite), context, "verify"),
             parsed.GetValue(concurrency),
             cancellationToken));
         return command;

@@ -17,7 +17,8 @@ public static class ActorsRateLimitingExtensions
     /// <remarks>
     /// A global limiter, policies and an OnRejected that the app gives to <c>AddRateLimiter</c> go on to work: its global
     /// limiter is asked first, its OnRejected is called after status and headers are set. Does nothing where options are
-    /// given to <c>UseRateLimiter</c> itself.
+    /// given to <c>UseRateLimiter</c> itself. A policy that the silos do not know is named in the log at the start and at its
+    /// requests, which are answered with 503.
     /// </remarks>
     public static IServiceCollection AddActorsRateLimiting(this IServiceCollection services, Action<ActorsRateLimitingOptions>? configure = null)
     {
@@ -26,6 +27,8 @@ public static class ActorsRateLimitingExtensions
         {
             services.AddRateLimiter(_ => { });
             services.AddSingleton<IPostConfigureOptions<RateLimiterOptions>, RateLimiterSetup>();
+            services.TryAddSingleton<PolicyProblems>();
+            services.AddHostedService<PolicyCheck>();
             services.TryAddSingleton<IValidateOptions<ActorsRateLimitingOptions>, ActorsRateLimitingOptionsValidator>();
             services.AddOptions<ActorsRateLimitingOptions>().ValidateOnStart().PostConfigure(options =>
             {

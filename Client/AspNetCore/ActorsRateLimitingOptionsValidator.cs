@@ -1,12 +1,15 @@
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
 namespace Actors;
 
 /// <summary>Says at the start what is wrong, with the value and what is allowed.</summary>
-internal sealed class ActorsRateLimitingOptionsValidator : IValidateOptions<ActorsRateLimitingOptions>
+internal sealed class ActorsRateLimitingOptionsValidator(IServiceProviderIsService services) : IValidateOptions<ActorsRateLimitingOptions>
 {
     public ValidateOptionsResult Validate(string? name, ActorsRateLimitingOptions options)
     {
+        if (!services.IsService(typeof(ActorsClient)))
+            return ValidateOptionsResult.Fail("AddActorsRateLimiting needs the client of a cluster: call builder.AddActorsClient() as well.");
         try
         {
             options.ToLimiterOptions().Validate();

@@ -42,6 +42,16 @@ internal static class DeniedResponse
     /// <summary>Null where it was not us who denied.</summary>
     private static ProblemDetails? ProblemOf(RateLimitLease lease)
     {
+        if (lease == UndecidedLease.Misconfigured)
+        {
+            return new()
+            {
+                Title = "The limits of this endpoint are not configured.",
+                Status = StatusCodes.Status503ServiceUnavailable,
+                Detail = "The log of the app says what to set.",
+            };
+        }
+
         if (lease.TryGetMetadata(RateLimitMetadata.IsUndecided, out _))
         {
             return new()

@@ -46,7 +46,7 @@ internal static class HttpClientId
     }
 
     // Hashed as it is in memory: text that is not well-formed has no UTF-8.
-    private static string Valid(string id) => WellFormedText.Problem(id, 1, RateLimits.MaxIdBytes) is null
+    private static string Valid(string id) => WellFormedText.ProblemOfId(id, RateLimits.MaxIdBytes) is null
         ? id
         : "sha256:" + Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(id.AsSpan())));
 }

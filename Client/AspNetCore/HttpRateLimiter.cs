@@ -12,7 +12,8 @@ namespace Actors;
 /// The middleware first attempts without waiting and only then waits. The attempt always fails here, and touches neither:
 /// it would block a thread, and a limiter of the app that was asked before would charge the request twice.
 /// </remarks>
-internal sealed class HttpRateLimiter(ActorsClient client, ActorsRateLimitingOptions options, PartitionedRateLimiter<HttpContext>? global)
+internal sealed class HttpRateLimiter(
+    ActorsClient client, ActorsRateLimitingOptions options, PolicyProblems problems, PartitionedRateLimiter<HttpContext>? global)
     : PartitionedRateLimiter<HttpContext>
 {
     private readonly LeaseSource _leases = new(client.RateLimitCalls, options.ToLimiterOptions());
@@ -67,7 +68,19 @@ internal sealed class HttpRateLimiter(ActorsClient client, ActorsRateLimitingOpt
     private async ValueTask<RateLimitLease> AcquireAsync(
         HttpContext context, string clientId, RateLimitRequest request, CancellationToken cancellationToken)
     {
-        var lease = await _leases.AcquireAsync(clientId, request, cancellationToken).ConfigureAwait(false);
+        RateLimitLease lease;
+        try
+        {
+            lease = await _leases.AcquireAsync(clientId, request, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is InvalidRateLimitException or ArgumentOutOfRangeException)
+        {
+            // No fault of the caller: the silos do not know the policy, or the endpoint takes more permits than it has.
+            problems.Report(request.Policy, error);
+            RateLimitClientInstruments.Undecided(RateLimitClientTelemetry.MisconfiguredDenied);
+            return UndecidedLease.Misconfigured;
+        }
+
         if (options.WritesHeaders && lease.TryGetMetadata(RateLimitMetadata.Decision, out var decision) && decision is not null)
             RateLimitHeaders.Write(context.Response.Headers, decision, options.ShowsShadowDenials);
         return lease;

@@ -24,7 +24,7 @@ public static class RateLimitClientTelemetry
     /// <summary>
     /// allowed, denied, shadow_denied (allowed, because the policy is in shadow mode); unreachable_allowed, unreachable_denied
     /// (by <see cref="WhenUnreachable"/>); fallback_allowed, fallback_denied (by the last known limits, while only this client
-    /// gets no answer); overloaded_denied.
+    /// gets no answer); overloaded_denied; misconfigured_denied (the silos do not know the policy).
     /// </summary>
     public const string OutcomeTag = "outcome";
 
@@ -33,6 +33,7 @@ public static class RateLimitClientTelemetry
     internal const string FallbackAllowed = "fallback_allowed";
     internal const string FallbackDenied = "fallback_denied";
     internal const string OverloadedDenied = "overloaded_denied";
+    internal const string MisconfiguredDenied = "misconfigured_denied";
 
     /// <summary>The name of the policy.</summary>
     public const string PolicyTag = "policy";

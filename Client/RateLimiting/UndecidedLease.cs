@@ -21,6 +21,10 @@ internal sealed class UndecidedLease : RateLimitLease
 
     public static UndecidedLease Denied { get; } = new(isAcquired: false, NoAnswer, Soon);
 
+    /// <summary>The policy cannot be applied as it is configured.</summary>
+    public static UndecidedLease Misconfigured { get; } =
+        new(isAcquired: false, "The limits of the endpoint are not configured.", TimeSpan.FromSeconds(10));
+
     /// <summary>The limiter was disposed of while the caller waited.</summary>
     public static UndecidedLease Disposed { get; } = new(isAcquired: false, "The rate limiter was disposed of.", Soon);
 

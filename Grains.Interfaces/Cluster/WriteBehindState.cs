@@ -1,10 +1,12 @@
+using System.Text.Json.Serialization;
+
 namespace Actors;
 
 /// <summary>
 /// What a silo does with writes, by how much of its ceiling on unflushed bytes is in use. The order is by how much it holds
 /// writers back.
 /// </summary>
-[GenerateSerializer, Alias("Actors.WriteBehindState")]
+[GenerateSerializer, Alias("Actors.WriteBehindState"), JsonConverter(typeof(JsonStringEnumConverter<WriteBehindState>))]
 public enum WriteBehindState
 {
     /// <summary>Less than half: rows wait to be coalesced with others, writers wait for nothing but the journal.</summary>

@@ -1,7 +1,9 @@
+using System.Text.Json.Serialization;
+
 namespace Actors;
 
 /// <summary>What a decision rests on.</summary>
-[GenerateSerializer, Alias("Actors.RateLimitSource")]
+[GenerateSerializer, Alias("Actors.RateLimitSource"), JsonConverter(typeof(JsonStringEnumConverter<RateLimitSource>))]
 public enum RateLimitSource
 {
     /// <summary>The log of grants in Redis, or for a denial the silo's exact copy of it.</summary>

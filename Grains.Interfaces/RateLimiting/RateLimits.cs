@@ -8,7 +8,7 @@ public static class RateLimits
     /// <summary>The policy used where none is named: "default".</summary>
     public const string DefaultPolicy = "default";
 
-    /// <summary>A client id: 1 to 512 bytes, no NUL.</summary>
+    /// <summary>A client id: 1 to 512 bytes, no NUL, not blank.</summary>
     public const int MaxIdBytes = 512;
 
     /// <summary>The name of a policy: 1 to 64 letters, digits, dots, dashes and underscores.</summary>
@@ -48,8 +48,13 @@ public static class RateLimits
         SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_");
 
     /// <summary>Checks a client id.</summary>
-    /// <exception cref="InvalidRateLimitException">It is not 1 to <see cref="MaxIdBytes"/> bytes of text without NUL.</exception>
-    public static void ValidateId(string? id) => ValidateText("The client id", id, MaxIdBytes);
+    /// <exception cref="InvalidRateLimitException">
+    /// It is not 1 to <see cref="MaxIdBytes"/> bytes of text without NUL, or is blank (all white space).
+    /// </exception>
+    public static void ValidateId(string? id)
+    {
+        if (WellFormedText.ProblemOfId(id, MaxIdBytes) is { } problem) throw new InvalidRateLimitException($"The client id {problem}");
+    }
 
     /// <summary>Checks all of a request that can be checked without its policy.</summary>
     /// <exception cref="InvalidRateLimitException">It is outside of what is allowed; the message says what is.</exception>

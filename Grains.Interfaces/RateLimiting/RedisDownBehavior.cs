@@ -1,7 +1,9 @@
+using System.Text.Json.Serialization;
+
 namespace Actors;
 
 /// <summary>What a limiter does while Redis is away.</summary>
-[GenerateSerializer, Alias("Actors.RedisDownBehavior")]
+[GenerateSerializer, Alias("Actors.RedisDownBehavior"), JsonConverter(typeof(JsonStringEnumConverter<RedisDownBehavior>))]
 public enum RedisDownBehavior
 {
     /// <summary>

@@ -1,7 +1,9 @@
+using System.Text.Json.Serialization;
+
 namespace Actors;
 
 /// <summary>The state of a circuit breaker. The order is by how much it lets through.</summary>
-[GenerateSerializer, Alias("Actors.BreakerState")]
+[GenerateSerializer, Alias("Actors.BreakerState"), JsonConverter(typeof(JsonStringEnumConverter<BreakerState>))]
 public enum BreakerState
 {
     /// <summary>All calls go to Redis.</summary>

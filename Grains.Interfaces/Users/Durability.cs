@@ -1,7 +1,9 @@
+using System.Text.Json.Serialization;
+
 namespace Actors;
 
 /// <summary>Where a write is safe. Each level includes the ones below it.</summary>
-[GenerateSerializer, Alias("Actors.Durability")]
+[GenerateSerializer, Alias("Actors.Durability"), JsonConverter(typeof(JsonStringEnumConverter<Durability>))]
 public enum Durability
 {
     /// <summary>In the memory of the silo; the rest follows, and nothing of it is waited for: lost if the silo is killed just then.</summary>

@@ -5,7 +5,7 @@ namespace Actors;
 /// database in batches.
 /// </summary>
 /// <remarks>
-/// The key is the user id: 1 to <see cref="UserLimits.MaxIdBytes"/> bytes of UTF-8 without NUL. All calls throw
+/// The key is the user id: 1 to <see cref="UserLimits.MaxIdBytes"/> bytes of UTF-8 without NUL, not blank. All calls throw
 /// <see cref="InvalidUserException"/> for an id outside of that, and <see cref="StorageUnavailableException"/> when
 /// neither Redis nor the database can give an answer in time. A call for a user that is not in memory throws
 /// <see cref="OverloadedException"/> if the silo has no memory for it at present; nothing was changed. A call that waits for

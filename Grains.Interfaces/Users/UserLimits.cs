@@ -3,7 +3,7 @@ namespace Actors;
 /// <summary>The limits on users and what is written to them. Sizes are bytes of UTF-8.</summary>
 public static class UserLimits
 {
-    /// <summary>A user id: 1 to 512 bytes, no NUL.</summary>
+    /// <summary>A user id: 1 to 512 bytes, no NUL, not blank.</summary>
     public const int MaxIdBytes = 512;
 
     /// <summary>A display name: up to 512 bytes.</summary>
@@ -40,8 +40,13 @@ public static class UserLimits
     public static readonly TimeSpan RequestIdMemory = TimeSpan.FromMinutes(10);
 
     /// <summary>Checks a user id.</summary>
-    /// <exception cref="InvalidUserException">It is not 1 to <see cref="MaxIdBytes"/> bytes of text without NUL.</exception>
-    public static void ValidateId(string? id) => ValidateText("The user id", id, 1, MaxIdBytes);
+    /// <exception cref="InvalidUserException">
+    /// It is not 1 to <see cref="MaxIdBytes"/> bytes of text without NUL, or is blank (all white space).
+    /// </exception>
+    public static void ValidateId(string? id)
+    {
+        if (WellFormedText.ProblemOfId(id, MaxIdBytes) is { } problem) throw new InvalidUserException($"The user id {problem}");
+    }
 
     /// <summary>Checks that a text is well-formed, holds no NUL, and is of a size within limits.</summary>
     /// <param name="what">What the text is, as a message begins with it.</param>

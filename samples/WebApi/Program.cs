@@ -4,7 +4,8 @@ var builder = WebApplication.CreateBuilder(args);
 if (builder.Configuration["urls"] is null) builder.WebHost.UseUrls("http://127.0.0.1:5080");
 
 builder.AddActorsClient();
-builder.Services.AddProblemDetails();
+builder.Services.AddActorsProblemDetails();
+builder.Services.AddHealthChecks().AddActorsClientCheck();
 
 // The keys that were given out. A key that is not known is no client id: else each new one would have limits of its own.
 var keys = (builder.Configuration.GetSection("ApiKeys").Get<string[]>() ?? ["ada", "bob"]).ToHashSet(StringComparer.Ordinal);
@@ -18,12 +19,14 @@ builder.Services.AddActorsRateLimiting(limits => limits
 builder.Services.AddOptions<ActorsRateLimitingOptions>().BindConfiguration("RateLimiting");
 
 var app = builder.Build();
+app.UseExceptionHandler();
 app.UseRateLimiter();
 
 app.MapGet("/", () => "curl -i -H 'X-Api-Key: ada' http://127.0.0.1:5080/search?q=orleans");
 
 // Not limited.
 app.MapGet("/health", () => Results.NoContent());
+app.MapHealthChecks("/health/cluster");
 
 // One permit of "search" per request; denied with 429 where there is none.
 app.MapGet("/search", (string? q) => Results.Ok(new { query = q, hits = Array.Empty<string>() })).RequireRateLimiting("search");

@@ -11,7 +11,7 @@ public sealed class CommandLineTests : IDisposable
     public void Dispose() => _shell.Dispose();
 
     [Theory]
-    [InlineData("'bogus' is no command of actors; allowed are user, limit, import, load, verify, cluster, breaker, writebehind", "bogus")]
+    [InlineData("'bogus' is no command of actors; allowed are user, limit, import, export, load, verify, cluster, breaker, writebehind", "bogus")]
     [InlineData("user needs a command; allowed are get, set, delete, flush", "user")]
     [InlineData("'b' is no option of get", "user", "get", "a", "b")]
     [InlineData("Required argument", "user", "get")]

@@ -1,5 +1,8 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -50,14 +53,33 @@ public sealed class AddActorsClientTests
         using var host = new HostBuilder().AddActorsClient(options => options.Redis = "localhost:1").Build();
         var client = host.Services.GetRequiredService<ActorsClient>();
 
-        foreach (var id in (string[])["", "a\0b", "\ud800", "\udc00a", new('x', 513), new('é', 257)])
+        foreach (var id in (string[])["", " ", "\n", "\u2003", "a\0b", "\ud800", "\udc00a", new('x', 513), new('é', 257)])
         {
             var error = Assert.Throws<InvalidUserException>(() => client.User(id));
             Assert.Contains("1 to 512 bytes", error.Message, StringComparison.Ordinal);
             Assert.InRange(error.Message.Length, 1, 300);
+            Assert.Contains("1 to 512 bytes", Assert.Throws<InvalidRateLimitException>(() => client.RateLimiter(id)).Message, StringComparison.Ordinal);
         }
+
+        Assert.All((string[])["", " "], silo => Assert.Throws<SiloNotFoundException>(() => client.RedisBreaker(silo)));
         foreach (var id in (string[])["a", new('é', 256), "{a}*?[\ud83d\ude00] b"])
             UserLimits.ValidateId(id);
+    }
+
+    [Fact]
+    public async Task Rate_limiting_and_health_check_without_a_client_say_how_to_add_it()
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Logging.ClearProviders();
+        builder.Services.AddActorsRateLimiting(limits => limits.AddPolicy("search"));
+        builder.Services.AddHealthChecks().AddActorsClientCheck();
+        await using var app = builder.Build();
+        var atStart = await Assert.ThrowsAsync<OptionsValidationException>(() => app.StartAsync());
+        Assert.Contains("call builder.AddActorsClient() as well", atStart.Message, StringComparison.Ordinal);
+        var check = app.Services.GetRequiredService<IOptions<HealthCheckServiceOptions>>().Value.Registrations.Single();
+        var atCheck = Assert.Throws<InvalidOperationException>(() => check.Factory(app.Services));
+        Assert.Contains("call builder.AddActorsClient() as well", atCheck.Message, StringComparison.Ordinal);
     }
 
     [Fact]

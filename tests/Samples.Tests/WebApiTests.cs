@@ -9,8 +9,12 @@ namespace Actors.Samples.Tests;
 /// The sample web API as clients see it, over real silos and servers, under the load of a real HTTP tool. Each test has keys
 /// of its own, and leaves all as it found it.
 /// </summary>
+[Collection(Alone)]
 public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper output) : IClassFixture<WebApiTests.Shared>
 {
+    /// <summary>The collection of tests that cannot share the machine, because they depend on answers in time.</summary>
+    public const string Alone = "alone";
+
     private const int PerSecond = 250;
     private const int PerHour = 500;
 

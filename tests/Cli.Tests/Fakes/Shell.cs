@@ -1,3 +1,6 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Text;
 using System.Text.Json;
 using Actors.Cli.Commands;
 using Microsoft.Extensions.Configuration;
@@ -16,6 +19,9 @@ internal sealed class Shell : IDisposable
     public Dictionary<string, string?> Environment { get; } = [];
 
     public TimeProvider Time { get; init; } = new HastyTime();
+
+    /// <summary>Standard input of the next commands.</summary>
+    public byte[] Input { get; set; } = [];
 
     /// <summary>Whether the output is a terminal that is redrawn.</summary>
     public bool IsInteractive { get; init; }
@@ -37,6 +43,7 @@ internal sealed class Shell : IDisposable
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
+        var bytes = new MemoryStream();
         var context = new CommandContext
         {
             Terminal = new(output, error, IsInteractive, IsInteractive, Width),
@@ -44,9 +51,11 @@ internal sealed class Shell : IDisposable
             Configuration = new ConfigurationBuilder().AddInMemoryCollection(Environment).Build(),
             Time = Time,
             Directory = Directory,
+            OpenInput = () => PipeReader.Create(new ReadOnlySequence<byte>(Input)).AsStream(),
+            OpenOutput = () => bytes,
         };
         var exitCode = await CommandLine.RunAsync(args, context, cancellationToken);
-        return new(exitCode, output.ToString(), error.ToString());
+        return new(exitCode, output + Encoding.UTF8.GetString(bytes.ToArray()), error.ToString());
     }
 
     /// <summary>Runs a command that would go on for long, and interrupts it as Ctrl-C does once this holds.</summary>

@@ -24,7 +24,7 @@ public sealed class HttpClientIdTests
     [Fact]
     public void An_id_that_cannot_be_one_is_replaced_by_its_hash()
     {
-        string?[] ids = [.. ((string[])[new('x', 600), new('x', 601), "a\0b", "\ud800", "\udc00"]).Select(id => IdOf(id))];
+        string?[] ids = [.. ((string[])[new('x', 600), new('x', 601), " ", "\u2003", "a\0b", "\ud800", "\udc00"]).Select(id => IdOf(id))];
         Assert.Equal(ids.Length, ids.Distinct().Count());
         Assert.All(ids, id =>
         {

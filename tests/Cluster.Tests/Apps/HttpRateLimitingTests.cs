@@ -1,14 +1,18 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Security.Claims;
 using System.Text.Json;
 using System.Threading.RateLimiting;
+using Actors.Fixtures;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Actors.Cluster.Tests.Apps;
 
@@ -22,6 +26,7 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     private TestCluster _cluster = null!;
     private ActorsClient _client = null!;
     private WebApplication? _app;
+    private readonly ErrorLines _errors = new();
 
     public async ValueTask InitializeAsync()
     {
@@ -170,12 +175,54 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
         Assert.Contains("temporary-reduced-capacity", await denied.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_policy_that_the_silos_do_not_know_is_named_at_the_start_and_its_requests_are_answered_503_until_it_is_set()
+    {
+        await StartAsync(limits => limits.AddPolicy("search").AddPolicy("patient", maxWait: TimeSpan.FromSeconds(1)).ClientIdFromHeader("X-Api-Key"));
+        await Eventually.IsTrueAsync(() => Task.FromResult(_errors.Lines.Count == 2));
+        foreach (var policy in (string[])["search", "patient"])
+        {
+            var line = Assert.Single(_errors.Lines, line => line.StartsWith($"Endpoints limited by policy {policy} answer 503: ", StringComparison.Ordinal));
+            Assert.Contains($"Set Actors:RateLimits:Policies:{policy}:Windows in the silos' configuration", line, StringComparison.Ordinal);
+        }
+
+        foreach (var path in (string[])["/search", "/heavy", "/patient"])
+        {
+            using var response = await GetAsync(path);
+            Assert.Equal(("503", "10"), ($"{(int)response.StatusCode}", Header(response, "Retry-After")));
+            Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+            Assert.Contains("The limits of this endpoint are not configured.", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        }
+
+        // Each once, however many requests fail.
+        Assert.Equal(2, _errors.Lines.Count);
+
+        await SetAsync(KeyId, "search", 2);
+        Assert.Equal(200, await StatusAsync("/search"));
+
+        // Three permits of two are never granted.
+        Assert.Equal(503, await StatusAsync("/heavy"));
+        Assert.Equal(200, await StatusAsync("/search"));
+    }
+
+    [Fact]
+    public async Task The_health_check_tells_whether_a_silo_answers()
+    {
+        await StartAsync(limits => limits.ClientIdFromHeader("X-Api-Key"));
+        Assert.Equal(200, await StatusAsync("/health"));
+        await _cluster.Silos.KillSiloAsync(_cluster.Silos.Silos[0]);
+        var watch = Stopwatch.StartNew();
+        Assert.Equal(503, await StatusAsync("/health"));
+        Assert.InRange(watch.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+    }
+
     private async Task StartAsync(Action<ActorsRateLimitingOptions> configure, Action<RateLimiterOptions>? configureLimiter = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Logging.SetMinimumLevel(LogLevel.Warning);
+        builder.Logging.SetMinimumLevel(LogLevel.Warning).AddProvider(_errors);
         builder.Services.AddSingleton(_client);
+        builder.Services.AddHealthChecks().AddActorsClientCheck();
         builder.Services.AddActorsRateLimiting(configure);
         builder.Services.AddActorsRateLimiting(limits => limits.CallTimeout = TimeSpan.FromSeconds(30));
         builder.Services.AddRateLimiter(limiter =>
@@ -198,6 +245,7 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
         _app.MapGet("/own", () => "done").RequireRateLimiting("own");
         _app.MapGet("/free", [DisableRateLimiting] () => "done");
         _app.MapGet("/plain", () => "done");
+        _app.MapHealthChecks("/health");
         await _app.StartAsync();
     }
 
@@ -240,4 +288,27 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
 
     private static string Header(HttpResponseMessage response, string name) =>
         response.Headers.TryGetValues(name, out var values) ? string.Join(", ", values) : "";
+
+    /// <summary>Keeps the errors that our own types log.</summary>
+    private sealed class ErrorLines : ILoggerProvider, ILogger
+    {
+        public ConcurrentQueue<string> Lines { get; } = [];
+
+        public ILogger CreateLogger(string categoryName) =>
+            categoryName.StartsWith("Actors.", StringComparison.Ordinal) ? this : NullLogger.Instance;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Error;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (IsEnabled(logLevel)) Lines.Enqueue(formatter(state, exception));
+        }
+
+        public void Dispose()
+        {
+        }
+    }
 }

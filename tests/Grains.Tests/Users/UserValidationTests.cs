@@ -7,7 +7,7 @@ public sealed class UserValidationTests
 {
     public static TheoryData<string> GoodIds =>
     [
-        "a", new string('x', 512), new string('é', 256), string.Concat(Enumerable.Repeat("👋", 128)), "{tag}", "}{", "*", "?[a-z]", "a b", " ", "\n",
+        "a", new string('x', 512), new string('é', 256), string.Concat(Enumerable.Repeat("👋", 128)), "{tag}", "}{", "*", "?[a-z]", "a b", " a ", "a\n", "\u200b",
         "\u0001", "../..", "' OR 1=1", "%s", "\uffff",
     ];
 
@@ -19,6 +19,9 @@ public sealed class UserValidationTests
         { new string('é', 256) + "x", "513 bytes", "1 to 512 bytes" },
         { new('x', 10 * 1024), "10240 bytes", "1 to 512 bytes" },
         { "a\0b", "\\u0000", "NUL" },
+        { " ", "is blank", "not all of them white space" },
+        { "\n", "is blank", "not all of them white space" },
+        { "\t \u00a0\u2003\u0085", "is blank", "not all of them white space" },
         { "a\ud83d", "\\ud83d", "well-formed" },
         { "\udc4ba", "\\udc4b", "well-formed" },
     };

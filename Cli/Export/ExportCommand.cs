@@ -1,0 +1,95 @@
+using System.CommandLine;
+using Actors.Cli.Commands;
+using Actors.Cli.Output;
+using Actors.Cli.Verify;
+
+namespace Actors.Cli.Export;
+
+/// <summary><c>actors export [FILE]</c></summary>
+internal static class ExportCommand
+{
+    private const string Details = """
+        What is in it:
+          Every user that is not deleted, in no order: id, name, email, attributes, counters and
+          tags. Versions and times are not, since an import makes its own. actors import reads
+          it back without loss, into a cluster without these users.
+
+        How it is read:
+          From the database, in one snapshot, past the cluster, so that its memory stays with
+          active users. All that was acknowledged before the export began is in it: first the
+          export asks the silos and waits up to a minute until they have flushed that. What is
+          written meanwhile may be in it or not. --as-is exports what the database holds now,
+          and needs no cluster.
+
+        Formats:
+          JSON lines, or CSV with a column for each attribute and counter, at most 500 of each;
+          what a cell cannot tell is in the columns attributes and counters, in JSON. CSV reads
+          the database twice.
+
+        Examples:
+          actors export users.jsonl.gz
+          actors export users.csv --overwrite
+          actors export | jq -r .email
+
+        Exit codes:
+          1 if rows could not be read (each is reported), 4 if the cluster or the database is
+          not available, or has not flushed in time.
+        """;
+
+    public static Command Create(CommandContext context)
+    {
+        var file = new Argument<string>("FILE")
+        {
+            Description = "The file to write, compressed if it ends in .gz; default: - for standard output.",
+            DefaultValueFactory = _ => "-",
+        };
+        var format = OptionKinds.Word("--format", "jsonl or csv; default: by the extension of FILE, else jsonl.", "FORMAT");
+        var overwrite = new Option<bool>("--overwrite") { Description = "Replace a file that exists." };
+        var asIs = new Option<bool>("--as-is") { Description = "Export what the database holds now, without asking the cluster." };
+        var postgres = UserDatabase.PostgresOption();
+        var sqlite = UserDatabase.SqliteOption();
+        var command = new DetailedCommand("export", "Export all users, for import to read back: JSON lines, or CSV.", Details)
+        {
+            file, format, overwrite, asIs, postgres, sqlite,
+        };
+        command.SetAction((parsed, cancellationToken) => RunAsync(
+            context,
+            parsed,
+            new(parsed.GetRequiredValue(file), parsed.GetValue(format), parsed.GetValue(overwrite), parsed.GetValue(asIs)),
+            () => UserDatabase.Find(parsed.GetValue(postgres), parsed.GetValue(sqlite), context, "export"),
+            cancellationToken));
+        return command;
+    }
+
+    private sealed record Request(string File, string? Format, bool Overwrites, bool IsAsIs);
+
+    private static async Task<int> RunAsync(
+        CommandContext context, ParseResult parsed, Request request, Func<UserDatabase> find, CancellationToken cancellationToken)
+    {
+        var exporter = new Exporter(find(), ExportFormats.WriterOf(request.Format, request.File), context.Terminal.Note, context.Time);
+        await using var target = ExportTarget.Open(request.File, request.Overwrites, context.OpenOutput);
+        if (!request.IsAsIs)
+        {
+            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            var wait = new FlushWait(cluster, context.Time);
+            await using var waiting = new Progress(context.Terminal, context.Time, wait.Describe);
+            await wait.RunAsync(cancellationToken);
+        }
+        await using (new Progress(context.Terminal, context.Time, exporter.Describe))
+            await exporter.RunAsync(target.Content, cancellationToken);
+        await target.CompleteAsync(cancellationToken);
+        Summarize(context.Terminal, parsed, request, exporter);
+        return exporter.Failed == 0 ? ExitCode.Done : ExitCode.Failed;
+    }
+
+    private static void Summarize(Terminal terminal, ParseResult parsed, Request request, Exporter exporter)
+    {
+        var summary = $"{Text.Of(exporter.Exported)} exported" + (exporter.Failed == 0 ? "" : $", {Text.Of(exporter.Failed)} could not be read");
+        if (request.File == "-")
+            terminal.Note(summary);
+        else if (parsed.IsJson())
+            terminal.WriteJson(new { exporter.Exported, exporter.Failed, request.File });
+        else
+            terminal.WriteLine(summary);
+    }
+}

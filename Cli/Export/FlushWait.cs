@@ -1,0 +1,47 @@
+using Actors.Cli.Commands;
+using Actors.Cli.Connection;
+using Actors.Cli.Output;
+
+namespace Actors.Cli.Export;
+
+/// <summary>Waits until all that was acknowledged before it began is in the database.</summary>
+internal sealed class FlushWait(ICluster cluster, TimeProvider time)
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
+
+    private long _rows;
+
+    /// <summary>The rows it waits for, on one line.</summary>
+    public string Describe() => $"waiting for {Text.Count(Interlocked.Read(ref _rows), "row")} to reach the database";
+
+    /// <exception cref="CommandFailedException">They are not there in time, or a silo does not say.</exception>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        var began = time.GetTimestamp();
+        while (true)
+        {
+            var elapsed = time.GetElapsedTime(began);
+            var status = await cluster.Status.GetStatusAsync(cancellationToken);
+            var late = status.Silos.Where(silo => !IsPast(silo, elapsed)).ToList();
+            if (late.Count == 0)
+                return;
+            Interlocked.Exchange(ref _rows, late.Sum(silo => silo.WriteBehind.UnflushedRows));
+            if (elapsed > Limit)
+                throw new CommandFailedException(ExitCode.Unavailable, Explain(late));
+            await Task.Delay(Pause, time, cancellationToken);
+        }
+    }
+
+    /// <summary>True if all rows of a silo that are not in the database were written after the wait began.</summary>
+    private static bool IsPast(SiloReport silo, TimeSpan elapsed) =>
+        silo.IsResponding && (silo.WriteBehind.UnflushedRows == 0 || silo.WriteBehind.OldestUnflushed < elapsed);
+
+    private static string Explain(List<SiloReport> late)
+    {
+        var silos = string.Join(", ", late.Select(silo => silo.Silo));
+        var error = late.Select(silo => silo.WriteBehind.LastFlushError).FirstOrDefault(error => error is not null);
+        return $"after {Text.Of(Limit)} not all that was acknowledged before the export is in the database (silo {silos})" +
+            $"{(error is null ? "" : $": {error}")}; --as-is exports what is there";
+    }
+}

@@ -1,0 +1,54 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
+
+namespace Actors;
+
+/// <summary>The answer in HTTP to an error of the cluster.</summary>
+internal static class ExceptionProblem
+{
+    // Of errors that do not say when to come back: a silo that died is replaced within seconds.
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(5);
+
+    /// <summary>The problem, and when to repeat the request; null if the error is not one of the cluster.</summary>
+    /// <remarks>
+    /// A fault of the caller is told in the words of the error. A fault inside is not: callers have no use for addresses and for
+    /// the words of a database.
+    /// </remarks>
+    public static (ProblemDetails Problem, TimeSpan? RetryAfter)? Of(Exception error) => error switch
+    {
+        InvalidUserException or InvalidRateLimitException => (New(StatusCodes.Status400BadRequest, "The request is invalid.", error.Message), null),
+        SiloNotFoundException => (New(StatusCodes.Status404NotFound, "There is no such silo.", error.Message), null),
+        VersionConflictException conflict => (
+            New(
+                StatusCodes.Status409Conflict, "The user was changed meanwhile.", conflict.Message,
+                ("expectedVersion", conflict.ExpectedVersion), ("currentVersion", conflict.CurrentVersion)),
+            null),
+        WriteParkedException parked => (
+            New(
+                StatusCodes.Status409Conflict, "The database refused the user.",
+                $"Version {parked.Version} stands and is durable, but the database refused it for what it holds. Do not repeat the write.",
+                ("version", parked.Version)),
+            null),
+        OverloadedException overloaded => (
+            New(StatusCodes.Status429TooManyRequests, "Too much is asked of the service at present.", "Nothing was done. Repeat the request later."),
+            overloaded.RetryAfter),
+        ClusterUnreachableException unreachable => Unavailable(unreachable.MayHaveTakenEffect),
+        LimiterMovedException or SiloEvictedException or ClusterNotFoundException => Unavailable(mayHaveTakenEffect: false),
+        ActorsException => Unavailable(mayHaveTakenEffect: true),
+        _ => null,
+    };
+
+    private static (ProblemDetails Problem, TimeSpan? RetryAfter) Unavailable(bool mayHaveTakenEffect) => (
+        New(
+            StatusCodes.Status503ServiceUnavailable, "The service is not available at present.",
+            mayHaveTakenEffect ? "The request may have taken effect, or still may." : "Nothing was done. Repeat the request later.",
+            ("mayHaveTakenEffect", mayHaveTakenEffect)),
+        Soon);
+
+    private static ProblemDetails New(int status, string title, string detail, params ReadOnlySpan<(string Name, object Value)> extensions)
+    {
+        var problem = new ProblemDetails { Status = status, Title = title, Detail = detail };
+        foreach (var (name, value) in extensions) problem.Extensions[name] = value;
+        return problem;
+    }
+}

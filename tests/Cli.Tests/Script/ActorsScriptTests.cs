@@ -1,0 +1,118 @@
+using System.Diagnostics;
+
+namespace Actors.Cli.Tests.Script;
+
+/// <summary>The script <c>./actors</c> of a checkout, with a <c>dotnet</c> in its PATH that takes its time to build.</summary>
+public sealed class ActorsScriptTests : IDisposable
+{
+    private const string Building = "actors: building the command line";
+    private const string BuildingAgain = "actors: the sources are newer than the command line";
+
+    private static readonly string[] Outputs = ["actors.dll", "Actors.Client.dll", "Actors.Grains.Interfaces.dll"];
+
+    private readonly DirectoryInfo _checkout = Directory.CreateTempSubdirectory("actors-script-");
+
+    public ActorsScriptTests()
+    {
+        if (OperatingSystem.IsWindows()) Assert.Skip("There is actors.cmd on Windows.");
+        var root = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(root!.FullName, "Actors.sln"))) root = root.Parent;
+        File.Copy(Path.Combine(root.FullName, "actors"), PathOf("actors"));
+        foreach (var source in (string[])["Cli/Program.cs", "Client/Client.cs", "Grains.Interfaces/User.cs", "Grains/SafeLogger.cs",
+            "Grains/Resilience/Redis/RedisLink.cs", "Directory.Build.props", "Directory.Packages.props", "global.json"])
+        {
+            Write(source, "");
+            File.SetLastWriteTimeUtc(PathOf(source), DateTime.UtcNow.AddHours(-1));
+        }
+
+        Write("bin/dotnet", $"""
+            #!/bin/sh
+            if [ "$1" = build ]; then
+              if [ -f "{PathOf("build.fails")}" ]; then echo "the compiler says why"; exit 1; fi
+              sleep 1
+              mkdir -p "$2/bin/Release/net10.0"
+              for built in {string.Join(' ', Outputs)}; do touch "$2/bin/Release/net10.0/$built"; done
+            else
+              echo "ran $2"
+            fi
+            """);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(PathOf("bin/dotnet"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
+
+    public void Dispose() => _checkout.Delete(recursive: true);
+
+    [Fact]
+    public async Task The_first_call_says_that_it_builds_before_the_build_ends_and_the_next_one_is_silent()
+    {
+        using var first = Start();
+        var watch = Stopwatch.StartNew();
+        Assert.StartsWith(Building, await first.StandardError.ReadLineAsync(), StringComparison.Ordinal);
+        Assert.False(first.HasExited, $"It said so after {watch.Elapsed}, when the build was over.");
+        Assert.Equal("ran --help\n", await first.StandardOutput.ReadToEndAsync());
+        Assert.StartsWith("actors: built in ", await first.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
+
+        Assert.Equal((0, ""), await RunAsync());
+    }
+
+    [Theory]
+    [InlineData("Cli/Program.cs")]
+    [InlineData("Client/Client.cs")]
+    [InlineData("Grains.Interfaces/User.cs")]
+    [InlineData("Grains/SafeLogger.cs")]
+    [InlineData("Grains/Resilience/Redis/RedisLink.cs")]
+    [InlineData("Directory.Packages.props")]
+    [InlineData("global.json")]
+    public async Task Any_source_that_is_newer_is_built_again(string source)
+    {
+        Built();
+        Assert.Equal((0, ""), await RunAsync());
+        File.SetLastWriteTimeUtc(PathOf(source), DateTime.UtcNow);
+        var (_, said) = await RunAsync();
+        Assert.StartsWith(BuildingAgain, said, StringComparison.Ordinal);
+        Assert.Equal((0, ""), await RunAsync());
+    }
+
+    [Fact]
+    public async Task A_build_that_fails_says_why()
+    {
+        Write("build.fails", "");
+        var (exitCode, said) = await RunAsync();
+        Assert.Equal(1, exitCode);
+        Assert.Contains("the compiler says why", said, StringComparison.Ordinal);
+        Assert.EndsWith("error: the command line could not be built\n", said, StringComparison.Ordinal);
+    }
+
+    /// <summary>As a build of the whole solution leaves it: without the script's stamp.</summary>
+    private void Built()
+    {
+        foreach (var output in Outputs)
+        {
+            Write($"Cli/bin/Release/net10.0/{output}", "");
+            File.SetLastWriteTimeUtc(PathOf($"Cli/bin/Release/net10.0/{output}"), DateTime.UtcNow.AddMinutes(-1));
+        }
+    }
+
+    private async Task<(int ExitCode, string Said)> RunAsync()
+    {
+        using var run = Start();
+        var said = await run.StandardError.ReadToEndAsync();
+        await run.WaitForExitAsync();
+        return (run.ExitCode, said);
+    }
+
+    private Process Start()
+    {
+        var info = new ProcessStartInfo("bash", [PathOf("actors"), "--help"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        info.Environment["PATH"] = PathOf("bin") + ":" + Environment.GetEnvironmentVariable("PATH");
+        return Process.Start(info)!;
+    }
+
+    private void Write(string file, string content)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(PathOf(file))!);
+        File.WriteAllText(PathOf(file), content);
+    }
+
+    private string PathOf(string file) => Path.Combine(_checkout.FullName, file);
+}
