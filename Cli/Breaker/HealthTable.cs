@@ -13,7 +13,6 @@ internal static class HealthTable
 
     public static void Write(ClusterStatus status, DateTimeOffset now, Terminal terminal)
     {
-        var console = TerminalConsole.Of(terminal);
         var table = new FittedTable()
             .Words("redis", "for")
             .Words("state", "asked")
@@ -25,7 +24,7 @@ internal static class HealthTable
         var views = RedisView.AllOf(status);
         foreach (var view in views)
             table.AddRow(Row(view, now));
-        console.Write(table.Build(terminal.Width));
+        table.Write(terminal);
         terminal.WriteLine($"{views.Count} Redis, {Text.Count(status.Silos.Length, "silo")}");
         foreach (var silo in status.Silos.Where(silo => !silo.IsResponding))
             terminal.WriteLine(Text.Printable($"{silo.Silo}: not responding"));

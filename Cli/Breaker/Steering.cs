@@ -30,7 +30,11 @@ internal static class Steering
     {
         var before = steered.Before is { } known ? BreakerText.States(known) : "unknown";
         var after = steered.After is { } then ? BreakerText.States(then) : "unknown";
-        return Text.Printable($"{steered.Silo}: {steer.Done}; was {before}, is {after}");
+
+        // A circuit that is closed by hand may have opened again by now.
+        var outcome = after == steer.Done ? after : $"{steer.Done}, now {after}";
+        var change = before == after ? $"as it was" : $"was {before}";
+        return Text.Printable($"{steered.Silo}: {outcome} ({change})");
     }
 
     public static void WriteErrors(IEnumerable<Steered> all, Steer steer, Terminal terminal)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Actors.Cli.Breaker;
 using Actors.Cli.Output;
 using Text = Actors.Cli.Output.Text;
 
@@ -10,9 +11,8 @@ internal static class StatusTable
     private const int BarWidth = 12;
     private const int LongestError = 120;
 
-    public static void Write(ClusterStatus status, Terminal terminal)
+    public static void Write(ClusterStatus status, DateTimeOffset now, Terminal terminal)
     {
-        var console = TerminalConsole.Of(terminal);
         var table = new FittedTable()
             .Words("silo")
             .Words("state", "in use")
@@ -23,10 +23,10 @@ internal static class StatusTable
             .Figures("fence hits", "recovered");
         foreach (var silo in status.Silos)
             table.AddRow(silo.IsResponding ? Row(silo.Silo, silo.WriteBehind) : RowWithout(silo));
-        console.Write(table.Build(terminal.Width));
+        table.Write(terminal);
         terminal.WriteLine(Text.Count(status.Silos.Length, "silo"));
         foreach (var silo in status.Silos.Where(silo => silo.WriteBehind.LastFlushError is not null))
-            WriteError(silo.Silo, silo.WriteBehind, terminal);
+            WriteError(silo.Silo, silo.WriteBehind, now, terminal);
     }
 
     /// <summary>The colour of a state, as Spectre names it.</summary>
@@ -50,7 +50,7 @@ internal static class StatusTable
         [silo],
         [new(Text.Of(status.State), Colour(status.State)), new(Bar(status.Fill), Colour(status.State))],
         [Text.Of(status.UnflushedRows), Text.Bytes(status.UnflushedBytes), Text.Bytes(status.MaxUnflushedBytes)],
-        [Text.Of(status.OldestUnflushed)],
+        [status.UnflushedRows == 0 ? FittedTable.None : Text.Of(status.OldestUnflushed)],
         [
             status.CoalesceRatio?.ToString("0.0", CultureInfo.InvariantCulture) ?? FittedTable.None,
             status.AverageBatch?.ToString("0", CultureInfo.InvariantCulture) ?? FittedTable.None,
@@ -66,6 +66,10 @@ internal static class StatusTable
         return [[silo.Silo], ["not responding", none], [none, none, none], [none], [none, none, none], [none, none], [none, none]];
     }
 
-    private static void WriteError(string silo, WriteBehindStatus status, Terminal terminal) => terminal.WriteLine(
-        $"{Text.Printable(silo)}: {Text.Count(status.FlushFailures, "attempt")} to flush failed, the last one: {Text.Short(status.LastFlushError!, LongestError)}");
+    private static void WriteError(string silo, WriteBehindStatus status, DateTimeOffset now, Terminal terminal)
+    {
+        var age = status.LastFlushErrorAt is { } at ? $" {Text.Of(BreakerText.Between(at, now))} ago" : "";
+        terminal.WriteWords(
+            $"{Text.Printable(silo)}: {Text.Count(status.FlushFailures, "attempt")} to flush failed, the last one{age}: {Text.Short(status.LastFlushError!, LongestError)}");
+    }
 }
