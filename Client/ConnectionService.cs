@@ -9,13 +9,16 @@ internal sealed partial class ConnectionService(
     IClusterClient client, ClusterConnection connection, IOptions<ActorsClientOptions> options, ILogger<ConnectionService> logger)
     : IHostedService, IDisposable
 {
+    // Beyond the time for attempts to connect, for the one exchange with the silo that follows.
+    private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(8);
+
     private readonly IHostedService _client = (IHostedService)client;
     private readonly CancellationTokenSource _stop = new();
     private Task _connecting = Task.CompletedTask;
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        if (!options.Value.ConnectInBackground) return ConnectAsync(cancellationToken);
+        if (!options.Value.ConnectInBackground) return ConnectInTimeAsync(cancellationToken);
         _connecting = Task.Run(ConnectInBackgroundAsync, CancellationToken.None);
         return Task.CompletedTask;
     }
@@ -30,6 +33,22 @@ internal sealed partial class ConnectionService(
     }
 
     public void Dispose() => _stop.Dispose();
+
+    // Orleans itself would wait without end for a gateway that accepts connections and answers nothing.
+    private async Task ConnectInTimeAsync(CancellationToken cancellationToken)
+    {
+        var connecting = ConnectAsync(cancellationToken);
+        try
+        {
+            await connecting.WaitAsync(options.Value.ConnectTimeout + AnswerLimit, cancellationToken);
+        }
+        catch (TimeoutException) when (!connecting.IsCompleted)
+        {
+            throw new ClusterUnreachableException(
+                "A gateway accepts connections, but no silo answers there. A silo answers only at the address it advertises "
+                + "(Actors:Address, Actors:GatewayPort): name its gateway by that, not by a forwarded port.");
+        }
+    }
 
     private async Task ConnectAsync(CancellationToken cancellationToken)
     {

@@ -27,7 +27,7 @@ internal static class HealthTable
         table.Write(terminal);
         terminal.WriteLine($"{views.Count} Redis, {Text.Count(status.Silos.Length, "silo")}");
         foreach (var silo in status.Silos.Where(silo => !silo.IsResponding))
-            terminal.WriteLine(Text.Printable($"{silo.Silo}: not responding"));
+            terminal.WriteWords(Text.Printable($"{silo.Silo}: not responding"));
     }
 
     private static Cell[][] Row(RedisView view, DateTimeOffset now) =>

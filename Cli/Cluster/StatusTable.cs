@@ -103,7 +103,7 @@ internal static class StatusTable
     private static Cell[][] Row(SiloReport silo) =>
     [
         [silo.Silo],
-        [silo.Breaker is { } breaker ? new(Text.Of(breaker.State), BreakerText.Colour(breaker.State)) : FittedTable.None, Text.Of(silo.Uptime)],
+        [silo.Breaker is { } breaker ? new Cell(Text.Of(breaker.State), BreakerText.Colour(breaker.State)) : FittedTable.None, Text.Of(silo.Uptime)],
         [
             Text.Of(silo.WriteBehind.MemoryWrites + silo.WriteBehind.JournalWrites + silo.WriteBehind.DatabaseWrites),
             Text.Of(silo.WriteBehind.UnflushedRows),
