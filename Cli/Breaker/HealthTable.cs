@@ -14,8 +14,7 @@ internal static class HealthTable
     public static void Write(ClusterStatus status, DateTimeOffset now, Terminal terminal)
     {
         var table = new FittedTable()
-            .Words("redis", "for")
-            .Words("state", "asked")
+            .Words("redis", "for", "state", "asked")
             .Words("version", "uptime")
             .Figures("memory", "of", "used")
             .Figures("clients")
@@ -32,8 +31,9 @@ internal static class HealthTable
 
     private static Cell[][] Row(RedisView view, DateTimeOffset now) =>
     [
-        [view.Address, BreakerText.Roles(view.Roles)],
         [
+            view.Address,
+            BreakerText.Roles(view.Roles),
             new(Text.Of(view.State), BreakerText.Colour(view.State)),
             view.Health is { } health ? Text.Of(BreakerText.Between(health.At, now)) + " ago" : "never",
         ],

@@ -14,8 +14,7 @@ internal static class StatusTable
     public static void Write(ClusterStatus status, DateTimeOffset now, Terminal terminal)
     {
         var table = new FittedTable()
-            .Words("silo")
-            .Words("state", "in use")
+            .Words("silo", "state", "in use")
             .Figures("unflushed", "bytes", "of")
             .Figures("oldest")
             .Figures("coalesced", "batch", "flush p99")
@@ -47,8 +46,7 @@ internal static class StatusTable
 
     private static Cell[][] Row(string silo, WriteBehindStatus status) =>
     [
-        [silo],
-        [new(Text.Of(status.State), Colour(status.State)), new(Bar(status.Fill), Colour(status.State))],
+        [silo, new(Text.Of(status.State), Colour(status.State)), new(Bar(status.Fill), Colour(status.State))],
         [Text.Of(status.UnflushedRows), Text.Bytes(status.UnflushedBytes), Text.Bytes(status.MaxUnflushedBytes)],
         [status.UnflushedRows == 0 ? FittedTable.None : Text.Of(status.OldestUnflushed)],
         [
@@ -63,7 +61,7 @@ internal static class StatusTable
     private static Cell[][] RowWithout(SiloReport silo)
     {
         Cell none = FittedTable.None;
-        return [[silo.Silo], ["not responding", none], [none, none, none], [none], [none, none, none], [none, none], [none, none]];
+        return [[silo.Silo, "not responding", none], [none, none, none], [none], [none, none, none], [none, none], [none, none]];
     }
 
     private static void WriteError(string silo, WriteBehindStatus status, DateTimeOffset now, Terminal terminal)

@@ -3,7 +3,6 @@ using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Messaging;
-using StackExchange.Redis;
 
 namespace Actors;
 
@@ -19,8 +18,8 @@ internal sealed partial class GatewayFinder(
     // Orleans looks once a minute by default. Replaced one by one, all silos a client knows may be gone by then.
     public static readonly TimeSpan Refresh = TimeSpan.FromSeconds(10);
 
-    // How long Redis may take if there are other gateways to go by.
-    private static readonly TimeSpan RedisPatience = TimeSpan.FromSeconds(1);
+    // How long Redis may take if there are other gateways to go by: longer than a busy machine takes to connect.
+    private static readonly TimeSpan RedisPatience = TimeSpan.FromSeconds(2.5);
     private static readonly TimeSpan ResolveLimit = TimeSpan.FromSeconds(2);
 
     private readonly GatewayAddress[] _given =
@@ -107,7 +106,7 @@ internal sealed partial class GatewayFinder(
         }
         catch (TimeoutException) when (!asking.IsCompleted)
         {
-            return ([], new RedisException($"no answer within {RedisPatience.TotalSeconds} s"));
+            return ([], new RedisSlowException(RedisPatience));
         }
         catch (Exception error)
         {

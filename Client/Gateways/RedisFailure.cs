@@ -3,6 +3,9 @@ using StackExchange.Redis;
 
 namespace Actors;
 
+/// <summary>Redis has not answered yet, and there are other gateways to go by.</summary>
+internal sealed class RedisSlowException(TimeSpan waited) : RedisException($"has not answered within {waited.TotalSeconds} s");
+
 /// <summary>Says in plain words why Redis does not list the silos.</summary>
 internal static class RedisFailure
 {
@@ -17,6 +20,7 @@ internal static class RedisFailure
         return error switch
         {
             _ when IsRefusal(error) => $"{redis} refuses the user name or password",
+            RedisSlowException => $"{redis} {error.Message}",
             RedisServerException server => $"{redis} answered: {server.Message}",
             RedisConnectionException connection => $"{redis} cannot be reached: {Reason(connection)}",
             RedisTimeoutException or RedisException => $"{redis} does not answer",
