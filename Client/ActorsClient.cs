@@ -20,7 +20,7 @@ public sealed class ActorsClient(IGrainFactory cluster)
     public IUserGrain User(string id)
     {
         UserLimits.ValidateId(id);
-        return cluster.GetGrain<IUserGrain>(id);
+        return Grain<IUserGrain>("user", id);
     }
 
     /// <summary>The limiter of the client with this id. No call is made.</summary>
@@ -30,7 +30,7 @@ public sealed class ActorsClient(IGrainFactory cluster)
     public IRateLimiterGrain RateLimiter(string clientId)
     {
         RateLimits.ValidateId(clientId);
-        return cluster.GetGrain<IRateLimiterGrain>(clientId);
+        return Grain<IRateLimiterGrain>("rate-limiter", clientId);
     }
 
     /// <summary>The calls of all limiters in this process, which go to the cluster together.</summary>
@@ -40,16 +40,24 @@ public sealed class ActorsClient(IGrainFactory cluster)
     /// <summary>Where limiters say that the cluster does not answer.</summary>
     internal ILogger? Logger { get; init; }
 
+    /// <summary>Whether the client is connected; null if it did not connect by itself (in a silo, in a test).</summary>
+    internal ClusterConnection? Connection { get; init; }
+
     /// <summary>The way to Redis of one silo.</summary>
     /// <param name="silo">The silo's address, as <see cref="SiloReport.Silo"/> gives it.</param>
     /// <exception cref="SiloNotFoundException">The address is blank.</exception>
     public IRedisBreakerGrain RedisBreaker(string silo) => string.IsNullOrWhiteSpace(silo)
         ? throw new SiloNotFoundException("The address of the silo is blank; give one as the status of the cluster shows it, e.g. 127.0.0.1:11111@1234.")
-        : cluster.GetGrain<IRedisBreakerGrain>(silo);
+        : Grain<IRedisBreakerGrain>("redis-breaker", silo);
 
     /// <summary>What the database refused and is parked beside it.</summary>
-    public IWriteBehindGrain WriteBehind => cluster.GetGrain<IWriteBehindGrain>("write-behind");
+    public IWriteBehindGrain WriteBehind => Grain<IWriteBehindGrain>("write-behind", "write-behind");
 
     /// <summary>The state of the whole cluster.</summary>
-    public IClusterGrain Cluster => cluster.GetGrain<IClusterGrain>("cluster");
+    public IClusterGrain Cluster => Grain<IClusterGrain>("cluster", "cluster");
+
+    // Orleans knows which grain implements an interface only once it is connected.
+    private T Grain<T>(string type, string key)
+        where T : IGrainWithStringKey =>
+        Connection is { IsOpen: false } ? cluster.GetGrain<T>(GrainId.Create(type, key)) : cluster.GetGrain<T>(key);
 }

@@ -5,18 +5,17 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Clustering.Redis;
 using Orleans.Configuration;
+using Orleans.Messaging;
 
 namespace Actors;
 
 /// <summary>Adds the client of an Actors cluster to a host.</summary>
 public static class ActorsClientHostingExtensions
 {
-    private static readonly TimeSpan GatewayRefresh = TimeSpan.FromSeconds(10);
-
     /// <summary>
     /// Adds <see cref="ActorsClient"/>, which connects when the host starts. It finds the cluster by
-    /// <see cref="ActorsClientOptions.Redis"/>, else by <c>ConnectionStrings:redis</c> of the configuration, else as the
-    /// embedded silo of this machine.
+    /// <see cref="ActorsClientOptions.Redis"/>, else by <c>ConnectionStrings:redis</c> of the configuration, each together with
+    /// <see cref="ActorsClientOptions.Gateways"/>, else by these alone, else as the embedded silo of this machine.
     /// </summary>
     /// <remarks>
     /// The start of the host throws <see cref="ClusterNotFoundException"/> where none of these is there, and
@@ -56,14 +55,14 @@ public static class ActorsClientHostingExtensions
         var options = services.AddOptions<ActorsClientOptions>();
         if (isFirst)
         {
-            options.Configure<IServiceProvider>((client, provider) =>
-                provider.GetService<IConfiguration>()?.GetSection(ActorsClientOptions.SectionName).Bind(client));
+            options.Configure<IServiceProvider>((client, provider) => Bind(client, provider.GetService<IConfiguration>()));
             options.ValidateOnStart();
             services.Configure<LoggerFilterOptions>(QuietOrleans);
             services.AddSingleton<IValidateOptions<ActorsClientOptions>, ActorsClientOptionsValidator>();
             services.AddSingleton(provider => new ActorsClient(provider.GetRequiredService<IClusterClient>())
             {
                 Logger = provider.GetService<ILogger<ActorsClient>>(),
+                Connection = provider.GetService<ClusterConnection>(),
             });
             services.AddSingleton(provider => ClusterLocation.Find(
                 provider.GetRequiredService<IOptions<ActorsClientOptions>>().Value, provider.GetService<IConfiguration>()));
@@ -79,19 +78,33 @@ public static class ActorsClientHostingExtensions
     /// </summary>
     private static void QuietOrleans(LoggerFilterOptions filters) => filters.Rules.Insert(0, new(null, "Orleans", LogLevel.Warning, null));
 
+    private static void Bind(ActorsClientOptions client, IConfiguration? configuration)
+    {
+        if (configuration?.GetSection(ActorsClientOptions.SectionName) is not { } section) return;
+        section.Bind(client);
+
+        // A list in one value, as environment variables have it, is passed over by the binder.
+        if (section[nameof(client.Gateways)] is { Length: > 0 } gateways)
+            client.Gateways = gateways.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+    }
+
     private static void Configure(IClientBuilder client)
     {
         client.UseRedisClustering(_ => { });
+        UseGatewayFinder(client.Services);
+        UseConnectionService(client.Services);
         client.UseConnectionRetryFilter<ConnectionAttempts>();
         client.AddActivityPropagation();
         client.Services.AddSingleton(provider => new LostCalls(
             cancellation => provider.GetRequiredService<IClusterClient>().GetGrain<IClusterGrain>("cluster").GetDeathsAsync(cancellation), TimeProvider.System));
+        client.AddOutgoingGrainCallFilter<ConnectionGate>();
         client.AddOutgoingGrainCallFilter<CallRepeater>();
         // Read when the client is built, not now: the host may still be adding to its configuration.
         client.Services.AddSingleton<GatewayListConnection>();
         client.Services.AddOptions<RedisClusteringOptions>().Configure<ClusterLocation, GatewayListConnection>((redis, location, connection) =>
         {
-            redis.ConfigurationOptions = location.Redis;
+            // Orleans insists on one also if Redis is never asked.
+            redis.ConfigurationOptions = location.Redis ?? new();
             redis.CreateMultiplexer = async _ => (await connection.OpenAsync(), IsShared: true);
         });
         client.Services.AddOptions<ClusterOptions>().Configure<IOptions<ActorsClientOptions>>((cluster, options) =>
@@ -101,8 +114,26 @@ public static class ActorsClientHostingExtensions
         });
         client.Services.AddOptions<ClientMessagingOptions>().Configure<IOptions<ActorsClientOptions>>((messaging, options) =>
             messaging.ResponseTimeout = options.Value.ResponseTimeout);
+        client.Services.Configure<GatewayOptions>(gateways => gateways.GatewayListRefreshPeriod = GatewayFinder.Refresh);
+    }
 
-        // Orleans looks once a minute. Replaced one by one, all silos a client knows may be gone by then.
-        client.Services.Configure<GatewayOptions>(gateways => gateways.GatewayListRefreshPeriod = GatewayRefresh);
+    /// <summary>Puts the finder of gateways before Orleans' own, which knows only Redis.</summary>
+    private static void UseGatewayFinder(IServiceCollection services)
+    {
+        var redis = services.Last(service => service.ServiceType == typeof(IGatewayListProvider));
+        services.Remove(redis);
+        services.AddSingleton<RememberedGateways>();
+        services.AddSingleton(provider => ActivatorUtilities.CreateInstance<GatewayFinder>(
+            provider, (IGatewayListProvider)ActivatorUtilities.CreateInstance(provider, redis.ImplementationType!)));
+        services.AddSingleton<IGatewayListProvider>(provider => provider.GetRequiredService<GatewayFinder>());
+    }
+
+    /// <summary>Replaces what starts Orleans' client with the host.</summary>
+    private static void UseConnectionService(IServiceCollection services)
+    {
+        var orleans = services.Last(service => service.ServiceType == typeof(IHostedService));
+        services.Remove(orleans);
+        services.AddSingleton<ClusterConnection>();
+        services.AddSingleton<IHostedService, ConnectionService>();
     }
 }

@@ -12,6 +12,25 @@ public sealed class ActorsClientOptions
     /// </summary>
     public string? Redis { get; set; }
 
+    /// <summary>
+    /// Gateways of silos, each as host:port, by which the cluster is found without Redis: <c>10.0.0.7:30000</c>,
+    /// <c>silo-1:30000</c>, <c>[::1]:30000</c>. They are used together with the silos that Redis lists. If there are any, the
+    /// embedded silo of this machine is not looked for. In the configuration a list, or one value with commas. Default: none.
+    /// </summary>
+    public string[] Gateways { get; set; } = [];
+
+    /// <summary>
+    /// Keeps the gateways that Redis listed last in a file in <see cref="StateDirectory"/>, and uses them when the client starts
+    /// while Redis does not answer. The file holds addresses only. Default: true.
+    /// </summary>
+    public bool RememberGateways { get; set; } = true;
+
+    /// <summary>
+    /// Where that file is. Null (the default): a directory of the user that runs the process, <c>~/.local/state/actors</c> (or
+    /// below <c>XDG_STATE_HOME</c>), on Windows and macOS <c>actors</c> in the local application data.
+    /// </summary>
+    public string? StateDirectory { get; set; }
+
     /// <summary>The cluster to join; must be that of the silos. Default: "actors".</summary>
     public string ClusterId { get; set; } = "actors";
 
@@ -20,6 +39,13 @@ public sealed class ActorsClientOptions
 
     /// <summary>How long the start goes on trying while Redis or the silos do not answer. Default: 10 seconds.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// Starts the app before the cluster is there: the start of the host waits for nothing, and the client connects as soon as the
+    /// cluster answers, however long that takes. Until then a call waits for 5 seconds at most, and then fails with a
+    /// <see cref="ClusterUnreachableException"/> that says what is missing; it did nothing. Default: false.
+    /// </summary>
+    public bool ConnectInBackground { get; set; }
 
     /// <summary>
     /// How long a call waits for its answer before it fails with a <see cref="ClusterUnreachableException"/>. Default: 30 seconds.

@@ -15,6 +15,15 @@ internal sealed class ActorsClientOptionsValidator : IValidateOptions<ActorsClie
         Check(nameof(options.MaxAttempts), options.MaxAttempts, 1, 100);
         Check(nameof(options.FirstPause), options.FirstPause, Millisecond, TimeSpan.FromMinutes(1));
         Check(nameof(options.AttemptTimeout), options.AttemptTimeout, 100 * Millisecond, TimeSpan.FromHours(1));
+        for (var index = 0; index < options.Gateways.Length; index++)
+        {
+            var gateway = options.Gateways[index];
+            if (!GatewayAddress.TryParse(gateway, out _))
+            {
+                failures.Add($"{ActorsClientOptions.SectionName}:{nameof(options.Gateways)}:{index} is {GatewayAddress.Quote(gateway)}; "
+                    + $"allowed is {GatewayAddress.Allowed}.");
+            }
+        }
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
 
         void Check<T>(string option, T value, T least, T most) where T : IComparable<T>

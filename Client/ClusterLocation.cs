@@ -9,17 +9,18 @@ namespace Actors;
 internal sealed class ClusterLocation
 {
     private const string ConnectionStringKey = "ConnectionStrings:redis";
+    private const string GatewaysKey = $"{ActorsClientOptions.SectionName}:{nameof(ActorsClientOptions.Gateways)}";
     private const int DefaultConnectTimeout = 5_000;
 
-    private ClusterLocation(string connectionString, string source, EmbeddedSilo? embedded = null)
+    private ClusterLocation(ConfigurationOptions? redis, string source, EmbeddedSilo? embedded = null)
     {
-        Redis = Parse(connectionString, source);
+        Redis = redis;
         Source = source;
         Embedded = embedded;
     }
 
-    /// <summary>The Redis that lists the silos.</summary>
-    public ConfigurationOptions Redis { get; }
+    /// <summary>The Redis that lists the silos; null if the cluster is found only by the gateways that the options name.</summary>
+    public ConfigurationOptions? Redis { get; }
 
     /// <summary>What named it, for messages.</summary>
     public string Source { get; }
@@ -28,27 +29,37 @@ internal sealed class ClusterLocation
     public EmbeddedSilo? Embedded { get; }
 
     /// <summary>The addresses of Redis, without anything secret.</summary>
-    public string Address => string.Join(", ", Redis.EndPoints.Select(Show));
+    public string Address => Redis is null ? "" : string.Join(", ", Redis.EndPoints.Select(Show));
 
-    /// <summary>Finds the cluster by the explicit option, else by configuration, else as the embedded silo of this machine.</summary>
-    /// <exception cref="ClusterNotFoundException">None of the three says where it is.</exception>
+    /// <summary>
+    /// Finds the cluster by the explicit option, else by configuration, else by the gateways that are named, else as the embedded
+    /// silo of this machine. That one comes last, since gateways that are named may belong to another cluster.
+    /// </summary>
+    /// <exception cref="ClusterNotFoundException">None of the four says where it is.</exception>
     /// <exception cref="OptionsValidationException">The connection string cannot be read.</exception>
     public static ClusterLocation Find(ActorsClientOptions options, IConfiguration? configuration)
     {
         if (!string.IsNullOrWhiteSpace(options.Redis))
-            return new(options.Redis, "the option Redis");
+            return Of(options.Redis, "the option Redis");
 
         if (configuration?[ConnectionStringKey] is { } configured && !string.IsNullOrWhiteSpace(configured))
-            return new(configured, ConnectionStringKey);
+            return Of(configured, ConnectionStringKey);
+
+        if (options.Gateways.Length > 0)
+            return new(redis: null, GatewaysKey);
 
         if (EmbeddedSilo.Find(options.SearchDirectory) is { } embedded)
-            return new(embedded.Redis, embedded.File, embedded);
+            return Of(embedded.Redis, embedded.File, embedded);
 
         var directory = Path.GetFullPath(options.SearchDirectory ?? ".");
         throw new ClusterNotFoundException(
             $"No cluster found: {ConnectionStringKey} is not set, and there is no {EmbeddedSilo.FileName} in {directory} or " +
-            "above. Start a silo here (dotnet run --project Silo), or set ConnectionStrings__redis to the Redis of your cluster.");
+            "above. Start a silo here (dotnet run --project Silo), or set ConnectionStrings__redis to the Redis of your cluster, or " +
+            $"name the gateway of a silo: {GatewaysKey}, on the command line --gateway host:port.");
     }
+
+    private static ClusterLocation Of(string connectionString, string source, EmbeddedSilo? embedded = null) =>
+        new(Parse(connectionString, source), source, embedded);
 
     private static ConfigurationOptions Parse(string connectionString, string source)
     {

@@ -53,6 +53,8 @@ public static class ActorsSiloBuilderExtensions
             provider.GetRequiredService<IOptions<GrainDirectoryOptions>>().Value.CacheSize,
             provider.GetRequiredService<IClusterMembershipService>()));
 
+        services.AddSingleton<IGrainDirectoryResolver, StatelessWorkerDirectory>();
+
         services.AddOptions<BreakerOptions>()
             .BindConfiguration(BreakerOptions.Section, Strict).ValidateRanges(BreakerOptions.Section)
             .Validate(

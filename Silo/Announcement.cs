@@ -1,3 +1,4 @@
+using System.Net;
 using Actors.Silo.Configuration;
 using Actors.Silo.Storage;
 
@@ -12,7 +13,7 @@ internal static class Announcement
 
               Actors silo is ready: cluster "{options.ClusterId}"
 
-                silo      {endpoints.Address}:{endpoints.SiloPort}, clients at {endpoints.Address}:{endpoints.GatewayPort}
+                silo      {new IPEndPoint(endpoints.Address, endpoints.SiloPort)}, clients at {new IPEndPoint(endpoints.Address, endpoints.GatewayPort)}
                 journal   {storage.RedisDescription}
                 database  {storage.Rows.Description}
                 health    {url}/health/ready

@@ -23,6 +23,7 @@ internal static class SiloHost
         var builder = WebApplication.CreateBuilder(args);
         AddLogging(builder);
         var settings = SiloConfiguration.Read(builder.Configuration);
+        _ = OtlpExport.IsWanted(builder.Configuration);
         using var ports = new Ports();
         var urls = HttpEndpoint.Choose(builder.Configuration, ports);
         builder.WebHost.UseUrls(urls);
@@ -109,7 +110,7 @@ internal static class SiloHost
             .AddPrometheusExporter());
 
         // The standard variable: pushed as well as scraped where a collector is named.
-        if (builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"] is { Length: > 0 }) metrics.WithMetrics(meters => meters.AddOtlpExporter());
+        if (OtlpExport.IsWanted(builder.Configuration)) metrics.WithMetrics(meters => meters.AddOtlpExporter());
     }
 
     private static void AddLogging(WebApplicationBuilder builder)

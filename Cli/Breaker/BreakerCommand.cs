@@ -42,7 +42,7 @@ internal static class BreakerCommand
         {
             await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
             var show = Show(context, cluster, parsed.IsJson(), watch.IsGiven(parsed), BreakerJson.Of,
-                (status, now) => BreakerTable.Write(status, parsed.GetValue(transitions), now, context.Terminal));
+                (status, now, terminal) => BreakerTable.Write(status, parsed.GetValue(transitions), now, terminal));
             return await watch.RunAsync(context, parsed, show, cancellationToken);
         });
         return command;
@@ -58,7 +58,7 @@ internal static class BreakerCommand
         {
             await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
             var show = Show(context, cluster, parsed.IsJson(), watch.IsGiven(parsed), HealthJson.Of,
-                (status, now) => HealthTable.Write(status, now, context.Terminal));
+                HealthTable.Write);
             return await watch.RunAsync(context, parsed, show, cancellationToken);
         });
         return command;
@@ -118,12 +118,12 @@ internal static class BreakerCommand
         // What failed is to be read, which a screen that is redrawn would prevent.
         if (outcome == ExitCode.Done && watch.IsGiven(parsed))
         {
-            var show = Show(context, cluster, parsed.IsJson(), isRedrawn: true, BreakerJson.Of, (status, now) =>
+            var show = Show(context, cluster, parsed.IsJson(), isRedrawn: true, BreakerJson.Of, (status, now, terminal) =>
             {
                 // Redrawing has taken them off the terminal.
-                if (context.Terminal.IsOutputInteractive)
-                    WriteLines();
-                BreakerTable.Write(status, UsualTransitions, now, context.Terminal);
+                if (terminal.IsOutputInteractive)
+                    Array.ForEach(lines, terminal.WriteLine);
+                BreakerTable.Write(status, UsualTransitions, now, terminal);
             });
             await watch.RunAsync(context, parsed, show, cancellationToken);
         }
@@ -133,7 +133,7 @@ internal static class BreakerCommand
     /// <summary>Asks once for the status of all silos and shows it, as JSON or as a table.</summary>
     private static Func<CancellationToken, Task> Show(
         CommandContext context, ICluster cluster, bool isJson, bool isRedrawn, Func<ClusterStatus, DateTimeOffset, object> toJson,
-        Action<ClusterStatus, DateTimeOffset> draw) => async cancellationToken =>
+        Action<ClusterStatus, DateTimeOffset, Terminal> draw) => async cancellationToken =>
     {
         var status = await cluster.Status.GetStatusAsync(cancellationToken);
         var now = context.Time.GetUtcNow();
@@ -143,7 +143,8 @@ internal static class BreakerCommand
             return;
         }
         if (isRedrawn && context.Terminal.IsOutputInteractive)
-            TerminalConsole.Of(context.Terminal).Clear(home: true);
-        draw(status, now);
+            Screen.Redraw(context.Terminal, terminal => draw(status, now, terminal));
+        else
+            draw(status, now, context.Terminal);
     };
 }

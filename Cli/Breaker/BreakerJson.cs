@@ -57,6 +57,7 @@ internal static class BreakerJson
         circuit.Failures,
         circuit.Rejected,
         circuit.LastError,
+        circuit.LastErrorAt,
         circuit.NextProbe,
         NextProbeSeconds = circuit.NextProbe is { } probe ? BreakerText.Between(now, probe).TotalSeconds : (double?)null,
         Health = Of(circuit.Health),

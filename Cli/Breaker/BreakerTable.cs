@@ -16,10 +16,8 @@ internal static class BreakerTable
     /// <param name="terminal">Where to.</param>
     public static void Write(ClusterStatus status, int transitions, DateTimeOffset now, Terminal terminal)
     {
-        var console = TerminalConsole.Of(terminal);
         var table = new FittedTable()
-            .Words("silo")
-            .Words("redis", "for")
+            .Words("silo", "redis", "for")
             .Words("state", "since", "probe in")
             .Figures("failing")
             .Figures("p50", "p95", "p99")
@@ -31,19 +29,18 @@ internal static class BreakerTable
             foreach (var circuit in silo.Breaker?.Circuits ?? [])
                 table.AddRow(Row(silo.Silo, circuit, now));
         }
-        console.Write(table.Build(terminal.Width));
+        table.Write(terminal);
         terminal.WriteLine(Text.Count(status.Silos.Length, "silo"));
         foreach (var silo in status.Silos)
         {
             foreach (var circuit in silo.Breaker?.Circuits ?? [])
-                WriteHistory(silo.Silo, circuit, transitions, terminal);
+                WriteHistory(silo.Silo, circuit, transitions, now, terminal);
         }
     }
 
     private static Cell[][] Row(string silo, CircuitSnapshot circuit, DateTimeOffset now) =>
     [
-        [silo],
-        [circuit.Address, BreakerText.Roles(circuit.Roles)],
+        [silo, circuit.Address, BreakerText.Roles(circuit.Roles)],
         [
             new(Text.Of(circuit.State), BreakerText.Colour(circuit.State)),
             Text.Of(BreakerText.Between(circuit.Since, now)),
@@ -62,10 +59,10 @@ internal static class BreakerTable
     {
         Cell none = FittedTable.None;
         Cell[] three = [none, none, none];
-        return [[silo.Silo], [silo.IsResponding ? "unknown" : "not responding", none], three, [none], three, three];
+        return [[silo.Silo, none, none], [silo.IsResponding ? "unknown" : "not responding", none, none], [none], three, three];
     }
 
-    private static void WriteHistory(string silo, CircuitSnapshot circuit, int transitions, Terminal terminal)
+    private static void WriteHistory(string silo, CircuitSnapshot circuit, int transitions, DateTimeOffset now, Terminal terminal)
     {
         var last = circuit.Transitions.TakeLast(transitions).ToArray();
         if (last.Length == 0 && circuit.LastError is null)
@@ -73,13 +70,17 @@ internal static class BreakerTable
         // A driver's error can fill a screen; the whole of it is in the JSON.
         var longest = Math.Max(terminal.Width - IndentOfReason, IndentOfReason);
         terminal.WriteLine("");
-        terminal.WriteLine(Text.Printable($"{silo}, Redis {circuit.Address} ({BreakerText.Roles(circuit.Roles)})"));
+        terminal.WriteWords(Text.Printable($"{silo}, Redis {circuit.Address} ({BreakerText.Roles(circuit.Roles)})"));
         foreach (var transition in last)
         {
             var change = $"{Text.Of(transition.From)} → {Text.Of(transition.To)}".PadRight(TransitionWidth);
-            terminal.WriteLine($"  {Text.Of(transition.At)}  {change}{Text.Short(transition.Reason, longest)}");
+            terminal.WriteWords($"  {Text.Of(transition.At)}  {change}{Text.Short(transition.Reason, longest)}", "    ");
         }
         if (circuit.LastError is { } error)
-            terminal.WriteLine($"  last error: {Text.Short(error, longest + IndentOfReason / 2)}");
+        {
+            // Of a circuit that is closed again it may be long past.
+            var age = circuit.LastErrorAt is { } at ? $", {Text.Of(BreakerText.Between(at, now))} ago" : "";
+            terminal.WriteWords($"  last error{age}: {Text.Short(error, longest + IndentOfReason / 2)}", "    ");
+        }
     }
 }

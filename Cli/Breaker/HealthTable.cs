@@ -13,10 +13,8 @@ internal static class HealthTable
 
     public static void Write(ClusterStatus status, DateTimeOffset now, Terminal terminal)
     {
-        var console = TerminalConsole.Of(terminal);
         var table = new FittedTable()
-            .Words("redis", "for")
-            .Words("state", "asked")
+            .Words("redis", "for", "state", "asked")
             .Words("version", "uptime")
             .Figures("memory", "of", "used")
             .Figures("clients")
@@ -25,16 +23,17 @@ internal static class HealthTable
         var views = RedisView.AllOf(status);
         foreach (var view in views)
             table.AddRow(Row(view, now));
-        console.Write(table.Build(terminal.Width));
+        table.Write(terminal);
         terminal.WriteLine($"{views.Count} Redis, {Text.Count(status.Silos.Length, "silo")}");
         foreach (var silo in status.Silos.Where(silo => !silo.IsResponding))
-            terminal.WriteLine(Text.Printable($"{silo.Silo}: not responding"));
+            terminal.WriteWords(Text.Printable($"{silo.Silo}: not responding"));
     }
 
     private static Cell[][] Row(RedisView view, DateTimeOffset now) =>
     [
-        [view.Address, BreakerText.Roles(view.Roles)],
         [
+            view.Address,
+            BreakerText.Roles(view.Roles),
             new(Text.Of(view.State), BreakerText.Colour(view.State)),
             view.Health is { } health ? Text.Of(BreakerText.Between(health.At, now)) + " ago" : "never",
         ],

@@ -56,18 +56,23 @@ internal sealed class SiloChoice
     {
         if (given.Length == 0)
             return [];
+        given = Plain(given);
         Func<SiloReport, bool>[] readings =
         [
-            silo => silo.Silo == given,
+            silo => Plain(silo.Silo) == given,
             silo => Endpoint(silo) == given,
             silo => Endpoint(silo).LastIndexOf(':') is >= 0 and var colon
                 && (Endpoint(silo)[..colon] == given || Endpoint(silo)[(colon + 1)..] == given),
-            silo => silo.Silo.StartsWith(given, StringComparison.Ordinal),
+            silo => Plain(silo.Silo).StartsWith(given, StringComparison.Ordinal),
         ];
         return readings.Select(reading => silos.Where(reading).ToArray()).FirstOrDefault(found => found.Length > 0) ?? [];
     }
 
-    private static string Endpoint(SiloReport silo) => silo.Silo.Split('@')[0];
+    private static string Endpoint(SiloReport silo) => Plain(silo.Silo).Split('@')[0];
+
+    // The brackets of an IPv6 address may be left out.
+    private static string Plain(string name) =>
+        name.Replace("[", "", StringComparison.Ordinal).Replace("]", "", StringComparison.Ordinal);
 
     private static string Names(IEnumerable<SiloReport> silos) => string.Join(", ", silos.Select(silo => silo.Silo));
 }

@@ -28,9 +28,12 @@ internal static class Steering
     /// <summary>The result as a line; what went wrong goes to <see cref="WriteErrors"/>.</summary>
     public static string Describe(Steered steered, Steer steer)
     {
-        var before = steered.Before is { } known ? BreakerText.States(known) : "unknown";
-        var after = steered.After is { } then ? BreakerText.States(then) : "unknown";
-        return Text.Printable($"{steered.Silo}: {steer.Done}; was {before}, is {after}");
+        var before = steered.Before is { } known ? BreakerText.States(known) : "in an unknown state";
+        var after = steered.After is { } then ? BreakerText.States(then) : "in an unknown state";
+
+        // A circuit that is closed by hand may have opened again by now.
+        var outcome = after == steer.Done ? after : $"{steer.Done}, now {after}";
+        return Text.Printable($"{steered.Silo}: {outcome}{(before == after ? ", as before" : $"; was {before}")}");
     }
 
     public static void WriteErrors(IEnumerable<Steered> all, Steer steer, Terminal terminal)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Actors.Cli.Commands;
+using Actors.Cli.Output;
 
 namespace Actors.Cli.Cluster;
 
@@ -26,8 +27,10 @@ internal static class ClusterCommand
                 var status = await cluster.Status.GetStatusAsync(token);
                 if (parsed.IsJson())
                     context.Terminal.WriteJson(StatusJson.Of(status, context.Time.GetUtcNow()), onOneLine: watch.IsGiven(parsed));
+                else if (watch.IsGiven(parsed) && context.Terminal.IsOutputInteractive)
+                    Screen.Redraw(context.Terminal, terminal => StatusTable.WriteScreen(status, terminal));
                 else
-                    StatusTable.Write(status, context.Terminal, isRedrawn: watch.IsGiven(parsed));
+                    StatusTable.Write(status, context.Terminal);
             }
         });
         return command;

@@ -6,9 +6,14 @@ using Text = Actors.Cli.Output.Text;
 
 namespace Actors.Cli.Cluster;
 
-/// <summary>The status of the cluster as a table: a column per silo, a row per figure.</summary>
+/// <summary>
+/// The status of the cluster as a table: a column per silo, a row per figure. Silos that find no room beside the others get a
+/// table below; on a terminal that has no room for even one, a figure stands on each line.
+/// </summary>
 internal static class StatusTable
 {
+    private const int Gap = 3;
+
     private static readonly (string Name, Func<SiloReport, string> Value)[] Rows =
     [
         ("version", s => s.Version),
@@ -19,10 +24,10 @@ internal static class StatusTable
         ("journal commits", s => Text.Of(s.WriteBehind.JournalCommits)),
         ("flushed rows", s => Text.Of(s.WriteBehind.FlushedRows)),
         ("flushed batches", s => Text.Of(s.WriteBehind.FlushedBatches)),
-        ("writes per flushed row", s => s.WriteBehind.CoalesceRatio?.ToString("0.0", CultureInfo.InvariantCulture) ?? "-"),
+        ("writes per flushed row", s => s.WriteBehind.CoalesceRatio?.ToString("0.0", CultureInfo.InvariantCulture) ?? FittedTable.None),
         ("unflushed rows", s => Text.Of(s.WriteBehind.UnflushedRows)),
         ("unflushed bytes", s => Text.Bytes(s.WriteBehind.UnflushedBytes)),
-        ("oldest unflushed", s => Text.Of(s.WriteBehind.OldestUnflushed)),
+        ("oldest unflushed", OldestUnflushed),
         ("fence hits", s => Text.Of(s.WriteBehind.FenceHits)),
         ("parked rows", s => Text.Of(s.WriteBehind.ParkedRows)),
         ("held rows", s => Text.Of(s.WriteBehind.HeldRows)),
@@ -36,38 +41,126 @@ internal static class StatusTable
         ("limited clients", s => Text.Of(s.RateLimits.Clients)),
         ("limit decisions", s => Text.Of(s.RateLimits.Decisions)),
         ("limit denials", s => Text.Of(s.RateLimits.Denied)),
-        ("decisions per script call", s => s.RateLimits.DecisionsPerCall?.ToString("0.0", CultureInfo.InvariantCulture) ?? "-"),
+        ("decisions per script call", s => s.RateLimits.DecisionsPerCall?.ToString("0.0", CultureInfo.InvariantCulture) ?? FittedTable.None),
         ("decided without Redis", s => Text.Of(s.RateLimits.Local)),
         ("waiting for permits", s => Text.Of(s.RateLimits.Waiting)),
         ("clients not in Redis yet", s => Text.Of(s.RateLimits.Unsynced)),
         ("bytes of grants", s => Text.Bytes(s.RateLimits.Bytes)),
-        ("Redis", s => s.Breaker is { } breaker ? BreakerText.States(breaker) : "-"),
-        ("Redis P99", s => s.Breaker is { } breaker ? BreakerText.Latency(breaker.Latency, l => l.P99) : "-"),
+        ("Redis", Redis),
+        ("Redis P99", s => s.Breaker is { } breaker ? BreakerText.Latency(breaker.Latency, l => l.P99) : FittedTable.None),
     ];
 
-    public static void Write(ClusterStatus status, Terminal terminal, bool isRedrawn)
+    /// <summary>All figures of every silo.</summary>
+    public static void Write(ClusterStatus status, Terminal terminal)
     {
+        var names = Rows.Max(row => row.Name.Length) + Gap;
         var console = TerminalConsole.Of(terminal);
-        if (isRedrawn && terminal.IsOutputInteractive)
-            console.Clear();
-        console.Write(Build(status));
-        console.WriteLine(Text.Count(status.Silos.Length, "silo"));
+        SiloReport[] beside = [];
+        foreach (var silo in status.Silos)
+        {
+            if (names + Width(silo) > terminal.Width)
+            {
+                WriteList(status, terminal);
+                return;
+            }
+        }
+        foreach (var silo in status.Silos)
+        {
+            if (names + beside.Append(silo).Sum(Width) > terminal.Width)
+            {
+                console.Write(Build(beside));
+                beside = [];
+            }
+            beside = [.. beside, silo];
+        }
+        console.Write(Build(beside));
+        WriteCount(status, terminal);
     }
 
-    private static Table Build(ClusterStatus status)
+    /// <summary>What a screen has room for: all figures of every silo, else a row per silo with those one watches.</summary>
+    public static void WriteScreen(ClusterStatus status, Terminal terminal)
     {
-        var silos = status.Silos;
-        var table = new Table().Border(TableBorder.Simple).AddColumn("silo");
+        using var full = new StringWriter();
+        Write(status, terminal.WithOutput(full));
+        if (full.ToString().TrimEnd().Split('\n').Length < terminal.Height)
+        {
+            terminal.WriteLine(full.ToString().TrimEnd());
+            return;
+        }
+
+        var table = new FittedTable()
+            .Words("silo")
+            .Words("Redis", "uptime")
+            .Figures("writes", "unflushed", "oldest")
+            .Figures("users")
+            .Figures("decisions", "denials");
+        foreach (var silo in status.Silos)
+            table.AddRow(silo.IsResponding ? Row(silo) : RowWithout(silo));
+        table.Write(terminal);
+        WriteCount(status, terminal);
+    }
+
+    private static Cell[][] Row(SiloReport silo) =>
+    [
+        [silo.Silo],
+        [silo.Breaker is { } breaker ? new Cell(Text.Of(breaker.State), BreakerText.Colour(breaker.State)) : FittedTable.None, Text.Of(silo.Uptime)],
+        [
+            Text.Of(silo.WriteBehind.MemoryWrites + silo.WriteBehind.JournalWrites + silo.WriteBehind.DatabaseWrites),
+            Text.Of(silo.WriteBehind.UnflushedRows),
+            OldestUnflushed(silo),
+        ],
+        [Text.Of(silo.Users.Active)],
+        [Text.Of(silo.RateLimits.Decisions), Text.Of(silo.RateLimits.Denied)],
+    ];
+
+    private static Cell[][] RowWithout(SiloReport silo)
+    {
+        Cell none = FittedTable.None;
+        return [[silo.Silo], [new("not responding", "red"), none], [none, none, none], [none], [none, none]];
+    }
+
+    private static Table Build(SiloReport[] silos)
+    {
+        var table = new Table().Border(TableBorder.Simple).AddColumn(new TableColumn("silo").NoWrap());
         foreach (var silo in silos)
-            table.AddColumn(new TableColumn(Markup.Escape(Text.Printable(silo.Silo))).RightAligned());
+            table.AddColumn(new TableColumn(Markup.Escape(Text.Printable(silo.Silo))).RightAligned().NoWrap());
         foreach (var (name, value) in Rows)
             table.AddRow([name, .. silos.Select(silo => Markup.Escape(Text.Printable(Value(silo, name, value))))]);
         return table;
     }
 
+    private static void WriteList(ClusterStatus status, Terminal terminal)
+    {
+        var names = Rows.Max(row => row.Name.Length) + 1;
+        foreach (var silo in status.Silos)
+        {
+            terminal.WriteLine(Text.Printable(silo.Silo));
+            foreach (var (name, value) in silo.IsResponding ? Rows : Rows[..1])
+                terminal.WriteLine(name.PadRight(names) + Text.Printable(Value(silo, name, value)));
+            terminal.WriteLine("");
+        }
+        WriteCount(status, terminal);
+    }
+
+    private static void WriteCount(ClusterStatus status, Terminal terminal)
+    {
+        var silent = status.Silos.Count(silo => !silo.IsResponding);
+        terminal.WriteLine(Text.Count(status.Silos.Length, "silo") + (silent > 0 ? $", {Text.Of(silent)} not responding" : ""));
+    }
+
+    private static int Width(SiloReport silo) =>
+        Gap + Rows.Max(row => Text.Printable(Value(silo, row.Name, row.Value)).Length) is var widest && widest > silo.Silo.Length + Gap
+            ? widest
+            : silo.Silo.Length + Gap;
+
     private static string Value(SiloReport silo, string name, Func<SiloReport, string> value) => silo.IsResponding
         ? value(silo)
-        : name == Rows[0].Name ? "not responding" : "-";
+        : name == Rows[0].Name ? "not responding" : FittedTable.None;
+
+    private static string OldestUnflushed(SiloReport silo) =>
+        silo.WriteBehind.UnflushedRows == 0 ? FittedTable.None : Text.Of(silo.WriteBehind.OldestUnflushed);
+
+    private static string Redis(SiloReport silo) => silo.Breaker is { } breaker ? BreakerText.States(breaker) : FittedTable.None;
 
     private static string HitRate(LayerStatus layer) => Text.Percent(layer.HitRate, layer.Hits + layer.Misses);
 }

@@ -21,8 +21,10 @@ internal static class CommandLine
     private const string Description = """
         The command line of an Actors cluster.
 
-        The cluster is found by --redis, else by ConnectionStrings__redis in the environment,
-        else as the embedded silo of this machine (.actors/embedded.json here or above).
+        The cluster is found by --redis or --gateway, else by ConnectionStrings__redis or
+        Actors__Client__Gateways in the environment, else as the embedded silo of this
+        machine (.actors/embedded.json here or above). While Redis does not answer, the
+        gateways it listed last are used.
 
         Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 unavailable, 130 interrupted.
         """;
@@ -81,6 +83,7 @@ internal static class CommandLine
             BreakerCommand.Create(context),
             WriteBehindCommand.Create(context),
             GlobalOptions.Redis,
+            GlobalOptions.Gateway,
             GlobalOptions.Json,
             GlobalOptions.Verbose,
         };

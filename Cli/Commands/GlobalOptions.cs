@@ -13,6 +13,8 @@ internal static class GlobalOptions
         Recursive = true,
     };
 
+    public static readonly Option<string[]> Gateway = CreateGateway();
+
     public static readonly Option<bool> Json = new("--json")
     {
         Description = "Print the result as JSON.",
@@ -31,7 +33,25 @@ internal static class GlobalOptions
         this CommandContext context, ParseResult parsed, CancellationToken cancellationToken)
     {
         var target = new ClusterTarget(
-            parsed.GetValue(Redis), context.Configuration, context.Directory, parsed.GetValue(Verbose));
+            parsed.GetValue(Redis), parsed.GetValue(Gateway) ?? [], context.Configuration, context.Directory, parsed.GetValue(Verbose));
         return context.Connector.ConnectAsync(target, cancellationToken);
+    }
+
+    private static Option<string[]> CreateGateway()
+    {
+        var gateway = new Option<string[]>("--gateway")
+        {
+            Description = "The gateway of a silo, to connect without Redis. Can be repeated.",
+            HelpName = "HOST:PORT",
+            Arity = ArgumentArity.OneOrMore,
+            AllowMultipleArgumentsPerToken = false,
+            Recursive = true,
+        };
+        gateway.Validators.Add(result =>
+        {
+            foreach (var token in result.Tokens.Where(token => !GatewayAddress.TryParse(token.Value, out _)))
+                result.AddError($"--gateway is {GatewayAddress.Quote(token.Value)}; allowed is {GatewayAddress.Allowed}");
+        });
+        return gateway;
     }
 }

@@ -4,10 +4,11 @@ namespace Actors.Cli.Connection;
 
 /// <summary>Which cluster to connect to, as the command line and the environment have it.</summary>
 /// <param name="Redis">The value of --redis, if given.</param>
+/// <param name="Gateways">The values of --gateway.</param>
 /// <param name="Configuration">The environment, in which ConnectionStrings:redis may be.</param>
 /// <param name="Directory">Where to begin looking for the embedded silo.</param>
 /// <param name="IsVerbose">Show what the connection warns of.</param>
-internal sealed record ClusterTarget(string? Redis, IConfiguration Configuration, string Directory, bool IsVerbose);
+internal sealed record ClusterTarget(string? Redis, string[] Gateways, IConfiguration Configuration, string Directory, bool IsVerbose);
 
 /// <summary>Connects to clusters; the seam at which tests put one of their own.</summary>
 internal interface IClusterConnector

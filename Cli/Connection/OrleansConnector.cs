@@ -1,4 +1,5 @@
 using Actors.Cli.Output;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -14,7 +15,7 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
     public async Task<ICluster> ConnectAsync(ClusterTarget target, CancellationToken cancellationToken)
     {
         var services = new ServiceCollection();
-        services.AddSingleton(target.Configuration);
+        services.AddSingleton(ConfigurationOf(target));
         services.AddLogging(logging =>
         {
             logging.SetMinimumLevel(LogLevel.Warning);
@@ -26,6 +27,7 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
             options.ConnectTimeout = ConnectTimeout;
             options.SearchDirectory = target.Directory;
             options.Redis = target.Redis ?? options.Redis;
+            if (target.Gateways.Length > 0) options.Gateways = target.Gateways;
         });
 
         var provider = services.BuildServiceProvider();
@@ -34,6 +36,8 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
             var started = provider.GetServices<IHostedService>().ToArray();
             foreach (var service in started)
                 await service.StartAsync(cancellationToken);
+            if (provider.GetRequiredService<GatewayFinder>().RedisProblem is { } problem)
+                terminal.Note($"warning: {Text.Printable(problem)}; connected by gateways that are known otherwise");
             return new OrleansCluster(provider, started);
         }
         catch
@@ -42,6 +46,14 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
             throw;
         }
     }
+
+    /// <summary>The environment, in which Redis is passed over if the command line alone says where the cluster is.</summary>
+    private static IConfiguration ConfigurationOf(ClusterTarget target) => target is { Redis: null, Gateways.Length: > 0 }
+        ? new ConfigurationBuilder()
+            .AddConfiguration(target.Configuration)
+            .AddInMemoryCollection([new("ConnectionStrings:redis", ""), new($"{ActorsClientOptions.SectionName}:{nameof(ActorsClientOptions.Redis)}", "")])
+            .Build()
+        : target.Configuration;
 
     private sealed class OrleansCluster(ServiceProvider provider, IHostedService[] started) : ICluster
     {

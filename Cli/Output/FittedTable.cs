@@ -15,8 +15,9 @@ internal readonly record struct Cell(string Text, string? Colour = null)
 }
 
 /// <summary>
-/// A table made of groups of columns. Where the terminal is too narrow for all of them side by side, the columns of a group
-/// are put one below the other, group by group from the left, until the rest fits.
+/// A table made of groups of columns. If the terminal is too narrow for all of them side by side, the columns of a group are put
+/// one below the other, group by group from the left, until the rest fits. If not even that is enough, each row becomes a list
+/// with a figure per line, so that no address or figure is ever broken.
 /// </summary>
 internal sealed class FittedTable
 {
@@ -25,32 +26,67 @@ internal sealed class FittedTable
 
     private const int Gap = 2;
 
-    private readonly List<(string[] Headings, bool IsRight)> _groups = [];
+    // Prose may be wrapped, but not to a word per line.
+    private const int NarrowestProse = 24;
+
+    private readonly List<(string[] Headings, Kind Kind)> _groups = [];
     private readonly List<Cell[][]> _rows = [];
 
+    private enum Kind
+    {
+        Words,
+        Prose,
+        Figures,
+    }
+
     /// <summary>Words, aligned left.</summary>
-    public FittedTable Words(params string[] headings) => Add(headings, isRight: false);
+    public FittedTable Words(params string[] headings) => Add(headings, Kind.Words);
+
+    /// <summary>Sentences, aligned left, which may be wrapped.</summary>
+    public FittedTable Prose(string heading) => Add([heading], Kind.Prose);
 
     /// <summary>Figures, aligned right.</summary>
-    public FittedTable Figures(params string[] headings) => Add(headings, isRight: true);
+    public FittedTable Figures(params string[] headings) => Add(headings, Kind.Figures);
 
     /// <summary>Adds a row: for each group its cells, as many as it has headings.</summary>
     public void AddRow(params Cell[][] groups) => _rows.Add(groups);
 
-    public Table Build(int width)
+    /// <summary>The lines it takes on a terminal of this width, headings included; of a list, too.</summary>
+    public void Write(Terminal terminal)
     {
+        var console = TerminalConsole.Of(terminal);
         var stacked = 0;
-        while (stacked < _groups.Count && WidthWith(stacked) > width)
+        while (stacked < _groups.Count && WidthWith(stacked) > terminal.Width)
             stacked++;
+        if (WidthWith(stacked) <= terminal.Width)
+        {
+            console.Write(Build(stacked));
+            return;
+        }
 
+        // What is still too long is left to the terminal, which keeps it together when it is copied.
+        console.Profile.Width = int.MaxValue;
+        var headings = _groups.SelectMany(group => group.Headings).ToArray();
+        var longest = headings.Max(heading => heading.Length) + Gap;
+        foreach (var row in _rows)
+        {
+            foreach (var (heading, cell) in headings.Zip(row.SelectMany(cells => cells)).Where(each => each.Second.Text != None))
+                console.MarkupLine(Markup.Escape(heading.PadRight(longest)) + cell.ToMarkup());
+            console.WriteLine();
+        }
+    }
+
+    private Table Build(int stacked)
+    {
         var table = new Table().Border(TableBorder.Simple);
         for (var group = 0; group < _groups.Count; group++)
         {
-            var (headings, isRight) = _groups[group];
+            var (headings, kind) = _groups[group];
             foreach (var heading in Columns([.. headings.Select(h => new Cell(h))], group < stacked))
             {
                 var column = new TableColumn(heading).PadLeft(0).PadRight(1);
-                table.AddColumn(isRight ? column.RightAligned().NoWrap() : column);
+                if (kind == Kind.Figures) column.RightAligned();
+                table.AddColumn(kind == Kind.Prose ? column : column.NoWrap());
             }
         }
         foreach (var row in _rows)
@@ -58,9 +94,9 @@ internal sealed class FittedTable
         return table;
     }
 
-    private FittedTable Add(string[] headings, bool isRight)
+    private FittedTable Add(string[] headings, Kind kind)
     {
-        _groups.Add((headings, isRight));
+        _groups.Add((headings, kind));
         return this;
     }
 
@@ -75,10 +111,13 @@ internal sealed class FittedTable
 
     private int WidthWith(int stacked) => 1 + _groups.Select((group, index) =>
     {
-        var widths = group.Headings.Select((heading, at) => Gap + _rows
-            .Select(row => Text.Printable(row[index][at].Text).Length)
-            .Append(heading.Length)
-            .Max());
+        var widths = group.Headings.Select((heading, at) => Gap + Math.Max(heading.Length, Longest(group.Kind, index, at)));
         return index < stacked ? widths.Max() : widths.Sum();
     }).Sum();
+
+    private int Longest(Kind kind, int group, int column)
+    {
+        var longest = _rows.Select(row => Text.Printable(row[group][column].Text).Length).DefaultIfEmpty().Max();
+        return kind == Kind.Prose ? Math.Min(longest, NarrowestProse) : longest;
+    }
 }

@@ -8,7 +8,8 @@ namespace Actors.Cli.Output;
 /// piped while progress is watched. Safe for concurrent use.
 /// </summary>
 internal sealed class Terminal(
-    TextWriter output, TextWriter error, bool isOutputInteractive = false, bool isErrorInteractive = false, int width = 160)
+    TextWriter output, TextWriter error, bool isOutputInteractive = false, bool isErrorInteractive = false, int width = 160,
+    int height = 50)
 {
     private const string ClearRestOfLine = "\e[K";
     private const string ClearBelow = "\e[J";
@@ -34,6 +35,9 @@ internal sealed class Terminal(
     /// <summary>The columns there are.</summary>
     public int Width { get; } = width;
 
+    /// <summary>The lines there are.</summary>
+    public int Height { get; } = height;
+
     /// <summary>The terminal of this process.</summary>
     public static Terminal OfProcess()
     {
@@ -42,16 +46,33 @@ internal sealed class Terminal(
         var isDumb = Environment.GetEnvironmentVariable("TERM") is "dumb";
         var isOutputInteractive = !Console.IsOutputRedirected && !isDumb;
         var isErrorInteractive = !Console.IsErrorRedirected && !isDumb;
-        var width = 0;
+        var (width, height) = (0, 0);
         try
         {
-            width = isOutputInteractive || isErrorInteractive ? Console.WindowWidth : 0;
+            if (isOutputInteractive || isErrorInteractive)
+                (width, height) = (Console.WindowWidth, Console.WindowHeight);
         }
         catch (IOException)
         {
             // No window to ask; the fallback below does.
         }
-        return new(Console.Out, Console.Error, isOutputInteractive, isErrorInteractive, width > 20 ? width : 160);
+        return new(Console.Out, Console.Error, isOutputInteractive, isErrorInteractive, width > 20 ? width : 160, height > 2 ? height : 50);
+    }
+
+    /// <summary>The same terminal, whose results go elsewhere.</summary>
+    public Terminal WithOutput(TextWriter other) => new(other, ErrorOutput, IsOutputInteractive, IsErrorInteractive, Width, Height);
+
+    /// <summary>Writes a line of the result whose words are put on further lines if the terminal is too narrow for it.</summary>
+    /// <param name="line">The line.</param>
+    /// <param name="indent">What the further lines begin with.</param>
+    public void WriteWords(string line, string indent = "  ")
+    {
+        while (line.Length > Width && line.LastIndexOf(' ', Width) is var end && end > indent.Length)
+        {
+            WriteLine(line[..end].TrimEnd());
+            line = indent + line[end..].TrimStart();
+        }
+        WriteLine(line);
     }
 
     /// <summary>Writes a line of the result.</summary>

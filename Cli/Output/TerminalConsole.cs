@@ -41,7 +41,7 @@ internal static class TerminalConsole
 
         public int Width => terminal.Width;
 
-        public int Height => 100;
+        public int Height => terminal.Height;
 
         public void SetEncoding(Encoding encoding)
         {

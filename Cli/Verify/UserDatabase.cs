@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Data;
 using System.Data.Common;
+using System.Net.Sockets;
+using System.Net;
 using System.Runtime.CompilerServices;
 using Actors.Cli.Commands;
 using Actors.Cli.Output;
@@ -100,11 +102,14 @@ internal sealed class UserDatabase
         // Of several hosts a standby may lag behind what was acknowledged.
         if (parsed.Host?.Contains(',', StringComparison.Ordinal) == true) parsed.TargetSessionAttributes ??= "primary";
         return new(
-            $"PostgreSQL at {Text.Printable($"{parsed.Host}:{parsed.Port}/{parsed.Database}")}",
+            $"PostgreSQL at {Text.Printable($"{HostOf(parsed)}:{parsed.Port}/{parsed.Database}")}",
             () => new NpgsqlConnection(parsed.ConnectionString),
             (connection, cancellationToken) => connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancellationToken),
             Query("state::text", "convert_from(state, 'UTF8')"));
     }
+
+    private static string? HostOf(NpgsqlConnectionStringBuilder parsed) =>
+        IPAddress.TryParse(parsed.Host, out var address) && address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{parsed.Host}]" : parsed.Host;
 
     private static UserDatabase Sqlite(string path)
     {

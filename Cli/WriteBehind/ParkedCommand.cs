@@ -50,14 +50,14 @@ internal static class ParkedCommand
     {
         if (rows.Count > 0)
         {
-            var table = new FittedTable().Words("id").Figures("version").Figures("bytes").Words("parked").Words("reason");
+            var table = new FittedTable().Words("id").Figures("version").Figures("bytes").Words("parked").Prose("reason");
             foreach (var row in rows)
             {
                 table.AddRow(
                     [Text.Short(row.Key)], [Text.Of(row.Version)], [Text.Of(row.Bytes)], [Text.Of(row.ParkedAt)],
                     [Text.Short(row.Reason, LongestReason)]);
             }
-            TerminalConsole.Of(terminal).Write(table.Build(terminal.Width));
+            table.Write(terminal);
         }
         if (hasStates)
         {

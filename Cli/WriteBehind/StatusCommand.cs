@@ -28,9 +28,11 @@ internal static class StatusCommand
                     context.Terminal.WriteJson(StatusJson.Of(status), onOneLine: watch.IsGiven(parsed));
                     return;
                 }
+                var now = context.Time.GetUtcNow();
                 if (watch.IsGiven(parsed) && context.Terminal.IsOutputInteractive)
-                    TerminalConsole.Of(context.Terminal).Clear(home: true);
-                StatusTable.Write(status, context.Terminal);
+                    Screen.Redraw(context.Terminal, terminal => StatusTable.Write(status, now, terminal));
+                else
+                    StatusTable.Write(status, now, context.Terminal);
             }
         });
         return command;

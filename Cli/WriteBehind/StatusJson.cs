@@ -35,6 +35,7 @@ internal static class StatusJson
         FlushP99Seconds = status.FlushP99.TotalSeconds,
         status.FlushFailures,
         status.LastFlushError,
+        status.LastFlushErrorAt,
         status.FenceHits,
         status.RecoveredRows,
         status.HeldRows,

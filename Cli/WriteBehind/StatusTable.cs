@@ -1,4 +1,5 @@
 using System.Globalization;
+using Actors.Cli.Breaker;
 using Actors.Cli.Output;
 using Text = Actors.Cli.Output.Text;
 
@@ -10,12 +11,10 @@ internal static class StatusTable
     private const int BarWidth = 12;
     private const int LongestError = 120;
 
-    public static void Write(ClusterStatus status, Terminal terminal)
+    public static void Write(ClusterStatus status, DateTimeOffset now, Terminal terminal)
     {
-        var console = TerminalConsole.Of(terminal);
         var table = new FittedTable()
-            .Words("silo")
-            .Words("state", "in use")
+            .Words("silo", "state", "in use")
             .Figures("unflushed", "bytes", "of")
             .Figures("oldest")
             .Figures("coalesced", "batch", "flush p99")
@@ -23,10 +22,10 @@ internal static class StatusTable
             .Figures("fence hits", "recovered");
         foreach (var silo in status.Silos)
             table.AddRow(silo.IsResponding ? Row(silo.Silo, silo.WriteBehind) : RowWithout(silo));
-        console.Write(table.Build(terminal.Width));
+        table.Write(terminal);
         terminal.WriteLine(Text.Count(status.Silos.Length, "silo"));
         foreach (var silo in status.Silos.Where(silo => silo.WriteBehind.LastFlushError is not null))
-            WriteError(silo.Silo, silo.WriteBehind, terminal);
+            WriteError(silo.Silo, silo.WriteBehind, now, terminal);
     }
 
     /// <summary>The colour of a state, as Spectre names it.</summary>
@@ -47,10 +46,9 @@ internal static class StatusTable
 
     private static Cell[][] Row(string silo, WriteBehindStatus status) =>
     [
-        [silo],
-        [new(Text.Of(status.State), Colour(status.State)), new(Bar(status.Fill), Colour(status.State))],
+        [silo, new(Text.Of(status.State), Colour(status.State)), new(Bar(status.Fill), Colour(status.State))],
         [Text.Of(status.UnflushedRows), Text.Bytes(status.UnflushedBytes), Text.Bytes(status.MaxUnflushedBytes)],
-        [Text.Of(status.OldestUnflushed)],
+        [status.UnflushedRows == 0 ? FittedTable.None : Text.Of(status.OldestUnflushed)],
         [
             status.CoalesceRatio?.ToString("0.0", CultureInfo.InvariantCulture) ?? FittedTable.None,
             status.AverageBatch?.ToString("0", CultureInfo.InvariantCulture) ?? FittedTable.None,
@@ -63,9 +61,13 @@ internal static class StatusTable
     private static Cell[][] RowWithout(SiloReport silo)
     {
         Cell none = FittedTable.None;
-        return [[silo.Silo], ["not responding", none], [none, none, none], [none], [none, none, none], [none, none], [none, none]];
+        return [[silo.Silo, "not responding", none], [none, none, none], [none], [none, none, none], [none, none], [none, none]];
     }
 
-    private static void WriteError(string silo, WriteBehindStatus status, Terminal terminal) => terminal.WriteLine(
-        $"{Text.Printable(silo)}: {Text.Count(status.FlushFailures, "attempt")} to flush failed, the last one: {Text.Short(status.LastFlushError!, LongestError)}");
+    private static void WriteError(string silo, WriteBehindStatus status, DateTimeOffset now, Terminal terminal)
+    {
+        var age = status.LastFlushErrorAt is { } at ? $" {Text.Of(BreakerText.Between(at, now))} ago" : "";
+        terminal.WriteWords(
+            $"{Text.Printable(silo)}: {Text.Count(status.FlushFailures, "attempt")} to flush failed, the last one{age}: {Text.Short(status.LastFlushError!, LongestError)}");
+    }
 }

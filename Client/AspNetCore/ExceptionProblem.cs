@@ -34,6 +34,8 @@ internal static class ExceptionProblem
             overloaded.RetryAfter),
         ClusterUnreachableException unreachable => Unavailable(unreachable.MayHaveTakenEffect),
         LimiterMovedException or SiloEvictedException or ClusterNotFoundException => Unavailable(mayHaveTakenEffect: false),
+        StorageUnavailableException unavailable => Unavailable(unavailable.MayHaveTakenEffect),
+        UnexpectedErrorException unexpected => Unavailable(unexpected.MayHaveTakenEffect),
         ActorsException => Unavailable(mayHaveTakenEffect: true),
         _ => null,
     };

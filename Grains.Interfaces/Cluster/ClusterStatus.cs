@@ -174,6 +174,9 @@ public sealed record WriteBehindStatus
     /// <summary>Rows that can be neither committed nor parked at present, and are tried again apart from the others; among <see cref="UnflushedRows"/>.</summary>
     [Id(21)] public long HeldRows { get; init; }
 
+    /// <summary>When <see cref="LastFlushError"/> was, by the silo's clock; null if there is none, or a silo of an older version tells of it.</summary>
+    [Id(22)] public DateTimeOffset? LastFlushErrorAt { get; init; }
+
     /// <summary>Acknowledged writes of any durability.</summary>
     public long Writes => MemoryWrites + JournalWrites + DatabaseWrites;
 

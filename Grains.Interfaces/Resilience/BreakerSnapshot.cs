@@ -98,6 +98,9 @@ public sealed record CircuitSnapshot
 
     /// <summary>What Redis says of itself; null until it has been asked, and kept while it cannot be.</summary>
     [Id(12)] public RedisHealth? Health { get; init; }
+
+    /// <summary>When <see cref="LastError"/> was, by the silo's clock; null if there is none, or a silo of an older version tells of it.</summary>
+    [Id(13)] public DateTimeOffset? LastErrorAt { get; init; }
 }
 
 /// <summary>A change of a circuit's state.</summary>

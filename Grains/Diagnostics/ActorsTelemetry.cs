@@ -114,7 +114,7 @@ public static class ActorsTelemetry
     /// </summary>
     public const string RedisCalls = "actors.redis.calls";
 
-    /// <summary>Gauge, s: how long answered calls took in the last half minute to minute; <see cref="RedisTag"/>, <see cref="QuantileTag"/>: 0.5, 0.95, 0.99.</summary>
+    /// <summary>Gauge, s: how long answered calls took in the last half minute to minute; <see cref="RedisTag"/>, <see cref="PercentileTag"/>: 50, 95, 99.</summary>
     public const string RedisLatency = "actors.redis.latency";
 
     /// <summary>Gauge: a circuit's state: 0 closed, 1 half-open, 2 open, 3 isolated; <see cref="RedisTag"/>.</summary>
@@ -184,8 +184,8 @@ public static class ActorsTelemetry
     /// <summary>The address of a Redis.</summary>
     public const string RedisTag = "redis";
 
-    /// <summary>The share of calls that took no longer.</summary>
-    public const string QuantileTag = "quantile";
+    /// <summary>How many of a hundred calls took no longer. Not "quantile", which Prometheus keeps for summaries.</summary>
+    public const string PercentileTag = "percentile";
 
     /// <summary>The durability a write has reached.</summary>
     public const string DurabilityTag = "durability";

@@ -33,7 +33,7 @@ internal sealed partial class ClusterGrain(SiloStatusClient silos, IClusterMembe
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
             LogNoAnswer(logger, silo, error.Message);
-            return new() { Silo = silo.ToParsableString(), IsResponding = false };
+            return new() { Silo = SiloName.Of(silo), IsResponding = false };
         }
     }
 

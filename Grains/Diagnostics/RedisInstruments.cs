@@ -24,9 +24,9 @@ internal static class RedisInstruments
                 var latency = circuit.Latency;
                 return new[]
                 {
-                    Of(circuit, latency.P50.TotalSeconds, ActorsTelemetry.QuantileTag, "0.5"),
-                    Of(circuit, latency.P95.TotalSeconds, ActorsTelemetry.QuantileTag, "0.95"),
-                    Of(circuit, latency.P99.TotalSeconds, ActorsTelemetry.QuantileTag, "0.99"),
+                    Of(circuit, latency.P50.TotalSeconds, ActorsTelemetry.PercentileTag, "50"),
+                    Of(circuit, latency.P95.TotalSeconds, ActorsTelemetry.PercentileTag, "95"),
+                    Of(circuit, latency.P99.TotalSeconds, ActorsTelemetry.PercentileTag, "99"),
                 };
             }),
             "s", "How long answered calls to Redis took in the last half minute to minute.");

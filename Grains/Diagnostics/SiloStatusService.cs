@@ -33,7 +33,7 @@ internal sealed class SiloStatusService(
 
     public Task<SiloReport> GetStatusAsync() => Task.FromResult(new SiloReport
     {
-        Silo = self.SiloAddress.ToParsableString(),
+        Silo = SiloName.Of(self.SiloAddress),
         IsResponding = true,
         Version = Version,
         Uptime = clock.GetElapsedTime(_started),

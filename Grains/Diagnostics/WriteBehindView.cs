@@ -38,6 +38,7 @@ public sealed class WriteBehindView
                 RecoveredRows = counters.RecoveredRows,
                 FlushFailures = counters.FlushFailures,
                 LastFlushError = counters.LastFlushError,
+                LastFlushErrorAt = counters.LastFlushErrorAt,
                 FlushP50 = latency.P50,
                 FlushP99 = latency.P99,
                 RefusedWrites = counters.RefusedWrites,

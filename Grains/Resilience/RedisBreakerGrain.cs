@@ -25,11 +25,12 @@ internal sealed class RedisBreakerGrain(RedisBreakerClient breakers, IClusterMem
         var key = this.GetPrimaryKeyString();
         var active = membership.CurrentSnapshot.Members.Values
             .Where(member => member.Status == MemberStatus.Active)
-            .ToDictionary(member => member.SiloAddress.ToParsableString(), member => member.SiloAddress);
-        return active.TryGetValue(key, out var silo)
-            ? breakers.Of(silo)
+            .Select(member => member.SiloAddress)
+            .ToArray();
+        return active.FirstOrDefault(silo => SiloName.Names(key, silo)) is { } named
+            ? breakers.Of(named)
             : throw new SiloNotFoundException(
-                $"{WellFormedText.Quote(key)} is no active silo; active are {string.Join(", ", active.Keys.Order(StringComparer.Ordinal))}.");
+                $"{WellFormedText.Quote(key)} is no active silo; active are {string.Join(", ", active.Select(SiloName.Of).Order(StringComparer.Ordinal))}.");
     }
 
     private static string Cut(string? reason)

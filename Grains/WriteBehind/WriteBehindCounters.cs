@@ -30,7 +30,7 @@ public sealed class WriteBehindCounters(IMeterFactory? meters = null, TimeProvid
     private long _parkedRows;
 
     // The last one counts; whichever of two lanes that fail at once wins is as good as the other.
-    private volatile string? _lastFlushError;
+    private volatile LastError? _lastFlushError;
 
     /// <summary>Script calls that carried rows to the journal.</summary>
     public long JournalCommits => Volatile.Read(ref _journalCommits);
@@ -60,7 +60,10 @@ public sealed class WriteBehindCounters(IMeterFactory? meters = null, TimeProvid
     public long FlushFailures => Volatile.Read(ref _flushFailures);
 
     /// <summary>Why the last of them failed; null where none has.</summary>
-    public string? LastFlushError => _lastFlushError;
+    public string? LastFlushError => _lastFlushError?.Reason;
+
+    /// <summary>When that was.</summary>
+    public DateTimeOffset? LastFlushErrorAt => _lastFlushError?.At;
 
     /// <summary>Writes refused since the ceiling was reached.</summary>
     public long RefusedWrites => Volatile.Read(ref _refusedWrites);
@@ -110,10 +113,10 @@ public sealed class WriteBehindCounters(IMeterFactory? meters = null, TimeProvid
     internal void FlushFailed(Exception error)
     {
         Interlocked.Increment(ref _flushFailures);
-        _lastFlushError = error.Message;
+        _lastFlushError = new(error.Message, _clock.GetUtcNow());
     }
 
-    internal void Held(string reason) => _lastFlushError = reason;
+    internal void Held(string reason) => _lastFlushError = new(reason, _clock.GetUtcNow());
 
     internal void Refused() => Interlocked.Increment(ref _refusedWrites);
 

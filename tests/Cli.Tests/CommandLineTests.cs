@@ -38,6 +38,37 @@ public sealed class CommandLineTests : IDisposable
         Assert.Contains("FILE.progress", (await _shell.RunAsync("import", "-h")).Output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("silo-1", "'silo-1'")]
+    [InlineData("silo-1:", "'silo-1:'")]
+    [InlineData(":30000", "':30000'")]
+    [InlineData("silo-1:0", "'silo-1:0'")]
+    [InlineData("silo-1:65536", "'silo-1:65536'")]
+    [InlineData("::1:30000", "'::1:30000'")]
+    [InlineData("[::1]", "'[::1]'")]
+    [InlineData("[silo-1]:30000", "'[silo-1]:30000'")]
+    [InlineData("gwy.tcp://10.0.0.7:30000/0", "'gwy.tcp://10.0.0.7:30000/0'")]
+    [InlineData("a:1,b:2", "'a:1,b:2'")]
+    [InlineData("localhost:6379,password=secret", "a connection string or URL (not shown)")]
+    public async Task A_wrong_gateway_is_named_with_what_is_allowed_before_a_cluster_is_sought(string gateway, string shown)
+    {
+        foreach (var command in (string[][])[["breaker", "list"], ["user", "get", "a"], ["cluster", "status"]])
+        {
+            var result = await _shell.RunAsync([.. command, "--gateway", "10.0.0.7:30000", "--gateway", gateway]);
+            Assert.Equal((ExitCode.Usage, ""), (result.ExitCode, result.Output));
+            Assert.Contains($"--gateway is {shown}; allowed is host:port", result.OnlyError(), StringComparison.Ordinal);
+            Assert.DoesNotContain("secret", result.Error, StringComparison.Ordinal);
+        }
+        Assert.Equal(0, _shell.Cluster.Connections);
+    }
+
+    [Fact]
+    public async Task Gateways_reach_the_connection_wherever_the_option_stands()
+    {
+        await _shell.RunAsync("--gateway", "10.0.0.7:30000", "user", "get", "a", "--gateway", "[::1]:30000", "--gateway", "silo-1:1");
+        Assert.Equal(["10.0.0.7:30000", "[::1]:30000", "silo-1:1"], _shell.Cluster.Target!.Gateways);
+    }
+
     [Fact]
     public async Task Redis_and_verbose_reach_the_connection()
     {

@@ -47,6 +47,42 @@ public sealed class AddActorsClientTests
         Assert.Contains(allowed, error.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("Actors:Client:Gateways:1", "silo-1", "'silo-1'")]
+    [InlineData("Actors:Client:Gateways:1", "::1:30000", "'::1:30000'")]
+    [InlineData("Actors:Client:Gateways:1", "a:1,password=secret", "a connection string or URL (not shown)")]
+    public void A_gateway_that_is_none_is_named_before_anything_is_connected(string key, string value, string shown)
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(new());
+        builder.Configuration.AddInMemoryCollection([new("Actors:Client:Gateways:0", "[::1]:30000"), new(key, value)]);
+        builder.AddActorsClient();
+        var error = Assert.Throws<OptionsValidationException>(() => builder.Build().Start());
+        Assert.StartsWith($"{key} is {shown}; allowed is host:port", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Gateways_may_be_one_value_with_commas_as_in_the_environment()
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(new());
+        builder.Configuration.AddInMemoryCollection([new("Actors:Client:Gateways", "silo-1:30000, [::1]:30001")]);
+        builder.AddActorsClient();
+        using var host = builder.Build();
+        Assert.Equal(["silo-1:30000", "[::1]:30001"], host.Services.GetRequiredService<IOptions<ActorsClientOptions>>().Value.Gateways);
+    }
+
+    [Fact]
+    public void References_can_be_made_before_the_client_is_connected()
+    {
+        using var host = new HostBuilder().AddActorsClient(options => options.Redis = "localhost:1").Build();
+        var client = host.Services.GetRequiredService<ActorsClient>();
+        Assert.Equal("user/ada", client.User("ada").GetGrainId().ToString());
+        Assert.Equal("rate-limiter/ada", client.RateLimiter("ada").GetGrainId().ToString());
+        Assert.Equal("redis-breaker/a:1@2", client.RedisBreaker("a:1@2").GetGrainId().ToString());
+        Assert.Equal("cluster/cluster", client.Cluster.GetGrainId().ToString());
+        Assert.Equal("write-behind/write-behind", client.WriteBehind.GetGrainId().ToString());
+    }
+
     [Fact]
     public void An_id_is_checked_before_anything_is_called()
     {

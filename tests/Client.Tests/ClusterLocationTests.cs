@@ -22,6 +22,14 @@ public sealed class ClusterLocationTests : IDisposable
     }
 
     [Fact]
+    public void Gateways_come_before_the_embedded_silo_and_stand_beside_a_Redis_that_is_named()
+    {
+        WriteEmbedded(_root.FullName, """{"pid":1,"redis":"127.0.0.1:3333","database":"/data/actors.db"}""");
+        Assert.Null(Find(new() { Gateways = ["silo-1:30000"] }, Configured(null)).Redis);
+        Assert.Equal("configured:2222", Find(new() { Gateways = ["silo-1:30000"] }, Configured("configured:2222")).Address);
+    }
+
+    [Fact]
     public void The_embedded_silo_is_looked_for_upward_and_the_nearest_counts()
     {
         var below = _root.CreateSubdirectory("a").CreateSubdirectory("b");
@@ -41,6 +49,8 @@ public sealed class ClusterLocationTests : IDisposable
         Assert.Contains(_root.FullName, error.Message, StringComparison.Ordinal);
         Assert.Contains("dotnet run --project Silo", error.Message, StringComparison.Ordinal);
         Assert.Contains("ConnectionStrings__redis", error.Message, StringComparison.Ordinal);
+        Assert.Contains("Actors:Client:Gateways", error.Message, StringComparison.Ordinal);
+        Assert.Contains("--gateway host:port", error.Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -60,16 +70,16 @@ public sealed class ClusterLocationTests : IDisposable
     {
         var location = Find(new() { Redis = "one,two:7000,[::1]:7001,user=me,password=secret" }, null);
         Assert.Equal("one:6379, two:7000, [::1]:7001", location.Address);
-        Assert.Equal("secret", location.Redis.Password);
+        Assert.Equal("secret", location.Redis!.Password);
     }
 
     [Fact]
     public void Redis_is_given_up_on_in_seconds_unless_the_connection_string_says_otherwise()
     {
-        var usual = Find(new() { Redis = "host:1,abortConnect=false" }, null).Redis;
+        var usual = Find(new() { Redis = "host:1,abortConnect=false" }, null).Redis!;
         Assert.Equal((true, 5_000, 1), (usual.AbortOnConnectFail, usual.ConnectTimeout, usual.ConnectRetry));
 
-        var own = Find(new() { Redis = "host:1, ConnectTimeout = 700,connectRetry=4" }, null).Redis;
+        var own = Find(new() { Redis = "host:1, ConnectTimeout = 700,connectRetry=4" }, null).Redis!;
         Assert.Equal((700, 4), (own.ConnectTimeout, own.ConnectRetry));
     }
 

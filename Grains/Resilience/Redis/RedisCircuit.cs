@@ -52,7 +52,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     private long _breaks;
 
     // Published whole by whoever learnt it last.
-    private volatile string? _lastError;
+    private volatile LastError? _lastError;
     private volatile RedisHealth? _health;
 
     // When a wrong call was last logged; 0 for never. Any thread, interlocked.
@@ -126,7 +126,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         while (!_breaker.TryEnter(began, out permit))
         {
             if (patience is not { } longest || IsAway(permit, longest, began))
-                throw new RedisUnavailableException(role, $"its circuit is {permit.State}: {_lastError}", mayHaveHappened: false);
+                throw new RedisUnavailableException(role, $"its circuit is {permit.State}: {_lastError?.Reason}", mayHaveHappened: false);
 
             // As long as it waits it is not turned away again, and not counted.
             do
@@ -154,7 +154,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
             var now = _time.GetTimestamp();
 
             // A call that the open circuit released knows no more than why it opened.
-            if (error is not OperationCanceledException) _lastError = RedisFailures.Reason(error);
+            if (error is not OperationCanceledException) _lastError = new(RedisFailures.Reason(error), _clock.GetUtcNow());
             if (RedisFailures.IsStructural(error)) _breaker.Unusable(permit, now, RedisFailures.Reason(error));
             else if (error is not TimeoutException || !_pauses.Within(began, now)) _breaker.Failed(permit, now, RedisFailures.Reason(error));
             Suspect(error);
@@ -187,6 +187,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     {
         var now = _time.GetTimestamp();
         var (phase, nextProbe) = _breaker.Standing;
+        var lastError = _lastError;
         return new CircuitSnapshot
         {
             Address = Address,
@@ -195,7 +196,8 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
             Since = At(phase.Since),
             FailureRatio = _breaker.FailureRatio(now),
             Latency = Latency,
-            LastError = _lastError,
+            LastError = lastError?.Reason,
+            LastErrorAt = lastError?.At,
             NextProbe = nextProbe is { } due ? At(due) : null,
             Transitions = Transitions(),
             Calls = Calls,
@@ -259,7 +261,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     private void Changed(BreakerState from, BreakerState to, string reason)
     {
         if (to is BreakerState.Open or BreakerState.Isolated) Interlocked.Increment(ref _breaks);
-        if (to is BreakerState.Open or BreakerState.Isolated) _lastError = reason;
+        if (to is BreakerState.Open or BreakerState.Isolated) _lastError = new(reason, _clock.GetUtcNow());
         lock (_transitions)
         {
             if (_transitions.Count == KeptTransitions) _transitions.Dequeue();
@@ -315,7 +317,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         catch (Exception error)
         {
             failure = RedisFailures.Reason(error);
-            _lastError = failure;
+            _lastError = new(failure, _clock.GetUtcNow());
             Suspect(error);
         }
 

@@ -92,7 +92,7 @@ public sealed class RedisGateway : IAsyncDisposable
     /// <summary>How each circuit stands.</summary>
     public BreakerSnapshot Snapshot(SiloAddress silo) => new()
     {
-        Silo = silo.ToParsableString(),
+        Silo = SiloName.Of(silo),
         Circuits = Array.ConvertAll(_circuits, circuit => circuit.Snapshot()),
     };
 

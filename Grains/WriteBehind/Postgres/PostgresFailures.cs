@@ -19,7 +19,8 @@ internal sealed partial class PostgresFailures
     public PostgresFailures(NpgsqlConnectionStringBuilder settings, Action reconnect)
     {
         var host = settings.Host ?? "localhost";
-        var address = host.Contains(',', StringComparison.Ordinal) || host.StartsWith('/') ? host : $"{host}:{settings.Port}";
+        var address = host.Contains(',', StringComparison.Ordinal) || host.StartsWith('/') ? host
+            : host.Contains(':', StringComparison.Ordinal) ? $"[{host}]:{settings.Port}" : $"{host}:{settings.Port}";
         Description = $"PostgreSQL at {address}/{settings.Database ?? settings.Username}";
         _user = settings.Username ?? Environment.UserName;
         _reconnect = reconnect;

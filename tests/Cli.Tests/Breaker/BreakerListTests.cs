@@ -81,7 +81,7 @@ public sealed class BreakerListTests : IDisposable
         Assert.Equal(
             (string[])[
                 "address", "roles", "state", "since", "sinceSeconds", "failureRatio", "latency", "calls", "failures", "rejected",
-                "lastError", "nextProbe", "nextProbeSeconds", "health", "transitions",
+                "lastError", "lastErrorAt", "nextProbe", "nextProbeSeconds", "health", "transitions",
             ],
             Names(circuit));
         Assert.Equal((string[])["calls", "p50Seconds", "p95Seconds", "p99Seconds"], Names(circuit.GetProperty("latency")));

@@ -16,12 +16,12 @@ public sealed class BreakerSteeringTests : IDisposable
     {
         var isolate = await _shell.RunAsync("breaker", "isolate", Silos.Second, "--reason", "maintenance");
         Assert.Equal((ExitCode.Done, ""), (isolate.ExitCode, isolate.Error));
-        Assert.Equal($"{Silos.Second}: isolated; was closed, is isolated", isolate.Output.Trim());
+        Assert.Equal($"{Silos.Second}: isolated; was closed", isolate.Output.Trim());
         Assert.Equal((BreakerState.Closed, BreakerState.Isolated), (State(0), State(1)));
         Assert.Equal("maintenance", _shell.Cluster.CurrentStatus.Silos[1].Breaker!.Transitions[^1].Reason);
 
         var close = await _shell.RunAsync("breaker", "close", Silos.Second);
-        Assert.Equal($"{Silos.Second}: closed; was isolated, is closed", close.Output.Trim());
+        Assert.Equal($"{Silos.Second}: closed; was isolated", close.Output.Trim());
         Assert.Equal(BreakerState.Closed, State(1));
     }
 
@@ -33,8 +33,8 @@ public sealed class BreakerSteeringTests : IDisposable
         Assert.Equal(ExitCode.Done, result.ExitCode);
         Assert.Equal(
             [
-                $"{Silos.First}: isolated; was closed (journal), open (cache), is isolated",
-                $"{Silos.Second}: isolated; was closed, is isolated",
+                $"{Silos.First}: isolated; was closed (journal), open (cache)",
+                $"{Silos.Second}: isolated; was closed",
             ],
             result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
         Assert.Equal((BreakerState.Isolated, BreakerState.Isolated), (State(0), State(1)));
@@ -55,6 +55,33 @@ public sealed class BreakerSteeringTests : IDisposable
         var result = await _shell.RunAsync("breaker", "isolate", silo, "--reason", "r");
         Assert.Equal((ExitCode.Done, ""), (result.ExitCode, result.Error));
         Assert.Equal((BreakerState.Closed, BreakerState.Isolated), (State(0), State(1)));
+    }
+
+    [Theory]
+    [InlineData("[::1]:38945")]
+    [InlineData("::1:38945")]
+    [InlineData("[::1]:38945@7")]
+    [InlineData("::1:38945@7")]
+    [InlineData("38945")]
+    [InlineData("[::1]")]
+    public async Task A_silo_with_an_IPv6_address_is_named_with_and_without_brackets(string silo)
+    {
+        // Silos of an older version name themselves without.
+        foreach (var name in (string[])["[::1]:38945@7", "::1:38945@7"])
+        {
+            Show(Silos.Of(Silos.First), Silos.Of(name));
+            var result = await _shell.RunAsync("breaker", "isolate", silo, "--reason", "r");
+            Assert.Equal((ExitCode.Done, $"{name}: isolated; was closed"), (result.ExitCode, result.Output.Trim()));
+        }
+    }
+
+    [Fact]
+    public async Task A_circuit_that_opened_again_is_said_to_be_open()
+    {
+        Show(Silos.Of(Silos.First, Silos.Closed("a:1", "journal"), Silos.Open("b:1", "cache")));
+        _shell.Cluster.BeforeBreakerRead = () => Show(Silos.Of(Silos.First, Silos.Open()));
+        var result = await _shell.RunAsync("breaker", "close", "11111");
+        Assert.Equal($"{Silos.First}: closed, now open; was closed (journal), open (cache)", result.Output.Trim());
     }
 
     [Theory]
@@ -119,7 +146,7 @@ public sealed class BreakerSteeringTests : IDisposable
         var result = await _shell.RunAsync("breaker", "isolate", "--all", "--reason", "r", "--watch");
         Assert.Equal(ExitCode.Unavailable, result.ExitCode);
         Assert.Contains($"{Silos.First}: isolating failed: the cluster did not answer in time", result.OnlyError(), StringComparison.Ordinal);
-        Assert.Equal($"{Silos.Second}: isolated; was closed, is isolated", result.Output.Trim());
+        Assert.Equal($"{Silos.Second}: isolated; was closed", result.Output.Trim());
         // What failed is not redrawn away.
         Assert.Equal(1, _shell.Cluster.StatusCalls);
     }
@@ -130,7 +157,7 @@ public sealed class BreakerSteeringTests : IDisposable
         _shell.Cluster.BeforeSteering = _ => _shell.Cluster.BeforeBreakerRead = () => throw new TimeoutException();
         var result = await _shell.RunAsync("breaker", "isolate", "11111", "--reason", "r");
         Assert.Equal(ExitCode.Unavailable, result.ExitCode);
-        Assert.Equal($"{Silos.First}: isolated; was closed, is unknown", result.Output.Trim());
+        Assert.Equal($"{Silos.First}: isolated, now in an unknown state; was closed", result.Output.Trim());
         Assert.Contains("isolated, but reading the state failed", result.OnlyError(), StringComparison.Ordinal);
     }
 
@@ -186,7 +213,7 @@ public sealed class BreakerSteeringTests : IDisposable
         Assert.Equal(ExitCode.Done, result.ExitCode);
         var drawn = result.Output.Split("2 silos")[..^1];
         Assert.NotEmpty(drawn);
-        Assert.All(drawn, screen => Assert.Contains($"{Silos.First}: closed; was closed, is closed", screen, StringComparison.Ordinal));
+        Assert.All(drawn, screen => Assert.Contains($"{Silos.First}: closed, as before", screen, StringComparison.Ordinal));
     }
 
     private BreakerState State(int silo) => _shell.Cluster.CurrentStatus.Silos[silo].Breaker!.State;

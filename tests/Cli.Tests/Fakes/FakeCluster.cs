@@ -88,6 +88,8 @@ internal sealed class FakeCluster : ICluster, IClusterConnector
             cluster.BeforeStatus();
             return cluster.CurrentStatus;
         }
+
+        public Task<SiloDeath[]> GetDeathsAsync(CancellationToken cancellationToken = default) => Task.FromResult<SiloDeath[]>([]);
     }
 }
 

@@ -29,6 +29,9 @@ internal sealed class Shell : IDisposable
     /// <summary>The columns of the terminal.</summary>
     public int Width { get; init; } = 160;
 
+    /// <summary>The lines of the terminal.</summary>
+    public int Height { get; init; } = 50;
+
     public string Path(string file) => System.IO.Path.Combine(Directory, file);
 
     public string Write(string file, string content)
@@ -46,7 +49,7 @@ internal sealed class Shell : IDisposable
         var bytes = new MemoryStream();
         var context = new CommandContext
         {
-            Terminal = new(output, error, IsInteractive, IsInteractive, Width),
+            Terminal = new(output, error, IsInteractive, IsInteractive, Width, Height),
             Connector = Cluster,
             Configuration = new ConfigurationBuilder().AddInMemoryCollection(Environment).Build(),
             Time = Time,

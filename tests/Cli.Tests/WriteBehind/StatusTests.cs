@@ -72,7 +72,7 @@ public sealed class StatusTests : IDisposable
                 "state", "unflushedRows", "unflushedBytes", "maxUnflushedBytes", "fill", "oldestUnflushedSeconds", "memoryWrites",
                 "journalWrites", "databaseWrites", "refusedWrites", "slowedWrites", "journalCommits", "journaledRows",
                 "flushedBatches", "flushedRows", "coalesceRatio", "averageBatch", "flushP50Seconds", "flushP99Seconds",
-                "flushFailures", "lastFlushError", "fenceHits", "recoveredRows", "heldRows",
+                "flushFailures", "lastFlushError", "lastFlushErrorAt", "fenceHits", "recoveredRows", "heldRows",
             ],
             Names(status));
         Assert.Equal("writingThrough", status.GetProperty("state").GetString());

@@ -12,17 +12,22 @@ internal sealed class GatewayListConnection(ClusterLocation location, ILogger<Ga
 {
     // Replaced by each attempt to start the client, which are made one after the other.
     private RedisLink? _link;
+    private volatile bool _isDisposed;
 
     /// <summary>Connects anew, in place of an earlier connection.</summary>
     public async Task<IConnectionMultiplexer> OpenAsync()
     {
-        var link = await RedisLink.OpenAsync(location.Redis.Clone(), new SafeLogger(logger));
+        var link = await RedisLink.OpenAsync(location.Redis!.Clone(), new SafeLogger(logger));
         if (Interlocked.Exchange(ref _link, link) is { } former) await former.DisposeAsync();
+
+        // A client that went by other gateways may have ended before this was open.
+        if (_isDisposed) await DisposeAsync();
         return link.Multiplexer;
     }
 
     public async ValueTask DisposeAsync()
     {
+        _isDisposed = true;
         if (Interlocked.Exchange(ref _link, null) is { } link) await link.DisposeAsync();
     }
 }

@@ -1,0 +1,24 @@
+namespace Actors;
+
+/// <summary>Whether the client is connected to the cluster, and if not, why. Safe for concurrent use.</summary>
+internal sealed class ClusterConnection
+{
+    private readonly TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile string _reason = "The client is still connecting.";
+
+    /// <summary>True once the client has connected. From then on it finds lost silos again by itself.</summary>
+    public bool IsOpen => _opened.Task.IsCompleted;
+
+    /// <summary>Completes when the client has connected.</summary>
+    public Task Opened => _opened.Task;
+
+    /// <summary>What the last attempt failed on: a sentence.</summary>
+    public string Reason
+    {
+        get => _reason;
+        set => _reason = value;
+    }
+
+    /// <summary>The client has connected.</summary>
+    public void Open() => _opened.TrySetResult();
+}

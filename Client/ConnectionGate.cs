@@ -1,0 +1,34 @@
+using Microsoft.Extensions.Options;
+
+namespace Actors;
+
+/// <summary>
+/// Holds back calls that are made before the client has connected, and fails them after a while. Orleans would not send them,
+/// and let them wait for an answer all the same.
+/// </summary>
+internal sealed class ConnectionGate(IOptions<ActorsClientOptions> options, ClusterConnection connection, TimeProvider? time = null)
+    : IOutgoingGrainCallFilter
+{
+    /// <summary>How long a call waits for the client to connect; never longer than <see cref="ActorsClientOptions.ResponseTimeout"/>.</summary>
+    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
+
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
+
+    public Task Invoke(IOutgoingGrainCallContext context) =>
+        // The calls by which the client connects go to system targets.
+        connection.IsOpen || context.TargetId.IsSystemTarget() || !options.Value.ConnectInBackground ? context.Invoke() : WaitAsync(context);
+
+    private async Task WaitAsync(IOutgoingGrainCallContext context)
+    {
+        var limit = options.Value.ResponseTimeout < Limit ? options.Value.ResponseTimeout : Limit;
+        try
+        {
+            await connection.Opened.WaitAsync(limit, _time, context.Request.GetCancellationToken());
+        }
+        catch (TimeoutException)
+        {
+            throw new ClusterUnreachableException($"{context.MethodName} of {context.TargetId} was not sent: {connection.Reason}");
+        }
+        await context.Invoke();
+    }
+}

@@ -1,0 +1,82 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Actors;
+
+/// <summary>Starts and stops the client of Orleans with the host, and on request without making the host wait.</summary>
+internal sealed partial class ConnectionService(
+    IClusterClient client, ClusterConnection connection, IOptions<ActorsClientOptions> options, ILogger<ConnectionService> logger)
+    : IHostedService, IDisposable
+{
+    // Beyond the time for attempts to connect, for the one exchange with the silo that follows.
+    private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(8);
+
+    private readonly IHostedService _client = (IHostedService)client;
+    private readonly CancellationTokenSource _stop = new();
+    private Task _connecting = Task.CompletedTask;
+
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (!options.Value.ConnectInBackground) return ConnectInTimeAsync(cancellationToken);
+        _connecting = Task.Run(ConnectInBackgroundAsync, CancellationToken.None);
+        return Task.CompletedTask;
+    }
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await _stop.CancelAsync();
+        await _connecting.WaitAsync(cancellationToken);
+
+        // A client that never connected has nothing to end.
+        if (connection.IsOpen) await _client.StopAsync(cancellationToken);
+    }
+
+    public void Dispose() => _stop.Dispose();
+
+    // Orleans itself would wait without end for a gateway that accepts connections and answers nothing.
+    private async Task ConnectInTimeAsync(CancellationToken cancellationToken)
+    {
+        var connecting = ConnectAsync(cancellationToken);
+        try
+        {
+            await connecting.WaitAsync(options.Value.ConnectTimeout + AnswerLimit, cancellationToken);
+        }
+        catch (TimeoutException) when (!connecting.IsCompleted)
+        {
+            throw new ClusterUnreachableException(
+                "A gateway accepts connections, but no silo answers there. A silo answers only at the address it advertises "
+                + "(Actors:Address, Actors:GatewayPort): name its gateway by that, not by a forwarded port.");
+        }
+    }
+
+    private async Task ConnectAsync(CancellationToken cancellationToken)
+    {
+        await _client.StartAsync(cancellationToken);
+        connection.Open();
+    }
+
+    private async Task ConnectInBackgroundAsync()
+    {
+        try
+        {
+            await ConnectAsync(_stop.Token);
+            LogConnected(logger);
+        }
+        catch (Exception) when (_stop.IsCancellationRequested)
+        {
+            // The app ends before it was connected.
+        }
+        catch (Exception error)
+        {
+            connection.Reason = error.Message;
+            LogGivenUp(logger, error);
+        }
+    }
+
+    [LoggerMessage(EventId = 7031, Level = LogLevel.Information, Message = "Connected to the cluster")]
+    private static partial void LogConnected(ILogger logger);
+
+    [LoggerMessage(EventId = 7032, Level = LogLevel.Error, Message = "The client cannot connect to the cluster, and does not try again")]
+    private static partial void LogGivenUp(ILogger logger, Exception error);
+}

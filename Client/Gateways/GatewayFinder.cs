@@ -1,0 +1,149 @@
+using System.Net;
+using System.Runtime.ExceptionServices;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Orleans.Messaging;
+
+namespace Actors;
+
+/// <summary>
+/// Finds the gateways of the silos: those that Redis lists, together with those the options name. While Redis does not answer,
+/// or lists none, the ones it listed last stand in for it. Of gateways that Redis does not vouch for only those are used that
+/// accept a connection, since the others would stall the calls that Orleans spreads over all of them.
+/// </summary>
+internal sealed partial class GatewayFinder(
+    IOptions<ActorsClientOptions> options, ClusterLocation location, RememberedGateways remembered, IGatewayListProvider redis,
+    ILogger<GatewayFinder> logger) : IGatewayListProvider
+{
+    // Orleans looks once a minute by default. Replaced one by one, all silos a client knows may be gone by then.
+    public static readonly TimeSpan Refresh = TimeSpan.FromSeconds(10);
+
+    // How long Redis may take if there are other gateways to go by: longer than a busy machine takes to connect.
+    private static readonly TimeSpan RedisPatience = TimeSpan.FromSeconds(2.5);
+    private static readonly TimeSpan ResolveLimit = TimeSpan.FromSeconds(2);
+
+    private readonly GatewayAddress[] _given =
+        [.. options.Value.Gateways.Select(text => GatewayAddress.TryParse(text, out var address) ? address : null).OfType<GatewayAddress>()];
+
+    private readonly Lock _gate = new();
+
+    // Guarded by the lock: the question under way, which is asked once however many wait for its answer.
+    private Task<IList<Uri>>? _asking;
+
+    // Replaced as a whole by any refresh.
+    private volatile IReadOnlyList<IPEndPoint>? _lastListed;
+    private volatile IReadOnlyList<string> _unanswered = [];
+    private volatile string? _redisProblem;
+
+    /// <summary>True if the gateways in use are not from Redis although there is one, because it does not list them.</summary>
+    public bool IsWithoutRedis => _redisProblem is not null;
+
+    /// <summary>Why Redis does not list the gateways, while others are used instead; else null.</summary>
+    public string? RedisProblem => _redisProblem;
+
+    /// <summary>The gateways that were tried in the place of Redis' list, all in vain; empty if one answered.</summary>
+    public IReadOnlyList<string> Unanswered => _unanswered;
+
+    /// <inheritdoc/>
+    public TimeSpan MaxStaleness => Refresh;
+
+    /// <inheritdoc/>
+    public bool IsUpdatable => true;
+
+    /// <inheritdoc/>
+    public Task InitializeGatewayListProvider() => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public async Task<IList<Uri>> GetGateways()
+    {
+        var given = await ResolveAsync();
+        var known = _lastListed ??= remembered.Load();
+        var (listed, error) = await AskAsync(mayWait: _given.Length + known.Count == 0);
+        if (listed.Count > 0)
+        {
+            ToldByRedis(listed);
+            var unlisted = given.Except(listed);
+            return Uris([.. listed, .. await GatewayProbe.AcceptingAsync(unlisted)]);
+        }
+
+        var others = given.Union(known).ToArray();
+        var accepting = await GatewayProbe.AcceptingAsync(others);
+        _unanswered = accepting.Count > 0 ? []
+            : [.. _given.Select(each => each.ToString()).Union(known.Select(each => each.ToString()))];
+        if (accepting.Count == 0)
+        {
+            if (error is not null) ExceptionDispatchInfo.Throw(error);
+            return [];
+        }
+
+        if (error is not null)
+        {
+            var isNew = _redisProblem is null;
+            _redisProblem = RedisFailure.Explain(error, location) ?? error.Message;
+            if (isNew) LogWithoutRedis(logger, _redisProblem, accepting.Count);
+        }
+        return Uris(accepting);
+    }
+
+    private void ToldByRedis(IReadOnlyList<IPEndPoint> listed)
+    {
+        _lastListed = listed;
+        _unanswered = [];
+        remembered.Save(listed);
+        if (_redisProblem is null) return;
+        _redisProblem = null;
+        LogWithRedis(logger, location.Address, listed.Count);
+    }
+
+    private async Task<(IReadOnlyList<IPEndPoint> Listed, Exception? Error)> AskAsync(bool mayWait)
+    {
+        if (location.Redis is null) return ([], null);
+        var asking = Ask();
+        try
+        {
+            var uris = await (mayWait ? asking : asking.WaitAsync(RedisPatience));
+            return ([.. uris.Select(uri => new IPEndPoint(IPAddress.Parse(uri.IdnHost), uri.Port))], null);
+        }
+        catch (TimeoutException) when (!asking.IsCompleted)
+        {
+            return ([], new RedisSlowException(RedisPatience));
+        }
+        catch (Exception error)
+        {
+            return ([], error);
+        }
+    }
+
+    private Task<IList<Uri>> Ask()
+    {
+        lock (_gate)
+        {
+            if (_asking is { IsCompleted: false }) return _asking;
+
+            // On another thread, since connecting may block for a while before it first waits.
+            _asking = Task.Run(redis.GetGateways);
+
+            // One that nobody waits for any more may fail all the same.
+            _ = _asking.ContinueWith(
+                asked => _ = asked.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            return _asking;
+        }
+    }
+
+    private async Task<IReadOnlyList<IPEndPoint>> ResolveAsync()
+    {
+        if (_given.Length == 0) return [];
+        using var limit = new CancellationTokenSource(ResolveLimit);
+        var resolved = await Task.WhenAll(_given.Select(each => each.ResolveAsync(limit.Token)));
+        return [.. resolved.SelectMany(endpoints => endpoints).Distinct()];
+    }
+
+    private static List<Uri> Uris(IEnumerable<IPEndPoint> gateways) => [.. gateways.Select(gateway => gateway.ToGatewayUri())];
+
+    [LoggerMessage(EventId = 7011, Level = LogLevel.Warning,
+        Message = "{Reason}; {Count} gateways that are known otherwise are used until it lists the silos again")]
+    private static partial void LogWithoutRedis(ILogger logger, string reason, int count);
+
+    [LoggerMessage(EventId = 7012, Level = LogLevel.Information, Message = "Redis at {Redis} lists the silos again: {Count} gateways")]
+    private static partial void LogWithRedis(ILogger logger, string redis, int count);
+}

@@ -1,0 +1,34 @@
+namespace Actors.Silo.Configuration;
+
+/// <summary>The standard variables of OTLP, which the exporter itself ignores without a word if it cannot read them.</summary>
+internal static class OtlpExport
+{
+    private static readonly string[] Endpoints = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"];
+    private static readonly string[] Protocols = ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"];
+    private static readonly string[] Times = ["OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "OTEL_METRIC_EXPORT_INTERVAL"];
+
+    /// <summary>True if a collector is named, to which metrics are pushed.</summary>
+    /// <exception cref="ConfigurationException">A variable cannot be read.</exception>
+    public static bool IsWanted(IConfiguration configuration)
+    {
+        Check(Endpoints, IsUrl, "a URL with http or https, for example http://collector:4317");
+        Check(Protocols, value => value is "grpc" or "http/protobuf", "grpc and http/protobuf");
+        Check(Times, value => int.TryParse(value, out var time) && time > 0, "a whole number of milliseconds from 1");
+        return Endpoints.Any(key => !string.IsNullOrEmpty(configuration[key]));
+
+        void Check(string[] keys, Predicate<string> isAllowed, string allowed)
+        {
+            foreach (var key in keys)
+            {
+                if (configuration[key] is { Length: > 0 } value && !isAllowed(value))
+                    throw new ConfigurationException($"{key} is {Shown(value)}; allowed {(allowed.StartsWith('a') ? "is" : "are")} {allowed}.");
+            }
+        }
+    }
+
+    // A URL may hold a user name and a password; the exporter takes these from OTEL_EXPORTER_OTLP_HEADERS.
+    private static bool IsUrl(string value) =>
+        Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.Host.Length > 0 && url.UserInfo.Length == 0;
+
+    private static string Shown(string value) => value.Contains('@', StringComparison.Ordinal) ? "a value with a user name (not shown)" : $"'{value}'";
+}

@@ -1,0 +1,158 @@
+using System.Diagnostics.Metrics;
+using System.Reflection;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Actors.Diagnostics;
+using Actors.Fixtures;
+using YamlDotNet.RepresentationModel;
+
+namespace Actors.Cluster.Tests;
+
+/// <summary>The alerts, the board and the page of metrics speak of metrics that silos have.</summary>
+public sealed partial class MonitoringTests(ServersFixture servers)
+{
+    // What the labels of Prometheus itself are, and those of an alert's own.
+    private static readonly string[] OtherLabels = ["instance", "job", "le"];
+
+    [Fact]
+    public async Task Alerts_board_and_documentation_name_metrics_and_labels_that_exist()
+    {
+        HashSet<string> metrics;
+        await using (await TestCluster.StartAsync(servers)) metrics = ExportedMetrics();
+
+        // The membership of these silos is in memory.
+        metrics.Add("actors_membership_repairs_total");
+        var labels = typeof(ActorsTelemetry).GetFields(BindingFlags.Public | BindingFlags.Static)
+            .Where(field => field.Name.EndsWith("Tag", StringComparison.Ordinal))
+            .Select(field => (string)field.GetRawConstantValue()!).Concat(OtherLabels).ToHashSet(StringComparer.Ordinal);
+
+        var expressions = Alerts().Select(alert => (Where: alert.Name, Text: alert.Expression))
+            .Concat(Panels().Select(panel => (Where: panel.Title, Text: panel.Expression))).ToArray();
+        Assert.All(expressions, each =>
+        {
+            var named = MetricName().Matches(each.Text).Select(match => match.Value).ToArray();
+            Assert.True(named.Length > 0 || each.Text.Contains("up{", StringComparison.Ordinal), $"{each.Where}: {each.Text} names no metric of ours");
+            Assert.All(named, name => Assert.True(metrics.Contains(name), $"{each.Where}: {name} is no metric of a silo"));
+            var used = Grouping().Matches(each.Text).SelectMany(match => match.Groups[1].Value.Split(',', StringSplitOptions.TrimEntries))
+                .Concat(Selector().Matches(each.Text).Select(match => match.Groups[1].Value));
+            Assert.All(used, label => Assert.True(labels.Contains(label), $"{each.Where}: {label} is no label of a silo's metrics"));
+        });
+
+        var documented = MetricName().Matches(Section("docs/operating.md", "## Metrics")).Select(match => match.Value).ToHashSet(StringComparer.Ordinal);
+        Assert.All(documented, name => Assert.True(metrics.Contains(name), $"docs/operating.md: {name} is no metric of a silo"));
+        var known = metrics.Where(name => !name.EndsWith("_bucket", StringComparison.Ordinal) && !name.EndsWith("_sum", StringComparison.Ordinal)
+            && !name.EndsWith("_count", StringComparison.Ordinal));
+        Assert.All(known, name => Assert.True(documented.Contains(name), $"docs/operating.md says nothing of {name}"));
+    }
+
+    [Fact]
+    public void Alerts_fire_for_silos_that_are_gone_and_each_is_documented()
+    {
+        var alerts = Alerts().ToArray();
+        Assert.Contains(alerts, alert => Regex.IsMatch(alert.Expression, @"^up\{[^}]*\} == 0$"));
+        Assert.Contains(alerts, alert => alert.Expression.StartsWith("absent(", StringComparison.Ordinal));
+        Assert.Distinct(alerts.Select(alert => alert.Name));
+        var documented = Section("docs/operating.md", "## Metrics");
+        Assert.All(alerts, alert => Assert.Contains($"| `{alert.Name}` |", documented, StringComparison.Ordinal));
+
+        // A job of another name must not silence them all.
+        Assert.Single(alerts, alert => alert.Expression.Contains("job=", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void The_board_works_with_any_data_source_and_job()
+    {
+        var board = Read("deploy/grafana/dashboards/actors.json");
+        var variables = JsonDocument.Parse(board).RootElement.GetProperty("templating").GetProperty("list").EnumerateArray()
+            .Select(variable => variable.GetProperty("name").GetString());
+        Assert.Equal(["datasource", "job"], variables);
+        Assert.All(Panels(), panel =>
+        {
+            Assert.Equal("${datasource}", panel.Source);
+            Assert.DoesNotMatch("""job="|job='""", panel.Expression);
+            Assert.Equal(MetricName().Count(panel.Expression), panel.Expression.Split("""job=~"$job""").Length - 1);
+        });
+    }
+
+    [Fact]
+    public void No_metric_has_the_label_that_Prometheus_keeps_for_summaries()
+    {
+        var names = typeof(ActorsTelemetry).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (string)field.GetRawConstantValue()!);
+        Assert.DoesNotContain(names, name => name is "quantile" or "le");
+        Assert.DoesNotContain(Panels(), panel => Regex.IsMatch(panel.Expression, @"(?<!histogram_)quantile"));
+    }
+
+    private static IEnumerable<(string Name, string Expression)> Alerts()
+    {
+        var yaml = new YamlStream();
+        yaml.Load(new StringReader(Read("deploy/prometheus/alerts.yml")));
+        var groups = (YamlSequenceNode)yaml.Documents[0].RootNode["groups"];
+        foreach (var rule in groups.SelectMany(group => (YamlSequenceNode)group["rules"]))
+        {
+            // Each names the silo or the Redis that it is about, unless there is none.
+            Assert.NotEmpty(rule["annotations"]["summary"].ToString());
+            Assert.NotEmpty(rule["annotations"]["description"].ToString());
+            Assert.Contains(rule["labels"]["severity"].ToString(), (string[])["warning", "critical"]);
+            yield return (rule["alert"].ToString(), rule["expr"].ToString());
+        }
+    }
+
+    private static IEnumerable<(string Title, string Source, string Expression)> Panels()
+    {
+        foreach (var panel in JsonDocument.Parse(Read("deploy/grafana/dashboards/actors.json")).RootElement.GetProperty("panels").EnumerateArray())
+        {
+            if (!panel.TryGetProperty("targets", out var targets)) continue;
+            foreach (var target in targets.EnumerateArray())
+            {
+                yield return (
+                    panel.GetProperty("title").GetString()!,
+                    target.GetProperty("datasource").GetProperty("uid").GetString()!,
+                    target.GetProperty("expr").GetString()!);
+            }
+        }
+    }
+
+    /// <summary>The metrics of a silo that runs in this process, as its exporter names them.</summary>
+    private static HashSet<string> ExportedMetrics()
+    {
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, _) =>
+            {
+                if (instrument.Meter.Name == ActorsTelemetry.MeterName) names.UnionWith(ExportedNames(instrument));
+            },
+        };
+        listener.Start();
+        return names;
+    }
+
+    private static IEnumerable<string> ExportedNames(Instrument instrument)
+    {
+        var unit = instrument.Unit switch { "s" => "_seconds", "By" => "_bytes", _ => "" };
+        var name = instrument.Name.Replace('.', '_');
+        if (!name.EndsWith(unit, StringComparison.Ordinal)) name += unit;
+        var kind = instrument.GetType().Name;
+        if (kind.Contains("Histogram", StringComparison.Ordinal)) return [name, $"{name}_bucket", $"{name}_sum", $"{name}_count"];
+        return [kind.Contains("Counter", StringComparison.Ordinal) ? $"{name}_total" : name];
+    }
+
+    private static string Section(string file, string heading)
+    {
+        var text = Read(file);
+        var start = text.IndexOf($"\n{heading}\n", StringComparison.Ordinal) + 1;
+        var end = text.IndexOf("\n## ", start, StringComparison.Ordinal);
+        return text[start..(end < 0 ? text.Length : end)];
+    }
+
+    private static string Read(string file) => File.ReadAllText(Path.Combine(DotnetProgram.Root, file)).ReplaceLineEndings("\n");
+
+    [GeneratedRegex(@"\bactors_[a-z0-9_]+")]
+    private static partial Regex MetricName();
+
+    [GeneratedRegex(@"\b(?:by|on|without|ignoring)\s*\(([^)]*)\)")]
+    private static partial Regex Grouping();
+
+    [GeneratedRegex("""([a-z_]+)\s*(?:=~|!=|!~|=)\s*["']""")]
+    private static partial Regex Selector();
+}
