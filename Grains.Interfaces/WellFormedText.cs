@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 
 namespace Actors;
@@ -32,17 +31,10 @@ internal static class WellFormedText
         string Allowed() => minBytes == 0 ? $"allowed are up to {maxBytes} bytes of UTF-8" : $"allowed are {minBytes} to {maxBytes} bytes of UTF-8";
     }
 
-    /// <summary>The text as it may stand in a message: shortened, and without control characters.</summary>
+    /// <summary>The text as it may stand in a message: shortened, and on one line.</summary>
     public static string Quote(string text)
     {
         const int Shown = 40;
-        var quoted = new StringBuilder("'");
-        foreach (var rune in text.Take(Shown))
-        {
-            if (char.IsControl(rune) || char.IsSurrogate(rune)) quoted.Append(CultureInfo.InvariantCulture, $"\\u{(int)rune:x4}");
-            else quoted.Append(rune);
-        }
-
-        return quoted.Append(text.Length > Shown ? "…'" : "'").ToString();
+        return text.Length <= Shown ? $"'{PrintableText.Of(text)}'" : $"'{PrintableText.Of(text[..Shown])}…'";
     }
 }

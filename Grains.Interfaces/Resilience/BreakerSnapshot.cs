@@ -96,6 +96,9 @@ public sealed record CircuitSnapshot
 
     /// <summary>What Redis says of itself; null until it has been asked, and kept while it cannot be.</summary>
     [Id(12)] public RedisHealth? Health { get; init; }
+
+    /// <summary>What is wrong with this Redis for what it is used for, though it answers; else null.</summary>
+    public string? Warning => Roles.Contains("journal") ? Health?.JournalWarning : null;
 }
 
 /// <summary>A change of a circuit's state.</summary>

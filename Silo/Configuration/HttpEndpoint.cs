@@ -11,7 +11,7 @@ internal static class HttpEndpoint
     {
         var asked = configuration["urls"];
         if (string.IsNullOrWhiteSpace(asked))
-            return [$"http://127.0.0.1:{ports.Take("--urls", asked: null, Preferred, IPAddress.Loopback)}"];
+            return [$"http://127.0.0.1:{ports.Take("--urls", asked: null, Preferred, IPAddress.Loopback, "--urls")}"];
         var urls = asked.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         foreach (var url in urls) Check(url, ports);
         return urls;
@@ -24,15 +24,20 @@ internal static class HttpEndpoint
         {
             address = BindingAddress.Parse(url);
         }
-        catch (FormatException)
+        catch (Exception error) when (error is FormatException or ArgumentException)
         {
-            throw new ConfigurationException($"--urls is '{url}', which is no URL; allowed is e.g. http://127.0.0.1:8080.");
+            throw NoUrl(url);
         }
+
+        if (address.Scheme is not ("http" or "https") || address.Port is < 0 or > IPEndPoint.MaxPort) throw NoUrl(url);
 
         if (address.IsUnixPipe || address.Port == 0) return;
         var ip = IPAddress.TryParse(address.Host, out var parsed) ? parsed
             : address.Host is "localhost" ? IPAddress.Loopback
             : IPAddress.Any;
-        ports.Take("--urls", address.Port, address.Port, ip);
+        ports.Take("--urls", address.Port, address.Port, ip, "--urls");
     }
+
+    private static ConfigurationException NoUrl(string url) =>
+        new($"--urls is {WellFormedText.Quote(url)}, which is no URL to listen at; allowed is e.g. http://127.0.0.1:8080.");
 }

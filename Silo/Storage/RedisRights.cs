@@ -1,0 +1,114 @@
+using Actors.Resilience;
+using StackExchange.Redis;
+
+namespace Actors.Silo.Storage;
+
+/// <summary>
+/// Which rights a silo's user of Redis lacks. Redis itself names neither the key nor, in places, the command; so each kind of
+/// key is touched, and each command is tried on one that holds nothing.
+/// </summary>
+internal sealed class RedisRights(string serviceId, IReadOnlyList<RedisRole> roles, string? clusterId)
+{
+    private const string Field = "rights-probe";
+
+    /// <summary>
+    /// KEYS key; ARGV commands with their arguments, where @ stands for the key. Returns the commands that the user may not run.
+    /// </summary>
+    private const string TryCommands = """
+        local missing = {}
+        for i = 1, #ARGV do
+          local words = {}
+          for word in string.gmatch(ARGV[i], '%S+') do words[#words + 1] = word == '@' and KEYS[1] or word end
+          local answer = redis.pcall(unpack(words))
+          local text = type(answer) == 'table' and answer.err
+          if text and (string.find(text, 'permission') or string.find(text, "can't run") or string.find(text, 'NOPERM')) then
+            missing[#missing + 1] = words[1]
+          end
+        end
+        return missing
+        """;
+
+    // The commands of the scripts, in an order in which each finds a key of its type.
+    private static readonly string[] InScripts =
+    [
+        "TIME", "DEL @", "HSET @ a 1", "HGET @ a", "HMGET @ a", "HGETALL @", "HEXISTS @ a", "HLEN @", "HDEL @ b", "PEXPIRE @ 10000", "PERSIST @",
+        "DEL @", "ZADD @ 1 a", "ZCARD @", "ZRANGE @ 0 -1", "ZREVRANGE @ 0 -1", "ZRANGEBYSCORE @ 0 1", "ZREVRANGEBYSCORE @ 1 0", "ZSCORE @ a",
+        "ZREM @ b", "ZREMRANGEBYRANK @ 5 6", "ZREMRANGEBYSCORE @ 5 6", "RENAME @ @", "DEL @", "SET @ 1", "GET @", "DEL @",
+    ];
+
+    /// <summary>True if Redis says so for want of a right.</summary>
+    public static bool IsMissing(string error) => error.Contains("NOPERM", StringComparison.Ordinal) || error.Contains("permission", StringComparison.Ordinal);
+
+    /// <summary>The missing rights in the words of ACL SETUSER; empty if there are none.</summary>
+    public async Task<string> FindMissingAsync(IDatabase redis)
+    {
+        var missing = new List<string>();
+        string? usable = null;
+        foreach (var (key, pattern) in Keys())
+        {
+            // A read and a write, of a field that nothing has.
+            var hasRead = await MayAsync(redis, missing, pattern, "HGET", key, Field);
+            var hasWrite = await MayAsync(redis, missing, pattern, "HDEL", key, Field);
+            if (hasRead && hasWrite && key.Contains(":probe:", StringComparison.Ordinal)) usable ??= key;
+        }
+
+        if (usable is not null)
+        {
+            usable += ":rights";
+            if (await MayAsync(redis, missing, usable, "EVAL", "return 1", 1, usable)) await TryCommandsAsync(redis, usable, missing);
+            await MayAsync(redis, missing, usable, "EVALSHA", new string('0', 40), 1, usable);
+            await MayAsync(redis, missing, usable, "HSCAN", usable, 0);
+        }
+
+        return string.Join(' ', missing.Distinct(StringComparer.Ordinal));
+    }
+
+    private static async Task TryCommandsAsync(IDatabase redis, string key, List<string> missing)
+    {
+        try
+        {
+            var commands = (string?[]?)await redis.ExecuteAsync("EVAL", [TryCommands, 1, (RedisKey)key, .. InScripts]);
+            missing.AddRange((commands ?? []).Select(command => "+" + command?.ToLowerInvariant()));
+        }
+        catch (RedisServerException error) when (!RedisFailures.IsAway(error))
+        {
+            // Another server's script engine may not know it all: that says nothing of rights.
+        }
+    }
+
+    /// <summary>False if the user may not; what is missing is added.</summary>
+    private static async Task<bool> MayAsync(IDatabase redis, List<string> missing, string pattern, string command, params object[] arguments)
+    {
+        try
+        {
+            await redis.ExecuteAsync(command, arguments);
+            return true;
+        }
+        catch (RedisServerException error) when (IsMissing(error.Message))
+        {
+            var isKey = error.Message.Contains(" key", StringComparison.Ordinal);
+            missing.Add(isKey ? "~" + pattern : "+" + command.ToLowerInvariant());
+            return false;
+        }
+        catch (RedisServerException error) when (!RedisFailures.IsAway(error))
+        {
+            // A script or a type that it does not know: it was allowed to ask.
+            return true;
+        }
+    }
+
+    /// <summary>A key of each kind, and the pattern for all of that kind.</summary>
+    private IEnumerable<(string Key, string Pattern)> Keys()
+    {
+        foreach (var role in roles)
+        {
+            var name = role.ToString().ToLowerInvariant();
+            yield return ($"{serviceId}:probe:{name}", $"{serviceId}:*");
+            yield return ($"{serviceId}:{name}:{{0}}:{Field}", $"{serviceId}:*");
+        }
+
+        yield return ($"{serviceId}:clusters", $"{serviceId}:*");
+        if (roles.Contains(RedisRole.Limits)) yield return ($"{serviceId}/state/rate-limiter/{Field}/policies", $"{serviceId}/*");
+        if (clusterId is not null) yield return ($"{serviceId}/members/{clusterId}", $"{serviceId}/*");
+    }
+}
