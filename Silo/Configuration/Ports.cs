@@ -49,13 +49,8 @@ internal sealed class Ports : IDisposable
     /// <summary>False if the port is in use.</summary>
     private bool Try(string key, int port, IPAddress address, string addressKey)
     {
-        if (_taken.ContainsKey(port) || !TryLock(port, out var held)) return false;
-        if (!IsFree(key, port, address, addressKey))
-        {
-            held?.Dispose();
-            return false;
-        }
-
+        // Looked at first, so that an address that cannot be used is not mistaken for a port in use.
+        if (_taken.ContainsKey(port) || !IsFree(key, port, address, addressKey) || !TryLock(port, out var held)) return false;
         if (held is not null) _locks.Add(held);
         _taken.Add(port, key);
         return true;

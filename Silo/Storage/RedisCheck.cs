@@ -57,6 +57,7 @@ internal sealed partial class RedisCheck
             {
                 await using var redis = await ConnectionMultiplexer.ConnectAsync(_options);
                 await redis.GetDatabase().PingAsync();
+                await CheckUserAsync(redis.GetDatabase());
                 await CheckRightsAsync(redis.GetDatabase());
                 if (_roles.Contains(RedisRole.Journal)) await CheckJournalAsync(redis.GetDatabase());
                 return;
@@ -76,6 +77,27 @@ internal sealed partial class RedisCheck
             }
 
             await Task.Delay(RetryAfter);
+        }
+    }
+
+    // The driver goes on as the default user if the server refuses this one and lets that one in without a password.
+    private async Task CheckUserAsync(IDatabase redis)
+    {
+        if (_options.User is not { Length: > 0 } user) return;
+        string? actual;
+        try
+        {
+            actual = (string?)await redis.ExecuteAsync("ACL", "WHOAMI");
+        }
+        catch (RedisServerException error) when (!RedisFailures.IsAway(error))
+        {
+            return;
+        }
+
+        if (actual != user)
+        {
+            throw new StorageUnavailableException(
+                "Redis", $"{_name} cannot be used: it refuses the user name or password. Correct user= and password= in the connection string.");
         }
     }
 

@@ -10,6 +10,10 @@ namespace Actors.Silo.Storage;
 /// </summary>
 internal sealed class SiloStorage : IAsyncDisposable
 {
+#if EMBEDDED
+    private const string DataDirectory = $"{SiloSettings.Section}:{nameof(SiloSettings.DataDirectory)}";
+
+#endif
     private readonly IReadOnlyDictionary<RedisRole, string> _roles;
     private readonly IAsyncDisposable? _embedded;
     private readonly string? _journalCommitCommand;
@@ -116,10 +120,12 @@ internal sealed class SiloStorage : IAsyncDisposable
         }
         catch (Exception error)
         {
-            var advice = error is Embedded.EmbeddedDataException or InvalidOperationException or TimeoutException
-                ? ""
-                : $" The data directory {settings.DataDirectory} (Actors:DataDirectory) cannot be used; choose another one.";
-            throw new ConfigurationException(error.Message + advice);
+            var message = error is Embedded.EmbeddedDataException or InvalidOperationException or TimeoutException
+                ? error.Message
+                : $"The data directory {settings.DataDirectory} cannot be used: {error.Message}";
+            throw new ConfigurationException(message.Contains(DataDirectory, StringComparison.Ordinal)
+                ? message
+                : $"{message.TrimEnd('.')}. The directory is set by {DataDirectory}; choose one that this user may write to.");
         }
 
         var where = embedded.IsHost ? "in this process" : $"in process {embedded.HostProcessId}";

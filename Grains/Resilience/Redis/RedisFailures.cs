@@ -47,7 +47,7 @@ public static class RedisFailures
     {
         TimeoutException and not RedisTimeoutException => "no answer in time",
         OperationCanceledException => "no answer, and the circuit has opened",
-        _ => FirstSentence(error.Message),
+        _ => PrintableText.Of(FirstSentence(error.Message)),
     };
 
     private static bool MayHaveHappened(Exception error) => error switch

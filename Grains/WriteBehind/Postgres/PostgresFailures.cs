@@ -128,10 +128,11 @@ internal sealed partial class PostgresFailures
     [GeneratedRegex("\".*\"", RegexOptions.Singleline)]
     private static partial Regex Quoted();
 
-    private static string Text(Exception e) => e switch
+    // A trigger, or whoever named a table, may have put anything into it.
+    private static string Text(Exception e) => PrintableText.Of(e switch
     {
         PostgresException refusal => $"{refusal.MessageText} ({refusal.SqlState})",
         { InnerException: TimeoutException inner } => inner.Message,
         _ => e.Message,
-    };
+    });
 }
