@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Actors.Resilience;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
 
@@ -12,6 +13,7 @@ internal sealed class ConnectionAttempts(
     IOptions<ActorsClientOptions> options, ClusterLocation location, TimeProvider? time = null) : IClientConnectionRetryFilter
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan DiagnosisLimit = TimeSpan.FromSeconds(3);
 
     private readonly TimeProvider _time = time ?? TimeProvider.System;
 
@@ -23,12 +25,19 @@ internal sealed class ConnectionAttempts(
         var isHopeless = exception is RedisConnectionException { FailureType: ConnectionFailureType.AuthenticationFailure }
             || (location.Embedded is { } embedded && !embedded.IsRunning());
         if (isHopeless || _time.GetElapsedTime(_began) >= options.Value.ConnectTimeout)
-            throw new ClusterUnreachableException(Explain(exception), exception);
+        {
+            // The driver says the same of a wrong password and of a wrong certificate.
+            var diagnosis = exception is RedisConnectionException connection
+                ? await RedisDiagnosis.OfAsync(location.Redis, connection, Reason(connection), DiagnosisLimit)
+                : null;
+            throw new ClusterUnreachableException(Explain(exception, diagnosis), exception);
+        }
+
         await Task.Delay(Pause, _time, cancellationToken);
         return true;
     }
 
-    private string Explain(Exception exception)
+    private string Explain(Exception exception, RedisDiagnosis? diagnosis)
     {
         if (location.Embedded is { } embedded && !embedded.IsRunning())
         {
@@ -39,12 +48,12 @@ internal sealed class ConnectionAttempts(
         var cluster = options.Value.ClusterId;
         return exception switch
         {
-            RedisConnectionException { FailureType: ConnectionFailureType.AuthenticationFailure } =>
-                $"Redis at {location.Address} (from {location.Source}) refuses the user name or password.",
+            RedisConnectionException when diagnosis?.Advice is { } advice =>
+                $"Redis at {location.Address} (from {location.Source}) cannot be used: {diagnosis.Reason}. {advice}.",
             RedisServerException server =>
                 $"Redis at {location.Address} (from {location.Source}) answered: {server.Message}",
             RedisConnectionException connection =>
-                $"Redis at {location.Address} (from {location.Source}) cannot be reached: {Reason(connection)}.",
+                $"Redis at {location.Address} (from {location.Source}) cannot be reached: {diagnosis?.Reason ?? Reason(connection)}.",
             RedisTimeoutException or RedisException =>
                 $"Redis at {location.Address} (from {location.Source}) does not answer.",
             SiloUnavailableException =>

@@ -25,16 +25,17 @@ internal static partial class SiloHost
     {
         var builder = WebApplication.CreateBuilder(args);
         SiloLogging.AddDefaults(builder.Configuration);
-        builder.Logging.QuoteConsole();
+        builder.Logging.QuoteConsole(progress);
         var settings = SiloConfiguration.Read(builder.Configuration);
 
         // The storage is there before the host and after it, and so are its loggers.
         using var loggers = LoggerFactory.Create(logging =>
         {
             logging.AddConfiguration(builder.Configuration.GetSection("Logging"));
-            logging.AddConsole().QuoteConsole();
+            logging.AddConsole().QuoteConsole(progress);
         });
         var logger = loggers.CreateLogger<StartProgress>();
+        progress.WantsTraces = logger.IsEnabled(LogLevel.Debug);
         try
         {
             await RunAsync(builder, settings, loggers, progress);

@@ -58,6 +58,12 @@ internal sealed class StartProgress : ILifecycleParticipant<ISiloLifecycle>
         set => _step = value;
     }
 
+    /// <summary>Whether the log is to have traces also of a start that fails.</summary>
+    public bool WantsTraces { get; set; }
+
+    /// <summary>Whether the log has traces by now.</summary>
+    public bool ShowsTraces => WantsTraces || Step == StartStep.Running;
+
     public void Participate(ISiloLifecycle observer)
     {
         Follow(ServiceLifecycleStage.RuntimeInitialize - 1, StartStep.Silo);

@@ -8,7 +8,7 @@ internal static class SiloLogging
 {
     private const string FormatterName = "Logging:Console:FormatterName";
 
-    private static readonly string[] Quoted = [ConsoleFormatterNames.Simple, ConsoleFormatterNames.Systemd];
+    private static readonly string[] Text = [ConsoleFormatterNames.Simple, ConsoleFormatterNames.Systemd];
 
     /// <summary>True if a person reads the log, not a program.</summary>
     public static bool IsForPeople(IConfiguration configuration) =>
@@ -52,8 +52,8 @@ internal static class SiloLogging
         });
     }
 
-    /// <summary>Has the console quote what comes from outside.</summary>
-    public static ILoggingBuilder QuoteConsole(this ILoggingBuilder logging)
+    /// <summary>Has the console quote what comes from outside, and leave out traces as long as <paramref name="progress"/> says.</summary>
+    public static ILoggingBuilder QuoteConsole(this ILoggingBuilder logging, StartProgress progress)
     {
         var formatters = logging.Services.Where(service => service.ServiceType == typeof(ConsoleFormatter) && service.ImplementationType is not null).ToList();
         foreach (var formatter in formatters)
@@ -62,7 +62,7 @@ internal static class SiloLogging
             logging.Services.AddSingleton<ConsoleFormatter>(provider =>
             {
                 var made = (ConsoleFormatter)ActivatorUtilities.CreateInstance(provider, formatter.ImplementationType!);
-                return Quoted.Contains(made.Name, StringComparer.OrdinalIgnoreCase) ? new QuotingFormatter(made) : made;
+                return new QuotingFormatter(made, Text.Contains(made.Name, StringComparer.OrdinalIgnoreCase), progress);
             });
         }
 

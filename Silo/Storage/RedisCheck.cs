@@ -64,9 +64,10 @@ internal sealed partial class RedisCheck
             }
             catch (Exception error) when (error is RedisException or RedisCommandException or TimeoutException)
             {
-                var diagnosis = error is RedisConnectionException || RedisFailures.IsAway(error)
-                    ? await RedisDiagnosis.OfAsync(_options, error, ConnectLimit)
-                    : new RedisDiagnosis(RedisFailures.Reason(error), "Correct the connection string, or see to that server");
+                var reason = RedisFailures.Reason(error);
+                var diagnosis = error is RedisConnectionException connection
+                    ? await RedisDiagnosis.OfAsync(_options, connection, reason, ConnectLimit)
+                    : new(reason, RedisFailures.IsAway(error) ? null : "Correct the connection string, or see to that server");
                 if (diagnosis.Advice is { } advice)
                     throw new StorageUnavailableException("Redis", $"{_name} cannot be used: {diagnosis.Reason}. {advice}.");
                 if (said == 0 || Stopwatch.GetElapsedTime(said) >= SayEvery)

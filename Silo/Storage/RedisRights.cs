@@ -28,12 +28,12 @@ internal sealed class RedisRights(string serviceId, IReadOnlyList<RedisRole> rol
         return missing
         """;
 
-    // The commands of the scripts, in an order in which each finds a key of its type.
+    // The commands of the scripts and others, in an order in which each finds a key of its type.
     private static readonly string[] InScripts =
     [
-        "TIME", "DEL @", "HSET @ a 1", "HGET @ a", "HMGET @ a", "HGETALL @", "HEXISTS @ a", "HLEN @", "HDEL @ b", "PEXPIRE @ 10000", "PERSIST @",
+        "TIME", "DEL @", "HSET @ a 1", "HGET @ a", "HMGET @ a", "HGETALL @", "HSETNX @ a 1", "HEXISTS @ a", "HLEN @", "HDEL @ b", "PEXPIRE @ 10000", "PERSIST @",
         "DEL @", "ZADD @ 1 a", "ZCARD @", "ZRANGE @ 0 -1", "ZREVRANGE @ 0 -1", "ZRANGEBYSCORE @ 0 1", "ZREVRANGEBYSCORE @ 1 0", "ZSCORE @ a",
-        "ZREM @ b", "ZREMRANGEBYRANK @ 5 6", "ZREMRANGEBYSCORE @ 5 6", "RENAME @ @", "DEL @", "SET @ 1", "GET @", "DEL @",
+        "ZREM @ b", "ZREMRANGEBYRANK @ 5 6", "ZREMRANGEBYSCORE @ 5 6", "RENAME @ @", "DEL @", "SETEX @ 10 1", "SET @ 1", "GET @", "DEL @",
     ];
 
     /// <summary>True if Redis says so for want of a right.</summary>
@@ -47,23 +47,41 @@ internal sealed class RedisRights(string serviceId, IReadOnlyList<RedisRole> rol
         foreach (var (key, pattern) in Keys())
         {
             // A read and a write, of a field that nothing has.
-            var hasRead = await MayAsync(redis, missing, pattern, "HGET", key, Field);
-            var hasWrite = await MayAsync(redis, missing, pattern, "HDEL", key, Field);
-            if (hasRead && hasWrite && key.Contains(":probe:", StringComparison.Ordinal)) usable ??= key;
+            await TryAsync(redis, missing, pattern, "HGET", key, Field);
+            await TryAsync(redis, missing, pattern, "HDEL", key, Field);
+            if (!missing.Contains("~" + pattern) && key.Contains(":probe:", StringComparison.Ordinal)) usable ??= $"{key}:rights";
         }
 
         if (usable is not null)
         {
-            usable += ":rights";
-            if (await MayAsync(redis, missing, usable, "EVAL", "return 1", 1, usable)) await TryCommandsAsync(redis, usable, missing);
-            await MayAsync(redis, missing, usable, "EVALSHA", new string('0', 40), 1, usable);
-            await MayAsync(redis, missing, usable, "HSCAN", usable, 0);
+            await TryAsync(redis, missing, usable, "PING");
+            await TryAsync(redis, missing, usable, "EVALSHA", new string('0', 40), 1, usable);
+            await TryAsync(redis, missing, usable, "HSCAN", usable, 0);
+            if (await TryAsync(redis, missing, usable, "EVAL", "return 1", 1, usable)) await TryInScriptAsync(redis, usable, missing);
+            else missing.AddRange(InScripts.Select(command => "+" + command.Split(' ')[0].ToLowerInvariant()));
+            if (clusterId is not null) await TryTransactionAsync(redis, usable, missing);
         }
 
         return string.Join(' ', missing.Distinct(StringComparer.Ordinal));
     }
 
-    private static async Task TryCommandsAsync(IDatabase redis, string key, List<string> missing)
+    // As the membership table is written.
+    private static async Task TryTransactionAsync(IDatabase redis, string key, List<string> missing)
+    {
+        try
+        {
+            var transaction = redis.CreateTransaction();
+            transaction.AddCondition(Condition.HashNotExists(key, Field));
+            var read = transaction.HashGetAsync(key, Field);
+            if (await transaction.ExecuteAsync()) await read;
+        }
+        catch (RedisServerException error) when (IsMissing(error.Message))
+        {
+            missing.AddRange(["+multi", "+exec", "+watch", "+unwatch", "+discard", "+hexists"]);
+        }
+    }
+
+    private static async Task TryInScriptAsync(IDatabase redis, string key, List<string> missing)
     {
         try
         {
@@ -77,7 +95,7 @@ internal sealed class RedisRights(string serviceId, IReadOnlyList<RedisRole> rol
     }
 
     /// <summary>False if the user may not; what is missing is added.</summary>
-    private static async Task<bool> MayAsync(IDatabase redis, List<string> missing, string pattern, string command, params object[] arguments)
+    private static async Task<bool> TryAsync(IDatabase redis, List<string> missing, string pattern, string command, params object[] arguments)
     {
         try
         {

@@ -4,10 +4,9 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
-using Actors.Resilience;
 using StackExchange.Redis;
 
-namespace Actors.Silo.Storage;
+namespace Actors.Resilience;
 
 /// <summary>Why a Redis cannot be connected to. The driver says for a wrong password, a wrong certificate and TLS on one side only the same.</summary>
 /// <param name="Reason">Why.</param>
@@ -17,9 +16,12 @@ internal sealed record RedisDiagnosis(string Reason, string? Advice)
     private static readonly TimeSpan HandshakeLimit = TimeSpan.FromSeconds(2);
 
     /// <summary>Asks the first address by a socket of its own.</summary>
-    public static async Task<RedisDiagnosis> OfAsync(ConfigurationOptions options, Exception error, TimeSpan limit)
+    /// <param name="options">How it was connected to.</param>
+    /// <param name="error">What the driver said.</param>
+    /// <param name="reason">The same in a line, if nothing better is found.</param>
+    /// <param name="limit">How long to look.</param>
+    public static async Task<RedisDiagnosis> OfAsync(ConfigurationOptions options, RedisConnectionException error, string reason, TimeSpan limit)
     {
-        if (error is not RedisConnectionException connection) return new(RedisFailures.Reason(error), null);
         var endpoint = options.EndPoints[0];
         if (endpoint is UnixDomainSocketEndPoint unix && !File.Exists(unix.ToString()))
             return new($"there is no socket {unix}", "Start that Redis, or correct the path");
@@ -28,8 +30,8 @@ internal sealed record RedisDiagnosis(string Reason, string? Advice)
         try
         {
             return options.Ssl
-                ? await OfTlsAsync(options, endpoint, connection, time.Token)
-                : await OfPlainAsync(options, endpoint, connection, time.Token);
+                ? await OfTlsAsync(options, endpoint, Of(error, reason), time.Token)
+                : await OfPlainAsync(options, endpoint, Of(error, reason), time.Token);
         }
         catch (SocketException socket)
         {
@@ -46,18 +48,18 @@ internal sealed record RedisDiagnosis(string Reason, string? Advice)
     }
 
     private static async Task<RedisDiagnosis> OfTlsAsync(
-        ConfigurationOptions options, EndPoint endpoint, RedisConnectionException error, CancellationToken cancellationToken)
+        ConfigurationOptions options, EndPoint endpoint, RedisDiagnosis otherwise, CancellationToken cancellationToken)
     {
         var (speaksTls, problem) = await SpeaksTlsAsync(options, endpoint, cancellationToken);
         if (problem is not null) return problem;
-        if (speaksTls) return Of(error);
+        if (speaksTls) return otherwise;
         return await AnswerAsync(endpoint, cancellationToken) is { Length: > 0 } plain && IsRedis(plain)
             ? new("it answers without TLS", "Remove ssl=true from the connection string, or connect to its TLS port")
             : new("something listens there, but it does not speak TLS", null);
     }
 
     private static async Task<RedisDiagnosis> OfPlainAsync(
-        ConfigurationOptions options, EndPoint endpoint, RedisConnectionException error, CancellationToken cancellationToken)
+        ConfigurationOptions options, EndPoint endpoint, RedisDiagnosis otherwise, CancellationToken cancellationToken)
     {
         // By the first line.
         var answer = await AnswerAsync(endpoint, cancellationToken);
@@ -73,12 +75,12 @@ internal sealed record RedisDiagnosis(string Reason, string? Advice)
         if (!IsRedis(answer)) return new("something listens there, but it does not answer as a Redis does", "Correct the address in the connection string");
         return answer.StartsWith("-DENIED", StringComparison.Ordinal)
             ? new("it is in protected mode", "Give it a password, or set protected-mode no where only silos reach it")
-            : Of(error);
+            : otherwise;
     }
 
-    private static RedisDiagnosis Of(RedisConnectionException error) => error.FailureType == ConnectionFailureType.AuthenticationFailure
+    private static RedisDiagnosis Of(RedisConnectionException error, string reason) => error.FailureType == ConnectionFailureType.AuthenticationFailure
         ? new("it refuses the user name or password", "Correct user= and password= in the connection string")
-        : new(RedisFailures.Reason(error), null);
+        : new(reason, null);
 
     private static bool IsRedis(string answer) => answer[0] is '+' or '-';
 
