@@ -4,32 +4,15 @@ using StackExchange.Redis;
 namespace Actors.Silo.Storage;
 
 /// <summary>
-/// Which rights a silo's user of Redis lacks. Redis itself names neither the key nor, in places, the command; so each kind of
-/// key is touched, and each command is tried on one that holds nothing.
+/// Which rights a silo's user of Redis lacks. Redis itself does not name the key; so each kind of key is touched, and each
+/// command is tried on one that holds nothing.
 /// </summary>
 internal sealed class RedisRights(string serviceId, IReadOnlyList<RedisRole> roles, string? clusterId)
 {
     private const string Field = "rights-probe";
 
-    /// <summary>
-    /// KEYS key; ARGV commands with their arguments, where @ stands for the key. Returns the commands that the user may not run.
-    /// </summary>
-    private const string TryCommands = """
-        local missing = {}
-        for i = 1, #ARGV do
-          local words = {}
-          for word in string.gmatch(ARGV[i], '%S+') do words[#words + 1] = word == '@' and KEYS[1] or word end
-          local answer = redis.pcall(unpack(words))
-          local text = type(answer) == 'table' and answer.err
-          if text and (string.find(text, 'permission') or string.find(text, "can't run") or string.find(text, 'NOPERM')) then
-            missing[#missing + 1] = words[1]
-          end
-        end
-        return missing
-        """;
-
     // The commands of the scripts and others, in an order in which each finds a key of its type.
-    private static readonly string[] InScripts =
+    private static readonly string[] Commands =
     [
         "TIME", "DEL @", "HSET @ a 1", "HGET @ a", "HMGET @ a", "HGETALL @", "HSETNX @ a 1", "HEXISTS @ a", "HLEN @", "HDEL @ b", "PEXPIRE @ 10000", "PERSIST @",
         "DEL @", "ZADD @ 1 a", "ZCARD @", "ZRANGE @ 0 -1", "ZREVRANGE @ 0 -1", "ZRANGEBYSCORE @ 0 1", "ZREVRANGEBYSCORE @ 1 0", "ZSCORE @ a",
@@ -57,8 +40,13 @@ internal sealed class RedisRights(string serviceId, IReadOnlyList<RedisRole> rol
             await TryAsync(redis, missing, usable, "PING");
             await TryAsync(redis, missing, usable, "EVALSHA", new string('0', 40), 1, usable);
             await TryAsync(redis, missing, usable, "HSCAN", usable, 0);
-            if (await TryAsync(redis, missing, usable, "EVAL", "return 1", 1, usable)) await TryInScriptAsync(redis, usable, missing);
-            else missing.AddRange(InScripts.Select(command => "+" + command.Split(' ')[0].ToLowerInvariant()));
+            await TryAsync(redis, missing, usable, "EVAL", "return 1", 1, usable);
+            foreach (var command in Commands)
+            {
+                var words = command.Replace("@", usable, StringComparison.Ordinal).Split(' ');
+                await TryAsync(redis, missing, usable, words[0], words[1..]);
+            }
+
             if (clusterId is not null) await TryTransactionAsync(redis, usable, missing);
         }
 
@@ -81,37 +69,20 @@ internal sealed class RedisRights(string serviceId, IReadOnlyList<RedisRole> rol
         }
     }
 
-    private static async Task TryInScriptAsync(IDatabase redis, string key, List<string> missing)
-    {
-        try
-        {
-            var commands = (string?[]?)await redis.ExecuteAsync("EVAL", [TryCommands, 1, (RedisKey)key, .. InScripts]);
-            missing.AddRange((commands ?? []).Select(command => "+" + command?.ToLowerInvariant()));
-        }
-        catch (RedisServerException error) when (!RedisFailures.IsAway(error))
-        {
-            // Another server's script engine may not know it all: that says nothing of rights.
-        }
-    }
-
-    /// <summary>False if the user may not; what is missing is added.</summary>
-    private static async Task<bool> TryAsync(IDatabase redis, List<string> missing, string pattern, string command, params object[] arguments)
+    private static async Task TryAsync(IDatabase redis, List<string> missing, string pattern, string command, params object[] arguments)
     {
         try
         {
             await redis.ExecuteAsync(command, arguments);
-            return true;
         }
         catch (RedisServerException error) when (IsMissing(error.Message))
         {
             var isKey = error.Message.Contains(" key", StringComparison.Ordinal);
             missing.Add(isKey ? "~" + pattern : "+" + command.ToLowerInvariant());
-            return false;
         }
         catch (RedisServerException error) when (!RedisFailures.IsAway(error))
         {
-            // A script or a type that it does not know: it was allowed to ask.
-            return true;
+            // An argument or a type that it does not take: it was allowed to ask.
         }
     }
 

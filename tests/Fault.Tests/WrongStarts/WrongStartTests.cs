@@ -128,7 +128,7 @@ public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<W
         yield return Wrong(4, "there is no socket", "!/nonexistent/redis.sock");
         yield return Wrong(4, "99", $"{servers.Redis},defaultDatabase=99");
         yield return Wrong(2, "maxmemory-policy is allkeys-lru", servers.EvictingRedis);
-        yield return Wrong(4, "ACL SETUSER noscripts +eval +evalsha", $"{servers.Redis},user=noscripts,password=right");
+        yield return Wrong(4, "ACL SETUSER noscripts +evalsha +eval", $"{servers.Redis},user=noscripts,password=right");
         yield return Wrong(4, "ACL SETUSER notime +time", $"{servers.Redis},user=notime,password=right");
         yield return Wrong(4, "ACL SETUSER nosets +zadd", $"{servers.Redis},user=nosets,password=right");
         yield return Wrong(4, "ACL SETUSER narrow ~actors/*", $"{servers.Redis},user=narrow,password=right");
