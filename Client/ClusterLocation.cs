@@ -1,4 +1,4 @@
-using System.Net;
+using Actors.Resilience;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
@@ -29,7 +29,7 @@ internal sealed class ClusterLocation
     public EmbeddedSilo? Embedded { get; }
 
     /// <summary>The addresses of Redis, without anything secret.</summary>
-    public string Address => Redis is null ? "" : string.Join(", ", Redis.EndPoints.Select(Show));
+    public string Address => Redis is null ? "" : RedisConnectionString.AddressesOf(Redis);
 
     /// <summary>
     /// Finds the cluster by the explicit option, else by configuration, else by the gateways that are named, else as the embedded
@@ -40,7 +40,7 @@ internal sealed class ClusterLocation
     public static ClusterLocation Find(ActorsClientOptions options, IConfiguration? configuration)
     {
         if (!string.IsNullOrWhiteSpace(options.Redis))
-            return Of(options.Redis, "the option Redis");
+            return Of(options.Redis, "Actors:Client:Redis");
 
         if (configuration?[ConnectionStringKey] is { } configured && !string.IsNullOrWhiteSpace(configured))
             return Of(configured, ConnectionStringKey);
@@ -63,19 +63,8 @@ internal sealed class ClusterLocation
 
     private static ConfigurationOptions Parse(string connectionString, string source)
     {
-        ConfigurationOptions redis;
-        try
-        {
-            redis = ConfigurationOptions.Parse(connectionString);
-        }
-        catch (Exception e) when (e is ArgumentException or FormatException or OverflowException)
-        {
-            // Without the inner message: it may quote a piece of a password that holds a comma.
-            throw Unreadable(source);
-        }
-        // A URL, with its password, would be taken for the name of a host and end up in messages.
-        if (redis.EndPoints.Count == 0 || redis.EndPoints.OfType<DnsEndPoint>().Any(e => e.Host.AsSpan().ContainsAny("/@ ")))
-            throw Unreadable(source);
+        if (!RedisConnectionString.TryParse(connectionString, out var redis, out var fault))
+            throw new OptionsValidationException(nameof(ActorsClientOptions.Redis), typeof(ActorsClientOptions), [$"{source} {fault}."]);
 
         redis.AbortOnConnectFail = true;
         if (!Says(connectionString, "connectTimeout"))
@@ -91,16 +80,4 @@ internal sealed class ClusterLocation
         connectionString.Split(',').Any(part =>
             part.IndexOf('=', StringComparison.Ordinal) is > 0 and var at &&
             part.AsSpan(0, at).Trim().Equals(option, StringComparison.OrdinalIgnoreCase));
-
-    private static OptionsValidationException Unreadable(string source) =>
-        new(nameof(ActorsClientOptions.Redis), typeof(ActorsClientOptions),
-            [$"The Redis connection string from {source} cannot be read; allowed is host:port,option=value,… " +
-             "(for example localhost:6379,password=…), not a URL."]);
-
-    private static string Show(EndPoint endPoint) => endPoint switch
-    {
-        DnsEndPoint dns => $"{dns.Host}:{(dns.Port == 0 ? 6379 : dns.Port)}",
-        IPEndPoint ip => new IPEndPoint(ip.Address, ip.Port == 0 ? 6379 : ip.Port).ToString(),
-        _ => endPoint.ToString() ?? "",
-    };
 }

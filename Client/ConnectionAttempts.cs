@@ -1,5 +1,7 @@
+using Actors.Resilience;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using StackExchange.Redis;
 
 namespace Actors;
 
@@ -13,6 +15,7 @@ internal sealed partial class ConnectionAttempts(
 {
     private const int ShownGateways = 5;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan DiagnosisLimit = TimeSpan.FromSeconds(3);
 
     // In the background nobody waits for the next attempt, and it may go on for days.
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
@@ -39,9 +42,19 @@ internal sealed partial class ConnectionAttempts(
 
         var isHopeless = RedisFailure.IsRefusal(exception) || HasEmbeddedEnded;
         if (isHopeless || _time.GetElapsedTime(_began) >= options.Value.ConnectTimeout)
-            throw new ClusterUnreachableException(reason, exception);
+            throw new ClusterUnreachableException(await DiagnoseAsync(exception) ?? reason, exception);
         await Task.Delay(Pause, _time, cancellationToken);
         return true;
+    }
+
+    /// <summary>More than the driver says, which gives one reason for a wrong password, a wrong certificate and TLS on one side only; else null.</summary>
+    private async Task<string?> DiagnoseAsync(Exception exception)
+    {
+        if (HasEmbeddedEnded || location.Redis is not { } redis || exception is not RedisConnectionException error) return null;
+        var found = await RedisDiagnosis.OfAsync(redis, error, RedisFailure.Reason(error), DiagnosisLimit);
+        return found.Advice is { } advice
+            ? $"Redis at {location.Address} (from {location.Source}) cannot be used: {found.Reason}. {advice}."
+            : $"Redis at {location.Address} (from {location.Source}) cannot be reached: {found.Reason}. {Otherwise()}";
     }
 
     // Another silo that joined it may still be there.

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 
 namespace Actors;
@@ -40,17 +39,10 @@ internal static class WellFormedText
         Problem(id, 1, maxBytes)
         ?? (string.IsNullOrWhiteSpace(id) ? $"{Quote(id!)} is blank; allowed are 1 to {maxBytes} bytes of UTF-8, not all of them white space." : null);
 
-    /// <summary>The text as it may stand in a message: shortened, and without control characters.</summary>
+    /// <summary>The text as it may stand in a message: shortened, and on one line.</summary>
     public static string Quote(string text)
     {
         const int Shown = 40;
-        var quoted = new StringBuilder("'");
-        foreach (var rune in text.Take(Shown))
-        {
-            if (char.IsControl(rune) || char.IsSurrogate(rune)) quoted.Append(CultureInfo.InvariantCulture, $"\\u{(int)rune:x4}");
-            else quoted.Append(rune);
-        }
-
-        return quoted.Append(text.Length > Shown ? "…'" : "'").ToString();
+        return text.Length <= Shown ? $"'{PrintableText.Of(text)}'" : $"'{PrintableText.Of(text[..Shown])}…'";
     }
 }

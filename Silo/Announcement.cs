@@ -4,21 +4,35 @@ using Actors.Silo.Storage;
 
 namespace Actors.Silo;
 
-/// <summary>What a person reads once the silo is up: what runs where, and what to try next.</summary>
-internal static class Announcement
+/// <summary>What a person reads once the silo is up: what runs where, and what to try next. In a log of JSON it is one event.</summary>
+internal sealed partial class Announcement(
+    SiloSettings settings, SiloEndpoints endpoints, IReadOnlyList<string> urls, SiloStorage storage, ILogger<Announcement> logger)
 {
-    public static void Write(TextWriter output, SiloSettings options, SiloEndpoints endpoints, string url, SiloStorage storage)
+    private IPEndPoint Silo => new(endpoints.Address, endpoints.SiloPort);
+
+    private IPEndPoint Gateway => new(endpoints.Address, endpoints.GatewayPort);
+
+    /// <summary>Says it.</summary>
+    /// <param name="output">Where a person reads it; null for the log alone.</param>
+    public void Write(TextWriter? output)
     {
+        if (output is null)
+        {
+            LogReady(logger, settings.ClusterId, Silo, Gateway, storage.RedisDescription, storage.Rows.Description, urls[0]);
+            if (Open() is { Length: > 0 } open) LogOpen(logger, open);
+            return;
+        }
+
         output.WriteLine($"""
 
-              Actors silo is ready: cluster "{options.ClusterId}"
+              Actors silo is ready: cluster "{PrintableText.Of(settings.ClusterId)}"
 
-                silo      {new IPEndPoint(endpoints.Address, endpoints.SiloPort)}, clients at {new IPEndPoint(endpoints.Address, endpoints.GatewayPort)}
-                journal   {storage.RedisDescription}
-                database  {storage.Rows.Description}
-                health    {url}/health/ready
-                metrics   {url}/metrics
-
+                silo      {Silo}, clients at {Gateway}
+                journal   {PrintableText.Of(storage.RedisDescription)}
+                database  {PrintableText.Of(storage.Rows.Description)}
+                health    {urls[0]}/health/ready
+                metrics   {urls[0]}/metrics
+            {(Open() is { Length: > 0 } ports ? $"\n  warning: {ports} can be reached from other machines and ask for no credentials;\n  let only silos and client apps reach them (firewall, network policy), or listen on 127.0.0.1.\n" : "")}
               Try, in another terminal:
 
                 ./actors user set ada --name "Ada" --attr plan=pro --incr logins=1
@@ -29,4 +43,27 @@ internal static class Announcement
 
             """);
     }
+
+    /// <summary>What listens beyond loopback.</summary>
+    private string Open()
+    {
+        var open = urls.Where(url => !IsLoopback(url));
+        if (!IPAddress.IsLoopback(endpoints.Address)) open = open.Prepend($"clients at {Gateway}").Prepend($"silo at {Silo}");
+        return string.Join(", ", open);
+    }
+
+    private static bool IsLoopback(string url)
+    {
+        var address = BindingAddress.Parse(url);
+        return address.IsUnixPipe || address.Host is "localhost" || (IPAddress.TryParse(address.Host, out var ip) && IPAddress.IsLoopback(ip));
+    }
+
+    [LoggerMessage(EventId = 1001, Level = LogLevel.Information, Message =
+        "Actors silo is ready: cluster {ClusterId}, silo {Silo}, clients at {Gateway}, journal {Journal}, database {Database}, HTTP at {Url}")]
+    private static partial void LogReady(
+        ILogger logger, string clusterId, IPEndPoint silo, IPEndPoint gateway, string journal, string database, string url);
+
+    [LoggerMessage(EventId = 1002, Level = LogLevel.Warning, Message =
+        "{Open} can be reached from other machines and ask for no credentials; let only silos and client apps reach them, or listen on 127.0.0.1")]
+    private static partial void LogOpen(ILogger logger, string open);
 }

@@ -3,9 +3,9 @@ using Actors.Diagnostics;
 using Actors.Resilience;
 using Actors.Silo.Configuration;
 using Actors.Silo.Health;
+using Actors.Silo.Logging;
 using Actors.Silo.Storage;
 using Actors.WriteBehind;
-using Microsoft.Extensions.Configuration.Memory;
 using OpenTelemetry.Metrics;
 using Orleans.Configuration;
 using StackExchange.Redis;
@@ -13,36 +13,61 @@ using StackExchange.Redis;
 namespace Actors.Silo;
 
 /// <summary>Puts a silo together: configuration, storage, Orleans, HTTP.</summary>
-internal static class SiloHost
+internal static partial class SiloHost
 {
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ClientsLeave = TimeSpan.FromSeconds(4);
 
-    public static async Task RunAsync(string[] args)
+    /// <summary>Runs a silo until it is stopped.</summary>
+    /// <param name="args">Settings, as <see cref="SiloArguments"/> has read them.</param>
+    /// <param name="progress">Told which step of the start begins.</param>
+    public static async Task RunAsync(string[] args, StartProgress progress)
     {
         var builder = WebApplication.CreateBuilder(args);
-        AddLogging(builder);
+        SiloLogging.AddDefaults(builder.Configuration);
+        builder.Logging.QuoteConsole(progress);
         var settings = SiloConfiguration.Read(builder.Configuration);
         _ = OtlpExport.IsWanted(builder.Configuration);
-        using var ports = new Ports();
-        var urls = HttpEndpoint.Choose(builder.Configuration, ports);
-        builder.WebHost.UseUrls(urls);
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = settings.StopTimeout);
-
-        builder.Services.AddOptions<WriteBehindOptions>().Validate(
-            options => options.DrainTimeout + Margin <= settings.StopTimeout,
-            $"{WriteBehindOptions.Section}:{nameof(WriteBehindOptions.DrainTimeout)} must be at least {Margin.TotalSeconds} s less than"
-            + $" {SiloSettings.Section}:{nameof(SiloSettings.StopTimeout)}, which is {settings.StopTimeout}: the silo has more to do than to drain.");
 
         // The storage is there before the host and after it, and so are its loggers.
         using var loggers = LoggerFactory.Create(logging =>
         {
             logging.AddConfiguration(builder.Configuration.GetSection("Logging"));
-            logging.AddConsole();
+            logging.AddConsole().QuoteConsole(progress);
         });
-        await using var storage = await SiloStorage.OpenAsync(builder.Configuration, settings, loggers);
+        var logger = loggers.CreateLogger<StartProgress>();
+        progress.WantsTraces = logger.IsEnabled(LogLevel.Debug);
+        try
+        {
+            await RunAsync(builder, settings, loggers, progress);
+        }
+        catch (Exception error)
+        {
+            // Why it ended is said in a line (SiloProgram).
+            LogTrace(logger, progress.Step, error);
+            throw;
+        }
+    }
+
+    private static async Task RunAsync(WebApplicationBuilder builder, SiloSettings settings, ILoggerFactory loggers, StartProgress progress)
+    {
+        progress.Step = StartStep.Endpoints;
+        using var ports = new Ports();
+        var urls = HttpEndpoint.Choose(builder.Configuration, ports);
+        builder.WebHost.UseUrls(urls);
         var endpoints = SiloEndpoints.Choose(settings, ports);
+
+        progress.Step = StartStep.Storage;
+        await using var storage = await SiloStorage.OpenAsync(builder.Configuration, settings, loggers);
+
+        progress.Step = StartStep.Host;
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = settings.StopTimeout);
+        builder.Services.AddOptions<WriteBehindOptions>().Validate(
+            options => options.DrainTimeout + Margin <= settings.StopTimeout,
+            $"{WriteBehindOptions.Section}:{nameof(WriteBehindOptions.DrainTimeout)} must be at least {Margin.TotalSeconds} s less than"
+            + $" {SiloSettings.Section}:{nameof(SiloSettings.StopTimeout)}, which is {settings.StopTimeout}: the silo has more to do than to drain.");
         builder.UseOrleans(silo => Configure(silo, settings, endpoints, storage));
+        builder.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(progress);
         builder.Services.AddSingleton(storage.Rows);
         if (storage.Clock is { } clock) builder.Services.AddSingleton<IReferenceClock>(clock);
         builder.Services.Configure<ClockOptions>(clocks => clocks.MaxSkew = settings.MaxClockSkew);
@@ -53,7 +78,12 @@ internal static class SiloHost
         await using var app = builder.Build();
         app.MapSiloHealth();
         app.MapPrometheusScrapingEndpoint("/metrics");
-        app.Lifetime.ApplicationStarted.Register(() => Announcement.Write(Console.Out, settings, endpoints, urls[0], storage));
+        var announcement = new Announcement(settings, endpoints, urls, storage, loggers.CreateLogger<Announcement>());
+        app.Lifetime.ApplicationStarted.Register(() =>
+        {
+            progress.Step = StartStep.Running;
+            announcement.Write(SiloLogging.IsForPeople(builder.Configuration) ? Console.Out : null);
+        });
         var stopping = app.Lifetime.ApplicationStopping;
         var lostTo = app.Services.WatchService();
         try
@@ -113,37 +143,6 @@ internal static class SiloHost
         if (OtlpExport.IsWanted(builder.Configuration)) metrics.WithMetrics(meters => meters.AddOtlpExporter());
     }
 
-    private static void AddLogging(WebApplicationBuilder builder)
-    {
-        // Below all other sources, so that Logging:* overrides them.
-        builder.Configuration.Sources.Insert(0, new MemoryConfigurationSource
-        {
-            InitialData = new Dictionary<string, string?>
-            {
-                ["Logging:Console:FormatterName"] = "simple",
-                ["Logging:Console:FormatterOptions:SingleLine"] = "true",
-                ["Logging:Console:FormatterOptions:TimestampFormat"] = "HH:mm:ss ",
-                ["Logging:LogLevel:Default"] = "Warning",
-                ["Logging:LogLevel:Actors"] = "Information",
-                ["Logging:LogLevel:Actors.Diagnostics.SiloStatusService"] = "Warning",
-                ["Logging:LogLevel:Actors.Resilience.RedisBreakerService"] = "Warning",
-                ["Logging:LogLevel:Actors.Resilience.MembershipService"] = "Warning",
-
-                // What keeps the silo from starting is said in one line when it ends (SiloProgram).
-                ["Logging:LogLevel:Microsoft.Extensions.Hosting.Internal.Host"] = "None",
-                ["Logging:LogLevel:Orleans.Runtime.Silo"] = "Critical",
-                ["Logging:LogLevel:Orleans.Hosting.SiloHostedService"] = "None",
-
-                // Asked every few seconds by whoever watches; what is wrong is in the answer.
-                ["Logging:LogLevel:Microsoft.Extensions.Diagnostics.HealthChecks"] = "None",
-
-                // Repeat with a stack trace each time that Redis is away; MembershipKeeper says so once.
-                ["Logging:LogLevel:Orleans.Runtime.MembershipService.MembershipTableManager"] = "Error",
-                ["Logging:LogLevel:Orleans.Runtime.MembershipService.MembershipAgent"] = "Error",
-
-                // Warns at every start that its first check, measured from the machine's boot, is late.
-                ["Logging:LogLevel:Orleans.Runtime.Watchdog"] = "Error",
-            },
-        });
-    }
+    [LoggerMessage(EventId = 1003, Level = LogLevel.Debug, Message = "The silo ends: {Step} failed")]
+    private static partial void LogTrace(ILogger logger, StartStep step, Exception error);
 }

@@ -35,6 +35,8 @@ internal static class BreakerJson
         health.KeyspaceHits,
         health.KeyspaceMisses,
         health.HitRate,
+        health.MaxMemoryPolicy,
+        health.Persistence,
     };
 
     private static object Of(SiloReport silo, DateTimeOffset now) => new
@@ -61,6 +63,7 @@ internal static class BreakerJson
         circuit.NextProbe,
         NextProbeSeconds = circuit.NextProbe is { } probe ? BreakerText.Between(now, probe).TotalSeconds : (double?)null,
         Health = Of(circuit.Health),
+        circuit.Warning,
         circuit.Transitions,
     };
 }

@@ -36,6 +36,11 @@ internal static class BreakerTable
             foreach (var circuit in silo.Breaker?.Circuits ?? [])
                 WriteHistory(silo.Silo, circuit, transitions, now, terminal);
         }
+        foreach (var view in RedisView.AllOf(status).Where(view => view.Warning is not null))
+        {
+            terminal.WriteLine("");
+            terminal.WriteLine(Text.Printable($"warning: Redis {view.Address} ({BreakerText.Roles(view.Roles)}): {view.Warning}"));
+        }
     }
 
     private static Cell[][] Row(string silo, CircuitSnapshot circuit, DateTimeOffset now) =>

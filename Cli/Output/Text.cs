@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 
 namespace Actors.Cli.Output;
 
@@ -80,27 +79,10 @@ internal static class Text
     public static string Count(long number, string one, string? many = null) =>
         $"{Of(number)} {(number == 1 ? one : many ?? one + "s")}";
 
-    /// <summary>Foreign text on one line, with nothing in it that would steer the terminal.</summary>
-    public static string Printable(string text)
-    {
-        if (!text.Any(IsUnprintable))
-            return text;
-        var printable = new StringBuilder(text.Length + 8);
-        foreach (var c in text)
-        {
-            if (IsUnprintable(c))
-                printable.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
-            else
-                printable.Append(c);
-        }
-        return printable.ToString();
-    }
+    /// <inheritdoc cref="PrintableText.Of"/>
+    public static string Printable(string text) => PrintableText.Of(text);
 
     /// <summary>As <see cref="Printable"/>, and no longer than fits into a message.</summary>
     public static string Short(string text, int longest = 64) =>
         text.Length <= longest ? Printable(text) : Printable(text[..longest]) + "…";
-
-    // Bidirectional overrides would let a name rearrange the line it stands in.
-    private static bool IsUnprintable(char c) =>
-        char.IsControl(c) || c is '\u2028' or '\u2029' or (>= '\u202a' and <= '\u202e') or (>= '\u2066' and <= '\u2069');
 }

@@ -29,7 +29,7 @@ internal static class RedisFailure
     }
 
     /// <summary>What the network said, where it said anything.</summary>
-    private static string Reason(RedisConnectionException exception)
+    public static string Reason(RedisConnectionException exception)
     {
         for (Exception? inner = exception; inner is not null; inner = inner.InnerException)
         {

@@ -101,6 +101,9 @@ public sealed record CircuitSnapshot
 
     /// <summary>When <see cref="LastError"/> was, by the silo's clock; null if there is none, or a silo of an older version tells of it.</summary>
     [Id(13)] public DateTimeOffset? LastErrorAt { get; init; }
+
+    /// <summary>What is wrong with this Redis for what it is used for, though it answers; else null.</summary>
+    public string? Warning => Roles.Contains("journal") ? Health?.JournalWarning : null;
 }
 
 /// <summary>A change of a circuit's state.</summary>

@@ -3,7 +3,7 @@ namespace Actors;
 /// <summary>The user is not at the version the writer expected; nothing was changed.</summary>
 [GenerateSerializer, Alias("Actors.VersionConflictException")]
 public sealed class VersionConflictException(string userId, long expectedVersion, long currentVersion)
-    : ActorsException($"User '{userId}' is at version {currentVersion}, not at the expected version {expectedVersion}.")
+    : ActorsException($"User {WellFormedText.Quote(userId)} is at version {currentVersion}, not at the expected version {expectedVersion}.")
 {
     /// <summary>The version the writer expected.</summary>
     [Id(0)] public long ExpectedVersion { get; } = expectedVersion;

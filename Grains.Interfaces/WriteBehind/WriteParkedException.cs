@@ -8,7 +8,7 @@ namespace Actors;
 /// </summary>
 [GenerateSerializer, Alias("Actors.WriteParkedException")]
 public sealed class WriteParkedException(string userId, long version, string reason)
-    : ActorsException($"Version {version} of user '{userId}' stands, but the database refused it, so it was parked: {reason}")
+    : ActorsException($"Version {version} of user {WellFormedText.Quote(userId)} stands, but the database refused it, so it was parked: {PrintableText.Of(reason)}")
 {
     /// <summary>The version that was waited for; the parked row is of this one, or of a later one that holds it.</summary>
     [Id(0)] public long Version { get; } = version;

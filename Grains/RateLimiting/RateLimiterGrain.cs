@@ -601,9 +601,9 @@ internal sealed partial class RateLimiterGrain(
     }
 
     private ActorsException Unknown(string policy) => _own.IsLoaded
-        ? new InvalidRateLimitException($"There is no policy '{policy}'; configured are {string.Join(", ", configured.Names)}, and this client has no such policy of its own. "
-            + $"Set {RateLimitOptions.Section}:{nameof(RateLimitOptions.Policies)}:{policy}:Windows in the silos' configuration.")
-        : Unavailable($"policy '{policy}' is not configured, and whether this client has one of its own cannot be read");
+        ? new InvalidRateLimitException($"There is no policy {WellFormedText.Quote(policy)}; configured are {string.Join(", ", configured.Names)}, and this client has no such policy of its own. "
+            + $"Set {RateLimitOptions.Section}:{nameof(RateLimitOptions.Policies)}:{PrintableText.Of(policy)}:Windows in the silos' configuration.")
+        : Unavailable($"policy {WellFormedText.Quote(policy)} is not configured, and whether this client has one of its own cannot be read");
 
     private static StorageUnavailableException Unavailable(string why) => new("Redis", $"Redis is away: {why}.");
 

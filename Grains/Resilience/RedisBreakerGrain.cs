@@ -36,6 +36,6 @@ internal sealed class RedisBreakerGrain(RedisBreakerClient breakers, IClusterMem
     private static string Cut(string? reason)
     {
         reason = string.IsNullOrWhiteSpace(reason) ? "no reason given" : reason.Trim();
-        return reason.Length <= MaxReason ? reason : reason[..MaxReason];
+        return PrintableText.Of(reason.Length <= MaxReason ? reason : reason[..MaxReason]);
     }
 }

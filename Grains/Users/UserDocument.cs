@@ -54,7 +54,7 @@ internal sealed class UserDocument
     public static UserState FromRow(Row row)
     {
         var document = JsonSerializer.Deserialize(row.State.Span, UserJson.Default.UserDocument)
-            ?? throw new JsonException($"The state of user '{row.Key}' is null.");
+            ?? throw new JsonException($"The state of user {WellFormedText.Quote(row.Key)} is null.");
         var user = document.Deleted ? null : new User
         {
             Id = row.Key,

@@ -87,7 +87,7 @@ internal sealed partial class UserGrain(
             var owner = await LoadAsync(cancellationToken);
             if (version > _accepted.Version) ThrowUnlessMember();
             if (version < 0 || version > _accepted.Version)
-                throw new InvalidUserException($"Version {version} of user '{Id}' was not written; allowed are 0 to {_accepted.Version}.");
+                throw new InvalidUserException($"Version {version} of user {WellFormedText.Quote(Id)} was not written; allowed are 0 to {_accepted.Version}.");
             if (await ReachAsync(owner, version, durability, cancellationToken) is not null) return;
         }
 
@@ -228,7 +228,7 @@ internal sealed partial class UserGrain(
         catch (OutOfMemoryException)
         {
             // Despite all budgets. How far it came is not known.
-            throw new StorageUnavailableException("memory", $"The silo of user '{Id}' is out of memory. The write may still take effect.") { MayHaveTakenEffect = true };
+            throw new StorageUnavailableException("memory", $"The silo of user {WellFormedText.Quote(Id)} is out of memory. The write may still take effect.") { MayHaveTakenEffect = true };
         }
         finally
         {
@@ -590,29 +590,29 @@ internal sealed partial class UserGrain(
     private static bool SaysNotDone(Exception error) => error is SiloEvictedException or OverloadedException or StorageUnavailableException;
 
     private StorageUnavailableException Unknown(long version) => new(
-        "Redis", $"Redis failed and user '{Id}' moved while version {version} was written; whether it was cannot be told."
+        "Redis", $"Redis failed and user {WellFormedText.Quote(Id)} moved while version {version} was written; whether it was cannot be told."
             + $" Repeat such writes with a {nameof(WriteOptions.RequestId)}, and they count once.")
     {
         MayHaveTakenEffect = true,
     };
 
     private StorageUnavailableException MaybeOutdated() => new(
-        "Redis", $"User '{Id}' may have changed elsewhere since this silo saw it last, and what it knows cannot be marked as possibly stale in this"
+        "Redis", $"User {WellFormedText.Quote(Id)} may have changed elsewhere since this silo saw it last, and what it knows cannot be marked as possibly stale in this"
             + " answer: neither the membership table nor the other silos say whether it is still a member. Nothing was done.");
 
     // The rows wait for their commit in this silo's queue and, if Redis has them, in the journal: only the call ends.
     private StorageUnavailableException Departing(long version) => new(
-        "the database", $"User '{Id}' leaves this silo, and the database did not commit version {version} in the {Departure.Grace.TotalSeconds:0} s it could"
+        "the database", $"User {WellFormedText.Quote(Id)} leaves this silo, and the database did not commit version {version} in the {Departure.Grace.TotalSeconds:0} s it could"
             + " still wait. It may do so later; ask again.")
     {
         MayHaveTakenEffect = true,
     };
 
     private StorageUnavailableException NotLoaded() => new(
-        "Redis and the database", $"User '{Id}' leaves this silo, and was not loaded in the {Departure.Grace.TotalSeconds:0} s it could still wait. Try again.");
+        "Redis and the database", $"User {WellFormedText.Quote(Id)} leaves this silo, and was not loaded in the {Departure.Grace.TotalSeconds:0} s it could still wait. Try again.");
 
     private StorageUnavailableException Contested() =>
-        new("Redis", $"User '{Id}' was claimed by other activations {MaxAttempts} times in a row; try again.");
+        new("Redis", $"User {WellFormedText.Quote(Id)} was claimed by other activations {MaxAttempts} times in a row; try again.");
 
     [LoggerMessage(Message =
         "User '{Id}' was deactivated with a write that the next activation may not find, for it is in this silo's memory only: {Reason}")]

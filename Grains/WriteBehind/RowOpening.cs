@@ -126,7 +126,7 @@ internal sealed partial class RowOpening
         catch (StorageUnavailableException storeError)
         {
             throw new StorageUnavailableException(
-                "Redis and the database", $"'{key}' cannot be read: {journalError.Message} {storeError.Message}");
+                "Redis and the database", $"{WellFormedText.Quote(key)} cannot be read: {journalError.Message} {storeError.Message}");
         }
     }
 

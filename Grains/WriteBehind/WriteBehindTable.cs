@@ -214,7 +214,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         catch (TimeoutException)
         {
             throw new StorageUnavailableException(
-                "the database", $"{_store.Description} did not commit '{key}' within {Options.CommitTimeout.TotalSeconds:0.###} s. It may do so later.")
+                "the database", $"{_store.Description} did not commit {WellFormedText.Quote(key)} within {Options.CommitTimeout.TotalSeconds:0.###} s. It may do so later.")
             {
                 MayHaveTakenEffect = true,
             };

@@ -11,6 +11,8 @@ internal static class SiloConfiguration
     public static SiloSettings Read(IConfiguration configuration)
     {
         RefuseUnknownKeys(configuration.GetSection(SiloSettings.Section));
+        SiloArguments.CheckConnectionStrings(configuration);
+        CheckLogLevels(configuration.GetSection("Logging"));
         SiloSettings settings;
         try
         {
@@ -18,7 +20,7 @@ internal static class SiloConfiguration
         }
         catch (InvalidOperationException error)
         {
-            throw new ConfigurationException(error.Message);
+            throw new ConfigurationException($"{error.Message} Correct the value.");
         }
 
         foreach (var property in typeof(SiloSettings).GetProperties())
@@ -27,7 +29,7 @@ internal static class SiloConfiguration
             var value = property.GetValue(settings);
             foreach (var rule in property.GetCustomAttributes(inherit: true).OfType<ValidationAttribute>())
             {
-                if (!rule.IsValid(value)) throw new ConfigurationException($"{key} is {value}; allowed {Allowed(rule)}.");
+                if (!rule.IsValid(value)) throw new ConfigurationException($"{key} is {Shown(value)}; allowed {Allowed(rule)}.");
             }
         }
 
@@ -38,13 +40,39 @@ internal static class SiloConfiguration
     {
         var known = typeof(SiloSettings).GetProperties().Select(property => property.Name).Concat(Sections).ToList();
         foreach (var given in section.GetChildren().Where(child => !known.Contains(child.Key, StringComparer.OrdinalIgnoreCase)))
-            throw new ConfigurationException($"{given.Path} is no setting; allowed are {string.Join(", ", known.Select(name => $"{section.Key}:{name}"))}.");
+            throw new ConfigurationException($"{PrintableText.Of(given.Path)} is no setting; allowed are {string.Join(", ", known.Select(name => $"{section.Key}:{name}"))}.");
     }
+
+    // The logger's own error names neither the key nor what is allowed.
+    private static void CheckLogLevels(IConfigurationSection section)
+    {
+        foreach (var child in section.GetChildren())
+        {
+            if (child.Key.Equals("LogLevel", StringComparison.OrdinalIgnoreCase))
+            {
+                foreach (var level in child.GetChildren())
+                {
+                    if (!Enum.TryParse<LogLevel>(level.Value, ignoreCase: true, out _))
+                    {
+                        throw new ConfigurationException(
+                            $"{level.Path} is {WellFormedText.Quote(level.Value ?? "")}; allowed are {string.Join(", ", Enum.GetNames<LogLevel>())}.");
+                    }
+                }
+            }
+            else if (child.GetSection("LogLevel").Exists())
+            {
+                CheckLogLevels(child);
+            }
+        }
+    }
+
+    private static string Shown(object? value) => value is string text ? WellFormedText.Quote(text) : FormattableString.Invariant($"{value}");
 
     private static string Allowed(ValidationAttribute rule) => rule switch
     {
         RangeAttribute range => FormattableString.Invariant($"are {range.Minimum} to {range.Maximum}"),
         RegularExpressionAttribute => "are 1 to 64 letters, digits, dots and dashes",
+        StringLengthAttribute length => FormattableString.Invariant($"are {length.MinimumLength} to {length.MaximumLength} characters"),
         _ => rule.FormatErrorMessage("it"),
     };
 }

@@ -7,26 +7,47 @@ namespace Actors.Silo.Configuration;
 internal sealed record SiloEndpoints(IPAddress Address, int SiloPort, int GatewayPort)
 {
     private const string AddressKey = $"{SiloSettings.Section}:{nameof(SiloSettings.Address)}";
+    private const string Allowed = "allowed are an IP address of this machine and auto";
 
     public static SiloEndpoints Choose(SiloSettings settings, Ports ports)
     {
-        var address = AddressOf(settings.Address);
+        var address = string.Equals(settings.Address, "auto", StringComparison.OrdinalIgnoreCase) ? OwnAddress() : AddressOf(settings.Address);
         return new SiloEndpoints(
             address,
-            ports.Take($"{SiloSettings.Section}:{nameof(settings.SiloPort)}", settings.SiloPort, 11_111, address),
-            ports.Take($"{SiloSettings.Section}:{nameof(settings.GatewayPort)}", settings.GatewayPort, 30_000, address));
+            ports.Take($"{SiloSettings.Section}:{nameof(settings.SiloPort)}", settings.SiloPort, 11_111, address, AddressKey),
+            ports.Take($"{SiloSettings.Section}:{nameof(settings.GatewayPort)}", settings.GatewayPort, 30_000, address, AddressKey));
+    }
+
+    private static IPAddress OwnAddress()
+    {
+        var host = Dns.GetHostName();
+        try
+        {
+            return Dns.GetHostAddresses(host, AddressFamily.InterNetwork).FirstOrDefault(ip => !IPAddress.IsLoopback(ip))
+                ?? throw new ConfigurationException($"{AddressKey} is auto, and this host has no IPv4 address but loopback; name an address.");
+        }
+        catch (SocketException error)
+        {
+            throw new ConfigurationException(
+                $"{AddressKey} is auto, and the name of this host, {WellFormedText.Quote(host)}, leads to no address ({error.Message}); name an address, or put the host name into DNS or /etc/hosts.");
+        }
     }
 
     private static IPAddress AddressOf(string text)
     {
-        if (string.Equals(text, "auto", StringComparison.OrdinalIgnoreCase))
+        // The parser also takes "12345" and "1.2", for addresses that nobody means.
+        if (!IPAddress.TryParse(text, out var address)
+            || (address.AddressFamily == AddressFamily.InterNetwork && text.Split('.').Length != 4))
         {
-            return Dns.GetHostAddresses(Dns.GetHostName(), AddressFamily.InterNetwork).FirstOrDefault(ip => !IPAddress.IsLoopback(ip))
-                ?? throw new ConfigurationException($"{AddressKey} is auto, and this host has no address but loopback; name one.");
+            throw new ConfigurationException($"{AddressKey} is {WellFormedText.Quote(text)}; {Allowed}.");
         }
 
-        return IPAddress.TryParse(text, out var address)
-            ? address
-            : throw new ConfigurationException($"{AddressKey} is '{text}'; allowed are an IP address and auto.");
+        if (!IsOfOneMachine(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address))
+            throw new ConfigurationException($"{AddressKey} is {address}, by which nobody can reach this silo: it stands for many machines or for none; {Allowed}.");
+        return address;
     }
+
+    private static bool IsOfOneMachine(IPAddress address) => address.AddressFamily == AddressFamily.InterNetwork
+        ? address.GetAddressBytes() is [> 0 and < 224, ..]
+        : !address.Equals(IPAddress.IPv6Any) && !address.IsIPv6Multicast;
 }

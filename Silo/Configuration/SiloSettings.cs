@@ -25,6 +25,8 @@ public sealed class SiloSettings
     public string Address { get; set; } = "127.0.0.1";
 
     /// <summary>Silos and clients with the same cluster id form one cluster. Default: "actors".</summary>
+    /// <value>1 to 128 characters.</value>
+    [StringLength(128, MinimumLength = 1)]
     public string ClusterId { get; set; } = "actors";
 
     /// <summary>
@@ -35,6 +37,8 @@ public sealed class SiloSettings
     public string ServiceId { get; set; } = "actors";
 
     /// <summary>Where the embedded Redis and database keep their data. Default: .actors in the current directory.</summary>
+    /// <value>A path.</value>
+    [StringLength(4096, MinimumLength = 1)]
     public string DataDirectory { get; set; } = ".actors";
 
     /// <summary>

@@ -61,9 +61,9 @@ internal static class SiloHealth
             // The circuits know, traffic or not; nobody is asked on the way.
             var circuits = redis.Snapshot(self.SiloAddress).Circuits;
             var text = string.Join("; ", circuits.Select(circuit => circuit.State == BreakerState.Closed
-                ? $"Redis at {circuit.Address}"
+                ? $"Redis at {circuit.Address}{(circuit.Warning is { } warning ? $" ({string.Join(", ", circuit.Roles)}): {warning}" : "")}"
                 : $"Redis at {circuit.Address} ({string.Join(", ", circuit.Roles)}) is {circuit.State} since {circuit.Since:HH:mm:ss}: {circuit.LastError}"));
-            return Task.FromResult(Array.TrueForAll(circuits, circuit => circuit.State == BreakerState.Closed)
+            return Task.FromResult(Array.TrueForAll(circuits, circuit => circuit.State == BreakerState.Closed && circuit.Warning is null)
                 ? HealthCheckResult.Healthy(text)
                 : HealthCheckResult.Degraded(text));
         }

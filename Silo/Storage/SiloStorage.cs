@@ -10,6 +10,10 @@ namespace Actors.Silo.Storage;
 /// </summary>
 internal sealed class SiloStorage : IAsyncDisposable
 {
+#if EMBEDDED
+    private const string DataDirectory = $"{SiloSettings.Section}:{nameof(SiloSettings.DataDirectory)}";
+
+#endif
     private readonly IReadOnlyDictionary<RedisRole, string> _roles;
     private readonly IAsyncDisposable? _embedded;
     private readonly string? _journalCommitCommand;
@@ -56,9 +60,17 @@ internal sealed class SiloStorage : IAsyncDisposable
         }
 
         var logger = loggers.CreateLogger<SiloStorage>();
-        if (redis is not null) await RedisConfiguration.CheckAsync("redis", redis, holdsJournal: !roles.ContainsKey(RedisRole.Journal), logger);
-        foreach (var (role, own) in roles)
-            await RedisConfiguration.CheckAsync(RedisConfiguration.KeyOf(role), own, holdsJournal: role == RedisRole.Journal, logger);
+        // All are read before one of them is waited for.
+        var checks = new List<RedisCheck>();
+        if (redis is not null)
+        {
+            var shared = Enum.GetValues<RedisRole>().Where(role => !roles.ContainsKey(role));
+            checks.Add(new RedisCheck("redis", redis, shared, holdsMembership: true, settings, logger));
+        }
+
+        checks.AddRange(roles.Select(own =>
+            new RedisCheck(RedisConfiguration.KeyOf(own.Key), own.Value, [own.Key], holdsMembership: false, settings, logger)));
+        foreach (var check in checks) await check.RunAsync();
 
         if (redis is not null && postgres is not null)
         {
@@ -106,9 +118,14 @@ internal sealed class SiloStorage : IAsyncDisposable
             embedded = await Embedded.EmbeddedHost.StartOrJoinAsync(
                 settings.DataDirectory, parts, settings.AcceptDataLoss, loggers, CancellationToken.None);
         }
-        catch (Exception error) when (error is Embedded.EmbeddedDataException or InvalidOperationException or TimeoutException)
+        catch (Exception error)
         {
-            throw new ConfigurationException(error.Message);
+            var message = error is Embedded.EmbeddedDataException or InvalidOperationException or TimeoutException
+                ? error.Message
+                : $"The data directory {settings.DataDirectory} cannot be used: {error.Message}";
+            throw new ConfigurationException(message.Contains(DataDirectory, StringComparison.Ordinal)
+                ? message
+                : $"{message.TrimEnd('.')}. The directory is set by {DataDirectory}; choose one that this user may write to.");
         }
 
         var where = embedded.IsHost ? "in this process" : $"in process {embedded.HostProcessId}";

@@ -58,6 +58,8 @@ public sealed class ClusterLocationTests : IDisposable
     [InlineData("secret@host:6379")]
     [InlineData("localhost,password=x,secret=y")]
     [InlineData("password=secret")]
+    [InlineData("localhost,password=x,secret")]
+    [InlineData("host:6380:secret")]
     public void A_connection_string_that_cannot_be_read_is_refused_without_being_shown(string connectionString)
     {
         var error = Assert.Throws<OptionsValidationException>(() => Find(new() { Redis = connectionString }, null));

@@ -8,10 +8,15 @@ public sealed record ProgramRun(int ExitCode, string Output, string Error)
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3);
 
     /// <summary>Runs one of <see cref="DotnetProgram"/>'s programs to its end.</summary>
-    public static async Task<ProgramRun> RunAsync(
-        string program, string directory, IReadOnlyDictionary<string, string> environment, params string[] arguments)
+    public static Task<ProgramRun> RunAsync(
+        string program, string directory, IReadOnlyDictionary<string, string> environment, params string[] arguments) =>
+        RunCommandAsync([DotnetProgram.Dotnet, program, .. arguments], directory, environment, Limit);
+
+    /// <summary>Runs a command to its end, and kills it if it takes longer than <paramref name="limit"/>.</summary>
+    public static async Task<ProgramRun> RunCommandAsync(
+        IReadOnlyList<string> command, string directory, IReadOnlyDictionary<string, string> environment, TimeSpan limit)
     {
-        var info = new ProcessStartInfo(DotnetProgram.Dotnet, [program, .. arguments])
+        var info = new ProcessStartInfo(command[0], command.Skip(1))
         {
             WorkingDirectory = directory,
             RedirectStandardOutput = true,
@@ -21,15 +26,15 @@ public sealed record ProgramRun(int ExitCode, string Output, string Error)
         using var process = Process.Start(info)!;
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
-        using var limit = new CancellationTokenSource(Limit);
+        using var time = new CancellationTokenSource(limit);
         try
         {
-            await process.WaitForExitAsync(limit.Token);
+            await process.WaitForExitAsync(time.Token);
         }
         catch (OperationCanceledException)
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{program} {string.Join(' ', arguments)} did not end within {Limit}:\n{await output}\n{await error}");
+            throw new TimeoutException($"{string.Join(' ', command)} did not end within {limit}:\n{await output}\n{await error}");
         }
 
         return new ProgramRun(process.ExitCode, await output, await error);

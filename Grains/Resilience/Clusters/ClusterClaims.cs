@@ -180,7 +180,7 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
     }
 
     private string Explain(ClaimAnswer answer, string redis) => FormattableString.Invariant(
-        $"Actors:ServiceId {_serviceId} is in use by the cluster '{answer.Other}' (silo {answer.Silo}, seen {answer.Age.TotalSeconds:0.0} s ago in Redis at {redis}), and Actors:ClusterId of this silo is '{_clusterId}'. ")
+        $"Actors:ServiceId {_serviceId} is in use by the cluster {WellFormedText.Quote(answer.Other ?? "")} (silo {answer.Silo}, seen {answer.Age.TotalSeconds:0.0} s ago in Redis at {redis}), and Actors:ClusterId of this silo is {WellFormedText.Quote(_clusterId)}. ")
         + $"Stop that cluster first, or give this one another Actors:ServiceId. A cluster that was killed counts as alive for {LapsesAfter.TotalSeconds:0} s.";
 
     [LoggerMessage(Level = LogLevel.Information, Message =

@@ -59,7 +59,7 @@ public static class RedisFailures
     {
         TimeoutException and not RedisTimeoutException => "no answer in time",
         OperationCanceledException => "no answer, and the circuit has opened",
-        _ => FirstSentence(error.Message),
+        _ => PrintableText.Of(FirstSentence(error.Message)),
     };
 
     /// <summary>False if the server certainly did nothing of what was asked.</summary>

@@ -67,7 +67,7 @@ internal sealed partial class RedisLink : IAsyncDisposable
 
         var another = configuration.Clone();
         (another.AbortOnConnectFail, another.ConnectRetry, another.ConnectTimeout) = (true, 1, (int)AnswerLimit.TotalMilliseconds);
-        var link = new RedisLink(string.Join(", ", configuration.EndPoints.Select(Show)), another, logger);
+        var link = new RedisLink(RedisConnectionString.AddressesOf(configuration), another, logger);
 
         // How often the driver asks whether a server is a primary.
         configuration.ConfigCheckSeconds = (int)LookEvery.TotalSeconds;
@@ -256,8 +256,6 @@ internal sealed partial class RedisLink : IAsyncDisposable
             }
         }
     }
-
-    private static string Show(EndPoint server) => server is DnsEndPoint name ? $"{name.Host}:{name.Port}" : $"{server}";
 
     private enum LinkState
     {

@@ -1,4 +1,3 @@
-using System.Net;
 using StackExchange.Redis;
 
 namespace Actors.Resilience;
@@ -34,11 +33,7 @@ public sealed class RedisOptions
     internal string Of(RedisRole role) => Roles.TryGetValue(role, out var own) ? own : ConnectionString;
 
     /// <summary>Where the Redis of <paramref name="role"/> is, without secrets.</summary>
-    internal string AddressOf(RedisRole role) => string.Join(", ", For(role).EndPoints.Select(endpoint => endpoint switch
-    {
-        DnsEndPoint name => $"{name.Host}:{name.Port}",
-        _ => endpoint.ToString(),
-    }));
+    internal string AddressOf(RedisRole role) => RedisConnectionString.AddressesOf(For(role));
 
     /// <summary>The connection of <paramref name="role"/>, set up so that nothing queues behind a dead server.</summary>
     internal ConfigurationOptions For(RedisRole role)

@@ -28,7 +28,7 @@ public sealed record Ownership(string Key, long Epoch)
 }
 
 /// <summary>Another activation owns the key now; the write was not acknowledged, and has not happened unless it says so.</summary>
-internal sealed class OwnershipLostException(string key) : Exception($"The ownership of '{key}' has passed to another activation.")
+internal sealed class OwnershipLostException(string key) : Exception($"The ownership of {WellFormedText.Quote(key)} has passed to another activation.")
 {
     /// <summary>The version the table held in the place of the row; 0 where the journal refused it.</summary>
     public long StoredVersion { get; init; }

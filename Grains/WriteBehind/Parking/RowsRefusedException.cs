@@ -22,7 +22,7 @@ public sealed class RowsRefusedException(string reason, Exception? inner = null)
 }
 
 /// <summary>A row that was waited for is durable, but parked instead of committed to the table.</summary>
-internal sealed class RowParkedException(string key, string reason) : Exception($"'{key}' was refused by the database and parked: {reason}")
+internal sealed class RowParkedException(string key, string reason) : Exception($"{WellFormedText.Quote(key)} was refused by the database and parked: {reason}")
 {
     /// <summary>What the database said.</summary>
     public string Reason { get; } = reason;

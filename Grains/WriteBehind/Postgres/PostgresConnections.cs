@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Net;
 using Npgsql;
 
 namespace Actors.WriteBehind;
@@ -8,6 +10,8 @@ namespace Actors.WriteBehind;
 /// </summary>
 internal sealed class PostgresConnections : IAsyncDisposable
 {
+    private const int LeastPoolSize = 2;
+
     private readonly NpgsqlMultiHostDataSource? _hosts;
 
     public PostgresConnections(string connectionString)
@@ -36,9 +40,9 @@ internal sealed class PostgresConnections : IAsyncDisposable
         if (string.IsNullOrEmpty(settings.Host)) return "names no Host; allowed is e.g. Host=localhost;Database=actors;Username=actors;Password=...";
         if (settings.ClientEncoding is { Length: > 0 } client && !IsUtf8(client)) return $"says Client Encoding={client}; allowed is UTF8";
         if (settings.Encoding is { Length: > 0 } encoding && !IsUtf8(encoding)) return $"says Encoding={encoding}; allowed is UTF8";
-        return settings.TargetSessionAttributes is null or "read-write" or "primary"
+        return FindPortFault(settings) ?? FindPoolFault(settings) ?? (settings.TargetSessionAttributes is null or "read-write" or "primary"
             ? null
-            : $"says Target Session Attributes={settings.TargetSessionAttributes}; allowed are read-write and primary, since silos write";
+            : $"says Target Session Attributes={settings.TargetSessionAttributes}; allowed are read-write and primary, since silos write");
     }
 
     /// <summary>Gives up the connections there are: idle ones now, others once they are not in use any more.</summary>
@@ -55,6 +59,30 @@ internal sealed class PostgresConnections : IAsyncDisposable
     {
         await Source.DisposeAsync();
         if (_hosts is not null) await _hosts.DisposeAsync();
+    }
+
+    private static string? FindPortFault(NpgsqlConnectionStringBuilder settings)
+    {
+        if (settings.Port is < 1 or > IPEndPoint.MaxPort) return $"says Port={settings.Port}; allowed are 1 to {IPEndPoint.MaxPort}";
+        foreach (var host in settings.Host!.Split(',', StringSplitOptions.TrimEntries))
+        {
+            // A path is a Unix socket, and an IPv6 address alone has no port.
+            var colon = host.StartsWith('/') || IPAddress.TryParse(host, out _) ? -1 : host.LastIndexOf(':');
+            if (colon >= 0 && !(ushort.TryParse(host[(colon + 1)..], CultureInfo.InvariantCulture, out var port) && port > 0))
+                return $"says Host={settings.Host}; allowed is a host, or several with commas between them, each with a port of 1 to {IPEndPoint.MaxPort} or none";
+        }
+
+        return null;
+    }
+
+    private static string? FindPoolFault(NpgsqlConnectionStringBuilder settings)
+    {
+        var size = WithDefaults(settings.ConnectionString).MaxPoolSize;
+        if (!settings.Pooling) return null;
+        if (size < LeastPoolSize) return $"says Maximum Pool Size={size}; allowed are {LeastPoolSize} and more, since a migration takes two connections";
+        return settings.MinPoolSize > size
+            ? $"says Minimum Pool Size={settings.MinPoolSize}, which is more than Maximum Pool Size={size}; allowed are 0 to {size}, or a larger Maximum Pool Size"
+            : null;
     }
 
     private static bool HasSeveralHosts(NpgsqlConnectionStringBuilder settings) => settings.Host?.Contains(',', StringComparison.Ordinal) == true;

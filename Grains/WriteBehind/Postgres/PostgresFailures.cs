@@ -100,6 +100,29 @@ internal sealed partial class PostgresFailures
         return new StorageUnavailableException("the database", message);
     }
 
+    /// <summary>The error for an operator when a migration failed: what the database refuses, and what to do.</summary>
+    public Exception NotMigrated(string? script, Exception e)
+    {
+        var state = (e as PostgresException)?.SqlState;
+        if (state != PostgresErrorCodes.InsufficientPrivilege
+            && PostgresFaults.Of(e, CancellationToken.None) is PostgresFault.Outage or PostgresFault.WrongServer)
+        {
+            return Unavailable(e);
+        }
+
+        var what = $"The tables in {Description} cannot be made or changed by the user \"{_user}\"{(script is null ? "" : $" (script {script})")}: {Text(e)}.";
+        return state switch
+        {
+            PostgresErrorCodes.InsufficientPrivilege => new StorageUnavailableException("the database",
+                $"{what} Make it the owner of the tables, or grant it: GRANT USAGE, CREATE ON SCHEMA public TO \"{_user}\" (PostgreSQL 15 and later grant CREATE to the database's owner only)"),
+            ['3', 'F', ..] => new UnsuitableDatabaseException(
+                $"{what} Name a schema that exists as Search Path in the connection string, or leave it out"),
+            not null => new UnsuitableDatabaseException(
+                $"{what} Something else of that name is in the way: use a database or a schema (Search Path) that holds only these tables"),
+            null => new StorageUnavailableException("the database", what),
+        };
+    }
+
     // Of data errors the message quotes the value, which has no place in a log. All in ASCII but for what the database itself
     // said, so that any encoding can keep it.
     private static string Reason(Exception e) => e switch
@@ -112,7 +135,8 @@ internal sealed partial class PostgresFailures
     [GeneratedRegex("\".*\"", RegexOptions.Singleline)]
     private static partial Regex Quoted();
 
-    private static string Text(Exception e) => e switch
+    // A trigger, or whoever named a table, may have put anything into it.
+    private static string Text(Exception e) => PrintableText.Of(e switch
     {
         PostgresException refusal => $"{refusal.MessageText} ({refusal.SqlState})",
         { InnerException: TimeoutException inner } => inner.Message,
@@ -120,5 +144,5 @@ internal sealed partial class PostgresFailures
         // The table is not what the statements expect, for instance since a column has another type.
         InvalidCastException or FormatException or OverflowException => $"{e.GetType().Name}: {e.Message}",
         _ => e.Message,
-    };
+    });
 }

@@ -21,6 +21,7 @@ internal static partial class PostgresMigration
 
     /// <exception cref="UnsuitableDatabaseException">Its encoding is not UTF8, or its tables are another service's.</exception>
     /// <exception cref="StorageUnavailableException">Another session held the lock for longer than <paramref name="patience"/>.</exception>
+    /// <exception cref="MigrationFailedException">A script failed.</exception>
     public static async Task RunAsync(
         NpgsqlDataSource dataSource, string table, string? serviceId, string description, ILogger logger, TimeSpan patience,
         CancellationToken cancellationToken)
@@ -103,11 +104,7 @@ internal static partial class PostgresMigration
             LogApplied(logger, script.Name, description);
         if (result.Successful)
             return;
-        if (result.Error is NpgsqlException && PostgresFaults.Of(result.Error, CancellationToken.None) is PostgresFault.Outage or PostgresFault.WrongServer)
-            throw result.Error;
-        throw new InvalidOperationException(
-            $"The schema of {description} could not be brought up to date; script {result.ErrorScript?.Name ?? "unknown"}: {result.Error.Message}",
-            result.Error);
+        throw new MigrationFailedException(result.ErrorScript?.Name, result.Error);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Applied {Script} to {Database}")]

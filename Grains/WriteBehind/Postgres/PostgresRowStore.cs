@@ -90,14 +90,13 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
     internal TimeSpan LockPatience { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <inheritdoc/>
-    public Task MigrateAsync(CancellationToken cancellationToken) =>
-        _failures.GuardAsync(
-            async token =>
-            {
-                await PostgresMigration.RunAsync(_dataSource, _statements.Table, _serviceId, Description, _logger, MigrationPatience, token);
-                return 0;
-            },
-            cancellationToken);
+    public Task MigrateAsync(CancellationToken cancellationToken) => _failures.GuardAsync(
+        async token =>
+        {
+            await TryMigrateAsync(token);
+            return 0;
+        },
+        cancellationToken);
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<Row>> ReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken) =>
@@ -126,6 +125,26 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _own?.DisposeAsync() ?? ValueTask.CompletedTask;
+
+    private async Task TryMigrateAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await PostgresMigration.RunAsync(_dataSource, _statements.Table, _serviceId, Description, _logger, MigrationPatience, cancellationToken);
+        }
+        catch (MigrationFailedException failed) when (failed.InnerException is { } cause)
+        {
+            // A conflict is repeated.
+            if (cause is PostgresException conflict && PostgresFailures.IsConflict(conflict)) throw conflict;
+            throw _failures.NotMigrated(failed.Script, cause);
+        }
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested
+            && error is not (StorageUnavailableException or UnsuitableDatabaseException)
+            && !(error is PostgresException conflict && PostgresFailures.IsConflict(conflict)))
+        {
+            throw _failures.NotMigrated(script: null, error);
+        }
+    }
 
     private async Task<IReadOnlyList<Row>> TryReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken)
     {

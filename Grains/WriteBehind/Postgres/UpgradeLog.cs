@@ -4,7 +4,8 @@ using Microsoft.Extensions.Logging;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// Passes what DbUp has to say to a logger, its information as debug: on each start it tells that there is nothing to do.
+/// Passes what DbUp has to say to a logger, its information and errors as debug: on each start it tells that there is nothing
+/// to do, and whoever runs it reports its error.
 /// </summary>
 internal sealed class UpgradeLog(ILogger logger) : IUpgradeLog
 {
@@ -17,7 +18,7 @@ internal sealed class UpgradeLog(ILogger logger) : IUpgradeLog
 
     public void LogWarning(string format, params object[] args) => logger.LogWarning(format, args);
 
-    public void LogError(string format, params object[] args) => logger.LogError(format, args);
+    public void LogError(string format, params object[] args) => logger.LogDebug(format, args);
 
-    public void LogError(Exception ex, string format, params object[] args) => logger.LogError(ex, format, args);
+    public void LogError(Exception ex, string format, params object[] args) => logger.LogDebug(ex, format, args);
 }

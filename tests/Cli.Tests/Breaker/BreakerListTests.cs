@@ -81,14 +81,14 @@ public sealed class BreakerListTests : IDisposable
         Assert.Equal(
             (string[])[
                 "address", "roles", "state", "since", "sinceSeconds", "failureRatio", "latency", "calls", "failures", "rejected",
-                "lastError", "lastErrorAt", "nextProbe", "nextProbeSeconds", "health", "transitions",
+                "lastError", "lastErrorAt", "nextProbe", "nextProbeSeconds", "health", "warning", "transitions",
             ],
             Names(circuit));
         Assert.Equal((string[])["calls", "p50Seconds", "p95Seconds", "p99Seconds"], Names(circuit.GetProperty("latency")));
         Assert.Equal(
             (string[])[
                 "at", "version", "uptimeSeconds", "usedMemory", "maxMemory", "memoryUse", "connectedClients", "evictedKeys",
-                "keyspaceHits", "keyspaceMisses", "hitRate",
+                "keyspaceHits", "keyspaceMisses", "hitRate", "maxMemoryPolicy", "persistence",
             ],
             Names(circuit.GetProperty("health")));
         Assert.Equal(0.014, circuit.GetProperty("latency").GetProperty("p99Seconds").GetDouble(), 6);
@@ -98,6 +98,22 @@ public sealed class BreakerListTests : IDisposable
         Assert.Equal(4, transitions.GetArrayLength());
         Assert.Equal((string[])["at", "from", "to", "reason"], Names(transitions[1]));
         Assert.Equal("halfOpen", transitions[1].GetProperty("to").GetString());
+    }
+
+    [Fact]
+    public async Task A_journal_that_keeps_nothing_on_disk_is_warned_of_once()
+    {
+        CircuitSnapshot Forgetful(string address, string role) => Silos.Closed(address, role) is { Health: { } health } circuit
+            ? circuit with { Health = health with { Persistence = RedisPersistence.None } }
+            : throw new InvalidOperationException();
+
+        Show(
+            Silos.Of(Silos.First, Forgetful("10.0.0.5:6379", "journal"), Forgetful("10.0.0.6:6379", "cache")),
+            Silos.Of(Silos.Second, Forgetful("10.0.0.5:6379", "journal")));
+        var output = (await _shell.RunAsync("breaker", "list")).Output;
+        var warning = Assert.Single(output.Split('\n'), line => line.StartsWith("warning:", StringComparison.Ordinal));
+        Assert.Contains("10.0.0.5:6379", warning, StringComparison.Ordinal);
+        Assert.Contains("Set appendonly yes", warning, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,0 +1,103 @@
+using Actors.Resilience;
+using StackExchange.Redis;
+
+namespace Actors.Silo.Storage;
+
+/// <summary>
+/// Which rights a silo's user of Redis lacks. Redis itself does not name the key; so each kind of key is touched, and each
+/// command is tried on one that holds nothing.
+/// </summary>
+internal sealed class RedisRights(string serviceId, IReadOnlyList<RedisRole> roles, string? clusterId)
+{
+    private const string Field = "rights-probe";
+
+    // The commands of the scripts and others, in an order in which each finds a key of its type.
+    private static readonly string[] Commands =
+    [
+        "TIME", "DEL @", "HSET @ a 1", "HGET @ a", "HMGET @ a", "HGETALL @", "HSETNX @ a 1", "HEXISTS @ a", "HLEN @", "HDEL @ b", "PEXPIRE @ 10000", "PERSIST @",
+        "DEL @", "ZADD @ 1 a", "ZCARD @", "ZRANGE @ 0 -1", "ZREVRANGE @ 0 -1", "ZRANGEBYSCORE @ 0 1", "ZREVRANGEBYSCORE @ 1 0", "ZSCORE @ a",
+        "ZREM @ b", "ZREMRANGEBYRANK @ 5 6", "ZREMRANGEBYSCORE @ 5 6", "RENAME @ @", "DEL @", "SETEX @ 10 1", "SET @ 1", "GET @", "DEL @",
+    ];
+
+    /// <summary>True if Redis says so for want of a right.</summary>
+    public static bool IsMissing(string error) => error.Contains("NOPERM", StringComparison.Ordinal) || error.Contains("permission", StringComparison.Ordinal);
+
+    /// <summary>The missing rights in the words of ACL SETUSER; empty if there are none.</summary>
+    public async Task<string> FindMissingAsync(IDatabase redis)
+    {
+        var missing = new List<string>();
+        string? usable = null;
+        foreach (var (key, pattern) in Keys())
+        {
+            // A read and a write, of a field that nothing has.
+            await TryAsync(redis, missing, pattern, "HGET", key, Field);
+            await TryAsync(redis, missing, pattern, "HDEL", key, Field);
+            if (!missing.Contains("~" + pattern) && key.Contains(":probe:", StringComparison.Ordinal)) usable ??= $"{key}:rights";
+        }
+
+        if (usable is not null)
+        {
+            await TryAsync(redis, missing, usable, "PING");
+            await TryAsync(redis, missing, usable, "EVALSHA", new string('0', 40), 1, usable);
+            await TryAsync(redis, missing, usable, "HSCAN", usable, 0);
+            await TryAsync(redis, missing, usable, "EVAL", "return 1", 1, usable);
+            foreach (var command in Commands)
+            {
+                var words = command.Replace("@", usable, StringComparison.Ordinal).Split(' ');
+                await TryAsync(redis, missing, usable, words[0], words[1..]);
+            }
+
+            if (clusterId is not null) await TryTransactionAsync(redis, usable, missing);
+        }
+
+        return string.Join(' ', missing.Distinct(StringComparer.Ordinal));
+    }
+
+    // As the membership table is written.
+    private static async Task TryTransactionAsync(IDatabase redis, string key, List<string> missing)
+    {
+        try
+        {
+            var transaction = redis.CreateTransaction();
+            transaction.AddCondition(Condition.HashNotExists(key, Field));
+            var read = transaction.HashGetAsync(key, Field);
+            if (await transaction.ExecuteAsync()) await read;
+        }
+        catch (RedisServerException error) when (IsMissing(error.Message))
+        {
+            missing.AddRange(["+multi", "+exec", "+watch", "+unwatch", "+discard", "+hexists"]);
+        }
+    }
+
+    private static async Task TryAsync(IDatabase redis, List<string> missing, string pattern, string command, params object[] arguments)
+    {
+        try
+        {
+            await redis.ExecuteAsync(command, arguments);
+        }
+        catch (RedisServerException error) when (IsMissing(error.Message))
+        {
+            var isKey = error.Message.Contains(" key", StringComparison.Ordinal);
+            missing.Add(isKey ? "~" + pattern : "+" + command.ToLowerInvariant());
+        }
+        catch (RedisServerException error) when (!RedisFailures.IsAway(error))
+        {
+            // An argument or a type that it does not take: it was allowed to ask.
+        }
+    }
+
+    /// <summary>A key of each kind, and the pattern for all of that kind.</summary>
+    private IEnumerable<(string Key, string Pattern)> Keys()
+    {
+        foreach (var role in roles)
+        {
+            var name = role.ToString().ToLowerInvariant();
+            yield return ($"{serviceId}:probe:{name}", $"{serviceId}:*");
+            yield return ($"{serviceId}:{name}:{{0}}:{Field}", $"{serviceId}:*");
+        }
+
+        yield return ($"{serviceId}:clusters", $"{serviceId}:*");
+        if (roles.Contains(RedisRole.Limits)) yield return ($"{serviceId}/state/rate-limiter/{Field}/policies", $"{serviceId}/*");
+        if (clusterId is not null) yield return ($"{serviceId}/members/{clusterId}", $"{serviceId}/*");
+    }
+}

@@ -1,0 +1,35 @@
+using System.Text.RegularExpressions;
+using Actors.Fixtures;
+
+namespace Actors.Fault.Tests.WrongStarts;
+
+/// <summary>The rights that a silo says it lacks.</summary>
+public sealed partial class RedisRightsTests : IDisposable
+{
+    private readonly TemporaryDirectory _directory = new("rights");
+
+    public void Dispose() => _directory.Dispose();
+
+    [Fact]
+    public async Task The_rights_that_a_refusal_names_suffice()
+    {
+        await using var redis = await RedisServer.StartNewAsync();
+        await RedisCommands.SendAsync(redis.Port, "ACL SETUSER silo on >right &* ~actors:* ~actors/* -@all +@connection");
+        var connection = new Dictionary<string, string> { ["ConnectionStrings__redis"] = $"{redis.ConnectionString},user=silo,password=right" };
+
+        var refused = await ProgramRun.RunAsync(DotnetProgram.Silo, _directory.Path, connection);
+        var grant = Grant().Match(refused.Error);
+        Assert.True(refused.ExitCode == 4 && grant.Success, refused.ToString());
+        await RedisCommands.SendAsync(redis.Port, grant.Value);
+
+        using var silo = await SiloProcess.StartAsync(_directory.Path, connection);
+        var admin = new Dictionary<string, string> { ["ConnectionStrings__redis"] = redis.ConnectionString };
+        var written = await ProgramRun.RunAsync(DotnetProgram.Cli, _directory.Path, admin, "user", "set", "ada", "--name", "Ada");
+        Assert.Contains("durability journal", written.Output, StringComparison.Ordinal);
+        var limited = await ProgramRun.RunAsync(DotnetProgram.Cli, _directory.Path, admin, "limit", "acquire", "bob", "--json");
+        Assert.Contains("\"source\": \"redis\"", limited.Output, StringComparison.Ordinal);
+    }
+
+    [GeneratedRegex("ACL SETUSER silo( \\+[a-z|]+)+")]
+    private static partial Regex Grant();
+}
