@@ -129,6 +129,7 @@ public sealed class SerializationTests : IDisposable
             RecoveredRows = 13,
             FlushFailures = 14,
             LastFlushError = "it is away",
+            LastFlushErrorAt = DateTimeOffset.UnixEpoch.AddDays(22),
             FlushP50 = TimeSpan.FromMilliseconds(15),
             FlushP99 = TimeSpan.FromMilliseconds(16),
             RefusedWrites = 17,
@@ -177,6 +178,7 @@ public sealed class SerializationTests : IDisposable
                         P99 = TimeSpan.FromMilliseconds(3),
                     },
                     LastError = "no answer in time",
+                    LastErrorAt = DateTimeOffset.UnixEpoch.AddDays(13),
                     NextProbe = DateTimeOffset.UnixEpoch.AddSeconds(1),
                     Transitions =
                     [
