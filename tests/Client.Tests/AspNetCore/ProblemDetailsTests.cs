@@ -24,6 +24,7 @@ public sealed class ProblemDetailsTests
         (new WriteParkedException("ada", 7, $"constraint on {Secret}"), 409),
         (new OverloadedException($"{Secret} is full.", TimeSpan.FromSeconds(2.5)), 429),
         (new StorageUnavailableException("Redis", $"Redis at {Secret} is away."), 503),
+        (new UnexpectedErrorException($"UpdateAsync of user/{Secret} failed."), 503),
         (new LimiterMovedException("It moves."), 503),
         (new SiloEvictedException($"{Secret} was declared dead."), 503),
         (new ClusterUnreachableException($"Redis at {Secret} does not answer.") { MayHaveTakenEffect = true }, 503),
@@ -81,8 +82,13 @@ public sealed class ProblemDetailsTests
         Assert.Equal(TimeSpan.FromSeconds(3), (await ProblemAsync(new OverloadedException("full", TimeSpan.FromSeconds(2.5)))).RetryAfter);
         foreach (var may in (bool[])[true, false])
         {
-            var (problem, _) = await ProblemAsync(new ClusterUnreachableException("gone") { MayHaveTakenEffect = may });
-            Assert.Equal(may, problem.GetProperty("mayHaveTakenEffect").GetBoolean());
+            foreach (var error in (Exception[])[
+                new ClusterUnreachableException("gone") { MayHaveTakenEffect = may }, new StorageUnavailableException("Redis", "away") { MayHaveTakenEffect = may },
+                new UnexpectedErrorException("a defect") { MayHaveTakenEffect = may }])
+            {
+                var (problem, _) = await ProblemAsync(error);
+                Assert.Equal(may, problem.GetProperty("mayHaveTakenEffect").GetBoolean());
+            }
         }
     }
 

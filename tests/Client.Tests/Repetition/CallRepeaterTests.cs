@@ -16,6 +16,9 @@ public sealed class CallRepeaterTests : IAsyncLifetime
     private Action<ActorsClientOptions> _configure = _ => { };
     private InProcessTestCluster? _cluster;
 
+    // What the cluster says of silos that died.
+    private SiloDeath[] _deaths = [];
+
     public ValueTask InitializeAsync() => default;
 
     public async ValueTask DisposeAsync()
@@ -156,6 +159,33 @@ public sealed class CallRepeaterTests : IAsyncLifetime
         Assert.Matches("^Delete [0-9a-f]{32}$", calls[3]);
     }
 
+    [Fact]
+    public async Task Call_that_waits_since_before_a_silo_died_is_given_up()
+    {
+        _deaths = [new() { Silo = "127.0.0.1:1@1", Ago = TimeSpan.Zero }];
+        _network.NeverAnswers().NeverAnswers();
+        var user = await UserAsync();
+        var read = user.GetAsync();
+        var error = await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.UpdateAsync(new()).WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.True(error.MayHaveTakenEffect);
+        Assert.Contains("A silo was declared dead", error.Message, StringComparison.Ordinal);
+
+        // It may be repeated, and the second attempt is answered.
+        await read.WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.Equal(2, CountingUser.CallsOf(_id).Count(call => call == "Get"));
+    }
+
+    [Fact]
+    public async Task Call_that_began_after_the_last_death_is_waited_for()
+    {
+        _deaths = [new() { Silo = "127.0.0.1:1@1", Ago = TimeSpan.FromMinutes(1) }];
+        _network.NeverAnswers();
+        var user = await UserAsync();
+        var write = user.UpdateAsync(new());
+        await Task.Delay(TimeSpan.FromSeconds(8));
+        Assert.False(write.IsCompleted);
+    }
+
     // Not all of them have a constructor for everyone: Orleans makes them.
     private static Exception Error(Type type, string message = "test") => (Exception)Activator.CreateInstance(
         type, BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic, binder: null, [message], CultureInfo.InvariantCulture)!;
@@ -168,6 +198,7 @@ public sealed class CallRepeaterTests : IAsyncLifetime
         {
             client.Services.Configure<ActorsClientOptions>(options => options.FirstPause = TimeSpan.FromMilliseconds(5));
             client.Services.Configure(_configure);
+            client.Services.AddSingleton(new LostCalls(_ => Task.FromResult(_deaths), TimeProvider.System));
             client.AddOutgoingGrainCallFilter<CallRepeater>();
             client.AddOutgoingGrainCallFilter(_network);
         });
