@@ -26,6 +26,8 @@ COPY Client/Client.csproj Client/
 COPY Cli/Cli.csproj Cli/
 RUN dotnet restore Cli
 COPY Grains.Interfaces/ Grains.Interfaces/
+# The client compiles a few files of Grains along.
+COPY Grains/ Grains/
 COPY Client/ Client/
 COPY Cli/ Cli/
 RUN dotnet publish Cli -c Release --no-restore -o /out

@@ -87,7 +87,7 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, LostCa
     /// <exception cref="TimeoutException">There was no answer in time, or none will come.</exception>
     private async Task TryAsync(IOutgoingGrainCallContext context, TimeSpan? left, CancellationToken cancellation)
     {
-        // Of the app's own grains nobody knows how long they take, and a limiter's caller may be willing to wait.
+        // The duration of the app's own grain calls is unknown, and a limiter call may wait on purpose.
         if (!CallSafety.IsSoonAnswered(context))
         {
             await InvokeAsync();

@@ -41,7 +41,7 @@ internal sealed partial class ErrorBoundary(ILogger<ErrorBoundary> logger) : IIn
         OutOfMemoryException => new StorageUnavailableException("memory", $"{call} failed: the silo is out of memory.") { MayHaveTakenEffect = !isRead },
         TimeoutException or OrleansException or ConnectionAbortedException =>
             new StorageUnavailableException("another silo", $"{call} failed: another silo did not answer it in time.") { MayHaveTakenEffect = !isRead },
-        _ => new UnexpectedErrorException($"{call} failed by an error that was not expected ({error.GetType().Name}); the log of the silo has it.")
+        _ => new UnexpectedErrorException($"{call} failed with an unexpected {error.GetType().Name}; see the event UnexpectedError in the silo's log.")
         {
             MayHaveTakenEffect = !isRead,
         },
@@ -72,6 +72,6 @@ internal sealed partial class ErrorBoundary(ILogger<ErrorBoundary> logger) : IIn
     private static bool IsRead(string method) =>
         method.StartsWith("Get", StringComparison.Ordinal) || method.StartsWith("Peek", StringComparison.Ordinal);
 
-    [LoggerMessage(EventName = "UnexpectedError", Level = LogLevel.Error, Message = "{Call} failed by an error that was not expected")]
+    [LoggerMessage(EventName = "UnexpectedError", Level = LogLevel.Error, Message = "{Call} failed with an unexpected error")]
     private static partial void LogUnexpected(ILogger logger, string call, Exception error);
 }

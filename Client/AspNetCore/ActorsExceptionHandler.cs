@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors;
 
-/// <summary>Answers the errors of the cluster; those of others are left to others.</summary>
+/// <summary>Maps cluster errors to problem details. Other exceptions pass to the next handler.</summary>
 internal sealed partial class ActorsExceptionHandler(IProblemDetailsService problems, ILogger<ActorsExceptionHandler> logger) : IExceptionHandler
 {
     public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)

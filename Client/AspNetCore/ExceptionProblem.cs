@@ -30,7 +30,7 @@ internal static class ExceptionProblem
                 ("version", parked.Version)),
             null),
         OverloadedException overloaded => (
-            New(StatusCodes.Status429TooManyRequests, "Too much is asked of the service at present.", "Nothing was done. Repeat the request later."),
+            New(StatusCodes.Status429TooManyRequests, "The service is overloaded.", "Nothing was done. Repeat the request later."),
             overloaded.RetryAfter),
         ClusterUnreachableException unreachable => Unavailable(unreachable.MayHaveTakenEffect),
         LimiterMovedException or SiloEvictedException or ClusterNotFoundException => Unavailable(mayHaveTakenEffect: false),

@@ -35,7 +35,7 @@ internal sealed partial class RememberedGateways
         }
     }
 
-    /// <summary>Where the gateways are kept of whoever runs this process; null if that person has no such place.</summary>
+    /// <summary>The state directory of the current user; null if there is none.</summary>
     internal static string? DirectoryOfUser()
     {
         var root = OperatingSystem.IsWindows() || OperatingSystem.IsMacOS()

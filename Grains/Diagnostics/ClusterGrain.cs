@@ -37,6 +37,6 @@ internal sealed partial class ClusterGrain(SiloStatusClient silos, IClusterMembe
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Silo {Silo} did not tell its status: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Silo {Silo} did not respond to a status request: {Reason}")]
     private static partial void LogNoAnswer(ILogger logger, SiloAddress silo, string reason);
 }
