@@ -82,50 +82,59 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, LostCa
 
     /// <summary>One attempt. It is given up once the silo that has it is taken for dead.</summary>
     /// <param name="context">The call.</param>
-    /// <param name="left">How long the call as a whole may still take, if the attempt may be given up earlier.</param>
+    /// <param name="left">How long the call as a whole may still take, if the attempt may be given up earlier and the call repeated.</param>
     /// <param name="cancellation">The caller's.</param>
     /// <exception cref="TimeoutException">There was no answer in time, or none will come.</exception>
     private async Task TryAsync(IOutgoingGrainCallContext context, TimeSpan? left, CancellationToken cancellation)
     {
-        // The duration of the app's own grain calls is unknown, and a limiter call may wait on purpose.
+        // The duration of the app's own grain calls is unknown, and other calls may wait on purpose.
         if (!CallSafety.IsSoonAnswered(context))
         {
-            await InvokeAsync();
+            await (left is { } longest ? TryForAsync(context, longest, CancellationToken.None, cancellation) : context.Invoke());
             return;
         }
 
         var era = lost.Enter();
         try
         {
-            var call = InvokeAsync();
-            if (!call.IsCompleted) await call.WaitAsync(era.Lost).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-
-            // Not awaited any more if it is lost.
-            if (!call.IsCompleted) call.Ignore();
-            await (call.IsCompleted ? call : throw new TimeoutException(
-                $"A silo was declared dead while {context.MethodName} of {context.TargetId} waited for its answer, and none has come since."));
+            await (left is { } longest ? TryForAsync(context, longest, era.Lost, cancellation) : TryOnceAsync(context, era.Lost));
         }
         finally
         {
             era.Leave();
         }
-
-        Task InvokeAsync() => left is { } limit ? TryForAsync(context, limit, cancellation) : context.Invoke();
     }
 
-    private async Task TryForAsync(IOutgoingGrainCallContext context, TimeSpan left, CancellationToken cancellation)
+    // It is not made again, so it may be left behind.
+    private static async Task TryOnceAsync(IOutgoingGrainCallContext context, CancellationToken isLost)
+    {
+        var call = context.Invoke();
+        if (!call.IsCompleted) await call.WaitAsync(isLost).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!call.IsCompleted)
+        {
+            call.Ignore();
+            throw Lost(context);
+        }
+
+        await call;
+    }
+
+    // Orleans itself ends the call, since it cannot be made again while it is under way.
+    private async Task TryForAsync(IOutgoingGrainCallContext context, TimeSpan left, CancellationToken isLost, CancellationToken cancellation)
     {
         var most = left < _options.AttemptTimeout ? left : _options.AttemptTimeout;
         using var limit = new CancellationTokenSource(most, _time);
-        using var both = cancellation.CanBeCanceled ? CancellationTokenSource.CreateLinkedTokenSource(cancellation, limit.Token) : null;
-        SetToken((both ?? limit).Token);
+        using var any = CancellationTokenSource.CreateLinkedTokenSource(cancellation, isLost, limit.Token);
+        SetToken(any.Token);
         try
         {
             await context.Invoke();
         }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellation.IsCancellationRequested)
+        catch (OperationCanceledException) when (any.IsCancellationRequested && !cancellation.IsCancellationRequested)
         {
-            throw new TimeoutException($"{context.MethodName} of {context.TargetId} was not answered within {most}.");
+            throw isLost.IsCancellationRequested
+                ? Lost(context)
+                : new TimeoutException($"{context.MethodName} of {context.TargetId} was not answered within {most}.");
         }
         finally
         {
@@ -135,6 +144,9 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, LostCa
         // By convention the last argument, and of the caller alone: it is not sent.
         void SetToken(CancellationToken token) => context.Request.SetArgument(context.Request.GetArgumentCount() - 1, token);
     }
+
+    private static TimeoutException Lost(IOutgoingGrainCallContext context) => new(
+        $"A silo was declared dead while {context.MethodName} of {context.TargetId} waited for its answer, and none has come since.");
 
     private TimeSpan PauseAfter(int attempt)
     {

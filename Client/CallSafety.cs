@@ -51,7 +51,10 @@ internal static class CallSafety
     /// <summary>True if an actor answers it within seconds, so that a longer silence means something.</summary>
     public static bool IsSoonAnswered(IOutgoingGrainCallContext call) => call.Grain switch
     {
-        IUserGrain or IClusterGrain or IRedisBreakerGrain => true,
+        // A commit may take as long as the database is given.
+        IUserGrain => call.MethodName is not (nameof(IUserGrain.FlushAsync) or nameof(IUserGrain.WaitForAsync))
+            && !(IsWrite(call) && OptionsOf(call)?.Durability == Durability.Database),
+        IClusterGrain or IRedisBreakerGrain => true,
         IRateLimiterGrain => !IsAcquire(call) || RequestOf(call) is { MaxWait.Ticks: 0 },
         _ => false,
     };

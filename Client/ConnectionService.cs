@@ -12,6 +12,8 @@ internal sealed partial class ConnectionService(
     // Beyond the time for attempts to connect, for the one exchange with the silo that follows.
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(8);
 
+    private static readonly TimeSpan StartEndsWithin = TimeSpan.FromSeconds(1);
+
     private readonly IHostedService _client = (IHostedService)client;
     private readonly CancellationTokenSource _stop = new();
     private Task _connecting = Task.CompletedTask;
@@ -26,10 +28,12 @@ internal sealed partial class ConnectionService(
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         await _stop.CancelAsync();
-        await _connecting.WaitAsync(cancellationToken);
 
-        // A client that never connected has nothing to end.
-        if (connection.IsOpen) await _client.StopAsync(cancellationToken);
+        // A gateway that accepts connections and answers nothing keeps the start waiting, whatever it is told.
+        await _connecting.WaitAsync(StartEndsWithin, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+        // A client that never connected has nothing to end, unless its start still goes on.
+        if (connection.IsOpen || !_connecting.IsCompleted) await _client.StopAsync(cancellationToken);
     }
 
     public void Dispose() => _stop.Dispose();

@@ -131,7 +131,7 @@ internal sealed class LostCalls(Func<CancellationToken, Task<SiloDeath[]>> askAs
         internal bool TryClose()
         {
             if (Interlocked.CompareExchange(ref _calls, int.MinValue / 2, 0) != 0) return false;
-            Dispose();
+            if (!_lost.IsCancellationRequested) Dispose();
             return true;
         }
 
@@ -140,7 +140,9 @@ internal sealed class LostCalls(Func<CancellationToken, Task<SiloDeath[]>> askAs
         internal void Suspect(TimeProvider clock, TimeSpan grace)
         {
             if (_suspectSince == 0) _suspectSince = clock.GetTimestamp();
-            else if (clock.GetElapsedTime(_suspectSince) >= grace) _lost.Cancel();
+
+            // Not on the loop: what the callers do next may take long.
+            else if (clock.GetElapsedTime(_suspectSince) >= grace && !_lost.IsCancellationRequested) _ = _lost.CancelAsync();
         }
     }
 }

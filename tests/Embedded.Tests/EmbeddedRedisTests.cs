@@ -1,4 +1,5 @@
 using Actors.Fixtures;
+using Actors.Resilience;
 using StackExchange.Redis;
 
 namespace Actors.Embedded.Tests;
@@ -35,6 +36,17 @@ public sealed class EmbeddedRedisTests : IDisposable
         Assert.Equal("1", await database.HashGetAsync("h", "a"));
         Assert.Equal(2, await database.SortedSetScoreAsync("z", "m"));
         Assert.NotNull(await database.KeyTimeToLiveAsync("s"));
+    }
+
+    [Theory]
+    [InlineData(RedisRole.Journal)]
+    [InlineData(RedisRole.Cache)]
+    [InlineData(RedisRole.Limits)]
+    public async Task Probe_of_each_role_succeeds(RedisRole role)
+    {
+        await using var redis = await StartAsync();
+        await using var client = await ConnectAsync(redis);
+        await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => RedisProbe.RunAsync(client.GetDatabase(), "test", role)));
     }
 
     [Fact]

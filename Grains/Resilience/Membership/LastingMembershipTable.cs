@@ -25,6 +25,7 @@ internal sealed partial class LastingMembershipTable(
     : IMembershipTable, IDisposable
 {
     private const int Tries = 4;
+    private static readonly TimeSpan ReadAgainAfter = TimeSpan.FromMilliseconds(100);
 
     // The keeper looks once a second. After a longer gap the table was away, or this process did not run.
     private static readonly TimeSpan LongestGap = TimeSpan.FromSeconds(3);
@@ -43,6 +44,9 @@ internal sealed partial class LastingMembershipTable(
 
     // The table as Orleans last read it or, while this silo stops, wrote it. Replaced as a whole; Orleans changes no entry of it.
     private volatile MembershipTableData? _last;
+
+    // True once the last one is of this silo alone, which stops and could not write it.
+    private volatile bool _isUnwritten;
 
     // When the table was last looked at with success. Only under the gate.
     private long _looked = clock.GetTimestamp();
@@ -110,6 +114,9 @@ internal sealed partial class LastingMembershipTable(
             catch (Exception error) when (error is not OperationCanceledException && LastKnown() is { } last)
             {
                 LogReadFailed(logger, error);
+
+                // Whoever waits for a version that is not there reads again at once.
+                await Task.Delay(ReadAgainAfter, clock, CancellationToken.None);
                 return last;
             }
 
@@ -145,10 +152,15 @@ internal sealed partial class LastingMembershipTable(
         {
             return await TryUpdateRowAsync(entry, etag, tableVersion, cancellationToken);
         }
-        catch (Exception error) when (error is not OperationCanceledException && entry.SiloAddress.Equals(self) && LastKnown() is { } last)
+        catch (Exception error) when (error is not OperationCanceledException
+            && entry.SiloAddress.Equals(self) && entry.Status.IsTerminating() && LastKnown() is { } last)
         {
+            // Another silo that leaves has told its version meanwhile: Orleans reads again, and goes on from there.
+            if (last.Version.Version >= tableVersion.Version) return false;
+
             // Orleans tells the others next.
             _last = With(last, entry, tableVersion);
+            _isUnwritten = true;
             LogUnwritten(logger, entry.Status, RedisFailures.Reason(error));
             return true;
         }
@@ -333,7 +345,7 @@ internal sealed partial class LastingMembershipTable(
     {
         if (!stopping.IsCancellationRequested || _last is not { } last) return null;
         var told = known();
-        if (last.Version.Version >= told.Version.Value) return last;
+        if (_isUnwritten && last.Version.Version >= told.Version.Value) return last;
 
         // A silo that is not in it would take its absence for its death.
         var isWhole = told.Members.Values.All(member => member.Status.IsTerminating() || last.TryGet(member.SiloAddress) is not null);
@@ -342,8 +354,14 @@ internal sealed partial class LastingMembershipTable(
             [.. last.Members.Select(member => told.Members.TryGetValue(member.Item1.SiloAddress, out var now) && now.Status > member.Item1.Status
                 ? Tuple.Create(WithStatus(member.Item1, now.Status), member.Item2)
                 : member)],
-            new TableVersion((int)told.Version.Value, last.Version.VersionEtag));
+            new TableVersion(Math.Max((int)told.Version.Value, last.Version.Version) + Offset, last.Version.VersionEtag));
     }
+
+    /// <summary>
+    /// How far the versions of a silo that cannot write are ahead: another one for each, so that two silos that leave at once do
+    /// not give the same version to different tables; and less than what makes a table count as lost.
+    /// </summary>
+    private int Offset => (int)((uint)self.GetConsistentHashCode() % (MembershipCopy.Leap / 4));
 
     private static MembershipEntry WithStatus(MembershipEntry entry, SiloStatus status) => new()
     {

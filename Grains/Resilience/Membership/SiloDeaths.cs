@@ -11,8 +11,9 @@ internal sealed class SiloDeaths(ISiloStatusOracle silos, TimeProvider clock) : 
 
     private readonly Lock _gate = new();
 
-    // Under the gate. Bounded by the silos that leave or die within two minutes.
-    private readonly HashSet<SiloAddress> _leaving = [];
+    // Under the gate. The silos that were seen alive and have not said that they leave; and those that died within two minutes.
+    // At its start a silo is told of all that are in the table, which remembers the dead for days.
+    private readonly HashSet<SiloAddress> _living = [];
     private readonly List<(SiloAddress Silo, long At)> _dead = [];
 
     /// <summary>Those of the last two minutes.</summary>
@@ -32,8 +33,9 @@ internal sealed class SiloDeaths(ISiloStatusOracle silos, TimeProvider clock) : 
     {
         lock (_gate)
         {
-            if (status is SiloStatus.ShuttingDown or SiloStatus.Stopping) _leaving.Add(updatedSilo);
-            if (status != SiloStatus.Dead || _leaving.Remove(updatedSilo)) return;
+            if (status is SiloStatus.Joining or SiloStatus.Active) _living.Add(updatedSilo);
+            if (status is SiloStatus.ShuttingDown or SiloStatus.Stopping) _living.Remove(updatedSilo);
+            if (status != SiloStatus.Dead || !_living.Remove(updatedSilo)) return;
             Forget();
             _dead.Add((updatedSilo, clock.GetTimestamp()));
         }

@@ -328,7 +328,18 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     {
         try
         {
-            _health = await CallAsync(Roles[0], _clock, static (redis, clock) => RedisInfo.ReadAsync(redis, clock));
+            _health = await CallAsync(Roles[0], _clock, static async (redis, clock) =>
+            {
+                try
+                {
+                    return await RedisInfo.ReadAsync(redis, clock);
+                }
+                catch (RedisServerException)
+                {
+                    // The right to ask may be missing, and nothing else needs it.
+                    return null;
+                }
+            }) ?? _health;
         }
         catch (Exception error)
         {

@@ -36,7 +36,7 @@ public static class RedisFailures
     /// <summary>True where the fault lies with Redis or the way to it.</summary>
     internal static bool IsUnavailability(Exception error) => error switch
     {
-        RedisConnectionException or RedisTimeoutException or TimeoutException or ObjectDisposedException or OperationCanceledException => true,
+        RedisConnectionException or RedisTimeoutException or TimeoutException or ObjectDisposedException or OperationCanceledException or UnconfirmedException => true,
         RedisServerException server => StartsWithOne(server, Refusals) || IsStructural(server),
         _ => false,
     };
@@ -65,8 +65,10 @@ public static class RedisFailures
     /// <summary>False if the server certainly did nothing of what was asked.</summary>
     internal static bool MayHaveHappened(Exception error) => error switch
     {
-        // A script may have written before it met the error. A server that cannot serve says so before anything else.
-        RedisServerException server => !StartsWithOne(server, Refusals) && server.Message.Contains("script", StringComparison.OrdinalIgnoreCase),
+        // A script may have written before it met the error. A server that cannot serve, or does not let the user run the script,
+        // says so before anything else.
+        RedisServerException server => !StartsWithOne(server, Refusals)
+            && (!StartsWithOne(server, Rights) || server.Message.Contains("script", StringComparison.OrdinalIgnoreCase)),
         RedisConnectionException connection => connection.CommandStatus is not (CommandStatus.WaitingToBeSent or CommandStatus.WaitingInBacklog),
         RedisTimeoutException timeout => timeout.Commandstatus is not (CommandStatus.WaitingToBeSent or CommandStatus.WaitingInBacklog),
         _ => true,

@@ -148,7 +148,15 @@ public sealed class RedisGateway : IAsyncDisposable
                 var confirming = wanted == 0
                     ? Task.FromResult(RedisResult.Create(0))
                     : redis.ExecuteAsync("WAIT", wanted, (int)ReplicaPatience.TotalMilliseconds);
-                await Task.WhenAll(evaluating, committing, confirming);
+                try
+                {
+                    await Task.WhenAll(evaluating, committing, confirming);
+                }
+                catch (Exception error) when (evaluating.IsCompletedSuccessfully)
+                {
+                    throw new UnconfirmedException(error);
+                }
+
                 return (await evaluating, (int)await confirming);
             });
         return replicas >= _journalReplicas ? result : throw new RedisUnavailableException(

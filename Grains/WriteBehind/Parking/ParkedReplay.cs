@@ -23,7 +23,16 @@ internal sealed partial class ParkedReplay(IRowStore store, RowCache cache, ILog
             var replayed = new List<ReplayedRow>();
             var bisection = new Bisection<string>(
                 async (part, token) => replayed.AddRange(await store.Parked.ReplayAsync(part, token)), batch);
-            await bisection.RunAsync(cancellationToken);
+            try
+            {
+                await bisection.RunAsync(cancellationToken);
+            }
+            catch (StorageUnavailableException error)
+            {
+                // Earlier batches, and parts of this one, may be committed.
+                throw new StorageUnavailableException(error.Storage, error.Message) { MayHaveTakenEffect = true };
+            }
+
             await ForgetAsync(replayed);
             result = Add(result, batch.Length, replayed, bisection.Refused);
         }

@@ -41,6 +41,7 @@ internal sealed partial class PostgresFailures
     public async Task<T> GuardAsync<T>(
         Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken, Func<CancellationToken, Task<bool?>>? takesRows = null)
     {
+        var isFresh = false;
         for (var attempt = 1; ; attempt++)
         {
             PostgresFault fault;
@@ -54,10 +55,10 @@ internal sealed partial class PostgresFailures
                 // Someone else's statement crossed ours, and the database gave way to theirs; ours did nothing.
                 continue;
             }
-            catch (PostgresException e) when (attempt == 1 && e.SqlState == PostgresErrorCodes.FeatureNotSupported)
+            catch (Exception e) when (!isFresh && IsOfConnection(e, cancellationToken))
             {
-                // "cached plan must not change result type": the table was altered.
                 _reconnect();
+                isFresh = true;
                 continue;
             }
             catch (Exception e) when (PostgresFaults.Of(e, cancellationToken) is not PostgresFault.None and var found)
@@ -65,8 +66,7 @@ internal sealed partial class PostgresFailures
                 (fault, error) = (found, e);
             }
 
-            // A statement that failed while it was being prepared leaves its connection out of step.
-            if (fault is PostgresFault.WrongServer or PostgresFault.Unclear) _reconnect();
+            if (fault is PostgresFault.WrongServer) _reconnect();
             if (takesRows is null || fault is PostgresFault.Outage or PostgresFault.WrongServer) throw Unavailable(error);
             if (fault is PostgresFault.Row) throw new RowsRefusedException(Reason(error), error);
             throw await takesRows(cancellationToken) switch
@@ -80,6 +80,14 @@ internal sealed partial class PostgresFailures
     /// <summary>A deadlock or a serialization failure: nothing was done, and the same again may well pass.</summary>
     public static bool IsConflict(PostgresException e) =>
         e.SqlState is PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure;
+
+    /// <summary>
+    /// True if a new connection may do: the table was altered ("cached plan must not change result type"), or the driver is out
+    /// of step with the server, as it is after a statement that failed while it was being prepared.
+    /// </summary>
+    private static bool IsOfConnection(Exception e, CancellationToken cancellationToken) => e is PostgresException refusal
+        ? refusal.SqlState == PostgresErrorCodes.FeatureNotSupported
+        : PostgresFaults.Of(e, cancellationToken) is PostgresFault.Unclear;
 
     /// <summary>As the server's own error when it is told to write.</summary>
     public static PostgresException ReadOnly() => new(

@@ -47,7 +47,7 @@ public sealed class RedisFailuresTests
     [InlineData("NOPERM User default has no permissions to access one of the keys used as arguments", false)]
     [InlineData("NOAUTH Authentication required.", false)]
     [InlineData("WRONGPASS invalid username-password pair or user is disabled.", false)]
-    [InlineData("ERR unknown command 'EVAL', with args beginning with: ", false)]
+    [InlineData("ERR unknown command 'EVAL', with args beginning with: ", true)]
     [InlineData("ERR ACL failure in script: User default has no permissions to run the 'time' command script: 7cd0, on @user_script:1.", true)]
     [InlineData("ERR Error running script (call to f_7cd0): @user_script:1: -NOPERM The user executing the script can't run this command or subcommand", true)]
     [InlineData("ERR Unknown Redis command called from script script: 7cd0, on @user_script:1.", true)]

@@ -55,6 +55,21 @@ public sealed partial class RedisProbeTests
         await bench.ClosedAsync();
     }
 
+    [Fact]
+    public async Task Missing_right_to_ask_for_the_health_leaves_the_circuit_closed()
+    {
+        await using var server = await RedisServer.StartNewAsync(appendOnly: false);
+        await using (var admin = await ConnectionMultiplexer.ConnectAsync(server.ConnectionString))
+            await admin.GetDatabase().ExecuteAsync("ACL", "SETUSER", "default", "-info");
+        await using var gateway = new RedisGateway(new RedisOptions { ConnectionString = server.ConnectionString, KeyPrefix = "test" }, GatewayBench.Quick());
+        await gateway.ConnectAsync();
+
+        // Asked at once, and every 10 s.
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        Assert.Empty(gateway.Circuits[0].Snapshot().Transitions);
+        Assert.Null(gateway.Circuits[0].Health);
+    }
+
     private static HashSet<string> Commands(string script) => [.. Call().Matches(script).Select(match => match.Groups[1].Value)];
 
     [GeneratedRegex(@"redis\.p?call\('([A-Z]+)'")]
