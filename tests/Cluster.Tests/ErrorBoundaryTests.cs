@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Actors.Fixtures;
 using Actors.Resilience;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
@@ -31,6 +32,26 @@ public sealed class ErrorBoundaryTests(ServersFixture servers) : IClassFixture<S
         }
 
         Assert.True(wrong.Count == 0, string.Join('\n', wrong));
+    }
+
+    [Theory]
+    [InlineData("-time")]
+    [InlineData("-eval", "-evalsha")]
+    [InlineData("resetkeys", "~other:*")]
+    public async Task Writes_go_to_the_database_once_Redis_takes_a_right_away(params string[] rights)
+    {
+        await using var redis = await RedisServer.StartNewAsync();
+        await using var cluster = await TestCluster.StartAsync(servers, silos: 1, redis: redis);
+        var (old, cold) = (cluster.User("old"), cluster.User("cold"));
+        Assert.Equal(Durability.Journal, (await old.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })).Durability);
+        await using (var admin = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString))
+            await admin.GetDatabase().ExecuteAsync("ACL", ["SETUSER", "default", .. rights]);
+
+        // All roles are on this Redis, and what one of them may not do none does.
+        Assert.Equal(RateLimitSource.Local, (await cluster.Limiter("limited").AcquireAsync(RateLimitRequest.Default)).Source);
+        Assert.Equal(Durability.Database, (await old.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })).Durability);
+        Assert.Equal(Durability.Database, (await cold.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })).Durability);
+        Assert.Equal(2, (await old.GetAsync())!.Counters["n"]);
     }
 
     [Theory]
