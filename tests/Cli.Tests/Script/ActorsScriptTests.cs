@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Xml.Linq;
 
 namespace Actors.Cli.Tests.Script;
 
@@ -12,14 +13,15 @@ public sealed class ActorsScriptTests : IDisposable
 
     private readonly DirectoryInfo _checkout = Directory.CreateTempSubdirectory("actors-script-");
 
+    private static string Root { get; } = FindRoot();
+
     public ActorsScriptTests()
     {
         if (OperatingSystem.IsWindows()) Assert.Skip("There is actors.cmd on Windows.");
-        var root = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(root!.FullName, "Actors.sln"))) root = root.Parent;
-        File.Copy(Path.Combine(root.FullName, "actors"), PathOf("actors"));
+        File.Copy(Path.Combine(Root, "actors"), PathOf("actors"));
         foreach (var source in (string[])["Cli/Program.cs", "Client/Client.cs", "Grains.Interfaces/User.cs", "Grains/SafeLogger.cs",
-            "Grains/Resilience/Redis/RedisLink.cs", "Directory.Build.props", "Directory.Packages.props", "global.json"])
+            "Grains/Resilience/Redis/RedisLink.cs", "Grains/Resilience/Redis/RedisConnectionString.cs",
+            "Grains/Resilience/Redis/RedisDiagnosis.cs", "Directory.Build.props", "Directory.Packages.props", "global.json"])
         {
             Write(source, "");
             File.SetLastWriteTimeUtc(PathOf(source), DateTime.UtcNow.AddHours(-1));
@@ -53,6 +55,16 @@ public sealed class ActorsScriptTests : IDisposable
         Assert.StartsWith("actors: built in ", await first.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
 
         Assert.Equal((0, ""), await RunAsync());
+    }
+
+    [Fact]
+    public void Every_file_that_the_client_shares_is_a_source()
+    {
+        var script = File.ReadAllText(Path.Combine(Root, "actors"));
+        var shared = XDocument.Load(Path.Combine(Root, "Client", "Client.csproj")).Descendants("Compile")
+            .Select(file => file.Attribute("Include")?.Value.Replace("../", "", StringComparison.Ordinal)).OfType<string>().ToList();
+        Assert.NotEmpty(shared);
+        Assert.All(shared, file => Assert.Contains($"\"$root/{file}\"", script, StringComparison.Ordinal));
     }
 
     [Theory]
@@ -112,6 +124,13 @@ public sealed class ActorsScriptTests : IDisposable
     {
         Directory.CreateDirectory(Path.GetDirectoryName(PathOf(file))!);
         File.WriteAllText(PathOf(file), content);
+    }
+
+    private static string FindRoot()
+    {
+        var root = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(root!.FullName, "Actors.sln"))) root = root.Parent;
+        return root.FullName;
     }
 
     private string PathOf(string file) => Path.Combine(_checkout.FullName, file);
