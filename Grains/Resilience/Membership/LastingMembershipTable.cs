@@ -45,7 +45,7 @@ internal sealed partial class LastingMembershipTable(
     // The table as Orleans last read it or, while this silo stops, wrote it. Replaced as a whole; Orleans changes no entry of it.
     private volatile MembershipTableData? _last;
 
-    // True once the last one is of this silo alone, which stops and could not write it.
+    // True while the last one is of this silo alone, which stops and cannot write it.
     private volatile bool _isUnwritten;
 
     // When the table was last looked at with success. Only under the gate.
@@ -123,6 +123,7 @@ internal sealed partial class LastingMembershipTable(
             if (IsWhole(table))
             {
                 await FollowAsync(table.Version.Version);
+                _isUnwritten = false;
                 return _last = table;
             }
 
@@ -160,7 +161,6 @@ internal sealed partial class LastingMembershipTable(
 
             // Orleans tells the others next.
             _last = With(last, entry, tableVersion);
-            _isUnwritten = true;
             LogUnwritten(logger, entry.Status, RedisFailures.Reason(error));
             return true;
         }
@@ -350,11 +350,13 @@ internal sealed partial class LastingMembershipTable(
         // A silo that is not in it would take its absence for its death.
         var isWhole = told.Members.Values.All(member => member.Status.IsTerminating() || last.TryGet(member.SiloAddress) is not null);
         if (!isWhole) return null;
-        return new(
+        _last = last = new(
             [.. last.Members.Select(member => told.Members.TryGetValue(member.Item1.SiloAddress, out var now) && now.Status > member.Item1.Status
                 ? Tuple.Create(WithStatus(member.Item1, now.Status), member.Item2)
                 : member)],
             new TableVersion(Math.Max((int)told.Version.Value, last.Version.Version) + Offset, last.Version.VersionEtag));
+        _isUnwritten = true;
+        return last;
     }
 
     /// <summary>
