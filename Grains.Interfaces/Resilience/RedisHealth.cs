@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Actors;
 
 /// <summary>What a Redis says of itself (INFO). A figure that its INFO lacks is 0.</summary>
@@ -57,7 +59,7 @@ public sealed record RedisHealth
 }
 
 /// <summary>What a Redis keeps on disk.</summary>
-[GenerateSerializer, Alias("Actors.RedisPersistence")]
+[GenerateSerializer, Alias("Actors.RedisPersistence"), JsonConverter(typeof(JsonStringEnumConverter<RedisPersistence>))]
 public enum RedisPersistence
 {
     /// <summary>It does not tell.</summary>
