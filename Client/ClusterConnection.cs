@@ -12,7 +12,7 @@ internal sealed class ClusterConnection
     /// <summary>Completes when the client has connected.</summary>
     public Task Opened => _opened.Task;
 
-    /// <summary>What the last attempt failed on: a sentence.</summary>
+    /// <summary>The reason the last attempt failed, as a sentence.</summary>
     public string Reason
     {
         get => _reason;

@@ -12,7 +12,7 @@ internal sealed record RedisView(string Address, IReadOnlyList<(string Silo, Cir
     /// <summary>What it said of itself last, to whichever silo.</summary>
     public RedisHealth? Health => Seen.Select(seen => seen.Circuit.Health).OfType<RedisHealth>().MaxBy(health => health.At);
 
-    /// <summary>What is wrong with it though it answers, by any silo; else null.</summary>
+    /// <summary>A warning about this Redis that any silo reports although it answers; null if there is none.</summary>
     public string? Warning => Seen.Select(seen => seen.Circuit.Warning).FirstOrDefault(warning => warning is not null);
 
     /// <summary>Each figure as the silo has it for which it is longest.</summary>

@@ -77,7 +77,7 @@ internal static class StatusTable
         WriteCount(status, terminal);
     }
 
-    /// <summary>What a screen has room for: all figures of every silo, else a row per silo with those one watches.</summary>
+    /// <summary>All figures of every silo if the screen has room; otherwise one row per silo with the main figures.</summary>
     public static void WriteScreen(ClusterStatus status, Terminal terminal)
     {
         using var full = new StringWriter();

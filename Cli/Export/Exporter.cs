@@ -19,7 +19,7 @@ internal sealed class Exporter(UserDatabase database, IUserWriter writer, Action
     /// <summary>Rows that are not those of a user, each of which was reported.</summary>
     public long Failed { get; private set; }
 
-    /// <summary>Where it is, on one line.</summary>
+    /// <summary>The progress of the export, on one line.</summary>
     public string Describe()
     {
         var exported = Exported;

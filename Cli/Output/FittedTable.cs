@@ -64,7 +64,7 @@ internal sealed class FittedTable
             return;
         }
 
-        // What is still too long is left to the terminal, which keeps it together when it is copied.
+        // The terminal wraps longer words itself, so that copying them does not insert line breaks.
         console.Profile.Width = int.MaxValue;
         var headings = _groups.SelectMany(group => group.Headings).ToArray();
         var longest = headings.Max(heading => heading.Length) + Gap;

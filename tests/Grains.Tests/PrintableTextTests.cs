@@ -9,7 +9,7 @@ public sealed class PrintableTextTests
     [InlineData("a\u001b[2Jb\u0007", "a\\u001b[2Jb\\u0007")]
     [InlineData("a\r\nb\u0085c\u2028d", "a\\u000d\\u000ab\\u0085c\\u2028d")]
     [InlineData("a\u202eb\u200f", "a\\u202eb\\u200f")]
-    public void What_a_terminal_acts_on_is_escaped(string text, string printable) => Assert.Equal(printable, PrintableText.Of(text));
+    public void Control_characters_are_escaped(string text, string printable) => Assert.Equal(printable, PrintableText.Of(text));
 
     [Fact]
     public void Half_of_a_surrogate_pair_is_escaped()

@@ -56,7 +56,7 @@ public sealed class RememberedGatewaysTests : IDisposable
     }
 
     [Fact]
-    public void What_is_kept_and_read_is_bounded()
+    public void Remembered_gateways_are_bounded_in_number_and_in_bytes()
     {
         var many = Enumerable.Range(1, 1000).Select(port => new IPEndPoint(IPAddress.Loopback, port)).ToArray();
         Of().Save(many);
