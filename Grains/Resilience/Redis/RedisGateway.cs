@@ -73,15 +73,12 @@ public sealed class RedisGateway : IAsyncDisposable
     /// <inheritdoc cref="RedisCircuit.OpenAsync"/>
     internal Task<IConnectionMultiplexer> OpenAsync(RedisRole role) => _byRole[role].OpenAsync(role);
 
-    /// <summary>
-    /// Makes the connections of all roles and tries their commands, so that the first call of each finds it there. A Redis that
-    /// is away is no error.
-    /// </summary>
+    /// <summary>Makes the connections of all roles, so that the first call of each finds it there. A Redis that is away is no error.</summary>
     public Task ConnectAsync() => Task.WhenAll(_byRole.Select(async each =>
     {
         try
         {
-            await each.Value.CallAsync(each.Key, (KeyPrefix, each.Key), static (redis, probe) => RedisProbe.RunAsync(redis, probe.KeyPrefix, probe.Key));
+            await each.Value.CallAsync(each.Key, 0, static (redis, _) => redis.PingAsync());
         }
         catch (RedisUnavailableException)
         {
