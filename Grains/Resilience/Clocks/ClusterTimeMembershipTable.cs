@@ -71,7 +71,7 @@ internal sealed class ClusterTimeMembershipTable(IMembershipTable inner, SiloAdd
             var later = table.Members.FirstOrDefault(member => member.Item1.Status != SiloStatus.Dead
                 && member.Item1.SiloAddress.Endpoint.Equals(self.Endpoint) && member.Item1.SiloAddress.Generation > self.Generation);
             if (later is null || attempt == Tries) return table;
-            var dead = Copy(later.Item1, TimeSpan.Zero);
+            var dead = later.Item1.Clone();
             dead.Status = SiloStatus.Dead;
             await inner.UpdateRowAsync(dead, later.Item2, table.Version.Next(), cancellationToken);
         }
@@ -85,23 +85,15 @@ internal sealed class ClusterTimeMembershipTable(IMembershipTable inner, SiloAdd
             : new MembershipTableData([.. table.Members.Select(member => Tuple.Create(Shifted(member.Item1, translation), member.Item2))], table.Version);
     }
 
-    private static MembershipEntry Shifted(MembershipEntry entry, TimeSpan by) => by == TimeSpan.Zero ? entry : Copy(entry, by);
-
-    // A copy: Orleans goes on with what it gave.
-    private static MembershipEntry Copy(MembershipEntry entry, TimeSpan by) => new()
+    private static MembershipEntry Shifted(MembershipEntry entry, TimeSpan by)
     {
-        SiloAddress = entry.SiloAddress,
-        Status = entry.Status,
-        SuspectTimes = entry.SuspectTimes?.ConvertAll(vote => Tuple.Create(vote.Item1, Shifted(vote.Item2, by))),
-        ProxyPort = entry.ProxyPort,
-        HostName = entry.HostName,
-        SiloName = entry.SiloName,
-        RoleName = entry.RoleName,
-        UpdateZone = entry.UpdateZone,
-        FaultZone = entry.FaultZone,
-        StartTime = Shifted(entry.StartTime, by),
-        IAmAliveTime = Shifted(entry.IAmAliveTime, by),
-    };
+        if (by == TimeSpan.Zero) return entry;
+        var shifted = entry.Clone();
+        shifted.SuspectTimes = entry.SuspectTimes?.ConvertAll(vote => Tuple.Create(vote.Item1, Shifted(vote.Item2, by)));
+        shifted.StartTime = Shifted(entry.StartTime, by);
+        shifted.IAmAliveTime = Shifted(entry.IAmAliveTime, by);
+        return shifted;
+    }
 
     // Not given, or the end of time, stay so.
     private static DateTime Shifted(DateTime time, TimeSpan by) =>

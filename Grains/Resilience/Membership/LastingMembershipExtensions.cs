@@ -59,11 +59,17 @@ public static class LastingMembershipExtensions
             provider.GetRequiredService<StaleVotes>(),
             provider.GetRequiredService<ILocalSiloDetails>().SiloAddress,
             provider.GetRequiredService<TimeProvider>(),
-            provider.GetRequiredService<ILogger<LastingMembershipTable>>(),
+            provider.GetRequiredService<ILogger<LastingMembershipTable>>()));
+        services.AddSingleton(provider => new OutageMembershipTable(
+            provider.GetRequiredService<LastingMembershipTable>(),
+            provider.GetRequiredService<ILocalSiloDetails>().SiloAddress,
             () => provider.GetRequiredService<IClusterMembershipService>().CurrentSnapshot,
+            provider.GetRequiredService<ClusterClock>(),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<OutageMembershipTable>>(),
             provider.GetService<IHostApplicationLifetime>()?.ApplicationStopping ?? CancellationToken.None));
         services.AddSingleton<IMembershipTable>(provider => new ClusterTimeMembershipTable(
-            provider.GetRequiredService<LastingMembershipTable>(),
+            provider.GetRequiredService<OutageMembershipTable>(),
             provider.GetRequiredService<ILocalSiloDetails>().SiloAddress,
             provider.GetRequiredService<ClusterClock>()));
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, MembershipKeeper>();

@@ -15,17 +15,16 @@ namespace Actors.Resilience;
 /// it. Several silos may do so at once, see <see cref="MembershipScripts"/>.</item>
 /// <item>Orleans never reads a table without this silo's row in it, for which it would end the silo. A row that says that
 /// this silo is dead is left alone: Orleans is right then.</item>
-/// <item>A silo that stops while Redis is away says so to the other silos only, which write it into the table once Redis is
-/// back: see <see cref="RecordAsync"/>. Orleans by itself would try for minutes, and the others would go on calling it.</item>
+/// <item>Which silos left while Redis was away (<see cref="OutageMembershipTable"/>) is written into the table once it is back: see
+/// <see cref="RecordAsync"/>.</item>
 /// </list>
 /// </remarks>
 internal sealed partial class LastingMembershipTable(
     IMembershipTable inner, RawMembershipTable raw, MembershipArrival arrival, StaleVotes votes, SiloAddress self, TimeProvider clock,
-    ILogger<LastingMembershipTable> logger, Func<ClusterMembershipSnapshot> known, CancellationToken stopping)
+    ILogger<LastingMembershipTable> logger)
     : IMembershipTable, IDisposable
 {
     private const int Tries = 4;
-    private static readonly TimeSpan ReadAgainAfter = TimeSpan.FromMilliseconds(100);
 
     // The keeper looks once a second. After a longer gap the table was away, or this process did not run.
     private static readonly TimeSpan LongestGap = TimeSpan.FromSeconds(3);
@@ -42,12 +41,6 @@ internal sealed partial class LastingMembershipTable(
     // The row of this silo that Orleans last wrote with success: replaced as a whole by whoever wrote it, never changed.
     private volatile MembershipEntry? _own;
 
-    // The table as Orleans last read it or, while this silo stops, wrote it. Replaced as a whole; Orleans changes no entry of it.
-    private volatile MembershipTableData? _last;
-
-    // True while the last one is of this silo alone, which stops and cannot write it.
-    private volatile bool _isUnwritten;
-
     // When the table was last looked at with success. Only under the gate.
     private long _looked = clock.GetTimestamp();
 
@@ -60,9 +53,6 @@ internal sealed partial class LastingMembershipTable(
 
     /// <summary>The newest version of the table that this silo has seen.</summary>
     public MembershipVersion Version => new(Volatile.Read(ref _version));
-
-    /// <summary>The version of the table that was last read as a whole; 0 if none was.</summary>
-    public MembershipVersion LastRead => new(_last?.Version.Version ?? 0);
 
     /// <summary>How long ago this silo last gave a sign of life in the table.</summary>
     public TimeSpan SinceSignOfLife => clock.GetElapsedTime(Interlocked.Read(ref _signOfLife));
@@ -105,26 +95,12 @@ internal sealed partial class LastingMembershipTable(
     {
         for (var attempt = 1; ; attempt++)
         {
-            MembershipTableData table;
-            try
-            {
-                await CheckAsync(cancellationToken);
-                table = await inner.ReadAllAsync(cancellationToken);
-            }
-            catch (Exception error) when (error is not OperationCanceledException && LastKnown() is { } last)
-            {
-                LogReadFailed(logger, error);
-
-                // Whoever waits for a version that is not there reads again at once.
-                await Task.Delay(ReadAgainAfter, clock, CancellationToken.None);
-                return last;
-            }
-
+            await CheckAsync(cancellationToken);
+            var table = await inner.ReadAllAsync(cancellationToken);
             if (IsWhole(table))
             {
                 await FollowAsync(table.Version.Version);
-                _isUnwritten = false;
-                return _last = table;
+                return table;
             }
 
             // Lost since we looked. Orleans repeats what fails, but ends the silo over a table without it.
@@ -149,21 +125,11 @@ internal sealed partial class LastingMembershipTable(
     public async Task<bool> UpdateRowAsync(
         MembershipEntry entry, string etag, TableVersion tableVersion, CancellationToken cancellationToken = default)
     {
-        try
-        {
-            return await TryUpdateRowAsync(entry, etag, tableVersion, cancellationToken);
-        }
-        catch (Exception error) when (error is not OperationCanceledException
-            && entry.SiloAddress.Equals(self) && entry.Status.IsTerminating() && LastKnown() is { } last)
-        {
-            // Another silo that leaves has told its version meanwhile: Orleans reads again, and goes on from there.
-            if (last.Version.Version >= tableVersion.Version) return false;
-
-            // Orleans tells the others next.
-            _last = With(last, entry, tableVersion);
-            LogUnwritten(logger, entry.Status, RedisFailures.Reason(error));
-            return true;
-        }
+        await CheckAsync(cancellationToken);
+        if (!entry.SiloAddress.Equals(self) && await votes.IsRefutedAsync(entry.SiloAddress)) return false;
+        if (!await WriteAsync(inner.UpdateRowAsync(entry, etag, tableVersion, cancellationToken))) return false;
+        await WrittenAsync(entry, tableVersion);
+        return true;
     }
 
     /// <summary>
@@ -190,15 +156,6 @@ internal sealed partial class LastingMembershipTable(
         {
             _gate.Release();
         }
-    }
-
-    private async Task<bool> TryUpdateRowAsync(MembershipEntry entry, string etag, TableVersion tableVersion, CancellationToken cancellationToken)
-    {
-        await CheckAsync(cancellationToken);
-        if (!entry.SiloAddress.Equals(self) && await votes.IsRefutedAsync(entry.SiloAddress)) return false;
-        if (!await WriteAsync(inner.UpdateRowAsync(entry, etag, tableVersion, cancellationToken))) return false;
-        await WrittenAsync(entry, tableVersion);
-        return true;
     }
 
     public async Task UpdateIAmAliveAsync(MembershipEntry entry, CancellationToken cancellationToken = default)
@@ -340,49 +297,6 @@ internal sealed partial class LastingMembershipTable(
         throw new TimeoutException($"Silo {self} could not be put back into the membership table: others kept changing it.");
     }
 
-    /// <summary>While this silo stops: the last table that was read, with what the other silos have told since; else null.</summary>
-    private MembershipTableData? LastKnown()
-    {
-        if (!stopping.IsCancellationRequested || _last is not { } last) return null;
-        var told = known();
-        if (_isUnwritten && last.Version.Version >= told.Version.Value) return last;
-
-        // A silo that is not in it would take its absence for its death.
-        var isWhole = told.Members.Values.All(member => member.Status.IsTerminating() || last.TryGet(member.SiloAddress) is not null);
-        if (!isWhole) return null;
-        _last = last = new(
-            [.. last.Members.Select(member => told.Members.TryGetValue(member.Item1.SiloAddress, out var now) && now.Status > member.Item1.Status
-                ? Tuple.Create(WithStatus(member.Item1, now.Status), member.Item2)
-                : member)],
-            new TableVersion(Math.Max((int)told.Version.Value, last.Version.Version) + Offset, last.Version.VersionEtag));
-        _isUnwritten = true;
-        return last;
-    }
-
-    /// <summary>
-    /// How far the versions of a silo that cannot write are ahead: another one for each, so that two silos that leave at once do
-    /// not give the same version to different tables; and less than what makes a table count as lost.
-    /// </summary>
-    private int Offset => (int)((uint)self.GetConsistentHashCode() % (MembershipCopy.Leap / 4));
-
-    private static MembershipEntry WithStatus(MembershipEntry entry, SiloStatus status) => new()
-    {
-        SiloAddress = entry.SiloAddress,
-        Status = status,
-        SuspectTimes = entry.SuspectTimes,
-        ProxyPort = entry.ProxyPort,
-        HostName = entry.HostName,
-        SiloName = entry.SiloName,
-        RoleName = entry.RoleName,
-        UpdateZone = entry.UpdateZone,
-        FaultZone = entry.FaultZone,
-        StartTime = entry.StartTime,
-        IAmAliveTime = entry.IAmAliveTime,
-    };
-
-    private static MembershipTableData With(MembershipTableData table, MembershipEntry entry, TableVersion version) => new(
-        [.. table.Members.Select(member => member.Item1.SiloAddress.Equals(entry.SiloAddress) ? Tuple.Create(entry, member.Item2) : member)], version);
-
     private bool IsBehind(RedisValue row) => _own is { } own && MembershipCopy.StatusOf(row) < own.Status;
 
     private bool IsWhole(MembershipTableData table) =>
@@ -432,13 +346,6 @@ internal sealed partial class LastingMembershipTable(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "This silo, {Silo}, was missing in the membership table: put it back as {Status}")]
     private static partial void LogPutSelf(ILogger logger, SiloAddress silo, SiloStatus status);
-
-    [LoggerMessage(Level = LogLevel.Debug, Message = "The membership table could not be read while this silo stops; going on with what is known")]
-    private static partial void LogReadFailed(ILogger logger, Exception error);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "This silo could not write its status {Status} into the membership table, and tells the other silos only: {Reason}")]
-    private static partial void LogUnwritten(ILogger logger, SiloStatus status, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message =
         "Wrote into the membership table that {Rows} silos have left, which they could not do while Redis was away")]

@@ -10,8 +10,8 @@ namespace Actors.Resilience;
 /// often, and after an outage of Redis may wait another minute.
 /// </summary>
 internal sealed partial class MembershipKeeper(
-    LastingMembershipTable table, IClusterMembershipService membership, ILocalSiloDetails self, ClusterClock cluster, BackgroundLoops loops,
-    IOptions<ClusterMembershipOptions> options, TimeProvider clock, ILogger<MembershipKeeper> logger)
+    LastingMembershipTable table, OutageMembershipTable outage, IClusterMembershipService membership, ILocalSiloDetails self,
+    ClusterClock cluster, BackgroundLoops loops, IOptions<ClusterMembershipOptions> options, TimeProvider clock, ILogger<MembershipKeeper> logger)
     : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
@@ -54,7 +54,7 @@ internal sealed partial class MembershipKeeper(
                     if (told.Version > table.Version) await table.RecordAsync(told.Version, told.Members.Values, _stop.Token);
 
                     // What other silos told is not read by Orleans, and is needed to leave while Redis is away.
-                    if (told.Version > table.LastRead) await table.ReadAllAsync(_stop.Token);
+                    if (told.Version > outage.LastRead) await outage.ReadAllAsync(_stop.Token);
                     if (isAway || table.SinceSignOfLife > CrashedSilos.AliveEvery + LookEvery) await GiveSignOfLifeAsync();
 
                     // Not before it has taken a write: a replica is read, and nothing else.
