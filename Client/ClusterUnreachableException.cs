@@ -13,4 +13,13 @@ public sealed class ClusterUnreachableException(string message, Exception? inner
     /// same <see cref="WriteOptions.RequestId"/>, and it counts once.
     /// </summary>
     public bool MayHaveTakenEffect { get; init; }
+
+    /// <summary>True if the client could not connect when the app started.</summary>
+    internal bool IsOfStart { get; init; }
+
+    /// <summary>
+    /// At the start the message alone: an app that cannot start shows this, and where in the start of the host it happened tells
+    /// nothing more. <see cref="Exception.InnerException"/> has the cause.
+    /// </summary>
+    public override string ToString() => IsOfStart ? Message : base.ToString();
 }

@@ -42,7 +42,7 @@ internal sealed partial class ConnectionAttempts(
 
         var isHopeless = RedisFailure.IsRefusal(exception) || HasEmbeddedEnded;
         if (isHopeless || _time.GetElapsedTime(_began) >= options.Value.ConnectTimeout)
-            throw new ClusterUnreachableException(await DiagnoseAsync(exception) ?? reason, exception);
+            throw new ClusterUnreachableException(await DiagnoseAsync(exception) ?? reason, exception) { IsOfStart = true };
         await Task.Delay(Pause, _time, cancellationToken);
         return true;
     }

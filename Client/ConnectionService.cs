@@ -50,7 +50,7 @@ internal sealed partial class ConnectionService(
         {
             throw new ClusterUnreachableException(
                 "A gateway accepts connections, but no silo answers there. A silo answers only at the address it advertises "
-                + "(Actors:Address, Actors:GatewayPort): name its gateway by that, not by a forwarded port.");
+                + "(Actors:Address, Actors:GatewayPort): name its gateway by that, not by a forwarded port.") { IsOfStart = true };
         }
     }
 

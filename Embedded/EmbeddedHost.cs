@@ -198,9 +198,9 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
             {
                 return await EmbeddedRedis.StartAsync(port, directory, loggers, cancellationToken);
             }
-            catch (Exception error) when (error is not EmbeddedDataException && !IsFree(port))
+            catch (Exception error) when (EmbeddedRedis.IsOfSocket(error))
             {
-                // Taken since we looked, by a silo of another directory perhaps.
+                // Taken since we looked by a silo of another directory.
             }
         }
 

@@ -69,12 +69,15 @@ public sealed class EmbeddedRedis : IAsyncDisposable
                 catch (Exception error)
                 {
                     server.Dispose();
-                    if (error is SocketException or { InnerException: SocketException }) throw;
+                    if (IsOfSocket(error)) throw;
                     throw new EmbeddedDataException($"The Redis data in {directory} cannot be loaded: {error.Message}", isDamage: true, error);
                 }
             },
             cancellationToken);
     }
+
+    /// <summary>True if the port could not be bound. Garnet wraps the socket's error.</summary>
+    internal static bool IsOfSocket(Exception? error) => error is not null && (error is SocketException || IsOfSocket(error.InnerException));
 
     private static void Verify(SummedDirectory files)
     {

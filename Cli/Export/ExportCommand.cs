@@ -17,10 +17,9 @@ internal static class ExportCommand
         How it is read:
           From the database, in one snapshot, past the cluster, so that its memory stays with
           active users. All that was acknowledged before the export began is in it: first the
-          export asks the silos and waits up to a minute until they have flushed that. It does not
-          ask silos that are stopping or were just killed: their last writes may be missing for
-          some seconds. What is written meanwhile may be in it or not. --as-is exports what the database holds now,
-          and needs no cluster.
+          export asks the silos and waits up to a minute until they have flushed that, also what silos
+          that left or were killed had not. What is written meanwhile may be in it or not. --as-is
+          exports what the database holds now, and needs no cluster.
 
         Formats:
           JSON lines, or CSV with a column for each attribute and counter, at most 500 of each;

@@ -24,11 +24,12 @@ internal sealed class FlushWait(ICluster cluster, TimeProvider time)
             var elapsed = time.GetElapsedTime(began);
             var status = await cluster.Status.GetStatusAsync(cancellationToken);
             var late = status.Silos.Where(silo => !IsPast(silo, elapsed)).ToList();
-            if (late.Count == 0)
+            var recovering = status.Silos.Where(silo => silo.WriteBehind.RecoveredVersion is { } version && version < status.MembershipVersion).ToList();
+            if (late.Count == 0 && status.StoppingSilos.Length == 0 && recovering.Count == 0)
                 return;
             Interlocked.Exchange(ref _rows, late.Sum(silo => silo.WriteBehind.UnflushedRows));
             if (elapsed > Limit)
-                throw new CommandFailedException(ExitCode.Unavailable, Explain(late));
+                throw new CommandFailedException(ExitCode.Unavailable, Explain(late, status.StoppingSilos, recovering));
             await Task.Delay(Pause, time, cancellationToken);
         }
     }
@@ -37,11 +38,16 @@ internal sealed class FlushWait(ICluster cluster, TimeProvider time)
     private static bool IsPast(SiloReport silo, TimeSpan elapsed) =>
         silo.IsResponding && (silo.WriteBehind.UnflushedRows == 0 || silo.WriteBehind.OldestUnflushed < elapsed);
 
-    private static string Explain(List<SiloReport> late)
+    private static string Explain(List<SiloReport> late, string[] stopping, List<SiloReport> recovering)
     {
-        var silos = string.Join(", ", late.Select(silo => silo.Silo));
+        var reasons = new List<string>();
+        if (late.Count > 0) reasons.Add($"silo {Names(late)} has rows to write");
+        if (stopping.Length > 0) reasons.Add($"silo {string.Join(", ", stopping)} is stopping");
+        if (recovering.Count > 0) reasons.Add($"silo {Names(recovering)} is taking over rows of silos that left");
         var error = late.Select(silo => silo.WriteBehind.LastFlushError).FirstOrDefault(error => error is not null);
-        return $"after {Text.Of(Limit)} not all that was acknowledged before the export is in the database (silo {silos})" +
+        return $"after {Text.Of(Limit)} not all that was acknowledged before the export is in the database ({string.Join("; ", reasons)})" +
             $"{(error is null ? "" : $": {error}")}; --as-is exports what is there";
     }
+
+    private static string Names(List<SiloReport> silos) => string.Join(", ", silos.Select(silo => silo.Silo));
 }

@@ -6,6 +6,12 @@ public sealed record ClusterStatus
 {
     /// <summary>The active silos, by address.</summary>
     [Id(0)] public required SiloReport[] Silos { get; init; }
+
+    /// <summary>The silos that are stopping: they flush what is not in the database yet, and hand over their grains.</summary>
+    [Id(1)] public string[] StoppingSilos { get; init; } = [];
+
+    /// <summary>The version of the membership that this is of; it grows with each silo that joins or leaves.</summary>
+    [Id(2)] public long MembershipVersion { get; init; }
 }
 
 /// <summary>One silo as it was at one moment; counts are since its start.</summary>
@@ -176,6 +182,12 @@ public sealed record WriteBehindStatus
 
     /// <summary>When <see cref="LastFlushError"/> was, by the silo's clock; null if there is none, or a silo of an older version tells of it.</summary>
     [Id(22)] public DateTimeOffset? LastFlushErrorAt { get; init; }
+
+    /// <summary>
+    /// The silo has taken over the journaled rows of all silos that had left by this <see cref="ClusterStatus.MembershipVersion"/>; null
+    /// if a silo of an older version does not tell.
+    /// </summary>
+    [Id(23)] public long? RecoveredVersion { get; init; }
 
     /// <summary>Acknowledged writes of any durability.</summary>
     public long Writes => MemoryWrites + JournalWrites + DatabaseWrites;

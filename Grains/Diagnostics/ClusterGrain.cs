@@ -15,14 +15,19 @@ internal sealed partial class ClusterGrain(SiloStatusClient silos, IClusterMembe
 
     public async Task<ClusterStatus> GetStatusAsync(CancellationToken cancellationToken)
     {
-        var active = membership.CurrentSnapshot.Members.Values
-            .Where(member => member.Status == MemberStatus.Active)
-            .Select(member => member.SiloAddress)
-            .Order();
-        return new() { Silos = await Task.WhenAll(active.Select(silo => AskAsync(silo, cancellationToken))) };
+        var snapshot = membership.CurrentSnapshot;
+        return new()
+        {
+            Silos = await Task.WhenAll(Of(snapshot, MemberStatus.Active).Select(silo => AskAsync(silo, cancellationToken))),
+            StoppingSilos = [.. Of(snapshot, MemberStatus.ShuttingDown, MemberStatus.Stopping).Select(SiloName.Of)],
+            MembershipVersion = snapshot.Version.Value,
+        };
     }
 
     public Task<SiloDeath[]> GetDeathsAsync(CancellationToken cancellationToken) => Task.FromResult(deaths.Recent);
+
+    private static IEnumerable<SiloAddress> Of(ClusterMembershipSnapshot snapshot, params MemberStatus[] statuses) =>
+        snapshot.Members.Values.Where(member => statuses.Contains(member.Status)).Select(member => member.SiloAddress).Order();
 
     private async Task<SiloReport> AskAsync(SiloAddress silo, CancellationToken cancellationToken)
     {

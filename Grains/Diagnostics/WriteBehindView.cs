@@ -36,6 +36,7 @@ public sealed class WriteBehindView
                 MaxUnflushedBytes = _options.MaxUnflushedBytes,
                 JournaledRows = counters.JournaledRows,
                 RecoveredRows = counters.RecoveredRows,
+                RecoveredVersion = counters.RecoveredVersion,
                 FlushFailures = counters.FlushFailures,
                 LastFlushError = counters.LastFlushError,
                 LastFlushErrorAt = counters.LastFlushErrorAt,

@@ -26,6 +26,7 @@ public sealed class WriteBehindCounters(IMeterFactory? meters = null, TimeProvid
     private long _fenceHits;
     private long _recoveredRows;
     private long _recoveries;
+    private long _recoveredVersion;
     private long _flushFailures;
     private long _parkedRows;
 
@@ -56,6 +57,9 @@ public sealed class WriteBehindCounters(IMeterFactory? meters = null, TimeProvid
     /// <summary>How often there were such rows: at most once per partition of the journal and change of the membership.</summary>
     public long Recoveries => Volatile.Read(ref _recoveries);
 
+    /// <summary>The version of the membership up to which all rows of silos that left are taken over.</summary>
+    public long RecoveredVersion => Volatile.Read(ref _recoveredVersion);
+
     /// <summary>Attempts to commit a batch that failed; each is repeated.</summary>
     public long FlushFailures => Volatile.Read(ref _flushFailures);
 
@@ -84,6 +88,8 @@ public sealed class WriteBehindCounters(IMeterFactory? meters = null, TimeProvid
     internal long Start() => _clock.GetTimestamp();
 
     internal void Acknowledged(Durability durability) => Interlocked.Increment(ref _writes[(int)durability]);
+
+    internal void RecoveredUpTo(MembershipVersion version) => Volatile.Write(ref _recoveredVersion, version.Value);
 
     internal void JournalCommitted(int rows, long started)
     {

@@ -31,6 +31,10 @@ internal static class SiloHealth
         app.MapHealthChecks("/health/ready", new() { Predicate = check => check.Tags.Contains(Ready), ResponseWriter = WriteAsync });
     }
 
+    private static string LastError(string? error, DateTimeOffset? at) => error is null
+        ? ""
+        : string.Create(CultureInfo.InvariantCulture, $"; last error{(at is { } time ? $" at {time:HH:mm:ss}" : "")}: {error}");
+
     private static Task WriteAsync(HttpContext context, HealthReport report)
     {
         context.Response.ContentType = "application/json";
@@ -62,7 +66,7 @@ internal static class SiloHealth
             var circuits = redis.Snapshot(self.SiloAddress).Circuits;
             var text = string.Join("; ", circuits.Select(circuit => circuit.State == BreakerState.Closed
                 ? $"Redis at {circuit.Address}{(circuit.Warning is { } warning ? $" ({string.Join(", ", circuit.Roles)}): {warning}" : "")}"
-                : $"Redis at {circuit.Address} ({string.Join(", ", circuit.Roles)}) is {circuit.State} since {circuit.Since:HH:mm:ss}: {circuit.LastError}"));
+                : $"Redis at {circuit.Address} ({string.Join(", ", circuit.Roles)}) is {circuit.State} since {circuit.Since:HH:mm:ss}{LastError(circuit.LastError, circuit.LastErrorAt)}"));
             return Task.FromResult(Array.TrueForAll(circuits, circuit => circuit.State == BreakerState.Closed && circuit.Warning is null)
                 ? HealthCheckResult.Healthy(text)
                 : HealthCheckResult.Degraded(text));
@@ -80,7 +84,7 @@ internal static class SiloHealth
             if (status.HeldRows > 0) text += string.Create(CultureInfo.InvariantCulture, $"; {status.HeldRows:N0} rows can be neither committed nor parked");
             if (!writeBehind.IsAlarming(status)) return Task.FromResult(HealthCheckResult.Healthy(text));
             return Task.FromResult(HealthCheckResult.Degraded(string.Create(CultureInfo.InvariantCulture,
-                $"{text}; {status.RefusedWrites:N0} writes were refused; last error: {status.LastFlushError ?? "none"}")));
+                $"{text}; {status.RefusedWrites:N0} writes were refused{LastError(status.LastFlushError, status.LastFlushErrorAt)}")));
         }
     }
 

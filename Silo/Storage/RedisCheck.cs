@@ -27,11 +27,13 @@ internal sealed partial class RedisCheck
     /// <param name="connectionString">The connection string.</param>
     /// <param name="roles">What this Redis is used for.</param>
     /// <param name="holdsMembership">Whether the membership table is in it.</param>
+    /// <param name="waitsForReplicas">Whether journal writes wait for replicas.</param>
     /// <param name="settings">Which cluster uses it.</param>
     /// <param name="logger">Where it says what it waits for, and what it warns of.</param>
     /// <exception cref="ConfigurationException">The connection string cannot be read.</exception>
     public RedisCheck(
-        string key, string connectionString, IEnumerable<RedisRole> roles, bool holdsMembership, SiloSettings settings, ILogger logger)
+        string key, string connectionString, IEnumerable<RedisRole> roles, bool holdsMembership, bool waitsForReplicas, SiloSettings settings,
+        ILogger logger)
     {
         (_key, _roles, _logger) = (key, [.. roles], logger);
         _options = RedisConfiguration.Parse(key, connectionString);
@@ -42,7 +44,7 @@ internal sealed partial class RedisCheck
         // INFO counts as an administrator's command.
         _options.AllowAdmin = true;
         _name = $"Redis at {RedisConnectionString.AddressesOf(_options)} (ConnectionStrings:{key})";
-        _rights = new RedisRights(settings.ServiceId, _roles, holdsMembership ? settings.ClusterId : null);
+        _rights = new RedisRights(settings.ServiceId, _roles, holdsMembership ? settings.ClusterId : null, waitsForReplicas);
     }
 
     /// <summary>Returns once this Redis can be used.</summary>

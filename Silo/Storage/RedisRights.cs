@@ -7,7 +7,11 @@ namespace Actors.Silo.Storage;
 /// Which rights a silo's user of Redis lacks. Redis itself does not name the key; so each kind of key is touched, and each
 /// command is tried on one that holds nothing.
 /// </summary>
-internal sealed class RedisRights(string serviceId, IReadOnlyList<RedisRole> roles, string? clusterId)
+/// <param name="serviceId">What the keys begin with.</param>
+/// <param name="roles">What this Redis is used for.</param>
+/// <param name="clusterId">The cluster whose membership table is in this Redis; null if it is in another.</param>
+/// <param name="waitsForReplicas">True if journal writes wait for replicas.</param>
+internal sealed class RedisRights(string serviceId, IReadOnlyList<RedisRole> roles, string? clusterId, bool waitsForReplicas)
 {
     private const string Field = "rights-probe";
 
@@ -47,6 +51,7 @@ internal sealed class RedisRights(string serviceId, IReadOnlyList<RedisRole> rol
                 await TryAsync(redis, missing, usable, words[0], words[1..]);
             }
 
+            if (waitsForReplicas && roles.Contains(RedisRole.Journal)) await TryAsync(redis, missing, usable, "WAIT", 0, 1);
             if (clusterId is not null) await TryTransactionAsync(redis, usable, missing);
         }
 

@@ -60,16 +60,18 @@ internal sealed class SiloStorage : IAsyncDisposable
         }
 
         var logger = loggers.CreateLogger<SiloStorage>();
+        var waitsForReplicas = configuration[$"{WriteBehindOptions.Section}:{nameof(WriteBehindOptions.JournalReplicas)}"] is { Length: > 0 } and not "0";
+
         // All are read before one of them is waited for.
         var checks = new List<RedisCheck>();
         if (redis is not null)
         {
             var shared = Enum.GetValues<RedisRole>().Where(role => !roles.ContainsKey(role));
-            checks.Add(new RedisCheck("redis", redis, shared, holdsMembership: true, settings, logger));
+            checks.Add(new RedisCheck("redis", redis, shared, holdsMembership: true, waitsForReplicas, settings, logger));
         }
 
         checks.AddRange(roles.Select(own =>
-            new RedisCheck(RedisConfiguration.KeyOf(own.Key), own.Value, [own.Key], holdsMembership: false, settings, logger)));
+            new RedisCheck(RedisConfiguration.KeyOf(own.Key), own.Value, [own.Key], holdsMembership: false, waitsForReplicas, settings, logger)));
         foreach (var check in checks) await check.RunAsync();
 
         if (redis is not null && postgres is not null)

@@ -127,7 +127,8 @@ public sealed class AddActorsClientTests
             var services = new ServiceCollection().AddLogging();
             services.AddActorsClient(options => options.SearchDirectory = nowhere.FullName);
             await using var provider = services.BuildServiceProvider();
-            Assert.Throws<ClusterNotFoundException>(() => provider.GetServices<IHostedService>().ToArray());
+            var error = Assert.Throws<ClusterNotFoundException>(() => provider.GetServices<IHostedService>().ToArray());
+            Assert.Equal(error.Message, error.ToString());
         }
         finally
         {
@@ -149,6 +150,7 @@ public sealed class AddActorsClientTests
 
         var error = await Assert.ThrowsAsync<ClusterUnreachableException>(() => host.StartAsync());
         Assert.Contains("127.0.0.1:1", error.Message, StringComparison.Ordinal);
-        Assert.DoesNotContain("secret", error.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", $"{error}{error.InnerException}", StringComparison.Ordinal);
+        Assert.Equal(error.Message, error.ToString());
     }
 }

@@ -49,6 +49,17 @@ public sealed class EmbeddedHostTests : IDisposable
     }
 
     [Fact]
+    public async Task Hosts_of_different_directories_that_start_in_the_same_instant_take_different_ports()
+    {
+        var hosts = await Task.WhenAll(Enumerable.Range(0, 4).Select(index => Task.Run(() => EmbeddedHost.StartOrJoinAsync(
+            _directory.File($"host-{index}"), null, Token))));
+
+        Assert.Distinct(hosts.Select(host => host.RedisConnectionString));
+        foreach (var host in hosts)
+            await host.DisposeAsync();
+    }
+
+    [Fact]
     public async Task One_that_joined_stops_nothing()
     {
         await using var first = await StartAsync();

@@ -24,6 +24,30 @@ public sealed class BadInputTests : IDisposable
         Assert.DoesNotContain("   at ", run.Error + run.Output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_silo_of_another_service_does_not_use_the_tables_of_the_first()
+    {
+        await using var postgres = await PostgresServer.StartNewAsync();
+        var settings = new Dictionary<string, string> { ["ConnectionStrings__postgres"] = postgres.ConnectionString };
+        using var elsewhere = new TemporaryDirectory("bad-input");
+        using (var first = await SiloProcess.StartAsync(elsewhere.Path, settings, "--Actors:ServiceId", "first"))
+            await first.StopAsync();
+        var run = await ProgramRun.RunAsync(DotnetProgram.Silo, _directory.Path, settings, "--Actors:ServiceId", "second");
+        Assert.True(run.ExitCode is 2 or 4, run.ToString());
+        Assert.Contains("belong to the service \"first\"", run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", run.Error + run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Help_shows_the_settings_and_starts_nothing()
+    {
+        var run = await ProgramRun.RunAsync(DotnetProgram.Silo, _directory.Path, new Dictionary<string, string>(), "--help");
+        Assert.True(run.ExitCode == 0, run.ToString());
+        Assert.Contains("ConnectionStrings:redis", run.Output, StringComparison.Ordinal);
+        Assert.Empty(run.Error);
+        Assert.Empty(Directory.GetFileSystemEntries(_directory.Path));
+    }
+
     // By SIGTERM: what runs in the background of a shell, as tests may, ignores SIGINT, and so do the processes it starts.
     [Fact]
     public async Task A_silo_that_waits_for_Redis_says_so_and_ends_when_it_is_told_to()

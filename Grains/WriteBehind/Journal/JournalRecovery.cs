@@ -45,6 +45,7 @@ internal sealed partial class JournalRecovery(
         await foreach (var snapshot in membership.MembershipUpdates.WithCancellation(stop))
         {
             await RecoverAsync(snapshot);
+            table.Counters.RecoveredUpTo(snapshot.Version);
             _loop.Succeeded();
         }
 

@@ -107,6 +107,31 @@ public sealed class ExportCommandTests : IDisposable
         Assert.Contains("late", result.Output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Export_waits_for_silos_that_stop_and_for_the_rows_of_silos_that_left()
+    {
+        var reports = 0;
+        _shell.Cluster.BeforeStatus = () => _shell.Cluster.CurrentStatus = ++reports switch
+        {
+            1 => Status(rows: 0, TimeSpan.Zero) with { StoppingSilos = ["127.0.0.1:2@1"], MembershipVersion = 7 },
+            2 => Status(rows: 0, TimeSpan.Zero, recoveredVersion: 7) with { MembershipVersion = 8 },
+            _ => Status(rows: 0, TimeSpan.Zero, recoveredVersion: 8) with { MembershipVersion = 8 },
+        };
+        var result = await _shell.RunAsync("export", "--sqlite", _database);
+        Assert.Equal((ExitCode.Done, 3), (result.ExitCode, reports));
+    }
+
+    [Fact]
+    public async Task Export_names_the_silos_that_stop_or_take_over_rows_for_too_long()
+    {
+        using var shell = new Shell { Time = new LeapingTime() };
+        shell.Cluster.CurrentStatus = Status(rows: 0, TimeSpan.Zero, recoveredVersion: 7) with { StoppingSilos = ["127.0.0.1:2@1"], MembershipVersion = 8 };
+        var result = await shell.RunAsync("export", "--sqlite", _database);
+        Assert.Equal(ExitCode.Unavailable, result.ExitCode);
+        Assert.Contains("silo 127.0.0.1:2@1 is stopping", result.Error, StringComparison.Ordinal);
+        Assert.Contains("silo 127.0.0.1:1@1 is taking over rows of silos that left", result.Error, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -116,7 +141,7 @@ public sealed class ExportCommandTests : IDisposable
         shell.Cluster.CurrentStatus = Status(rows: 5, oldest: TimeSpan.FromHours(1), isResponding, "relation users does not exist");
         var result = await shell.RunAsync("export", shell.Path("users.jsonl"), "--sqlite", _database);
         Assert.Equal(ExitCode.Unavailable, result.ExitCode);
-        Assert.Contains("not all that was acknowledged before the export is in the database (silo 127.0.0.1:1@1): relation", result.Error, StringComparison.Ordinal);
+        Assert.Contains("not all that was acknowledged before the export is in the database (silo 127.0.0.1:1@1 has rows to write): relation", result.Error, StringComparison.Ordinal);
         Assert.Contains("--as-is exports what is there", result.Error, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFiles(shell.Directory));
     }
@@ -191,7 +216,7 @@ public sealed class ExportCommandTests : IDisposable
         Assert.Equal(expected.Tags.ToHashSet(), actual.Tags.ToHashSet());
     }
 
-    private static ClusterStatus Status(long rows, TimeSpan oldest, bool isResponding = true, string? error = null) => new()
+    private static ClusterStatus Status(long rows, TimeSpan oldest, bool isResponding = true, string? error = null, long? recoveredVersion = null) => new()
     {
         Silos =
         [
@@ -199,7 +224,7 @@ public sealed class ExportCommandTests : IDisposable
             {
                 Silo = "127.0.0.1:1@1",
                 IsResponding = isResponding,
-                WriteBehind = new() { UnflushedRows = rows, OldestUnflushed = oldest, LastFlushError = error },
+                WriteBehind = new() { UnflushedRows = rows, OldestUnflushed = oldest, LastFlushError = error, RecoveredVersion = recoveredVersion },
             },
         ],
     };

@@ -30,6 +30,21 @@ public sealed partial class RedisRightsTests : IDisposable
         Assert.Contains("\"source\": \"redis\"", limited.Output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Silo_that_waits_for_replicas_needs_the_right_to()
+    {
+        await using var redis = await RedisServer.StartNewAsync();
+        await RedisCommands.SendAsync(redis.Port, "ACL SETUSER silo on >right ~* &* +@all -wait");
+        var settings = new Dictionary<string, string>
+        {
+            ["ConnectionStrings__redis"] = $"{redis.ConnectionString},user=silo,password=right",
+            ["Actors__WriteBehind__JournalReplicas"] = "1",
+        };
+        var refused = await ProgramRun.RunAsync(DotnetProgram.Silo, _directory.Path, settings);
+        Assert.True(refused.ExitCode == 4, refused.ToString());
+        Assert.Contains("ACL SETUSER silo +wait\n", refused.Error.Replace(".", "", StringComparison.Ordinal), StringComparison.Ordinal);
+    }
+
     [GeneratedRegex("ACL SETUSER silo( \\+[a-z|]+)+")]
     private static partial Regex Grant();
 }
