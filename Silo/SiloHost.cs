@@ -1,6 +1,8 @@
 using System.Net;
-using Actors.Diagnostics;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Hosting;
+using Actors.Membership;
+using Actors.Redis;
 using Actors.Silo.Configuration;
 using Actors.Silo.Health;
 using Actors.Silo.Logging;

@@ -1,6 +1,6 @@
 using System.Globalization;
-using Actors.Resilience;
-using Actors.WriteBehind;
+using Actors.Core;
+using Actors.Redis;
 using StackExchange.Redis;
 
 namespace Actors.RateLimiting;

@@ -1,4 +1,6 @@
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Membership;
+using Actors.Redis;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;

@@ -1,6 +1,6 @@
 using System.Diagnostics.Metrics;
-using Actors.Diagnostics;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Redis;
 
 namespace Actors.WriteBehind;
 

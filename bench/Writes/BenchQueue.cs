@@ -1,5 +1,5 @@
-using Actors.Caching;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Redis;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;

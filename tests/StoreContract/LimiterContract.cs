@@ -1,5 +1,5 @@
 using Actors.RateLimiting;
-using Actors.Resilience;
+using Actors.Redis;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
 

@@ -1,5 +1,6 @@
 using System.Net;
-using Actors.Resilience;
+using Actors.Membership;
+using Actors.Redis;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;

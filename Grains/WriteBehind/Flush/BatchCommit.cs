@@ -1,4 +1,5 @@
 using System.Collections.ObjectModel;
+using Actors.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.WriteBehind;

@@ -1,4 +1,4 @@
-using Actors.Caching;
+using Actors.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.WriteBehind;

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Redis;
 using Microsoft.Extensions.Logging;
 using StackExchange.Redis;
 

@@ -1,5 +1,5 @@
 using System.Net;
-using Actors.Resilience;
+using Actors.WriteBehind;
 using CsCheck;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;

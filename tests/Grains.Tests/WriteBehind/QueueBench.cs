@@ -1,6 +1,6 @@
 using System.Text;
-using Actors.Caching;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Redis;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;

@@ -1,7 +1,8 @@
 using System.Net;
 using System.Text;
-using Actors.Caching;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Membership;
+using Actors.Redis;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;

@@ -1,0 +1,52 @@
+using Actors.Redis;
+using Microsoft.Extensions.DependencyInjection;
+using MemberStatus = Orleans.Runtime.SiloStatus;
+
+namespace Actors.WriteBehind;
+
+/// <summary>How a silo reaches another one about being cut off from Redis.</summary>
+internal interface ICutOffPeers
+{
+    /// <summary>The other active silos.</summary>
+    IReadOnlyCollection<SiloAddress> Others { get; }
+
+    /// <summary>Tells one of them how this silo stands. Returns once it knows.</summary>
+    Task TellAsync(SiloAddress silo, long number, bool isCutOff);
+
+    /// <summary>Has one of them flush what it has journaled. Returns once that is in the database.</summary>
+    Task FlushAsync(SiloAddress silo);
+}
+
+/// <summary>Reaches the others by their breaker services.</summary>
+/// <param name="services">Asked when it is needed: the client needs a running silo, and that needs this.</param>
+internal sealed class CutOffPeers(IServiceProvider services) : ICutOffPeers
+{
+    private SiloAddress Self => services.GetRequiredService<ILocalSiloDetails>().SiloAddress;
+
+    public IReadOnlyCollection<SiloAddress> Others
+    {
+        get
+        {
+            var self = Self;
+            return [.. services.GetRequiredService<IClusterMembershipService>().CurrentSnapshot.Members.Values
+                .Where(member => member.Status == MemberStatus.Active && !member.SiloAddress.Equals(self))
+                .Select(member => member.SiloAddress)];
+        }
+    }
+
+    public Task TellAsync(SiloAddress silo, long number, bool isCutOff) => Of(silo).CutOffAsync(Self, number, isCutOff);
+
+    public Task FlushAsync(SiloAddress silo) => Of(silo).FlushAsync();
+
+    private IRedisBreakerService Of(SiloAddress silo) => services.GetRequiredService<RedisBreakerClient>().Of(silo);
+}
+
+/// <summary>For a silo that is alone.</summary>
+internal sealed class NoPeers : ICutOffPeers
+{
+    public IReadOnlyCollection<SiloAddress> Others => [];
+
+    public Task TellAsync(SiloAddress silo, long number, bool isCutOff) => Task.CompletedTask;
+
+    public Task FlushAsync(SiloAddress silo) => Task.CompletedTask;
+}
