@@ -84,6 +84,8 @@ public static class ActorsSiloBuilderExtensions
         });
         services.AddSingleton<ICutOffPeers, CutOffPeers>();
         services.AddSingleton<CutOffSilos>();
+        services.AddSingleton<PartitionClient>();
+        silo.AddGrainService<PartitionService>();
         services.AddSingleton<MembershipProof>();
         services.AddSingleton(provider => new MembershipLease(
             provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<MembershipProof>().ProveAsync));

@@ -1,4 +1,3 @@
-using Actors.Hosting;
 using Actors.Redis;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -17,7 +16,7 @@ public static class LastingMembershipExtensions
 
     /// <summary>
     /// Puts a <see cref="LastingMembershipTable"/> before the table that <c>UseRedisClustering</c> has added, and has both use
-    /// one connection. To be called after it, and after <see cref="ActorsSiloBuilderExtensions.AddActors"/>.
+    /// one connection. To be called after it, and after <c>AddActors</c>.
     /// </summary>
     /// <param name="silo">The silo.</param>
     /// <param name="redis">The Redis of the membership table.</param>
@@ -82,7 +81,7 @@ public static class LastingMembershipExtensions
     {
         try
         {
-            await provider.GetRequiredService<SiloStatusClient>().GetStatusAsync(silo).WaitAsync(AnswerLimit);
+            await provider.GetRequiredService<MembershipClient>().Of(silo).PingAsync().WaitAsync(AnswerLimit);
             return true;
         }
         catch (Exception)

@@ -108,6 +108,10 @@ internal interface IMembershipService : IGrainService
     /// <summary>False once this silo knows that <paramref name="silo"/> was declared dead; null while it does not know it.</summary>
     [Alias("IsMember")]
     Task<bool?> IsMemberAsync(SiloAddress silo);
+
+    /// <summary>Returns at once: a silo that answers is alive.</summary>
+    [Alias("Ping")]
+    Task PingAsync();
 }
 
 /// <summary>Reads what Orleans knows; holds no state of its own.</summary>
@@ -122,6 +126,8 @@ internal sealed class MembershipService(GrainId id, Silo silo, ILoggerFactory lo
         MemberStatus.None => null,
         _ => true,
     });
+
+    public Task PingAsync() => Task.CompletedTask;
 }
 
 /// <summary>Reaches the membership service of any silo.</summary>

@@ -33,6 +33,7 @@ internal static class SiloLogging
                 ["Logging:LogLevel:Actors.Hosting.SiloStatusService"] = "Warning",
                 ["Logging:LogLevel:Actors.Redis.RedisBreakerService"] = "Warning",
                 ["Logging:LogLevel:Actors.Membership.MembershipService"] = "Warning",
+                ["Logging:LogLevel:Actors.WriteBehind.PartitionService"] = "Warning",
 
                 // What keeps the silo from starting is said in one line when it ends (SiloProgram).
                 ["Logging:LogLevel:Microsoft.Extensions.Hosting.Internal.Host"] = "None",

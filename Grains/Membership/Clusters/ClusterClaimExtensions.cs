@@ -1,4 +1,3 @@
-using Actors.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Actors.Membership;
@@ -8,7 +7,7 @@ public static class ClusterClaimExtensions
 {
     /// <summary>
     /// Refuses to start (<see cref="ServiceInUseException"/>) while a cluster with another id is alive under the same service
-    /// id. To be called after <see cref="ActorsSiloBuilderExtensions.AddActors"/>.
+    /// id. To be called after <c>AddActors</c>.
     /// </summary>
     public static ISiloBuilder UseClusterClaim(this ISiloBuilder silo)
     {

@@ -1,4 +1,3 @@
-using Actors.Redis;
 using Microsoft.Extensions.DependencyInjection;
 using MemberStatus = Orleans.Runtime.SiloStatus;
 
@@ -17,7 +16,7 @@ internal interface ICutOffPeers
     Task FlushAsync(SiloAddress silo);
 }
 
-/// <summary>Reaches the others by their breaker services.</summary>
+/// <summary>Reaches the others by their partition services.</summary>
 /// <param name="services">Asked when it is needed: the client needs a running silo, and that needs this.</param>
 internal sealed class CutOffPeers(IServiceProvider services) : ICutOffPeers
 {
@@ -34,11 +33,11 @@ internal sealed class CutOffPeers(IServiceProvider services) : ICutOffPeers
         }
     }
 
-    public Task TellAsync(SiloAddress silo, long number, bool isCutOff) => Of(silo).CutOffAsync(Self, number, isCutOff);
+    public Task TellAsync(SiloAddress silo, long number, bool isCutOff) => Of(silo).SetPartitionedAsync(Self, number, isCutOff);
 
     public Task FlushAsync(SiloAddress silo) => Of(silo).FlushAsync();
 
-    private IRedisBreakerService Of(SiloAddress silo) => services.GetRequiredService<RedisBreakerClient>().Of(silo);
+    private IPartitionService Of(SiloAddress silo) => services.GetRequiredService<PartitionClient>().Of(silo);
 }
 
 /// <summary>For a silo that is alone.</summary>
