@@ -82,8 +82,8 @@ public static class ActorsSiloBuilderExtensions
             // It compares the clocks of two machines. AbandonedJoins does without.
             membership.EvictWhenMaxJoinAttemptTimeExceeded = false;
         });
-        services.AddSingleton<ICutOffPeers, CutOffPeers>();
-        services.AddSingleton<CutOffSilos>();
+        services.AddSingleton<IPartitionedPeers, PartitionedPeers>();
+        services.AddSingleton<PartitionedSilos>();
         services.AddSingleton<PartitionClient>();
         silo.AddGrainService<PartitionService>();
         services.AddSingleton<MembershipProof>();
@@ -98,7 +98,7 @@ public static class ActorsSiloBuilderExtensions
         services.AddSingleton<MembershipClient>();
         silo.AddGrainService<MembershipService>();
         services.AddSingleton<RowCache>();
-        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, CutOffWatch>();
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, PartitionMonitor>();
         services.AddSingleton<ReadCounters>();
         services.AddSingleton<WriteBehindCounters>();
         services.AddSingleton<WriteBehindTable>();
@@ -128,12 +128,12 @@ public static class ActorsSiloBuilderExtensions
         services.AddSingleton(provider => new HandoffStore(
             provider.GetRequiredService<IGrainFactory>(),
             provider.GetRequiredService<LimiterCounters>(),
-            provider.GetRequiredService<GrantLogs>(),
+            provider.GetRequiredService<RedisGrantLogStore>(),
             () => OtherSilos(provider),
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<HandoffStore>>()));
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, LimiterLifecycle>();
-        services.AddSingleton(provider => new GrantLogs(
+        services.AddSingleton(provider => new RedisGrantLogStore(
             provider.GetRequiredService<RedisGateway>(),
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<LimiterCounters>(),

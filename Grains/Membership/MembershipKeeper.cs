@@ -12,7 +12,7 @@ namespace Actors.Membership;
 /// often, and after an outage of Redis may wait another minute.
 /// </summary>
 internal sealed partial class MembershipKeeper(
-    LastingMembershipTable table, OutageMembershipTable outage, IClusterMembershipService membership, ILocalSiloDetails self,
+    SelfHealingMembershipTable table, OutageMembershipTable outage, IClusterMembershipService membership, ILocalSiloDetails self,
     ClusterClock cluster, BackgroundLoops loops, IOptions<ClusterMembershipOptions> options, TimeProvider clock, ILogger<MembershipKeeper> logger)
     : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {

@@ -89,7 +89,7 @@ internal sealed partial class MembershipProof(
     {
         // Past all that is put before it. Any other read puts back what the table has lost, from a copy that may be older
         // than the news of this silo's death.
-        if (services.GetService<LastingMembershipTable>() is { } lasting) return await lasting.OwnStatusAsync(CancellationToken.None);
+        if (services.GetService<SelfHealingMembershipTable>() is { } lasting) return await lasting.OwnStatusAsync(CancellationToken.None);
         var row = await table.ReadRowAsync(self.SiloAddress, CancellationToken.None);
         return row.TryGet(self.SiloAddress)?.Item1.Status ?? MemberStatus.None;
     }

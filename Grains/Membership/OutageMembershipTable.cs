@@ -10,7 +10,7 @@ namespace Actors.Membership;
 /// <remarks>
 /// <list type="bullet">
 /// <item>A silo that stops and cannot write its status tells the other silos only. They write it into the table once Redis is back:
-/// see <see cref="LastingMembershipTable.RecordAsync"/>.</item>
+/// see <see cref="SelfHealingMembershipTable.RecordAsync"/>.</item>
 /// <item>Reads are answered by the last table that was read, with what other silos have told since. If reads failed, Orleans would
 /// drop what it is told while it reads.</item>
 /// </list>

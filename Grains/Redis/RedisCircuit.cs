@@ -30,8 +30,8 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly CircuitBreaker _breaker;
     private readonly LatencyWindow _latency;
-    private readonly OwnPauses _pauses;
-    private readonly OwnPauses _delays;
+    private readonly ProcessPauseDetector _pauses;
+    private readonly ProcessPauseDetector _delays;
     private readonly Dictionary<RedisRole, RedisConnection> _connections;
     private readonly string _keyPrefix;
     private readonly string _roles;
@@ -71,8 +71,8 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         Roles = roles;
         Address = redis.AddressOf(roles[0]);
         _latency = new LatencyWindow(clock);
-        _pauses = new OwnPauses(_time, options.CallTimeout / 2);
-        _delays = new OwnPauses(_time, options.SlowCallDuration / 2 > LeastDelay ? options.SlowCallDuration / 2 : LeastDelay);
+        _pauses = new ProcessPauseDetector(_time, options.CallTimeout / 2);
+        _delays = new ProcessPauseDetector(_time, options.SlowCallDuration / 2 > LeastDelay ? options.SlowCallDuration / 2 : LeastDelay);
         _breaker = new CircuitBreaker(options, _time.TimestampFrequency, _time.GetTimestamp(), Changed);
         _connections = roles.ToDictionary(
             role => role, role => new RedisConnection(() => redis.For(role), logger, () => _breaker.Reconnected(_time.GetTimestamp())));
@@ -279,7 +279,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     /// <summary>One pass for as long as nothing fails.</summary>
     private async Task<bool> WatchAsync(CancellationToken stop)
     {
-        var silence = new SilenceWatch(_time, _options.SilenceDuration);
+        var silence = new StallDetector(_time, _options.SilenceDuration);
         using var timer = new PeriodicTimer(silence.Interval, _clock);
         var healthDue = _time.GetTimestamp();
         while (await timer.WaitForNextTickAsync(stop))

@@ -18,7 +18,7 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
     private readonly Meter _meter;
 
     public SiloInstruments(IMeterFactory meters, WriteBehindTable table, JournalSize journal, ReadCounters reads, ActiveUsers users, RedisGateway redis,
-        LimiterCounters limiters, IOptions<RateLimitOptions> limits, ClockWatch clocks, IEnumerable<LastingMembershipTable> membership)
+        LimiterCounters limiters, IOptions<RateLimitOptions> limits, ClockWatch clocks, IEnumerable<SelfHealingMembershipTable> membership)
     {
         _meter = meters.Create(ActorsTelemetry.MeterName);
         WriteBehindInstruments.AddTo(_meter, table, journal);

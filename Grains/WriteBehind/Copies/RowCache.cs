@@ -17,14 +17,14 @@ namespace Actors.WriteBehind;
 internal sealed class RowCache
 {
     private readonly RedisGateway _redis;
-    private readonly CutOffSilos _cutOff;
+    private readonly PartitionedSilos _cutOff;
     private readonly CacheOptions _options;
     private readonly Batcher<string, Row?>[] _reads;
 
     // In which span of the connection each partition last began a generation. Any thread: begun twice does no harm.
     private readonly Reconciled[] _reconciled;
 
-    public RowCache(RedisGateway redis, CutOffSilos cutOff, IOptions<CacheOptions> options)
+    public RowCache(RedisGateway redis, PartitionedSilos cutOff, IOptions<CacheOptions> options)
     {
         _redis = redis;
         _cutOff = cutOff;

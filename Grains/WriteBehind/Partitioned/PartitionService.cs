@@ -20,7 +20,7 @@ internal interface IPartitionService : IGrainService
 
 /// <summary>Hands on to objects that any thread may call; holds no state of its own.</summary>
 [Reentrant]
-internal sealed class PartitionService(GrainId id, Silo silo, ILoggerFactory loggers, CutOffSilos partitioned, WriteBehindTable table)
+internal sealed class PartitionService(GrainId id, Silo silo, ILoggerFactory loggers, PartitionedSilos partitioned, WriteBehindTable table)
     : GrainService(id, silo, loggers), IPartitionService
 {
     public Task SetPartitionedAsync(SiloAddress silo, long number, bool isPartitioned)
@@ -31,7 +31,7 @@ internal sealed class PartitionService(GrainId id, Silo silo, ILoggerFactory log
 
     public async Task FlushAsync()
     {
-        using var limit = new CancellationTokenSource(CutOffSilos.Patience);
+        using var limit = new CancellationTokenSource(PartitionedSilos.Patience);
         await table.FlushAsync(limit.Token);
     }
 }

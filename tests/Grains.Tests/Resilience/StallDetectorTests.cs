@@ -4,15 +4,15 @@ using Microsoft.Extensions.Time.Testing;
 namespace Actors.Grains.Tests.Resilience;
 
 /// <summary>Silence is that calls wait and none is answered, while we listened.</summary>
-public sealed class SilenceWatchTests
+public sealed class StallDetectorTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(50);
 
     private readonly FakeTimeProvider _clock = new();
-    private readonly SilenceWatch _watch;
+    private readonly StallDetector _watch;
 
-    public SilenceWatchTests() => _watch = new SilenceWatch(_clock, Limit);
+    public StallDetectorTests() => _watch = new StallDetector(_clock, Limit);
 
     [Fact]
     public void Calls_that_wait_for_the_limit_are_silence()
@@ -85,7 +85,7 @@ public sealed class SilenceWatchTests
     [InlineData(60_000, 50)]
     public void It_looks_often_enough_for_every_limit_that_may_be_set(int limit, double interval)
     {
-        var watch = new SilenceWatch(_clock, TimeSpan.FromMilliseconds(limit));
+        var watch = new StallDetector(_clock, TimeSpan.FromMilliseconds(limit));
         Assert.Equal(interval, watch.Interval.TotalMilliseconds);
         var looks = 0;
         for (var isSilent = false; !isSilent; looks++)

@@ -12,7 +12,7 @@ namespace Actors.Membership;
 /// <param name="answers">Whether a silo answers a call.</param>
 /// <param name="clock">The time.</param>
 /// <param name="logger">Where it says what it refused.</param>
-internal sealed partial class StaleVotes(Func<SiloAddress, Task<bool>> answers, TimeProvider clock, ILogger<StaleVotes> logger)
+internal sealed partial class StaleSuspicionFilter(Func<SiloAddress, Task<bool>> answers, TimeProvider clock, ILogger<StaleSuspicionFilter> logger)
 {
     // Orleans' back-off between two queued votes is a minute at most.
     private static readonly TimeSpan StaleFor = TimeSpan.FromMinutes(3);

@@ -7,7 +7,7 @@ namespace Actors.RateLimiting;
 /// each is stored there by the script that grants it.
 /// </summary>
 /// <remarks>Belongs to one grain, whose turns run one at a time.</remarks>
-internal sealed class NamedGrants(string client, GrantLogs logs, Action<long> addBytes)
+internal sealed class RequestIdCache(string client, RedisGrantLogStore logs, Action<long> addBytes)
 {
     // What an id takes beside its text: an entry here and in the order of age, with what they leave unused while they grow.
     private const int EntryBytes = 150;

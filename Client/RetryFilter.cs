@@ -6,10 +6,10 @@ namespace Actors;
 /// <summary>
 /// Repeats calls that failed only because a silo left, died or could not be reached, so that callers notice nothing of a
 /// cluster that changes: any call that no silo has begun with, and those that do no more twice than once
-/// (<see cref="CallSafety"/>) also where they were lost on the way. What the actors themselves answer is never repeated.
+/// (<see cref="RetryClassifier"/>) also where they were lost on the way. What the actors themselves answer is never repeated.
 /// A call of ours that still fails ends with <see cref="ClusterUnreachableException"/> instead of an error of Orleans.
 /// </summary>
-internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, LostCalls lost, TimeProvider? time = null) : IOutgoingGrainCallFilter
+internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCalls lost, TimeProvider? time = null) : IOutgoingGrainCallFilter
 {
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
 
@@ -18,14 +18,14 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, LostCa
 
     public async Task Invoke(IOutgoingGrainCallContext context)
     {
-        if (CallSafety.AsksForLostCalls(context))
+        if (RetryClassifier.AsksForLostCalls(context))
         {
             await context.Invoke();
             return;
         }
 
-        if (_options.NamesWrites) CallSafety.NameWrite(context);
-        var isRepeatable = CallSafety.IsRepeatable(context);
+        if (_options.AssignRequestIds) RetryClassifier.NameWrite(context);
+        var isRepeatable = RetryClassifier.IsRepeatable(context);
         var cancellation = context.Request.GetCancellationToken();
         var began = _time.GetTimestamp();
         var mayHaveTakenEffect = false;
@@ -42,26 +42,26 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, LostCa
             catch (Exception error) when (MayRepeat(error))
             {
                 // Below. Whatever becomes of the next attempt, this one may have been carried out.
-                mayHaveTakenEffect |= !CallSafety.WasNotBegun(error);
+                mayHaveTakenEffect |= !RetryClassifier.WasNotBegun(error);
                 failed = error;
             }
-            catch (Exception error) when (CallSafety.IsOurs(context) && CallSafety.IsFailureOnTheWay(error))
+            catch (Exception error) when (RetryClassifier.IsOurs(context) && RetryClassifier.IsFailureOnTheWay(error))
             {
                 throw Unreachable(error);
             }
 
             await Task.Delay(pause, _time, cancellation);
-            CallSafety.Waited(context, _time.GetElapsedTime(tried));
+            RetryClassifier.Waited(context, _time.GetElapsedTime(tried));
 
             // The pause took longer than it should, and no time is left for another attempt.
             if (Left() <= TimeSpan.Zero)
             {
-                if (CallSafety.IsOurs(context) && CallSafety.IsFailureOnTheWay(failed)) throw Unreachable(failed);
+                if (RetryClassifier.IsOurs(context) && RetryClassifier.IsFailureOnTheWay(failed)) throw Unreachable(failed);
                 ExceptionDispatchInfo.Throw(failed);
             }
 
             bool MayRepeat(Exception error) =>
-                (CallSafety.WasNotBegun(error) || (isRepeatable && CallSafety.MayHaveBegun(error)))
+                (RetryClassifier.WasNotBegun(error) || (isRepeatable && RetryClassifier.MayHaveBegun(error)))
 
                 // A silo takes its time to stop, and it is no fault that it does: that it said so counts as no attempt.
                 && (error is LimiterMovedException or SiloEvictedException || attempt < _options.MaxAttempts) && Left() > pause;
@@ -69,7 +69,7 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, LostCa
 
         ClusterUnreachableException Unreachable(Exception error)
         {
-            mayHaveTakenEffect |= !CallSafety.WasNotBegun(error);
+            mayHaveTakenEffect |= !RetryClassifier.WasNotBegun(error);
             var effect = mayHaveTakenEffect ? "It may have taken effect." : "It did nothing.";
             return new($"{context.MethodName} of {context.TargetId} failed on its way: {error.Message} {effect}", error)
             {
@@ -88,7 +88,7 @@ internal sealed class CallRepeater(IOptions<ActorsClientOptions> options, LostCa
     private async Task TryAsync(IOutgoingGrainCallContext context, TimeSpan? left, CancellationToken cancellation)
     {
         // The duration of the app's own grain calls is unknown, and other calls may wait on purpose.
-        if (!CallSafety.IsSoonAnswered(context))
+        if (!RetryClassifier.IsSoonAnswered(context))
         {
             await (left is { } longest ? TryForAsync(context, longest, CancellationToken.None, cancellation) : context.Invoke());
             return;

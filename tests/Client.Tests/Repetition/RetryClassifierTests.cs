@@ -4,7 +4,7 @@ using Actors.Client.Tests.RateLimiting;
 namespace Actors.Client.Tests.Repetition;
 
 /// <summary>Calls to limiters that may be made again.</summary>
-public sealed class CallSafetyTests
+public sealed class RetryClassifierTests
 {
     [Theory]
     [InlineData(nameof(IRateLimiterGrain.RefundUnusedAsync), false)]
@@ -14,7 +14,7 @@ public sealed class CallSafetyTests
     {
         var call = DispatchProxy.Create<IOutgoingGrainCallContext, Call>();
         ((Call)(object)call).Method = method;
-        Assert.Equal(isRepeatable, CallSafety.IsRepeatable(call));
+        Assert.Equal(isRepeatable, RetryClassifier.IsRepeatable(call));
     }
 
     public class Call : DispatchProxy

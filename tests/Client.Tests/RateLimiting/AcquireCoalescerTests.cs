@@ -5,7 +5,7 @@ using Microsoft.Extensions.Time.Testing;
 namespace Actors.Client.Tests.RateLimiting;
 
 /// <summary>How calls of one client are gathered, and what becomes of them when nobody answers.</summary>
-public sealed class GatheredAcquisitionsTests
+public sealed class AcquireCoalescerTests
 {
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(1);
     private static readonly RateLimitRequest One = RateLimitRequest.Default;
@@ -16,9 +16,9 @@ public sealed class GatheredAcquisitionsTests
     private readonly PlayedLimiter _limiter = new();
     private readonly LeaseSource _leases;
     private readonly TaskCompletionSource _retired = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly GatheredAcquisitions _gathered;
+    private readonly AcquireCoalescer _gathered;
 
-    public GatheredAcquisitionsTests()
+    public AcquireCoalescerTests()
     {
         _outage = new(_time, NullLogger.Instance);
         _leases = Leases(WhenUnreachable.Allow);
@@ -272,11 +272,11 @@ public sealed class GatheredAcquisitionsTests
 
     private LeaseSource Leases(WhenUnreachable told) => new(new RateLimitCalls(_ => _limiter, _time), new() { WhenUnreachable = told });
 
-    private GatheredAcquisitions New(Func<RateLimitRequest[], Task<RateLimitDecision[]>> acquire, Action retired) =>
+    private AcquireCoalescer New(Func<RateLimitRequest[], Task<RateLimitDecision[]>> acquire, Action retired) =>
         new("a", acquire, _grain.ProbeAsync, CallTimeout, _outage, new(_time), new(_ => _limiter), _time, _ => retired());
 
     private Task<RateLimitLease> Ask(
-        RateLimitRequest? request = null, int maxQueued = 10_000, GatheredAcquisitions? to = null, LeaseSource? leases = null,
+        RateLimitRequest? request = null, int maxQueued = 10_000, AcquireCoalescer? to = null, LeaseSource? leases = null,
         CancellationToken cancellationToken = default)
     {
         var acquisition = new Acquisition("a", request ?? One, leases ?? _leases, cancellationToken);

@@ -9,9 +9,9 @@ namespace Actors.WriteBehind;
 /// Sees to it that cached copies are trusted again once no silo is cut off from Redis, and not before: it makes older copies
 /// void for this silo when it is back, and for one that died while it was cut off.
 /// </summary>
-internal sealed partial class CutOffWatch(
-    CutOffSilos cutOff, RowCache cache, RedisGateway redis, IClusterMembershipService membership, BackgroundLoops loops,
-    TimeProvider clock, ILogger<CutOffWatch> logger)
+internal sealed partial class PartitionMonitor(
+    PartitionedSilos cutOff, RowCache cache, RedisGateway redis, IClusterMembershipService membership, BackgroundLoops loops,
+    TimeProvider clock, ILogger<PartitionMonitor> logger)
     : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
@@ -27,7 +27,7 @@ internal sealed partial class CutOffWatch(
     private int _looks;
 
     public void Participate(ISiloLifecycle observer) => observer.Subscribe(
-        nameof(CutOffWatch),
+        nameof(PartitionMonitor),
         ServiceLifecycleStage.Active,
         _ =>
         {

@@ -4,12 +4,12 @@ using Microsoft.Extensions.Time.Testing;
 namespace Actors.Grains.Tests.Resilience;
 
 /// <summary>A process that was stopped knows that it was.</summary>
-public sealed class OwnPausesTests
+public sealed class ProcessPauseDetectorTests
 {
     private readonly FakeTimeProvider _clock = new();
-    private readonly OwnPauses _pauses;
+    private readonly ProcessPauseDetector _pauses;
 
-    public OwnPausesTests() => _pauses = new OwnPauses(_clock, TimeSpan.FromMilliseconds(500));
+    public ProcessPauseDetectorTests() => _pauses = new ProcessPauseDetector(_clock, TimeSpan.FromMilliseconds(500));
 
     [Fact]
     public void There_is_none_while_it_looks_in_time()

@@ -15,10 +15,10 @@ namespace Actors;
 /// <param name="unused">Gives back what nobody uses.</param>
 /// <param name="time">The clock of the waiting.</param>
 /// <param name="retired">Called once, when nobody waits any more: this takes no further calls.</param>
-internal sealed class GatheredAcquisitions(
+internal sealed class AcquireCoalescer(
     string clientId, Func<RateLimitRequest[], Task<RateLimitDecision[]>> acquire,
     Func<string, CancellationToken, Task<RateLimitDecision>> probe, TimeSpan callTimeout, Outage outage, FallbackLimits fallbacks,
-    UnusedGrants unused, TimeProvider time, Action<GatheredAcquisitions> retired)
+    UnusedGrants unused, TimeProvider time, Action<AcquireCoalescer> retired)
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);

@@ -18,7 +18,7 @@ internal readonly record struct OpenedRow(Ownership Owner, Row? Row, bool IsPoss
 /// How a new owner finds the latest row of its key: in the journal, in this silo's queue, as a cached copy, in the database;
 /// or, where the journal cannot be asked, in the database and the queue alone.
 /// </summary>
-internal sealed partial class RowOpening
+internal sealed partial class RowLoader
 {
     private const int StoreReaders = 4;
 
@@ -26,7 +26,7 @@ internal sealed partial class RowOpening
     private readonly Journal _journal;
     private readonly FlushQueue _queue;
     private readonly RowCache _cache;
-    private readonly CutOffSilos _cutOff;
+    private readonly PartitionedSilos _cutOff;
     private readonly string _silo;
     private readonly ExpiringLeases _leases;
     private readonly ReadCounters _reads;
@@ -39,8 +39,8 @@ internal sealed partial class RowOpening
     // Several, so that one slow answer does not hold up every key.
     private readonly Batcher<string, Row?>[] _storeReads;
 
-    public RowOpening(
-        IRowStore store, Journal journal, FlushQueue queue, RowCache cache, CutOffSilos cutOff, string silo, ExpiringLeases leases,
+    public RowLoader(
+        IRowStore store, Journal journal, FlushQueue queue, RowCache cache, PartitionedSilos cutOff, string silo, ExpiringLeases leases,
         ReadCounters reads, ILogger logger)
     {
         (_store, _journal, _queue, _cache, _cutOff, _reads, _logger) = (store, journal, queue, cache, cutOff, reads, logger);

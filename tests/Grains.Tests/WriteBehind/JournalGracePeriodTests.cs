@@ -6,7 +6,7 @@ using Actors.WriteBehind;
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>What a killed silo had journaled, and a new owner that cannot ask the journal just then.</summary>
-public sealed class JournalPatienceTests(PostgresFixture postgres) : IAsyncLifetime
+public sealed class JournalGracePeriodTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private readonly RedisServer _server = new();
     private PostgresRowStore _store = null!;
@@ -33,7 +33,7 @@ public sealed class JournalPatienceTests(PostgresFixture postgres) : IAsyncLifet
     [Fact]
     public async Task A_Redis_that_is_only_slow_is_waited_for_and_nothing_is_lost()
     {
-        await using var silo = Open(2, new() { JournalPatience = TimeSpan.FromMinutes(1) });
+        await using var silo = Open(2, new() { JournalGracePeriod = TimeSpan.FromMinutes(1) });
         await silo.Redis.ConnectAsync();
         _server.Signal(Signals.Stop);
         var opening = silo.OpenAsync("k");
@@ -51,7 +51,7 @@ public sealed class JournalPatienceTests(PostgresFixture postgres) : IAsyncLifet
     [Fact]
     public async Task A_Redis_that_has_been_away_for_long_is_not_waited_for()
     {
-        await using var silo = Open(2, new() { JournalPatience = TimeSpan.FromMilliseconds(100) });
+        await using var silo = Open(2, new() { JournalGracePeriod = TimeSpan.FromMilliseconds(100) });
         await silo.Redis.ConnectAsync();
         _server.Kill();
         var opened = await silo.OpenAsync("k");
@@ -61,7 +61,7 @@ public sealed class JournalPatienceTests(PostgresFixture postgres) : IAsyncLifet
     [Fact]
     public async Task A_Redis_that_was_isolated_is_not_waited_for()
     {
-        await using var silo = Open(2, new() { JournalPatience = TimeSpan.FromMinutes(1) });
+        await using var silo = Open(2, new() { JournalGracePeriod = TimeSpan.FromMinutes(1) });
         silo.Redis.Isolate("test");
         var opened = await silo.OpenAsync("k").WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         Assert.Equal((null, true), (opened.Row, opened.IsPossiblyStale));

@@ -6,7 +6,7 @@ namespace Actors.Redis;
 /// </summary>
 /// <param name="clock">The clock, which goes on while the process does not.</param>
 /// <param name="shortest">From when on a gap between two looks is a pause.</param>
-internal sealed class OwnPauses(TimeProvider clock, TimeSpan shortest)
+internal sealed class ProcessPauseDetector(TimeProvider clock, TimeSpan shortest)
 {
     // Written by the loop alone.
     private long _looked = clock.GetTimestamp();

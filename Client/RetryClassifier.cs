@@ -6,7 +6,7 @@ using Orleans.Serialization;
 namespace Actors;
 
 /// <summary>Which calls may be made again, and after what.</summary>
-internal static class CallSafety
+internal static class RetryClassifier
 {
     /// <summary>
     /// True where a call does no more when it is made twice than when it is made once: so it may be repeated whatever

@@ -3,7 +3,7 @@ namespace Actors.Redis;
 /// <summary>
 /// Notices that calls wait and none is answered, which no result of a call can tell. Looked at again and again by one loop.
 /// </summary>
-internal sealed class SilenceWatch(TimeProvider clock, TimeSpan limit)
+internal sealed class StallDetector(TimeProvider clock, TimeSpan limit)
 {
     private const int FewestLooks = 4;
 

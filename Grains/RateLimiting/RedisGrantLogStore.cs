@@ -9,7 +9,7 @@ namespace Actors.RateLimiting;
 /// The logs of grants in Redis, as this silo reaches them. While one script runs, what is asked of other clients of the
 /// partition gathers, and goes with the next: many clients cost Redis a call together. Safe for concurrent use.
 /// </summary>
-internal sealed class GrantLogs : IDisposable
+internal sealed class RedisGrantLogStore : IDisposable
 {
     /// <summary>The most entries one script writes or decides: it blocks Redis, some 2 µs for each.</summary>
     public const int MaxEntries = 500;
@@ -44,7 +44,7 @@ internal sealed class GrantLogs : IDisposable
     // Until it is known a script has keys of one partition only, as a cluster wants it. Set once, by any thread.
     private volatile bool _isOneServer;
 
-    public GrantLogs(RedisGateway redis, TimeProvider time, LimiterCounters counters, CancellationToken stopping = default)
+    public RedisGrantLogStore(RedisGateway redis, TimeProvider time, LimiterCounters counters, CancellationToken stopping = default)
     {
         (_redis, _time, _counters, Stopping) = (redis, time, counters, stopping);
         _lanes = [.. Enumerable.Range(0, Partition.Count).Select(_ => new Batcher<LogQuestion, LogAnswer>(MaxQuestions, DecideAsync))];

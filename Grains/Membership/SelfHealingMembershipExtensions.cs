@@ -10,12 +10,12 @@ using StackExchange.Redis;
 namespace Actors.Membership;
 
 /// <summary>Makes the membership of a cluster outlast the data of its Redis.</summary>
-public static class LastingMembershipExtensions
+public static class SelfHealingMembershipExtensions
 {
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// Puts a <see cref="LastingMembershipTable"/> before the table that <c>UseRedisClustering</c> has added, and has both use
+    /// Puts a <see cref="SelfHealingMembershipTable"/> before the table that <c>UseRedisClustering</c> has added, and has both use
     /// one connection. To be called after it, and after <c>AddActors</c>.
     /// </summary>
     /// <param name="silo">The silo.</param>
@@ -24,7 +24,7 @@ public static class LastingMembershipExtensions
     /// How long a silo that finds no cluster waits for a living one to restore the table. Default: 3 s. Zero where the Redis is
     /// this process's own, so that no other can know better.
     /// </param>
-    public static ISiloBuilder UseLastingMembership(this ISiloBuilder silo, ConfigurationOptions redis, TimeSpan? grace = null)
+    public static ISiloBuilder UseSelfHealingMembership(this ISiloBuilder silo, ConfigurationOptions redis, TimeSpan? grace = null)
     {
         var services = silo.Services;
         var inner = services.Last(service => service.ServiceType == typeof(IMembershipTable));
@@ -48,20 +48,20 @@ public static class LastingMembershipExtensions
             grace ?? MembershipArrival.DefaultGrace,
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<MembershipArrival>>()));
-        services.AddSingleton(provider => new StaleVotes(
+        services.AddSingleton(provider => new StaleSuspicionFilter(
             address => AnswersAsync(provider, address),
             provider.GetRequiredService<TimeProvider>(),
-            provider.GetRequiredService<ILogger<StaleVotes>>()));
-        services.AddSingleton(provider => new LastingMembershipTable(
+            provider.GetRequiredService<ILogger<StaleSuspicionFilter>>()));
+        services.AddSingleton(provider => new SelfHealingMembershipTable(
             (IMembershipTable)makeInner(provider),
             provider.GetRequiredService<RawMembershipTable>(),
             provider.GetRequiredService<MembershipArrival>(),
-            provider.GetRequiredService<StaleVotes>(),
+            provider.GetRequiredService<StaleSuspicionFilter>(),
             provider.GetRequiredService<ILocalSiloDetails>().SiloAddress,
             provider.GetRequiredService<TimeProvider>(),
-            provider.GetRequiredService<ILogger<LastingMembershipTable>>()));
+            provider.GetRequiredService<ILogger<SelfHealingMembershipTable>>()));
         services.AddSingleton(provider => new OutageMembershipTable(
-            provider.GetRequiredService<LastingMembershipTable>(),
+            provider.GetRequiredService<SelfHealingMembershipTable>(),
             provider.GetRequiredService<ILocalSiloDetails>().SiloAddress,
             () => provider.GetRequiredService<IClusterMembershipService>().CurrentSnapshot,
             provider.GetRequiredService<ClusterClock>(),

@@ -10,7 +10,7 @@ namespace Actors.WriteBehind;
 /// Bounded: of more than 2 × <paramref name="generation"/> keys the oldest are forgotten. Then any key may be one, and is
 /// looked for in the database.
 /// </remarks>
-internal sealed class Suspects(IParkedRows parked, int generation = 50_000)
+internal sealed class RejectedKeyCache(IParkedRows parked, int generation = 50_000)
 {
     // Guards the fields below; held for a few look-ups, never over an await. Taken by the lane's loop, by those who wait
     // for commits, and by reads.

@@ -19,9 +19,9 @@ namespace Actors.Membership;
 /// <see cref="RecordAsync"/>.</item>
 /// </list>
 /// </remarks>
-internal sealed partial class LastingMembershipTable(
-    IMembershipTable inner, RawMembershipTable raw, MembershipArrival arrival, StaleVotes votes, SiloAddress self, TimeProvider clock,
-    ILogger<LastingMembershipTable> logger)
+internal sealed partial class SelfHealingMembershipTable(
+    IMembershipTable inner, RawMembershipTable raw, MembershipArrival arrival, StaleSuspicionFilter votes, SiloAddress self, TimeProvider clock,
+    ILogger<SelfHealingMembershipTable> logger)
     : IMembershipTable, IDisposable
 {
     private const int Tries = 4;

@@ -7,7 +7,7 @@ using Orleans.TestingHost;
 namespace Actors.Client.Tests.Repetition;
 
 /// <summary>Which calls are made again, after what, and how often. Through a real client to a real silo.</summary>
-public sealed class CallRepeaterTests : IAsyncLifetime
+public sealed class RetryFilterTests : IAsyncLifetime
 {
     private readonly Network _network = new();
     private readonly string _id = Guid.NewGuid().ToString("n");
@@ -147,7 +147,7 @@ public sealed class CallRepeaterTests : IAsyncLifetime
     public async Task A_client_that_names_writes_repeats_them_under_one_name_and_keeps_the_names_they_have()
     {
         _network.LosesTheAnswer(new SiloUnavailableException());
-        var user = await UserAsync(options => options.NamesWrites = true);
+        var user = await UserAsync(options => options.AssignRequestIds = true);
         await user.UpdateAsync(new());
         await user.DeleteAsync(new() { RequestId = "mine" });
         await user.DeleteAsync();
@@ -199,7 +199,7 @@ public sealed class CallRepeaterTests : IAsyncLifetime
             client.Services.Configure<ActorsClientOptions>(options => options.FirstPause = TimeSpan.FromMilliseconds(5));
             client.Services.Configure(_configure);
             client.Services.AddSingleton(new LostCalls(_ => Task.FromResult(_deaths), TimeProvider.System));
-            client.AddOutgoingGrainCallFilter<CallRepeater>();
+            client.AddOutgoingGrainCallFilter<RetryFilter>();
             client.AddOutgoingGrainCallFilter(_network);
         });
         _cluster = builder.Build();

@@ -4,7 +4,7 @@ using MemberStatus = Orleans.Runtime.SiloStatus;
 namespace Actors.WriteBehind;
 
 /// <summary>How a silo reaches another one about being cut off from Redis.</summary>
-internal interface ICutOffPeers
+internal interface IPartitionedPeers
 {
     /// <summary>The other active silos.</summary>
     IReadOnlyCollection<SiloAddress> Others { get; }
@@ -18,7 +18,7 @@ internal interface ICutOffPeers
 
 /// <summary>Reaches the others by their partition services.</summary>
 /// <param name="services">Asked when it is needed: the client needs a running silo, and that needs this.</param>
-internal sealed class CutOffPeers(IServiceProvider services) : ICutOffPeers
+internal sealed class PartitionedPeers(IServiceProvider services) : IPartitionedPeers
 {
     private SiloAddress Self => services.GetRequiredService<ILocalSiloDetails>().SiloAddress;
 
@@ -41,7 +41,7 @@ internal sealed class CutOffPeers(IServiceProvider services) : ICutOffPeers
 }
 
 /// <summary>For a silo that is alone.</summary>
-internal sealed class NoPeers : ICutOffPeers
+internal sealed class NoPeers : IPartitionedPeers
 {
     public IReadOnlyCollection<SiloAddress> Others => [];
 

@@ -12,7 +12,7 @@ namespace Actors.WriteBehind;
 /// Messages may overtake each other and get lost. So each change of how a silo stands has a number of its own, a silo heeds
 /// only the highest number it has heard of another, and <see cref="ConvergeAsync"/> tells those again who have not confirmed.
 /// </remarks>
-internal sealed partial class CutOffSilos(ICutOffPeers peers, ILogger<CutOffSilos> logger)
+internal sealed partial class PartitionedSilos(IPartitionedPeers peers, ILogger<PartitionedSilos> logger)
 {
     /// <summary>How long another silo is waited for: longer than any that lives needs, unless it has very much to flush.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Actors.Grains.Tests.Resilience;
 
 /// <summary>What silos believe of each other, whatever becomes of the messages between them.</summary>
-public sealed class CutOffSilosTests
+public sealed class PartitionedSilosTests
 {
     private static readonly SiloAddress Self = SiloAddress.New(IPAddress.Loopback, 1000, 1);
     private static readonly SiloAddress Other = SiloAddress.New(IPAddress.Loopback, 1001, 1);
@@ -18,7 +18,7 @@ public sealed class CutOffSilosTests
             async (announces, seed) =>
             {
                 var network = new Network();
-                var silo = new CutOffSilos(network, NullLogger<CutOffSilos>.Instance);
+                var silo = new PartitionedSilos(network, NullLogger<PartitionedSilos>.Instance);
                 foreach (var announce in announces) await network.DoAsync(silo, announce);
                 network.DeliverAll(new Random(seed), lose: 0);
                 Assert.Equal(silo.IsAnnounced, network.Receiver.IsAny);
@@ -32,7 +32,7 @@ public sealed class CutOffSilosTests
             async (announces, seed) =>
             {
                 var network = new Network();
-                var silo = new CutOffSilos(network, NullLogger<CutOffSilos>.Instance);
+                var silo = new PartitionedSilos(network, NullLogger<PartitionedSilos>.Instance);
                 foreach (var announce in announces) await network.DoAsync(silo, announce);
                 network.DeliverAll(new Random(seed), lose: 50);
                 network.IsOpen = true;
@@ -53,7 +53,7 @@ public sealed class CutOffSilosTests
     {
         var log = new LogLines();
         var network = new Network { IsOpen = true, Flushing = new TaskCompletionSource().Task };
-        var silo = new CutOffSilos(network, log);
+        var silo = new PartitionedSilos(network, log);
         await silo.AnnounceAsync().WaitAsync(TimeSpan.FromSeconds(30));
         Assert.True(network.Receiver.IsAny);
         Assert.Contains("has not flushed", Assert.Single(log.Lines), StringComparison.Ordinal);
@@ -68,7 +68,7 @@ public sealed class CutOffSilosTests
     {
         var log = new LogLines();
         var network = new Network { IsOpen = true, IsBroken = true };
-        var silo = new CutOffSilos(network, log);
+        var silo = new PartitionedSilos(network, log);
         await silo.AnnounceAsync();
         for (var i = 0; i < 5; i++) await silo.ConvergeAsync();
         Assert.Contains("could not be told", Assert.Single(log.Lines), StringComparison.Ordinal);
@@ -84,7 +84,7 @@ public sealed class CutOffSilosTests
     public async Task Announcement_during_a_withdrawal_counts()
     {
         var network = new Network { IsOpen = true };
-        var silo = new CutOffSilos(network, NullLogger<CutOffSilos>.Instance);
+        var silo = new PartitionedSilos(network, NullLogger<PartitionedSilos>.Instance);
         await silo.AnnounceAsync();
         await silo.WithdrawAsync(() => silo.AnnounceAsync());
         Assert.True(silo.IsAnnounced);
@@ -99,12 +99,12 @@ public sealed class CutOffSilosTests
     }
 
     /// <summary>Holds messages until they are delivered, in any order, or lost; or passes them on at once.</summary>
-    private sealed class Network : ICutOffPeers
+    private sealed class Network : IPartitionedPeers
     {
         private readonly Lock _gate = new();
         private readonly List<(long Number, bool IsCutOff, TaskCompletionSource Arrived)> _held = [];
 
-        public CutOffSilos Receiver { get; } = new(new NoPeers(), NullLogger<CutOffSilos>.Instance);
+        public PartitionedSilos Receiver { get; } = new(new NoPeers(), NullLogger<PartitionedSilos>.Instance);
 
         public List<Task> Calls { get; } = [];
 
@@ -144,7 +144,7 @@ public sealed class CutOffSilosTests
         }
 
         /// <summary>Begins a change, and returns once its message is on the way.</summary>
-        public async Task DoAsync(CutOffSilos silo, bool announce)
+        public async Task DoAsync(PartitionedSilos silo, bool announce)
         {
             var told = Told;
             var isSilent = announce && silo.IsAnnounced;
@@ -173,7 +173,7 @@ public sealed class CutOffSilosTests
         }
     }
 
-    private sealed class LogLines : ILogger<CutOffSilos>
+    private sealed class LogLines : ILogger<PartitionedSilos>
     {
         private readonly List<string> _lines = [];
 

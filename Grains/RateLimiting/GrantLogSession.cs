@@ -11,8 +11,8 @@ namespace Actors.RateLimiting;
 /// Touched by the turns of one grain only. What asks Redis is called by one at a time (<see cref="Limiter"/>), and while it
 /// does, nobody changes the copy.
 /// </remarks>
-internal sealed class OwnedLog(
-    string client, string policy, GrantLogs logs, LimiterCounters counters, double reservedShare, Action fenced, Action unsynced)
+internal sealed class GrantLogSession(
+    string client, string policy, RedisGrantLogStore logs, LimiterCounters counters, double reservedShare, Action fenced, Action unsynced)
 {
     /// <summary>How often Redis is asked again about a log that was not what it was taken for.</summary>
     public const int MaxAttempts = 9;
@@ -367,9 +367,9 @@ internal sealed class OwnedLog(
     {
         while (_forgotten.Count + _noted.Count > 0)
         {
-            string[] forgotten = [.. _forgotten.Take(GrantLogs.MaxEntries)];
+            string[] forgotten = [.. _forgotten.Take(RedisGrantLogStore.MaxEntries)];
             KeyValuePair<string, long>[] noted =
-                [.. _noted.Take(GrantLogs.MaxEntries - forgotten.Length).Select(each => new KeyValuePair<string, long>(each.Key, each.Value.At))];
+                [.. _noted.Take(RedisGrantLogStore.MaxEntries - forgotten.Length).Select(each => new KeyValuePair<string, long>(each.Key, each.Value.At))];
             foreach (var (name, at) in noted) _noted[name] = (at, true);
             if (await logs.NameAsync(_key, _requests, _epoch!, forgotten, noted) is not GrantScripts.Done and var status) return status;
             foreach (var name in forgotten)
