@@ -1,6 +1,5 @@
 using System.Collections;
 using System.Globalization;
-using Actors.WriteBehind;
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.Serialization;
 
