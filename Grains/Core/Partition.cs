@@ -8,7 +8,7 @@ namespace Actors.Core;
 /// Where a key lives in Redis. All keys of one partition share a hash tag, so that one script may touch them together,
 /// on a single Redis as on a Redis Cluster.
 /// </summary>
-public static class Partition
+internal static class Partition
 {
     /// <summary>
     /// How many there are. Every silo must agree on it, and what is journaled under one count is not found under

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Options;
 namespace Actors.Core;
 
 /// <summary>Holds options against their <see cref="RangeAttribute"/>s, with messages that name the configuration key.</summary>
-public static class RangeValidation
+internal static class RangeValidation
 {
     /// <summary>Validates the ranges of <typeparamref name="T"/>, which is bound to <paramref name="section"/>.</summary>
     public static OptionsBuilder<T> ValidateRanges<T>(this OptionsBuilder<T> builder, string section)

@@ -4,7 +4,7 @@ namespace Actors.Redis;
 /// Redis did not serve a call: it cannot be reached, did not answer in time, says that it cannot serve, or is not being
 /// called at present. Never reaches callers of grains.
 /// </summary>
-public sealed class RedisUnavailableException(RedisRole role, string reason, bool mayHaveHappened)
+internal sealed class RedisUnavailableException(RedisRole role, string reason, bool mayHaveHappened)
     : Exception($"Redis ({role.ToString().ToLowerInvariant()}) cannot be used: {reason}")
 {
     /// <summary>False where the call certainly changed nothing; true where nobody knows.</summary>

@@ -14,7 +14,7 @@ internal enum ReadLayer
 }
 
 /// <summary>Hits and misses per layer since the silo started. Any thread counts, with interlocked adds.</summary>
-public sealed class ReadCounters
+internal sealed class ReadCounters
 {
     private readonly long[] _hits = new long[3];
     private readonly long[] _misses = new long[3];
