@@ -98,7 +98,7 @@ public static class ActorsClientHostingExtensions
         client.Services.AddSingleton(provider => new LostCalls(
             cancellation => provider.GetRequiredService<IClusterClient>().GetGrain<IClusterGrain>("cluster").GetDeathsAsync(cancellation), TimeProvider.System));
         client.AddOutgoingGrainCallFilter<ConnectionGate>();
-        client.AddOutgoingGrainCallFilter<CallRepeater>();
+        client.AddOutgoingGrainCallFilter<RetryFilter>();
         // Read when the client is built, not now: the host may still be adding to its configuration.
         client.Services.AddSingleton<GatewayListConnection>();
         client.Services.AddOptions<RedisClusteringOptions>().Configure<ClusterLocation, GatewayListConnection>((redis, location, connection) =>

@@ -53,7 +53,7 @@ public sealed class ActorsClientOptions
     public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// How often a call is made at most where it may be repeated (see <see cref="CallRepeater"/>); 1 for never again.
+    /// How often a call is made at most where it may be repeated (see <see cref="RetryFilter"/>); 1 for never again.
     /// Whatever this says, no attempt begins once <see cref="ResponseTimeout"/> is over. Default: 8.
     /// </summary>
     /// <value>1 to 100.</value>
@@ -81,7 +81,7 @@ public sealed class ActorsClientOptions
     /// <see cref="UserLimits.RequestIdMemory"/>, at about 70 bytes each, in memory and in all that is stored and journaled
     /// of it. Default: false.
     /// </summary>
-    public bool NamesWrites { get; set; }
+    public bool AssignRequestIds { get; set; }
 
     /// <summary>
     /// Where to begin looking for <c>.actors/embedded.json</c>, going upward. Null (the default): the current directory.

@@ -1,4 +1,4 @@
-using Actors.Resilience;
+using Actors.Redis;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;

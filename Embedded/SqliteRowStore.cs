@@ -1,3 +1,4 @@
+using Actors.Core;
 using Actors.Embedded.Integrity;
 using Actors.WriteBehind;
 using Microsoft.Data.Sqlite;

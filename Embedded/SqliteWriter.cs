@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Actors.Core;
 using Actors.Embedded.Integrity;
 using Actors.WriteBehind;
 using Microsoft.Data.Sqlite;

@@ -1,6 +1,8 @@
 using System.Net;
-using Actors.Diagnostics;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Hosting;
+using Actors.Membership;
+using Actors.Redis;
 using Actors.Silo.Configuration;
 using Actors.Silo.Health;
 using Actors.Silo.Logging;
@@ -128,7 +130,7 @@ internal static partial class SiloHost
         // A client that is told to call other silos still waits for the answers of calls that it made through this one.
         silo.Configure<SiloMessagingOptions>(messaging => messaging.ClientGatewayShutdownNotificationTimeout = ClientsLeave);
         silo.UseRedisClustering(_ => { });
-        silo.UseLastingMembership(ConfigurationOptions.Parse(storage.Redis), storage.HostsRedis ? TimeSpan.Zero : null);
+        silo.UseSelfHealingMembership(ConfigurationOptions.Parse(storage.Redis), storage.HostsRedis ? TimeSpan.Zero : null);
         silo.UseClusterClaim();
         silo.AddActivityPropagation();
     }

@@ -1,4 +1,5 @@
-using Actors.Resilience;
+using Actors.Membership;
+using Actors.Redis;
 using Actors.Silo.Configuration;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Options;

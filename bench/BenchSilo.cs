@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Net;
 using Actors.Fixtures;
-using Actors.Resilience;
+using Actors.Hosting;
+using Actors.Redis;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;

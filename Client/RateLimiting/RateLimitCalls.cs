@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Threading.RateLimiting;
+using Actors.Core;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -13,7 +14,7 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
 {
     // One for each client that somebody waits for now: it is made by the first caller and removes itself after the last, so
     // clients cost nothing once they are answered. Any thread adds and removes.
-    private readonly ConcurrentDictionary<Key, GatheredAcquisitions> _gathered = new();
+    private readonly ConcurrentDictionary<Key, AcquireCoalescer> _gathered = new();
     private readonly Outage _outage = new(time ?? TimeProvider.System, new SafeLogger(logger ?? NullLogger.Instance));
 
     // Said only where the outage is over meanwhile, and goes on after all.
@@ -44,7 +45,7 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
         }
 
         var key = new Key(clientId, leases.Patience.CallTimeout);
-        GatheredAcquisitions? gathered = null;
+        AcquireCoalescer? gathered = null;
         if (_outage.IsTotal && !_gathered.TryGetValue(key, out gathered))
         {
             Probe(key, Time.GetTimestamp(), StillSilent);
@@ -107,7 +108,7 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
         return true;
     }
 
-    private GatheredAcquisitions Gather(Key key) =>
+    private AcquireCoalescer Gather(Key key) =>
         _gathered.TryGetValue(key, out var gathered) ? gathered : _gathered.GetOrAdd(key, static (key, calls) => calls.New(key), this);
 
     /// <summary>Has a client asked whether it is answered again, unless somebody does already or enough others do.</summary>
@@ -118,7 +119,7 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
         if (_gathered.TryAdd(key, gathered)) gathered.StartSilent(since, error);
     }
 
-    private GatheredAcquisitions New(Key key)
+    private AcquireCoalescer New(Key key)
     {
         var grain = grains(key.ClientId);
         return new(
@@ -126,7 +127,7 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
             key.CallTimeout, _outage, Fallbacks, Unused, Time, gathered => Forget(key, gathered));
     }
 
-    private void Forget(Key key, GatheredAcquisitions gathered) => _gathered.TryRemove(new(key, gathered));
+    private void Forget(Key key, AcquireCoalescer gathered) => _gathered.TryRemove(new(key, gathered));
 
     private readonly record struct Key(string ClientId, TimeSpan CallTimeout);
 }

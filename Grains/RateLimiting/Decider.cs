@@ -1,4 +1,4 @@
-using Actors.Resilience;
+using Actors.Redis;
 
 namespace Actors.RateLimiting;
 
@@ -11,7 +11,7 @@ namespace Actors.RateLimiting;
 /// flight the log is changed by nobody.
 /// </remarks>
 internal sealed class Decider(
-    OwnedLog log, WaitingLine line, Decisions decisions, GrantLogs logs, LimiterCounters counters, RateLimitOptions options, ILimiterHost host)
+    GrantLogSession log, WaitingLine line, Decisions decisions, RedisGrantLogStore logs, LimiterCounters counters, RateLimitOptions options, ILimiterHost host)
 {
     // As many calls of a client and policy may wait also where the silo's memory is full.
     private const int AlwaysWaiting = 10;
@@ -43,7 +43,7 @@ internal sealed class Decider(
     /// <exception cref="StorageUnavailableException">Others take the log for theirs.</exception>
     public async Task DecideAsync(List<Ticket> batch)
     {
-        for (var attempt = 1; attempt <= OwnedLog.MaxAttempts; attempt++)
+        for (var attempt = 1; attempt <= GrantLogSession.MaxAttempts; attempt++)
         {
             if (!logs.IsReachable)
             {

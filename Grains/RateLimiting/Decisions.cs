@@ -1,7 +1,7 @@
 namespace Actors.RateLimiting;
 
 /// <summary>Puts into words what a limiter has decided: what is left, and when there is more, by its log and its line.</summary>
-internal sealed class Decisions(OwnedLog log, WaitingLine line)
+internal sealed class Decisions(GrantLogSession log, WaitingLine line)
 {
     private Windows Windows => log.Windows;
 

@@ -14,7 +14,7 @@ namespace Actors.RateLimiting;
 /// <param name="time">Paces it.</param>
 /// <param name="logger">Hears of what is lost.</param>
 internal sealed partial class HandoffStore(
-    IGrainFactory grains, LimiterCounters counters, GrantLogs logs, Func<IReadOnlyList<SiloAddress>> otherSilos, TimeProvider time,
+    IGrainFactory grains, LimiterCounters counters, RedisGrantLogStore logs, Func<IReadOnlyList<SiloAddress>> otherSilos, TimeProvider time,
     ILogger<HandoffStore> logger)
 {
     private const int AtOnce = 8;

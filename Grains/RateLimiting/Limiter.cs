@@ -1,4 +1,4 @@
-using Actors.Resilience;
+using Actors.Redis;
 
 namespace Actors.RateLimiting;
 
@@ -27,10 +27,10 @@ internal sealed class Limiter
     /// <summary>The longest log that is written anew for callers that left: they come as often as they like, and Redis is shared.</summary>
     private const int MaxRewritten = 1000;
 
-    private readonly GrantLogs _logs;
+    private readonly RedisGrantLogStore _logs;
     private readonly LimiterCounters _counters;
     private readonly ILimiterHost _host;
-    private readonly OwnedLog _log;
+    private readonly GrantLogSession _log;
     private readonly WaitingLine _line;
     private readonly Decisions _decisions;
     private readonly Decider _decider;
@@ -51,10 +51,10 @@ internal sealed class Limiter
     private bool _isWorking;
     private long _countedBytes;
 
-    public Limiter(string client, RateLimitPolicy policy, GrantLogs logs, LimiterCounters counters, RateLimitOptions options, ILimiterHost host)
+    public Limiter(string client, RateLimitPolicy policy, RedisGrantLogStore logs, LimiterCounters counters, RateLimitOptions options, ILimiterHost host)
     {
         (_client, _logs, _counters, _host) = (client, logs, counters, host);
-        _log = new OwnedLog(client, policy.Name, logs, counters, options.ReservedShare, host.Fenced, OnUnsynced) { Windows = new Windows(policy) };
+        _log = new GrantLogSession(client, policy.Name, logs, counters, options.ReservedShare, host.Fenced, OnUnsynced) { Windows = new Windows(policy) };
         _line = new WaitingLine(counters);
         _decisions = new Decisions(_log, _line);
         _decider = new Decider(_log, _line, _decisions, logs, counters, options, host);
@@ -134,7 +134,7 @@ internal sealed class Limiter
     /// <exception cref="StorageUnavailableException">Redis is away.</exception>
     public Task ResetAsync() => AloneAsync(async () =>
     {
-        for (var attempt = 1; attempt <= OwnedLog.MaxAttempts; attempt++)
+        for (var attempt = 1; attempt <= GrantLogSession.MaxAttempts; attempt++)
         {
             await KnowAsync(isNeeded: true);
             var grants = _log.Grants.ToArray();
@@ -332,12 +332,12 @@ internal sealed class Limiter
         // Where all are granted or denied alike, nobody is before others.
         var isAnyDue = !_logs.IsReachable && Policy.OnRedisDown != RedisDownBehavior.Local;
         List<Ticket> batch = _line.Count == 0 ? []
-            : [.. _line.Tickets(_log).TakeWhile(ticket => isAnyDue || ticket.PlannedAt <= earliest).Take(GrantLogs.MaxEntries)];
+            : [.. _line.Tickets(_log).TakeWhile(ticket => isAnyDue || ticket.PlannedAt <= earliest).Take(RedisGrantLogStore.MaxEntries)];
 
         // The rest goes with the next one, those that have arrived behind it.
-        if (batch.Count == GrantLogs.MaxEntries) return Begin(batch);
+        if (batch.Count == RedisGrantLogStore.MaxEntries) return Begin(batch);
         var isLineDue = batch.Count == _line.Count;
-        for (var entries = batch.Count; entries < GrantLogs.MaxEntries && _arrived.TryDequeue(out var ticket);)
+        for (var entries = batch.Count; entries < RedisGrantLogStore.MaxEntries && _arrived.TryDequeue(out var ticket);)
         {
             if (ticket.Decided.IsCompleted) continue;
             if (_decider.IsEnding && ticket.Waits) ticket.Fail(Decider.Moved());
@@ -345,7 +345,7 @@ internal sealed class Limiter
             else if (!isLineDue) _decider.HoldOrDeny(ticket, now, earliest, _decider.HeldBy);
             else
             {
-                if (batch.Count == 0 || !GrantLogs.IsAlike(batch[^1], ticket)) entries++;
+                if (batch.Count == 0 || !RedisGrantLogStore.IsAlike(batch[^1], ticket)) entries++;
                 batch.Add(ticket);
             }
         }
@@ -444,7 +444,7 @@ internal sealed class Limiter
     {
         try
         {
-            for (var attempt = 1; attempt <= OwnedLog.MaxAttempts && !_log.IsOwner && _logs.IsReachable; attempt++)
+            for (var attempt = 1; attempt <= GrantLogSession.MaxAttempts && !_log.IsOwner && _logs.IsReachable; attempt++)
             {
                 await _log.AskAsync([]);
                 if (!_log.IsOwner) await _log.LetOthersAsync(attempt);

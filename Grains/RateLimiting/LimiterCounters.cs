@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
-using Actors.Diagnostics;
+using Actors.Core;
 
 namespace Actors.RateLimiting;
 

@@ -1,4 +1,4 @@
-using Actors.Resilience;
+using Actors.Redis;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.RateLimiting;
@@ -7,7 +7,7 @@ namespace Actors.RateLimiting;
 /// Looks at the clock of Redis as the silo starts: a limiter that comes here in an outage can then go on with the times of the
 /// silo it comes from.
 /// </summary>
-internal sealed partial class LimiterLifecycle(GrantLogs logs, ILogger<LimiterLifecycle> logger) : ILifecycleParticipant<ISiloLifecycle>
+internal sealed partial class LimiterLifecycle(RedisGrantLogStore logs, ILogger<LimiterLifecycle> logger) : ILifecycleParticipant<ISiloLifecycle>
 {
     public void Participate(ISiloLifecycle lifecycle) =>
         lifecycle.Subscribe(nameof(LimiterLifecycle), ServiceLifecycleStage.ApplicationServices, LookAsync);

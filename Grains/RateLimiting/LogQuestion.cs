@@ -94,6 +94,6 @@ internal sealed record LogAnswer
     /// <inheritdoc cref="Grants"/>
     public long BeforeGrants { get; init; }
 
-    /// <summary>True where there may be earlier ones that count (<see cref="GrantLogs.WholeAsync"/>).</summary>
+    /// <summary>True where there may be earlier ones that count (<see cref="RedisGrantLogStore.WholeAsync"/>).</summary>
     public bool IsPartial { get; init; }
 }

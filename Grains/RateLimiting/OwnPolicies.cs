@@ -1,4 +1,4 @@
-using Actors.Resilience;
+using Actors.Redis;
 using Microsoft.Extensions.Logging;
 using Orleans.Persistence.Redis;
 using Orleans.Storage;

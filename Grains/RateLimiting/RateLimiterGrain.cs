@@ -1,4 +1,6 @@
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Membership;
+using Actors.Redis;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -20,7 +22,7 @@ namespace Actors.RateLimiting;
 [GrainType("rate-limiter")]
 [CollectionAgeLimit(Minutes = 2)]
 internal sealed partial class RateLimiterGrain(
-    ConfiguredPolicies configured, [FromKeyedServices(OwnPolicies.Storage)] IGrainStorage storage, RedisGateway redis, GrantLogs logs,
+    ConfiguredPolicies configured, [FromKeyedServices(OwnPolicies.Storage)] IGrainStorage storage, RedisGateway redis, RedisGrantLogStore logs,
     LimiterRoom room, HandoffStore handoffs, MembershipLease lease, LimiterCounters counters, IOptions<RateLimitOptions> options,
     TimeProvider time, ILogger<RateLimiterGrain> logger)
     : Grain, IRateLimiterGrain, ILimiterHeir, ILimiterHost, IGrainMigrationParticipant, IHoldsCalls, IResident, IDisposable
@@ -49,7 +51,7 @@ internal sealed partial class RateLimiterGrain(
     // Requests with an id that are being decided; the same one again waits with the first. Each takes itself out before it ends.
     private readonly Dictionary<string, (RateLimitRequest Request, Task<RateLimitDecision> Decision)> _deciding = [];
     private OwnPolicies _own = null!;
-    private NamedGrants _named = null!;
+    private RequestIdCache _named = null!;
     private LeavableCalls _leavable = null!;
     private string _client = "";
 
@@ -93,7 +95,7 @@ internal sealed partial class RateLimiterGrain(
     {
         _client = this.GetPrimaryKeyString();
         _own = new OwnPolicies(this.GetGrainId(), storage, redis, time, logger);
-        _named = new NamedGrants(Client, logs, AddBytes);
+        _named = new RequestIdCache(Client, logs, AddBytes);
         _leavable = new LeavableCalls(time, AddBytes);
         (_firstCalled, _lastCalled) = (Environment.TickCount64, Environment.TickCount64);
         _turns = TaskScheduler.Current;

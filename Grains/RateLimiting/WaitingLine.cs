@@ -26,7 +26,7 @@ internal sealed class WaitingLine(LimiterCounters counters)
     public IReadOnlyList<Ticket> All => _tickets;
 
     /// <summary>Those in line; the turn of each is planned.</summary>
-    public IReadOnlyList<Ticket> Tickets(OwnedLog log)
+    public IReadOnlyList<Ticket> Tickets(GrantLogSession log)
     {
         Plan(log);
         return _tickets;
@@ -35,7 +35,7 @@ internal sealed class WaitingLine(LimiterCounters counters)
     public bool Holds(Ticket ticket) => Count > 0 && _tickets.Contains(ticket);
 
     /// <summary>When someone who asks for so many permits would be served, behind all in line; <see cref="long.MinValue"/> at any time.</summary>
-    public long TurnOf(int permits, OwnedLog log)
+    public long TurnOf(int permits, GrantLogSession log)
     {
         if (Count == 0) return log.Windows.WhenFree(log.Grants, permits).At;
         Plan(log);
@@ -43,7 +43,7 @@ internal sealed class WaitingLine(LimiterCounters counters)
     }
 
     /// <summary>Lets it wait behind all others.</summary>
-    public void Add(Ticket ticket, OwnedLog log)
+    public void Add(Ticket ticket, GrantLogSession log)
     {
         Plan(log);
         _tickets.Add(ticket);
@@ -60,7 +60,7 @@ internal sealed class WaitingLine(LimiterCounters counters)
         if (_tickets.Count == 0 && _tickets.Capacity > 64) _tickets.TrimExcess();
     }
 
-    private void Plan(OwnedLog log)
+    private void Plan(GrantLogSession log)
     {
         if (_planned is not null && _plannedFrom == (log.Grants.Version, log.Windows)) return;
         (_planned, _plannedFrom, _lastTurn) = (log.Grants.Copy(), (log.Grants.Version, log.Windows), 0);

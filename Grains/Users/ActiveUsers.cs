@@ -1,3 +1,4 @@
+using Actors.Core;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Actors.Core;
 using Actors.WriteBehind;
 
 namespace Actors.Users;

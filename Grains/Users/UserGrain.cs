@@ -1,5 +1,6 @@
-using Actors.Caching;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Membership;
+using Actors.Redis;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;

@@ -1,5 +1,5 @@
 using System.Diagnostics.Metrics;
-using Actors.Diagnostics;
+using Actors.Core;
 
 namespace Actors.WriteBehind;
 

@@ -1,3 +1,5 @@
+using Actors.Core;
+
 namespace Actors.WriteBehind;
 
 /// <summary>
@@ -40,7 +42,7 @@ public interface IRowStore
 }
 
 /// <summary>Reading a single row.</summary>
-public static class RowStoreExtensions
+internal static class RowStoreExtensions
 {
     /// <summary>The row of <paramref name="key"/> as committed or parked, or null.</summary>
     public static async Task<Row?> ReadAsync(this IRowStore store, string key, CancellationToken cancellationToken) =>

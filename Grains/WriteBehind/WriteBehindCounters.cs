@@ -1,6 +1,6 @@
 using System.Diagnostics.Metrics;
-using Actors.Diagnostics;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Redis;
 
 namespace Actors.WriteBehind;
 
@@ -10,7 +10,7 @@ namespace Actors.WriteBehind;
 /// </summary>
 /// <param name="meters">Makes the histograms, which are recorded per batch; null for none.</param>
 /// <param name="clock">The clock; null for the system's.</param>
-public sealed class WriteBehindCounters(IMeterFactory? meters = null, TimeProvider? clock = null)
+internal sealed class WriteBehindCounters(IMeterFactory? meters = null, TimeProvider? clock = null)
 {
     private readonly TimeProvider _clock = clock ?? TimeProvider.System;
     private readonly BatchHistograms? _histograms = meters is null ? null : new(meters.Create(ActorsTelemetry.MeterName));

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Actors.Resilience;
+using Actors.Redis;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.WriteBehind;

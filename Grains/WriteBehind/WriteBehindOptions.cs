@@ -47,7 +47,7 @@ public sealed class WriteBehindOptions
     /// </summary>
     /// <value>0 to 1 minute.</value>
     [Range(typeof(TimeSpan), "00:00:00", "00:01:00")]
-    public TimeSpan JournalPatience { get; set; } = TimeSpan.FromSeconds(5);
+    public TimeSpan JournalGracePeriod { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>How long a write with <see cref="Durability.Database"/> or a flush waits for its commit. Default: 10 s.</summary>
     /// <value>100 ms to 5 minutes.</value>

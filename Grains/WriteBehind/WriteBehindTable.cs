@@ -1,5 +1,6 @@
-using Actors.Caching;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Membership;
+using Actors.Redis;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -23,16 +24,16 @@ internal sealed partial class WriteBehindTable : IDisposable
 
     private readonly IRowStore _store;
     private readonly RedisGateway _redis;
-    private readonly CutOffSilos _cutOff;
+    private readonly PartitionedSilos _cutOff;
     private readonly Journal _journal;
     private readonly RowCache _cache;
     private readonly FlushQueue _queue;
-    private readonly RowOpening _opening;
+    private readonly RowLoader _opening;
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
 
     public WriteBehindTable(
-        IRowStore store, RedisGateway redis, RowCache cache, CutOffSilos cutOff, ExpiringLeases leases, ILocalSiloDetails silo,
+        IRowStore store, RedisGateway redis, RowCache cache, PartitionedSilos cutOff, ExpiringLeases leases, ILocalSiloDetails silo,
         IOptions<WriteBehindOptions> options, WriteBehindCounters counters, ReadCounters reads, TimeProvider clock,
         ILogger<WriteBehindTable> logger, BackgroundLoops? loops = null)
     {
@@ -45,9 +46,9 @@ internal sealed partial class WriteBehindTable : IDisposable
         Options = options.Value;
         Counters = counters;
         var name = silo.SiloAddress.ToParsableString();
-        _journal = new Journal(redis, name, row => _queue!.Enqueue(row), counters, _logger, Options.JournalPatience, clock);
+        _journal = new Journal(redis, name, row => _queue!.Enqueue(row), counters, _logger, Options.JournalGracePeriod, clock);
         _queue = new FlushQueue(store, _journal, cache, Options, counters, clock, _logger, loops);
-        _opening = new RowOpening(store, _journal, _queue, cache, cutOff, name, leases, reads, _logger);
+        _opening = new RowLoader(store, _journal, _queue, cache, cutOff, name, leases, reads, _logger);
     }
 
     public WriteBehindOptions Options { get; }
@@ -66,7 +67,7 @@ internal sealed partial class WriteBehindTable : IDisposable
     /// <inheritdoc cref="FlushQueue.Held"/>
     public (int Rows, string? Reason) Held => _queue.Held;
 
-    /// <inheritdoc cref="RowOpening.OpenAsync"/>
+    /// <inheritdoc cref="RowLoader.OpenAsync"/>
     public Task<OpenedRow> OpenAsync(string key, long atLeast, CancellationToken cancellationToken) =>
         _opening.OpenAsync(key, atLeast, cancellationToken);
 

@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
-using Actors.Diagnostics;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Hosting;
+using Actors.Redis;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 

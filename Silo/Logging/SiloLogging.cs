@@ -30,9 +30,10 @@ internal static class SiloLogging
                 ["Logging:Console:FormatterOptions:UseUtcTimestamp"] = isForPeople ? "false" : "true",
                 ["Logging:LogLevel:Default"] = "Warning",
                 ["Logging:LogLevel:Actors"] = "Information",
-                ["Logging:LogLevel:Actors.Diagnostics.SiloStatusService"] = "Warning",
-                ["Logging:LogLevel:Actors.Resilience.RedisBreakerService"] = "Warning",
-                ["Logging:LogLevel:Actors.Resilience.MembershipService"] = "Warning",
+                ["Logging:LogLevel:Actors.Hosting.SiloStatusService"] = "Warning",
+                ["Logging:LogLevel:Actors.Redis.RedisBreakerService"] = "Warning",
+                ["Logging:LogLevel:Actors.Membership.MembershipService"] = "Warning",
+                ["Logging:LogLevel:Actors.WriteBehind.PartitionService"] = "Warning",
 
                 // What keeps the silo from starting is said in one line when it ends (SiloProgram).
                 ["Logging:LogLevel:Microsoft.Extensions.Hosting.Internal.Host"] = "None",

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Actors.Resilience;
+using Actors.Redis;
 using Actors.Silo.Configuration;
 using StackExchange.Redis;
 

@@ -1,4 +1,4 @@
-using Actors.Resilience;
+using Actors.Redis;
 using Actors.Silo.Configuration;
 using Actors.WriteBehind;
 

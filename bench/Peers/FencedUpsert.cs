@@ -1,4 +1,4 @@
-using Actors.WriteBehind;
+using Actors.Core;
 using Npgsql;
 using NpgsqlTypes;
 

@@ -1,5 +1,5 @@
 using Actors.Bench.Writes;
-using Actors.WriteBehind;
+using Actors.Core;
 
 namespace Actors.Bench.Peers;
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Actors.Bench.Writes;
+using Actors.Core;
 using Actors.WriteBehind;
 using Npgsql;
 using NpgsqlTypes;

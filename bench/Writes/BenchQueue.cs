@@ -1,5 +1,5 @@
-using Actors.Caching;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Redis;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
@@ -24,7 +24,7 @@ internal sealed class BenchQueue : IAsyncDisposable
         _redis = new RedisGateway(
             new RedisOptions { ConnectionString = redis, KeyPrefix = keyPrefix },
             new BreakerOptions { CallTimeout = TimeSpan.FromSeconds(30), SlowCallDuration = TimeSpan.FromSeconds(20), SilenceDuration = TimeSpan.FromSeconds(30) });
-        var cutOff = new CutOffSilos(new NoPeers(), NullLogger<CutOffSilos>.Instance);
+        var cutOff = new PartitionedSilos(new NoPeers(), NullLogger<PartitionedSilos>.Instance);
         var cache = new RowCache(_redis, cutOff, Options.Create(new CacheOptions()));
         Journal = new Journal(_redis, "bench", journaled: row => _queue!.Enqueue(row), Counters, NullLogger.Instance);
         _queue = new FlushQueue(

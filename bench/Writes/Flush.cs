@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Actors.WriteBehind;
+using Actors.Core;
 
 namespace Actors.Bench.Writes;
 

@@ -1,5 +1,5 @@
 using Actors.Fixtures;
-using Actors.Resilience;
+using Actors.Redis;
 
 namespace Actors.Cluster.Tests;
 

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Actors.Fixtures;
-using Actors.Resilience;
+using Actors.Hosting;
+using Actors.Redis;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
+using Actors.Core;
 using Actors.Fixtures;
-using Actors.Resilience;
+using Actors.Hosting;
+using Actors.Redis;
 using Actors.WriteBehind;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;

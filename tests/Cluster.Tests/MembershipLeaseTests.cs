@@ -1,5 +1,5 @@
 using Actors.Fixtures;
-using Actors.Resilience;
+using Actors.Membership;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
 

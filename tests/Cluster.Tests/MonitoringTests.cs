@@ -2,7 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Reflection;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using Actors.Diagnostics;
+using Actors.Core;
 using Actors.Fixtures;
 using YamlDotNet.RepresentationModel;
 

@@ -1,7 +1,9 @@
 using System.Text;
+using Actors.Core;
 using Actors.Fixtures;
+using Actors.Hosting;
 using Actors.RateLimiting;
-using Actors.Resilience;
+using Actors.Redis;
 using Actors.StoreContract;
 using Actors.WriteBehind;
 using Microsoft.Extensions.DependencyInjection;

@@ -1,3 +1,4 @@
+using Actors.Core;
 using Actors.StoreContract;
 using Actors.WriteBehind;
 using Microsoft.Extensions.DependencyInjection;

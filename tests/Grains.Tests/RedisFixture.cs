@@ -1,6 +1,6 @@
 using Actors.Fixtures;
 using Actors.Grains.Tests;
-using Actors.Resilience;
+using Actors.Redis;
 using Actors.StoreContract;
 
 [assembly: AssemblyFixture(typeof(RedisFixture))]

@@ -1,5 +1,6 @@
 using System.Text;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Redis;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging.Abstractions;
 

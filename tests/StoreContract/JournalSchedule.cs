@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text;
+using Actors.Core;
 using Actors.WriteBehind;
 
 namespace Actors.StoreContract;

@@ -13,14 +13,14 @@ internal sealed class LimiterActor : ILimiterHost
     // Changed by turns only.
     private int _wakings;
 
-    public LimiterActor(string client, GrantLogs logs, LimiterCounters counters, RateLimitPolicy policy, double reservedShare)
+    public LimiterActor(string client, RedisGrantLogStore logs, LimiterCounters counters, RateLimitPolicy policy, double reservedShare)
     {
         Logs = logs;
         Counters = counters;
         Limiter = new Limiter(client, policy, logs, counters, new() { MaxWaiting = 100, ReservedShare = reservedShare }, this);
     }
 
-    public GrantLogs Logs { get; }
+    public RedisGrantLogStore Logs { get; }
 
     public LimiterCounters Counters { get; }
 

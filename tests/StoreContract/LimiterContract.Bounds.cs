@@ -6,7 +6,7 @@ namespace Actors.StoreContract;
 /// <summary>What a client can make grow has a bound, and is counted; so has every script.</summary>
 public abstract partial class LimiterContract
 {
-    private const int Part = RateLimiting.GrantLogs.MaxEntries;
+    private const int Part = RateLimiting.RedisGrantLogStore.MaxEntries;
 
     [Fact]
     public async Task A_log_of_many_parts_is_restored_as_a_whole()

@@ -1,5 +1,5 @@
 using Actors.RateLimiting;
-using Actors.Resilience;
+using Actors.Redis;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
 
@@ -41,7 +41,7 @@ public abstract partial class LimiterContract : IAsyncLifetime
     private protected LimiterActor Open(string client, RateLimitPolicy policy, TimeProvider? time = null, double reservedShare = 0)
     {
         var counters = new LimiterCounters(new ConfiguredPolicies(new StaticOptions()));
-        return new LimiterActor(client, new GrantLogs(_redis, time ?? TimeProvider.System, counters), counters, policy, reservedShare);
+        return new LimiterActor(client, new RedisGrantLogStore(_redis, time ?? TimeProvider.System, counters), counters, policy, reservedShare);
     }
 
     private protected static RateLimitPolicy PolicyOf(params RateLimitWindow[] windows) => new() { Name = "p", Windows = windows };

@@ -1,5 +1,6 @@
 using System.Net;
-using Actors.Resilience;
+using Actors.Membership;
+using Actors.Redis;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -17,12 +18,12 @@ internal sealed class MembershipSilo : IAsyncDisposable
     {
         _provider = provider;
         Address = address;
-        Table = provider.GetRequiredService<LastingMembershipTable>();
+        Table = provider.GetRequiredService<SelfHealingMembershipTable>();
     }
 
     public SiloAddress Address { get; }
 
-    public LastingMembershipTable Table { get; }
+    public SelfHealingMembershipTable Table { get; }
 
     /// <summary>What this silo goes by to tell whether it is a member, with <paramref name="membership"/> as what it knows of others.</summary>
     public MembershipProof Proof(IClusterMembershipService membership) => ActivatorUtilities.CreateInstance<MembershipProof>(_provider, membership);
@@ -37,7 +38,7 @@ internal sealed class MembershipSilo : IAsyncDisposable
         services.AddSingleton<ClusterClock>();
         services.AddSingleton<ILocalSiloDetails>(new Details(address));
         services.Configure<ClusterOptions>(cluster => (cluster.ServiceId, cluster.ClusterId) = (service, "tests"));
-        new Builder(services).UseRedisClustering(_ => { }).UseLastingMembership(ConfigurationOptions.Parse(redis), grace);
+        new Builder(services).UseRedisClustering(_ => { }).UseSelfHealingMembership(ConfigurationOptions.Parse(redis), grace);
         return new MembershipSilo(services.BuildServiceProvider(), address);
     }
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Actors.Core;
 using Actors.WriteBehind;
 
 namespace Actors.StoreContract;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Actors.Core;
 using Actors.WriteBehind;
 
 namespace Actors.StoreContract;

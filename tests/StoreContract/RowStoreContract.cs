@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using Actors.Core;
 using Actors.WriteBehind;
 
 namespace Actors.StoreContract;

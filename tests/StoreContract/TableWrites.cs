@@ -1,3 +1,4 @@
+using Actors.Core;
 using Actors.WriteBehind;
 
 namespace Actors.StoreContract;

@@ -1,4 +1,5 @@
 using System.Collections.ObjectModel;
+using Actors.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.WriteBehind;
@@ -10,7 +11,7 @@ namespace Actors.WriteBehind;
 internal sealed partial class BatchCommit
 {
     private readonly IRowStore _store;
-    private readonly Suspects _suspects;
+    private readonly RejectedKeyCache _suspects;
     private readonly WriteBehindCounters _counters;
     private readonly ILogger _logger;
     private readonly Bisection<Row> _bisection;
@@ -24,7 +25,7 @@ internal sealed partial class BatchCommit
     /// <param name="suspects">The keys that were refused before.</param>
     /// <param name="counters">What is counted.</param>
     /// <param name="logger">Where each parked row is told of.</param>
-    public BatchCommit(IReadOnlyList<Row> rows, IRowStore store, Suspects suspects, WriteBehindCounters counters, ILogger logger)
+    public BatchCommit(IReadOnlyList<Row> rows, IRowStore store, RejectedKeyCache suspects, WriteBehindCounters counters, ILogger logger)
     {
         (_store, _suspects, _counters, _logger) = (store, suspects, counters, logger);
         _bisection = new Bisection<Row>(UpsertAsync, suspects.Divide(rows)) { KeyOf = row => row.Key };

@@ -1,3 +1,4 @@
+using Actors.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.WriteBehind;
@@ -8,7 +9,7 @@ namespace Actors.WriteBehind;
 /// neither committed nor parked is held apart and tried again by itself, so that the others do not wait for it.
 /// </summary>
 internal sealed partial class FlushLane(
-    BackgroundLoop loop, IRowStore store, FlushSettlement settlement, Suspects suspects, UnflushedBytes unflushed, WriteBehindOptions options,
+    BackgroundLoop loop, IRowStore store, FlushSettlement settlement, RejectedKeyCache suspects, UnflushedBytes unflushed, WriteBehindOptions options,
     WriteBehindCounters counters, TimeProvider clock, ILogger logger) : IDisposable
 {
     /// <summary>How many rows that were taken out of turn may stay queued by age before they are looked for.</summary>
@@ -157,7 +158,7 @@ internal sealed partial class FlushLane(
         return suspects.CommittedAsync(key, version);
     }
 
-    /// <inheritdoc cref="Suspects.Add"/>
+    /// <inheritdoc cref="RejectedKeyCache.Add"/>
     public void Suspect(string key) => suspects.Add(key);
 
     /// <summary>Commits at once what has come until <paramref name="timestamp"/>.</summary>

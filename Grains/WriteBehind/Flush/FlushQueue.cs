@@ -1,4 +1,4 @@
-using Actors.Caching;
+using Actors.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.WriteBehind;
@@ -38,7 +38,7 @@ internal sealed class FlushQueue : IDisposable
         var maxPostponed = (int)Math.Min(options.MaxUnflushedBytes / Row.Overhead / options.Lanes, 1_000_000);
         _lanes = [.. Enumerable.Range(0, options.Lanes).Select(lane => new FlushLane(
             new BackgroundLoop($"Flushing to the database (lane {lane})", loops, clock, logger),
-            store, new FlushSettlement(journal, cache, maxPostponed, clock, logger), new Suspects(store.Parked), _unflushed, options, counters, clock, logger))];
+            store, new FlushSettlement(journal, cache, maxPostponed, clock, logger), new RejectedKeyCache(store.Parked), _unflushed, options, counters, clock, logger))];
     }
 
     /// <summary>How much waits to be committed, and for how long the oldest of it has.</summary>

@@ -1,5 +1,5 @@
-using Actors.Caching;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Redis;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.WriteBehind;

@@ -1,3 +1,5 @@
+using Actors.Core;
+
 namespace Actors.WriteBehind;
 
 /// <summary>A key's place in a lane: its latest row, and who waits for its commit. Touched under the lane's lock only.</summary>

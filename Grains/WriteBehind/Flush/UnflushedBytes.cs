@@ -1,3 +1,5 @@
+using Actors.Core;
+
 namespace Actors.WriteBehind;
 
 /// <summary>

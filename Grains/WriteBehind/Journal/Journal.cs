@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Redis;
 using Microsoft.Extensions.Logging;
 using StackExchange.Redis;
 
@@ -44,7 +45,7 @@ internal sealed class Journal
     /// <param name="journaled">Is given each row once it is journaled, before its writers know.</param>
     /// <param name="counters">What is counted.</param>
     /// <param name="logger">Where defects are logged.</param>
-    /// <param name="patience">See <see cref="WriteBehindOptions.JournalPatience"/>.</param>
+    /// <param name="patience">See <see cref="WriteBehindOptions.JournalGracePeriod"/>.</param>
     /// <param name="clock">The clock of its pauses.</param>
     public Journal(
         RedisGateway redis, string silo, Action<Row> journaled, WriteBehindCounters counters, ILogger logger,

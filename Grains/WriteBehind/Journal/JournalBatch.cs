@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
+using Actors.Core;
 using StackExchange.Redis;
 
 namespace Actors.WriteBehind;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Actors.Core;
 using StackExchange.Redis;
 
 namespace Actors.WriteBehind;

@@ -1,4 +1,5 @@
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Redis;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.WriteBehind;

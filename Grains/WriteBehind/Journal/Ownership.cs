@@ -6,7 +6,7 @@ namespace Actors.WriteBehind;
 /// </summary>
 /// <param name="Key">The key.</param>
 /// <param name="Epoch">Unique to this ownership.</param>
-public sealed record Ownership(string Key, long Epoch)
+internal sealed record Ownership(string Key, long Epoch)
 {
     // Beyond any epoch that the journal hands out before the year 2255, and still of 16 digits.
     private const long FirstWithoutJournal = 9_000_000_000_000_000;

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
-using Actors.Caching;
-using Actors.Resilience;
+using Actors.Redis;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.WriteBehind;

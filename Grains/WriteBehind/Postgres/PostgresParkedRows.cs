@@ -1,4 +1,5 @@
 using System.Text;
+using Actors.Core;
 using Npgsql;
 using NpgsqlTypes;
 

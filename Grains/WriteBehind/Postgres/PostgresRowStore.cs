@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Actors.Core;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;

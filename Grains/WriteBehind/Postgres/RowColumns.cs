@@ -1,3 +1,4 @@
+using Actors.Core;
 using Npgsql;
 using NpgsqlTypes;
 

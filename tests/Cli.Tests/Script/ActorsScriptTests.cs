@@ -19,9 +19,9 @@ public sealed class ActorsScriptTests : IDisposable
     {
         if (OperatingSystem.IsWindows()) Assert.Skip("There is actors.cmd on Windows.");
         File.Copy(Path.Combine(Root, "actors"), PathOf("actors"));
-        foreach (var source in (string[])["Cli/Program.cs", "Client/Client.cs", "Grains.Interfaces/User.cs", "Grains/SafeLogger.cs",
-            "Grains/Resilience/Redis/RedisLink.cs", "Grains/Resilience/Redis/RedisConnectionString.cs",
-            "Grains/Resilience/Redis/RedisDiagnosis.cs", "Directory.Build.props", "Directory.Packages.props", "global.json"])
+        foreach (var source in (string[])["Cli/Program.cs", "Client/Client.cs", "Grains.Interfaces/User.cs", "Grains/Core/SafeLogger.cs",
+            "Grains/Redis/RedisLink.cs", "Grains/Redis/RedisConnectionString.cs",
+            "Grains/Redis/RedisDiagnosis.cs", "Directory.Build.props", "Directory.Packages.props", "global.json"])
         {
             Write(source, "");
             File.SetLastWriteTimeUtc(PathOf(source), DateTime.UtcNow.AddHours(-1));
@@ -71,8 +71,8 @@ public sealed class ActorsScriptTests : IDisposable
     [InlineData("Cli/Program.cs")]
     [InlineData("Client/Client.cs")]
     [InlineData("Grains.Interfaces/User.cs")]
-    [InlineData("Grains/SafeLogger.cs")]
-    [InlineData("Grains/Resilience/Redis/RedisLink.cs")]
+    [InlineData("Grains/Core/SafeLogger.cs")]
+    [InlineData("Grains/Redis/RedisLink.cs")]
     [InlineData("Directory.Packages.props")]
     [InlineData("global.json")]
     public async Task Any_source_that_is_newer_is_built_again(string source)

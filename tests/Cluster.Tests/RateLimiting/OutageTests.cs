@@ -1,6 +1,6 @@
 using Actors.Fixtures;
 using Actors.RateLimiting;
-using Actors.Resilience;
+using Actors.Redis;
 using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;

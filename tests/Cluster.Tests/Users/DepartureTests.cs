@@ -22,7 +22,7 @@ public sealed class DepartureTests : IAsyncLifetime
     {
         await _servers.InitializeAsync();
         _cluster = await TestCluster.StartAsync(
-            _servers, silos: 1, options => (options.CommitTimeout, options.JournalPatience) = (Patience, Patience),
+            _servers, silos: 1, options => (options.CommitTimeout, options.JournalGracePeriod) = (Patience, Patience),
             services: services => services.Configure<UserOptions>(users => users.MaxMemory = 8 << 20));
     }
 

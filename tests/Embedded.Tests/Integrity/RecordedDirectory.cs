@@ -1,7 +1,7 @@
 using System.Text;
+using Actors.Core;
 using Actors.Embedded.Tests.Integrity;
 using Actors.Fixtures;
-using Actors.WriteBehind;
 using Microsoft.Data.Sqlite;
 using StackExchange.Redis;
 

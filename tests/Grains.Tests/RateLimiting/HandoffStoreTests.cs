@@ -22,7 +22,7 @@ public sealed class HandoffStoreTests(RedisFixture redis)
         var grains = DispatchProxy.Create<IGrainFactory, PlayedHeirs>();
         var heirs = (PlayedHeirs)grains;
         var store = new HandoffStore(
-            grains, counters, new GrantLogs(gateway, TimeProvider.System, counters, stopping.Token), () => [], TimeProvider.System,
+            grains, counters, new RedisGrantLogStore(gateway, TimeProvider.System, counters, stopping.Token), () => [], TimeProvider.System,
             NullLogger<HandoffStore>.Instance);
 
         store.Keep("first", Handoff("a"));

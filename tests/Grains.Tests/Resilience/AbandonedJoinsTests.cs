@@ -1,5 +1,5 @@
 using System.Net;
-using Actors.Resilience;
+using Actors.Membership;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Grains.Tests.Resilience;

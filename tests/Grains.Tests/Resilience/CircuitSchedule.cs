@@ -1,4 +1,4 @@
-using Actors.Resilience;
+using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 

@@ -1,4 +1,4 @@
-using Actors.Resilience;
+using Actors.Redis;
 using CsCheck;
 
 namespace Actors.Grains.Tests.Resilience;

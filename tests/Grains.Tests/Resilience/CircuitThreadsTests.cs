@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using Actors.Resilience;
+using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 

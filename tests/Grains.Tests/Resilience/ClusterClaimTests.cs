@@ -1,5 +1,6 @@
 using Actors.Fixtures;
-using Actors.Resilience;
+using Actors.Membership;
+using Actors.Redis;
 using Microsoft.Extensions.Logging.Abstractions;
 using StackExchange.Redis;
 

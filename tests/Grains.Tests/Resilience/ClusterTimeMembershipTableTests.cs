@@ -1,5 +1,6 @@
 using System.Net;
-using Actors.Resilience;
+using Actors.Membership;
+using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 

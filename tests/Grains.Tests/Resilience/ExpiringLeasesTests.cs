@@ -1,4 +1,4 @@
-using Actors.Resilience;
+using Actors.Membership;
 using Microsoft.Extensions.Time.Testing;
 using MemberStatus = Orleans.Runtime.SiloStatus;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Actors.Fixtures;
-using Actors.Resilience;
+using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 

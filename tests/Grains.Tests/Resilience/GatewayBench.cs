@@ -1,5 +1,6 @@
+using Actors.Core;
 using Actors.Fixtures;
-using Actors.Resilience;
+using Actors.Redis;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;

@@ -1,4 +1,4 @@
-using Actors.Resilience;
+using Actors.Redis;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Grains.Tests.Resilience;

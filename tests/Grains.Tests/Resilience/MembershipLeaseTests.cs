@@ -1,4 +1,4 @@
-using Actors.Resilience;
+using Actors.Membership;
 
 namespace Actors.Grains.Tests.Resilience;
 

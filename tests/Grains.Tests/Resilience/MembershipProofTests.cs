@@ -1,5 +1,5 @@
 using Actors.Fixtures;
-using Actors.Resilience;
+using Actors.Membership;
 using Actors.StoreContract;
 
 namespace Actors.Grains.Tests.Resilience;

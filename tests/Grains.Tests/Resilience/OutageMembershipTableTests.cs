@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Actors.Fixtures;
-using Actors.Resilience;
+using Actors.Membership;
+using Actors.Redis;
 using Actors.StoreContract;
 using Microsoft.Extensions.Logging.Abstractions;
 

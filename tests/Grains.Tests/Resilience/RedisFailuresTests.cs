@@ -1,4 +1,4 @@
-using Actors.Resilience;
+using Actors.Redis;
 using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;

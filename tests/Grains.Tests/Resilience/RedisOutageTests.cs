@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
+using Actors.Core;
 using Actors.Fixtures;
-using Actors.Resilience;
+using Actors.Redis;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 

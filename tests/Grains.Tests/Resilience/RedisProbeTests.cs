@@ -2,7 +2,7 @@ using System.Reflection;
 using System.Text.RegularExpressions;
 using Actors.Fixtures;
 using Actors.RateLimiting;
-using Actors.Resilience;
+using Actors.Redis;
 using Actors.WriteBehind;
 using StackExchange.Redis;
 
@@ -13,7 +13,7 @@ public sealed partial class RedisProbeTests
 {
     [Theory]
     [InlineData(RedisRole.Journal, typeof(JournalScripts))]
-    [InlineData(RedisRole.Cache, typeof(Actors.Caching.RowCache))]
+    [InlineData(RedisRole.Cache, typeof(RowCache))]
     [InlineData(RedisRole.Limits, typeof(GrantScripts))]
     internal void Probe_tries_every_command_of_the_scripts_of_its_role(RedisRole role, Type scripts)
     {

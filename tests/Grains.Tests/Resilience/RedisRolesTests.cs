@@ -1,5 +1,5 @@
 using Actors.Fixtures;
-using Actors.Resilience;
+using Actors.Redis;
 using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;

@@ -1,5 +1,5 @@
 using System.Net;
-using Actors.Resilience;
+using Actors.Membership;
 
 namespace Actors.Grains.Tests.Resilience;
 

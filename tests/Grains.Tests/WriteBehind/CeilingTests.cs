@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
-using Actors.Diagnostics;
+using Actors.Core;
 using Actors.Fixtures;
+using Actors.Hosting;
 using Actors.StoreContract;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging.Abstractions;

@@ -1,5 +1,6 @@
+using Actors.Core;
 using Actors.Fixtures;
-using Actors.Resilience;
+using Actors.Redis;
 using Actors.StoreContract;
 using Actors.WriteBehind;
 
@@ -105,7 +106,7 @@ public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
         Assert.Equal(2, (await second.OpenAsync("k")).Row!.Version);
     }
 
-    private async Task<SiloBench> OpenAsync(int number, WriteBehindOptions? options = null, ICutOffPeers? peers = null)
+    private async Task<SiloBench> OpenAsync(int number, WriteBehindOptions? options = null, IPartitionedPeers? peers = null)
     {
         var redis = new RedisGateway(new RedisOptions { ConnectionString = _redis.Address, KeyPrefix = "failover" });
         var silo = new SiloBench(redis, new FaultyStore(_store), number, options, peers: peers);
@@ -140,7 +141,7 @@ public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
         return rows;
     }
 
-    private sealed class Peer(SiloBench silo) : ICutOffPeers
+    private sealed class Peer(SiloBench silo) : IPartitionedPeers
     {
         public IReadOnlyCollection<SiloAddress> Others => [silo.Silo];
 

@@ -1,5 +1,5 @@
 using Actors.Fixtures;
-using Actors.Resilience;
+using Actors.Redis;
 using Actors.StoreContract;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging.Abstractions;

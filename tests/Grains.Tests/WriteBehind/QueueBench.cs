@@ -1,6 +1,6 @@
 using System.Text;
-using Actors.Caching;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Redis;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -21,7 +21,7 @@ internal sealed class QueueBench : IAsyncDisposable
     {
         _redis = redis;
         Store = store;
-        Cache = new RowCache(redis, new CutOffSilos(new NoPeers(), NullLogger<CutOffSilos>.Instance), Options.Create(new CacheOptions()));
+        Cache = new RowCache(redis, new PartitionedSilos(new NoPeers(), NullLogger<PartitionedSilos>.Instance), Options.Create(new CacheOptions()));
         Journal = new Journal(redis, "bench", journaled: _ => { }, Counters, NullLogger.Instance);
         Queue = new FlushQueue(
             store, Journal, Cache, options ?? new() { FlushInterval = TimeSpan.FromMilliseconds(5) }, Counters,

@@ -1,7 +1,8 @@
 using System.Net;
 using System.Text;
-using Actors.Caching;
-using Actors.Resilience;
+using Actors.Core;
+using Actors.Membership;
+using Actors.Redis;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
@@ -13,11 +14,11 @@ internal sealed class SiloBench : IAsyncDisposable
 {
     private readonly RedisGateway _redis;
 
-    public SiloBench(RedisGateway redis, FaultyStore store, int number, WriteBehindOptions? options = null, TimeProvider? clock = null, ICutOffPeers? peers = null)
+    public SiloBench(RedisGateway redis, FaultyStore store, int number, WriteBehindOptions? options = null, TimeProvider? clock = null, IPartitionedPeers? peers = null)
     {
         _redis = redis;
         Store = store;
-        var cutOff = new CutOffSilos(peers ?? new NoPeers(), NullLogger<CutOffSilos>.Instance);
+        var cutOff = new PartitionedSilos(peers ?? new NoPeers(), NullLogger<PartitionedSilos>.Instance);
         Cache = new RowCache(redis, cutOff, Options.Create(new CacheOptions()));
         Silo = SiloAddress.New(IPAddress.Loopback, 10_000 + number, number);
         Table = new WriteBehindTable(

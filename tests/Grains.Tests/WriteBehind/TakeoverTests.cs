@@ -1,5 +1,6 @@
+using Actors.Core;
 using Actors.Fixtures;
-using Actors.Resilience;
+using Actors.Redis;
 using Actors.StoreContract;
 using Actors.WriteBehind;
 

@@ -121,7 +121,7 @@ public static class FailoverTrial
         const int TimeLength = 9;
         const int Most = 40;
         return File.ReadLines(silo.Log)
-            .Where(line => line.Contains("Actors.Resilience", StringComparison.Ordinal) && line.Length > TimeLength)
+            .Where(line => (line.Contains("Actors.Redis.", StringComparison.Ordinal) || line.Contains("Actors.Membership.", StringComparison.Ordinal)) && line.Length > TimeLength)
             .GroupBy(line => line[TimeLength..])
             .Where(lines => lines.Count() > Most)
             .Select(lines => $"a silo wrote {lines.Count()} times: {lines.Key}");

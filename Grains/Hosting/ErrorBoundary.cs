@@ -1,0 +1,77 @@
+using System.Data.Common;
+using Actors.Redis;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Logging;
+using Orleans.Persistence.Redis;
+using StackExchange.Redis;
+
+namespace Actors.Hosting;
+
+/// <summary>
+/// Only the errors of our contract leave our grains. A client has no use for the types of a driver, may not have them, and
+/// must not take an error between two silos for one on its own way to the grain.
+/// </summary>
+internal sealed partial class ErrorBoundary(ILogger<ErrorBoundary> logger) : IIncomingGrainCallFilter
+{
+    public Task Invoke(IIncomingGrainCallContext context)
+    {
+        var call = context.Invoke();
+        return call.IsCompletedSuccessfully || !IsOurs(context.Grain) ? call : GuardAsync(call, context);
+    }
+
+    /// <summary>The error for the caller of <paramref name="call"/>.</summary>
+    /// <param name="error">What the grain failed with.</param>
+    /// <param name="call">The call in words.</param>
+    /// <param name="isRead">True if the call changes nothing.</param>
+    internal static ActorsException ToContract(Exception error, string call, bool isRead) => error switch
+    {
+        ActorsException ours => ours,
+        RedisUnavailableException redis => new StorageUnavailableException("Redis", redis.Message) { MayHaveTakenEffect = !isRead && redis.MayHaveHappened },
+        RedisException or RedisCommandException or RedisTimeoutException or RedisStorageException =>
+            new StorageUnavailableException("Redis", $"{call} failed: Redis: {RedisFailures.Reason(error)}.")
+            {
+                MayHaveTakenEffect = !isRead && RedisFailures.MayHaveHappened(error),
+            },
+
+        // With an SQLSTATE it is the server's answer, and the statement did nothing.
+        DbException database => new StorageUnavailableException("the database", $"{call} failed: the database: {error.Message}")
+        {
+            MayHaveTakenEffect = !isRead && database.SqlState is null,
+        },
+        OutOfMemoryException => new StorageUnavailableException("memory", $"{call} failed: the silo is out of memory.") { MayHaveTakenEffect = !isRead },
+        TimeoutException or OrleansException or ConnectionAbortedException =>
+            new StorageUnavailableException("another silo", $"{call} failed: another silo did not answer it in time.") { MayHaveTakenEffect = !isRead },
+        _ => new UnexpectedErrorException($"{call} failed with an unexpected {error.GetType().Name}; see the event UnexpectedError in the silo's log.")
+        {
+            MayHaveTakenEffect = !isRead,
+        },
+    };
+
+    private async Task GuardAsync(Task call, IIncomingGrainCallContext context)
+    {
+        try
+        {
+            // Nothing of the grain is touched from here on.
+            await call.ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is not ActorsException && !IsCancelled(error, context))
+        {
+            var name = $"{context.MethodName} of {context.TargetId}";
+            var typed = ToContract(error, name, IsRead(context.MethodName));
+            if (typed is UnexpectedErrorException) LogUnexpected(logger, name, error);
+            throw typed;
+        }
+    }
+
+    private static bool IsOurs(object grain) =>
+        grain is IUserGrain or IRateLimiterGrain or IClusterGrain or IRedisBreakerGrain or IWriteBehindGrain;
+
+    private static bool IsCancelled(Exception error, IIncomingGrainCallContext context) =>
+        error is OperationCanceledException && context.Request.GetCancellationToken().IsCancellationRequested;
+
+    private static bool IsRead(string method) =>
+        method.StartsWith("Get", StringComparison.Ordinal) || method.StartsWith("Peek", StringComparison.Ordinal);
+
+    [LoggerMessage(EventName = "UnexpectedError", Level = LogLevel.Error, Message = "{Call} failed with an unexpected error")]
+    private static partial void LogUnexpected(ILogger logger, string call, Exception error);
+}

@@ -1,4 +1,0 @@
-namespace Actors;
-
-/// <summary>What failed last, and when, so that a reader can tell an old failure from a present one.</summary>
-internal sealed record LastError(string Reason, DateTimeOffset At);

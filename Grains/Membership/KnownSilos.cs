@@ -1,0 +1,24 @@
+namespace Actors.Membership;
+
+/// <summary>The silos that this one knows, by their name in the journal.</summary>
+internal sealed class KnownSilos(IClusterMembershipService membership)
+{
+    // Replaced as a whole by any thread that finds it outdated; made twice does no harm.
+    private volatile View? _view;
+
+    /// <summary>The status of each: the same object until the membership changes.</summary>
+    public IReadOnlyDictionary<string, SiloStatus> ByName
+    {
+        get
+        {
+            var snapshot = membership.CurrentSnapshot;
+            if (_view is { } known && known.Version == snapshot.Version) return known.ByName;
+            var view = new View(snapshot.Version, snapshot.Members.Values.ToDictionary(
+                member => member.SiloAddress.ToParsableString(), member => member.Status));
+            _view = view;
+            return view.ByName;
+        }
+    }
+
+    private sealed record View(MembershipVersion Version, IReadOnlyDictionary<string, SiloStatus> ByName);
+}

@@ -1,0 +1,89 @@
+using Actors.Redis;
+
+namespace Actors.RateLimiting;
+
+/// <summary>
+/// The grants of a client to requests with an id, so that none is charged twice. Read from Redis with the first such request;
+/// each is stored there by the script that grants it.
+/// </summary>
+/// <remarks>Belongs to one grain, whose turns run one at a time.</remarks>
+internal sealed class RequestIdCache(string client, RedisGrantLogStore logs, Action<long> addBytes)
+{
+    // What an id takes beside its text: an entry here and in the order of age, with what they leave unused while they grow.
+    private const int EntryBytes = 150;
+
+    private static readonly long Memory = (long)RateLimits.RequestIdMemory.TotalMicroseconds;
+
+    private readonly Dictionary<string, NamedGrant> _grants = [];
+    private readonly Queue<(string RequestId, long At)> _byAge = [];
+
+    // The names of policies, one text for all grants.
+    private readonly Dictionary<string, string> _policies = [];
+    private Task? _loading;
+
+    /// <summary>True once Redis has told what it knows.</summary>
+    public bool IsLoaded { get; private set; }
+
+    /// <summary>How many are remembered.</summary>
+    public int Count => _byAge.Count;
+
+    /// <summary>The memory they take, which counts against the ceiling.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>All of them, as they are stored.</summary>
+    public IEnumerable<(string Name, long At)> All =>
+        _grants.Select(each => (NamedGrant.Format(each.Value.Policy, each.Value.Permits, each.Key), each.Value.At));
+
+    public NamedGrant? Find(string requestId) => _grants.TryGetValue(requestId, out var grant) ? grant : null;
+
+    /// <summary>Loads what Redis knows, if it is there. Until it was, only what was granted here is known.</summary>
+    public Task LoadAsync() => IsLoaded || !logs.IsReachable ? Task.CompletedTask
+        : _loading is { IsCompleted: false } ? _loading
+        : _loading = TryLoadAsync();
+
+    public void Add(string requestId, NamedGrant grant)
+    {
+        if (!_policies.TryGetValue(grant.Policy, out var policy)) _policies[policy = grant.Policy] = policy;
+        if (!_grants.TryAdd(requestId, grant with { Policy = policy })) return;
+        _byAge.Enqueue((requestId, grant.At));
+        AddBytes(BytesOf(requestId));
+        while (_byAge.TryPeek(out var oldest) && (oldest.At < grant.At - Memory || _byAge.Count > RateLimits.RememberedRequests))
+        {
+            _byAge.Dequeue();
+            AddBytes(-BytesOf(oldest.RequestId));
+            if (_grants.TryGetValue(oldest.RequestId, out var forgotten) && forgotten.At == oldest.At) _grants.Remove(oldest.RequestId);
+        }
+    }
+
+    public bool Remove(string requestId) => _grants.Remove(requestId);
+
+    /// <summary>Another has granted meanwhile: what Redis knows counts.</summary>
+    public void Forget()
+    {
+        IsLoaded = false;
+        _grants.Clear();
+        _byAge.Clear();
+        AddBytes(-Bytes);
+    }
+
+    private static long BytesOf(string requestId) => EntryBytes + (sizeof(char) * requestId.Length);
+
+    private void AddBytes(long more)
+    {
+        Bytes += more;
+        addBytes(more);
+    }
+
+    private async Task TryLoadAsync()
+    {
+        try
+        {
+            foreach (var (requestId, grant) in await logs.NamedGrantsAsync(client)) Add(requestId, grant);
+            IsLoaded = true;
+        }
+        catch (RedisUnavailableException)
+        {
+            // With the next one.
+        }
+    }
+}

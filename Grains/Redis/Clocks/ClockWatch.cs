@@ -1,0 +1,169 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Actors.Redis;
+
+/// <summary>
+/// Asks Redis for the time, for <see cref="ClusterClock"/>, and holds this machine's clock against it and others, at the
+/// start and while the silo runs. Nothing promised depends on this machine's clock; but logs, dates and Orleans do.
+/// </summary>
+internal sealed partial class ClockWatch(
+    RedisGateway redis, ClusterClock cluster, IEnumerable<IReferenceClock> others, IOptions<ClockOptions> options, TimeProvider time,
+    ILogger<ClockWatch> logger)
+    : ILifecycleParticipant<ISiloLifecycle>, IDisposable
+{
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan SayEvery = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan AskLimit = TimeSpan.FromSeconds(5);
+
+    private readonly CancellationTokenSource _stop = new();
+    private Task _watching = Task.CompletedTask;
+
+    // Published whole by the one who looks.
+    private volatile IReadOnlyList<ClockSkew> _skews = [];
+    private volatile string? _problem;
+
+    // Touched by the one who looks: the start, then the loop.
+    private long _said;
+    private string? _saidNotTold;
+
+    /// <summary>What was found last, per other clock.</summary>
+    public IReadOnlyList<ClockSkew> Skews => _skews;
+
+    /// <summary>Which clock is off by more than the limit, in a line; null if none is.</summary>
+    public string? Problem => _problem;
+
+    public void Participate(ISiloLifecycle observer) => observer.Subscribe(
+        nameof(ClockWatch), ServiceLifecycleStage.RuntimeStorageServices - 1, StartAsync, _ => StopAsync());
+
+    // Also after a start that failed, when nobody stops it. The loop may still look at it, and it holds nothing that must be freed.
+    public void Dispose() => _stop.Cancel();
+
+    /// <summary>Looks for the first time, and goes on looking in the background.</summary>
+    /// <exception cref="ClockSkewException">This machine's clock is off by more than is allowed.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await redis.ConnectAsync();
+        var verdict = await LookAsync(cancellationToken);
+        if (verdict is { IsOwnOff: true, Problem: { } problem }) throw new ClockSkewException(problem);
+        Say(_skews, verdict);
+        _watching = Task.Run(WatchAsync, CancellationToken.None);
+    }
+
+    /// <summary>Stops looking.</summary>
+    public async Task StopAsync()
+    {
+        await _stop.CancelAsync();
+        await _watching;
+    }
+
+    /// <summary>Looks once.</summary>
+    public async Task<ClockVerdict> LookAsync(CancellationToken cancellationToken)
+    {
+        var skews = new List<ClockSkew>();
+        string? notTold = null;
+        try
+        {
+            skews.Add(await AskRedisAsync());
+        }
+        catch (RedisUnavailableException)
+        {
+            // What it told before is followed meanwhile.
+        }
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested)
+        {
+            notTold = $"Redis: {error.Message}";
+        }
+
+        foreach (var other in others)
+        {
+            try
+            {
+                var sent = time.GetTimestamp();
+                var there = await other.NowAsync(cancellationToken).WaitAsync(AskLimit, cancellationToken);
+                skews.Add(SkewOf(other.Name, there, time.GetElapsedTime(sent)));
+            }
+            catch (Exception error) when (error is StorageUnavailableException or TimeoutException)
+            {
+                // That it is away is found and said elsewhere.
+            }
+            catch (Exception error) when (!cancellationToken.IsCancellationRequested)
+            {
+                notTold ??= $"{other.Name}: {error.Message}";
+            }
+        }
+
+        // A clock that cannot be asked is no reason not to start: it may not be permitted to. Logged once for each reason.
+        if (notTold is not null && notTold != _saidNotTold) LogNotTold(logger, notTold);
+        _saidNotTold = notTold;
+
+        var verdict = ClockVerdict.Of(skews, options.Value.MaxSkew);
+        (_skews, _problem) = (skews, verdict.Problem);
+        return verdict;
+    }
+
+    private async Task<ClockSkew> AskRedisAsync()
+    {
+        const string Time = "return redis.call('TIME')";
+        var sent = time.GetTimestamp();
+        var answer = (StackExchange.Redis.RedisResult[])(await redis.EvaluateAsync(RedisRole.Journal, Time, [], []))!;
+        var received = time.GetTimestamp();
+        var there = DateTimeOffset.FromUnixTimeSeconds((long)answer[0]) + TimeSpan.FromMicroseconds((long)answer[1]);
+        cluster.Observe(there, sent, received);
+        return SkewOf($"Redis at {redis.Circuits.First(circuit => circuit.Roles.Contains(RedisRole.Journal)).Address}", there, time.GetElapsedTime(sent, received));
+    }
+
+    private ClockSkew SkewOf(string name, DateTimeOffset there, TimeSpan taken) =>
+        new(name, time.GetUtcNow() - (there + (taken / 2)), taken / 2);
+
+    private async Task WatchAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(cluster.IsKnown ? LookEvery : RetryAfter, time, _stop.Token);
+                try
+                {
+                    var verdict = await LookAsync(_stop.Token);
+                    Say(_skews, verdict);
+                }
+                catch (Exception error) when (!_stop.IsCancellationRequested)
+                {
+                    LogFailed(logger, error);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+        }
+    }
+
+    private void Say(IReadOnlyList<ClockSkew> skews, ClockVerdict verdict)
+    {
+        var text = verdict.Problem ?? string.Join(" and ", skews.Where(skew => skew.AtLeast > ClusterClock.Tolerance));
+        if (text.Length == 0)
+        {
+            _said = 0;
+            return;
+        }
+
+        if (_said != 0 && time.GetElapsedTime(_said) < SayEvery) return;
+        _said = time.GetTimestamp();
+        if (verdict.Problem is not null) LogOff(logger, text);
+        else LogSkewed(logger, text);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "This machine's clock is {Skew}. Nothing promised depends on it, but dates in logs do: set it, best by NTP")]
+    private static partial void LogSkewed(ILogger logger, string skew);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Problem}")]
+    private static partial void LogOff(ILogger logger, string problem);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A clock does not tell its time, and is left out. {Reason}")]
+    private static partial void LogNotTold(ILogger logger, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The clocks could not be held against each other; trying again")]
+    private static partial void LogFailed(ILogger logger, Exception error);
+}

@@ -1,0 +1,209 @@
+using System.Globalization;
+using System.Reflection;
+using Microsoft.Extensions.DependencyInjection;
+using Orleans.Runtime.Messaging;
+using Orleans.TestingHost;
+
+namespace Actors.Client.Tests.Repetition;
+
+/// <summary>Which calls are made again, after what, and how often. Through a real client to a real silo.</summary>
+public sealed class RetryFilterTests : IAsyncLifetime
+{
+    private readonly Network _network = new();
+    private readonly string _id = Guid.NewGuid().ToString("n");
+
+    // Set by each test before its first call, read when the client is built.
+    private Action<ActorsClientOptions> _configure = _ => { };
+    private InProcessTestCluster? _cluster;
+
+    // What the cluster says of silos that died.
+    private SiloDeath[] _deaths = [];
+
+    public ValueTask InitializeAsync() => default;
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_cluster is not null) await _cluster.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData(typeof(OrleansMessageRejectionException), "Silo stopping")]
+    [InlineData(typeof(GatewayTooBusyException), "busy")]
+    [InlineData(typeof(ConnectionFailedException), "refused")]
+    [InlineData(typeof(SiloUnavailableException), "Silo 'S127.0.0.1:1:1' is shutting down.")]
+    [InlineData(typeof(SiloUnavailableException), "Cannot place grain 'user/a' because there are no compatible silos.")]
+    public async Task A_call_that_no_silo_has_begun_with_is_repeated_whatever_it_is(Type type, string message)
+    {
+        var error = Error(type, message);
+        _network.Refuses(error).Refuses(error);
+        var user = await UserAsync();
+        await user.UpdateAsync(new());
+        Assert.Equal(["Update "], CountingUser.CallsOf(_id));
+    }
+
+    [Theory]
+    [InlineData(typeof(SiloUnavailableException))]
+    [InlineData(typeof(TimeoutException))]
+    public async Task A_write_without_a_request_id_that_may_have_been_carried_out_is_not_repeated(Type type)
+    {
+        var error = Error(type);
+        _network.LosesTheAnswer(error).LosesTheAnswer(error);
+        var user = await UserAsync();
+        var unreachable = await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.UpdateAsync(new()));
+        Assert.True(unreachable.MayHaveTakenEffect);
+        Assert.IsType(type, unreachable.InnerException);
+
+        // Repeated it would conflict with itself.
+        await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.DeleteAsync(new() { ExpectedVersion = 1 }));
+        Assert.Equal(["Update ", "Delete "], CountingUser.CallsOf(_id));
+    }
+
+    [Theory]
+    [InlineData(typeof(SiloUnavailableException))]
+    [InlineData(typeof(TimeoutException))]
+    public async Task What_does_no_more_twice_than_once_is_repeated(Type type)
+    {
+        var error = Error(type);
+        foreach (var _ in Enumerable.Range(0, 5)) _network.LosesTheAnswer(error);
+        var user = await UserAsync(options => options.MaxAttempts = 2);
+        await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.GetAsync());
+        await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.FlushAsync());
+        await user.WaitForAsync(1, Durability.Journal);
+        await user.UpdateAsync(new(), new() { RequestId = "a" });
+        Assert.Equal(["Get", "Get", "Flush", "Flush", "WaitFor", "WaitFor", "Update a"], CountingUser.CallsOf(_id));
+    }
+
+    [Fact]
+    public async Task An_attempt_that_is_not_answered_is_given_up_early_where_the_call_may_be_repeated()
+    {
+        _network.NeverAnswers().NeverAnswers();
+        var user = await UserAsync(options => options.AttemptTimeout = TimeSpan.FromMilliseconds(200));
+        await user.UpdateAsync(new(), new() { RequestId = "a" });
+        Assert.Equal(["Update a", "Update a", "Update a"], CountingUser.CallsOf(_id));
+    }
+
+    [Fact]
+    public async Task A_call_fails_when_its_time_is_over_and_with_the_token_of_the_caller()
+    {
+        foreach (var _ in Enumerable.Range(0, 50)) _network.NeverAnswers();
+        var user = await UserAsync(options =>
+        {
+            options.AttemptTimeout = TimeSpan.FromMilliseconds(150);
+            options.ResponseTimeout = TimeSpan.FromSeconds(1);
+            options.MaxAttempts = 100;
+        });
+        await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.GetAsync());
+        Assert.InRange(CountingUser.CallsOf(_id).Count, 2, 10);
+
+        using var caller = new CancellationTokenSource(TimeSpan.FromMilliseconds(50));
+        var error = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => user.GetAsync(caller.Token));
+        Assert.True(caller.IsCancellationRequested, error.ToString());
+    }
+
+    [Fact]
+    public async Task Attempts_are_limited_and_the_last_error_is_the_answer()
+    {
+        foreach (var number in Enumerable.Range(1, 9)) _network.Refuses(Error(typeof(OrleansMessageRejectionException), $"{number}"));
+        var user = await UserAsync(options => options.MaxAttempts = 3);
+        var unreachable = await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.UpdateAsync(new()));
+        Assert.Equal("3", Assert.IsType<OrleansMessageRejectionException>(unreachable.InnerException).Message);
+        Assert.False(unreachable.MayHaveTakenEffect);
+        Assert.Empty(CountingUser.CallsOf(_id));
+    }
+
+    [Fact]
+    public async Task A_call_with_one_attempt_whose_answer_was_lost_may_have_taken_effect_although_the_last_was_refused()
+    {
+        _network.LosesTheAnswer(new TimeoutException());
+        foreach (var _ in Enumerable.Range(0, 9)) _network.Refuses(Error(typeof(OrleansMessageRejectionException), "stopping"));
+        var user = await UserAsync(options => options.MaxAttempts = 3);
+        var unreachable = await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.UpdateAsync(new(), new() { RequestId = "a" }));
+        Assert.True(unreachable.MayHaveTakenEffect);
+        Assert.IsType<OrleansMessageRejectionException>(unreachable.InnerException);
+    }
+
+    [Fact]
+    public async Task A_call_to_a_silo_that_was_declared_dead_is_repeated_until_that_silo_is_gone()
+    {
+        foreach (var _ in Enumerable.Range(0, 5)) _network.Refuses(new SiloEvictedException("dead"));
+        var user = await UserAsync(options => options.MaxAttempts = 2);
+        await user.UpdateAsync(new());
+        Assert.Equal(["Update "], CountingUser.CallsOf(_id));
+    }
+
+    [Fact]
+    public async Task What_the_actors_answer_is_not_repeated()
+    {
+        var user = await UserAsync();
+        await Assert.ThrowsAsync<VersionConflictException>(() => user.UpdateAsync(new() { Email = "taken" }, new() { RequestId = "a" }));
+        Assert.Empty(CountingUser.CallsOf(_id));
+
+        _network.Refuses(new OverloadedException("full", TimeSpan.FromSeconds(1)));
+        await Assert.ThrowsAsync<OverloadedException>(() => user.UpdateAsync(new(), new() { RequestId = "a" }));
+        Assert.Empty(CountingUser.CallsOf(_id));
+    }
+
+    [Fact]
+    public async Task A_client_that_names_writes_repeats_them_under_one_name_and_keeps_the_names_they_have()
+    {
+        _network.LosesTheAnswer(new SiloUnavailableException());
+        var user = await UserAsync(options => options.AssignRequestIds = true);
+        await user.UpdateAsync(new());
+        await user.DeleteAsync(new() { RequestId = "mine" });
+        await user.DeleteAsync();
+        var calls = CountingUser.CallsOf(_id);
+        Assert.Equal(4, calls.Count);
+        Assert.Matches("^Update [0-9a-f]{32}$", calls[0]);
+        Assert.Equal(calls[0], calls[1]);
+        Assert.Equal("Delete mine", calls[2]);
+        Assert.Matches("^Delete [0-9a-f]{32}$", calls[3]);
+    }
+
+    [Fact]
+    public async Task Call_that_waits_since_before_a_silo_died_is_given_up()
+    {
+        _deaths = [new() { Silo = "127.0.0.1:1@1", Ago = TimeSpan.Zero }];
+        _network.NeverAnswers().NeverAnswers().NeverAnswers();
+        var user = await UserAsync();
+        var read = user.GetAsync();
+        var error = await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.UpdateAsync(new()).WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.True(error.MayHaveTakenEffect);
+        Assert.Contains("A silo was declared dead", error.Message, StringComparison.Ordinal);
+
+        // It may be repeated, and the third attempt is answered. Each goes through the filters behind this one.
+        await read.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Equal(3, CountingUser.CallsOf(_id).Count(call => call == "Get"));
+    }
+
+    [Fact]
+    public async Task Call_that_began_after_the_last_death_is_waited_for()
+    {
+        _deaths = [new() { Silo = "127.0.0.1:1@1", Ago = TimeSpan.FromMinutes(1) }];
+        _network.NeverAnswers();
+        var user = await UserAsync();
+        var write = user.UpdateAsync(new());
+        await Task.Delay(TimeSpan.FromSeconds(8));
+        Assert.False(write.IsCompleted);
+    }
+
+    // Not all of them have a constructor for everyone: Orleans makes them.
+    private static Exception Error(Type type, string message = "test") => (Exception)Activator.CreateInstance(
+        type, BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic, binder: null, [message], CultureInfo.InvariantCulture)!;
+
+    private async Task<IUserGrain> UserAsync(Action<ActorsClientOptions>? configure = null)
+    {
+        _configure = configure ?? _configure;
+        var builder = new InProcessTestClusterBuilder(1);
+        builder.ConfigureClient(client =>
+        {
+            client.Services.Configure<ActorsClientOptions>(options => options.FirstPause = TimeSpan.FromMilliseconds(5));
+            client.Services.Configure(_configure);
+            client.Services.AddSingleton(new LostCalls(_ => Task.FromResult(_deaths), TimeProvider.System));
+            client.AddOutgoingGrainCallFilter<RetryFilter>();
+            client.AddOutgoingGrainCallFilter(_network);
+        });
+        _cluster = builder.Build();
+        await _cluster.DeployAsync();
+        return _cluster.Client.GetGrain<IUserGrain>(_id);
+    }
+}
