@@ -1,8 +1,8 @@
 #:property PublishAot=false
 #:property GenerateDocumentationFile=false
+#:property EnforceCodeStyleInBuild=false
 // Renders the transcript of a terminal (standard input) as an SVG (standard output). Lines that begin with "$ " are commands.
 // The steps appear one after the other, once; without animations, or if the reader prefers none, all of it is there at once.
-using System.Globalization;
 using System.Net;
 using System.Text;
 
@@ -68,4 +68,4 @@ static string Marked(string line)
     return text;
 }
 
-void Add(FormattableString line) => svg.Append(line.ToString(CultureInfo.InvariantCulture)).Append('\n');
+void Add(string line) => svg.Append(line).Append('\n');

@@ -27,7 +27,7 @@ as_checkout() { sed -e "s|$work|/home/you/actors|g" -e 's/[[:space:]]*$//'; }
 
 # Shows a command, runs it, shows what it prints. A command that fails ends the script.
 run() {
-  printf '$ %s\n' "$1"
+  printf '\n$ %s\n' "$1"
   local command="${1/#.\/actors/\"$root/actors\"}"
   (cd "$work" && eval "$command") 2>"$work/stderr" | as_checkout || { cat "$work/stderr" >&2; exit 1; }
 }
@@ -47,7 +47,6 @@ port="$(sed -n 's/^ *silo  *[0-9.]*:\([0-9]*\),.*/\1/p' "$work/silo.log")"
 {
   echo '$ dotnet run --project Silo'
   sed -n '/Actors silo is ready/,/^ *metrics  /p' "$work/silo.log" | as_checkout
-  echo
   run './actors user set ada --name Ada --attr plan=pro --incr logins=1'
   run './actors load writes --seconds 5 --users 1000 --ledger ledger'
   run './actors verify --ledger ledger'
