@@ -2,7 +2,7 @@ using System.Text;
 using Actors.Fixtures;
 using Actors.RateLimiting;
 using Actors.Resilience;
-using Actors.StoreContract;
+using Actors.Contracts;
 using Actors.WriteBehind;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;

@@ -1,6 +1,6 @@
 using Actors.Embedded.Tests;
 using Actors.Fixtures;
-using Actors.StoreContract;
+using Actors.Contracts;
 
 [assembly: AssemblyFixture(typeof(EmbeddedJournalFixture))]
 

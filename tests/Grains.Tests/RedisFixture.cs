@@ -1,7 +1,7 @@
 using Actors.Fixtures;
 using Actors.Grains.Tests;
 using Actors.Resilience;
-using Actors.StoreContract;
+using Actors.Contracts;
 
 [assembly: AssemblyFixture(typeof(RedisFixture))]
 

@@ -1,6 +1,6 @@
 using Actors.Fixtures;
 using Actors.Resilience;
-using Actors.StoreContract;
+using Actors.Contracts;
 using Actors.Users;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Actors.Fixtures;
-using Actors.StoreContract;
+using Actors.Contracts;
 using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using Actors.Fixtures;
 using Actors.Resilience;
-using Actors.StoreContract;
+using Actors.Contracts;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Actors.Grains.Tests.Resilience;

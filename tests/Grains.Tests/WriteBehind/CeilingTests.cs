@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using Actors.Diagnostics;
 using Actors.Fixtures;
-using Actors.StoreContract;
+using Actors.Contracts;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;

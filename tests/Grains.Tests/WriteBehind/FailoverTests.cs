@@ -1,6 +1,6 @@
 using Actors.Fixtures;
 using Actors.Resilience;
-using Actors.StoreContract;
+using Actors.Contracts;
 using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;

@@ -1,5 +1,5 @@
 using Actors.Fixtures;
-using Actors.StoreContract;
+using Actors.Contracts;
 using Actors.WriteBehind;
 using Npgsql;
 

@@ -1,6 +1,6 @@
 using Actors.WriteBehind;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>A write as the user grain makes it, in one go.</summary>
 internal static class TableWrites

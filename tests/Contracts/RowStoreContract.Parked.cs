@@ -1,7 +1,7 @@
 using System.Globalization;
 using Actors.WriteBehind;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 public abstract partial class RowStoreContract
 {

@@ -1,6 +1,6 @@
 using Actors.WriteBehind;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 public abstract partial class JournalContract
 {

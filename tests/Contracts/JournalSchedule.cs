@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Text;
 using Actors.WriteBehind;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>What an owner may do to a key.</summary>
 internal enum JournalStep

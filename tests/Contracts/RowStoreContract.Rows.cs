@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using Actors.WriteBehind;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 public abstract partial class RowStoreContract
 {

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Actors.WriteBehind;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 public abstract partial class RowStoreContract
 {
