@@ -1,8 +1,8 @@
 using System.Text;
+using Actors.Contracts;
 using Actors.Fixtures;
 using Actors.RateLimiting;
 using Actors.Resilience;
-using Actors.Contracts;
 using Actors.WriteBehind;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;

@@ -1,5 +1,5 @@
-using Actors.Fixtures;
 using Actors.Contracts;
+using Actors.Fixtures;
 using Actors.WriteBehind;
 using Microsoft.Data.Sqlite;
 

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
+using Actors.Contracts;
 using Actors.Diagnostics;
 using Actors.Fixtures;
-using Actors.Contracts;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
@@ -9,6 +9,7 @@ using Microsoft.Extensions.Time.Testing;
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>The ceiling on unflushed bytes, and what happens to writers on the way to it.</summary>
+[NeedsServers]
 public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
     private const int MaxBytes = 100_000;

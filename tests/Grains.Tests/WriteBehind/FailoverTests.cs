@@ -1,11 +1,12 @@
+using Actors.Contracts;
 using Actors.Fixtures;
 using Actors.Resilience;
-using Actors.Contracts;
 using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>A Redis that fails over and loses its last moments, under what is acknowledged and not flushed yet.</summary>
+[NeedsServers]
 public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private static readonly TimeSpan Long = TimeSpan.FromHours(1);

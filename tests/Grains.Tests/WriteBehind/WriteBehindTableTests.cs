@@ -1,10 +1,11 @@
-using Actors.Fixtures;
 using Actors.Contracts;
+using Actors.Fixtures;
 using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>Silos that take keys from each other, over a real journal, cache and table.</summary>
+[NeedsServers]
 public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
     private static readonly TimeSpan Long = TimeSpan.FromHours(1);
