@@ -3,9 +3,11 @@
 # with one line: N passed, N failed, N skipped.
 #
 #   ./test.sh                  everything
-#   ./test.sh Grains Embedded  only tests/Grains.Tests and tests/Embedded.Tests
+#   ./test.sh Grains Embedded  only tests/Grains.Tests and tests/Embedded.Tests: builds and installs only what they need
+#   ./test.sh --quick          only tests that need no server: installs nothing, takes less than three minutes
 #
-# A step other than a test that fails (the build, the format, a test project that crashes) counts as one failed.
+# The format is checked when everything is run. A step other than a test that fails (the build, the format, a test project
+# that crashes) counts as one failed.
 # Written for bash 3.2 too, which is what macOS has.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
@@ -18,10 +20,11 @@ configuration=Release
 limit=30m
 passed=0 failed=0 skipped=0
 problems=()
-log=$(mktemp "${TMPDIR:-/tmp}/actors-test.XXXXXX")
+temporary=$(mktemp -d "${TMPDIR:-/tmp}/actors-test.XXXXXX")
+log=$temporary/log
 
 finish() {
-  rm -f "$log"
+  rm -rf "$temporary"
   if [ $((passed + failed)) -eq 0 ]; then
     problems+=("no test ran")
   fi
@@ -46,7 +49,80 @@ step() {
 
 trap 'problem "interrupted"; finish' INT TERM
 
+# --- What is to be run ----------------------------------------------------------------------------------------------
+
+# Those with tests that need no server. Whatever a test needs is a trait of it: tests/Fixtures/Needs.cs.
+quick_projects=(Grains Client Cli)
+quick=false
+filter=()
+projects=()
+is_all=false
+
+for argument in "$@"; do
+  case $argument in
+    --quick)
+      quick=true
+      filter=(--filter-not-trait "Needs=*")
+      continue
+      ;;
+    -*)
+      problem "there is no option $argument; there is --quick"
+      finish
+      ;;
+  esac
+  # By name first: beside Grains.Tests there is a directory Grains, which holds no test.
+  name=${argument%/}
+  name=${name##*/}
+  name=${name%.Tests}
+  if [ -d "tests/$name.Tests" ]; then
+    projects+=("$name")
+  else
+    problem "there is no test project $argument"
+  fi
+done
+if [ ${#projects[@]} -eq 0 ] && [ ${#problems[@]} -eq 0 ]; then
+  if $quick; then
+    projects=("${quick_projects[@]}")
+  else
+    is_all=true
+    for directory in tests/*.Tests; do
+      name=${directory##*/}
+      projects+=("${name%.Tests}")
+    done
+  fi
+fi
+[ ${#projects[@]} -gt 0 ] || finish
+
 # --- What the tests need -------------------------------------------------------------------------------------------
+
+# What a project needs beyond .NET.
+needs_of() {
+  case $1 in
+    Cli | Client | Embedded) ;;
+    Grains) echo redis postgres pgbouncer ;;
+    Cluster | Fault) echo redis postgres faketime ;;
+    Samples) echo redis postgres wrk ;;
+    # Not listed yet.
+    *) echo redis postgres pgbouncer wrk faketime ;;
+  esac
+}
+
+apt_package() {
+  case $1 in
+    redis) echo redis-server ;;
+    postgres) echo postgresql ;;
+    *) echo "$1" ;;
+  esac
+}
+
+# Nothing where there is none.
+brew_package() {
+  case $1 in
+    postgres) echo postgresql@17 ;;
+    faketime) ;;
+    *) echo "$1" ;;
+  esac
+}
 
 have_redis() {
   command -v redis-server >/dev/null 2>&1 || [ -x /opt/homebrew/bin/redis-server ] || [ -x /usr/local/bin/redis-server ]
@@ -77,14 +153,20 @@ have_faketime() {
   return 1
 }
 
-install_missing() {
-  local apt=() brew=()
-  have_redis || { apt+=(redis-server); brew+=(redis); }
-  have_postgres || { apt+=(postgresql); brew+=(postgresql@17); }
-  have_pgbouncer || { apt+=(pgbouncer); brew+=(pgbouncer); }
-  have_wrk || { apt+=(wrk); brew+=(wrk); }
-  have_faketime || apt+=(faketime)
-  [ ${#apt[@]} -eq 0 ] && return 0
+# The needs that are not met.
+missing() {
+  local need
+  for need in "$@"; do
+    "have_$need" || echo "$need"
+  done
+}
+
+install() {
+  local apt=() brew=() need
+  for need in "$@"; do
+    apt+=("$(apt_package "$need")")
+    brew+=($(brew_package "$need"))
+  done
 
   step "Installing ${apt[*]}"
   if command -v apt-get >/dev/null 2>&1; then
@@ -112,24 +194,53 @@ if ! command -v dotnet >/dev/null 2>&1; then
   finish
 fi
 
-install_missing || { problem "what the tests need could not be installed"; finish; }
-have_redis && have_postgres && have_pgbouncer && have_wrk || {
-  problem "redis-server, PostgreSQL, PgBouncer or wrk is still missing"
-  finish
-}
+# With --quick no test runs that needs any.
+needs=()
+if ! $quick; then
+  needs=($(for name in "${projects[@]}"; do needs_of "$name"; done | tr ' ' '\n' | sort -u))
+fi
+lacking=($(missing ${needs[@]+"${needs[@]}"}))
+if [ ${#lacking[@]} -gt 0 ]; then
+  install "${lacking[@]}" || { problem "what the tests need could not be installed"; finish; }
+  lacking=($(missing "${lacking[@]}"))
+  # Without faketime its tests fail by themselves, and say so.
+  for need in ${lacking[@]+"${lacking[@]}"}; do
+    [ "$need" = faketime ] && continue
+    problem "$need is still missing"
+    finish
+  done
+fi
 
 # --- Build ---------------------------------------------------------------------------------------------------------
 
+# One build of the projects that are run and of what they are built from.
+selection() {
+  local name separator=""
+  printf '{ "solution": { "path": "%s", "projects": [' "$PWD/Actors.sln"
+  for name in "${projects[@]}"; do
+    printf '%s "tests\\\\%s.Tests\\\\%s.Tests.csproj"' "$separator" "$name" "$name"
+    separator=,
+  done
+  printf ' ] } }\n'
+}
+
 step "Building ($configuration)"
-if ! dotnet build Actors.sln -c "$configuration" -v quiet; then
+solution=Actors.sln
+if ! $is_all; then
+  solution=$temporary/selected.slnf
+  selection >"$solution"
+fi
+if ! dotnet build "$solution" -c "$configuration" -v quiet; then
   problem "the build"
   finish
 fi
 
-step "Checking the format"
-# White space only: the build has run the analyzers and treats code style as errors.
-if ! dotnet format whitespace Actors.sln --verify-no-changes --no-restore; then
-  problem "the format; mend it by: dotnet format Actors.sln"
+if $is_all; then
+  step "Checking the format"
+  # White space only: the build has run the analyzers and treats code style as errors.
+  if ! dotnet format whitespace Actors.sln --verify-no-changes --no-restore; then
+    problem "the format; mend it by: dotnet format Actors.sln"
+  fi
 fi
 
 # --- Tests ---------------------------------------------------------------------------------------------------------
@@ -145,10 +256,10 @@ failed_tests() {
 }
 
 run() {
-  local project=$1 name
-  name=$(basename "$project")
+  local name=$1.Tests
   step "$name"
-  dotnet test --project "$project" -c "$configuration" --no-build --no-ansi --no-progress --timeout "$limit" 2>&1 | tee "$log"
+  dotnet test --project "tests/$name" -c "$configuration" --no-build --no-ansi --no-progress --timeout "$limit" \
+    ${filter[@]+"${filter[@]}"} 2>&1 | tee "$log"
   local code=${PIPESTATUS[0]}
 
   local ok bad left failure
@@ -167,18 +278,8 @@ run() {
   fi
 }
 
-if [ $# -eq 0 ]; then
-  set -- tests/*.Tests
-fi
-for argument in "$@"; do
-  # By name first: beside Grains.Tests there is a directory Grains, which holds no test.
-  project=${argument%/}
-  [ -d "tests/${project%.Tests}.Tests" ] && project=tests/${project%.Tests}.Tests
-  if [ -d "$project" ]; then
-    run "$project"
-  else
-    problem "there is no test project $argument"
-  fi
+for name in "${projects[@]}"; do
+  run "$name"
 done
 
 finish

@@ -1,10 +1,10 @@
 using System.Text;
+using Actors.Contracts;
 using Actors.Core;
 using Actors.Fixtures;
 using Actors.Hosting;
 using Actors.RateLimiting;
 using Actors.Redis;
-using Actors.StoreContract;
 using Actors.WriteBehind;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;

@@ -1,5 +1,5 @@
+using Actors.Contracts;
 using Actors.Core;
-using Actors.StoreContract;
 using Actors.WriteBehind;
 using Microsoft.Extensions.DependencyInjection;
 

@@ -1,6 +1,6 @@
+using Actors.Contracts;
 using Actors.Embedded.Tests;
 using Actors.Fixtures;
-using Actors.StoreContract;
 
 [assembly: AssemblyFixture(typeof(EmbeddedJournalFixture))]
 

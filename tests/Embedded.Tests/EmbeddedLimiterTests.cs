@@ -1,4 +1,4 @@
-using Actors.StoreContract;
+using Actors.Contracts;
 
 namespace Actors.Embedded.Tests;
 

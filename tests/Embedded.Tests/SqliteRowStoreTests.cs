@@ -1,5 +1,5 @@
+using Actors.Contracts;
 using Actors.Fixtures;
-using Actors.StoreContract;
 using Actors.WriteBehind;
 using Microsoft.Data.Sqlite;
 

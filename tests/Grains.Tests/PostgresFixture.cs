@@ -6,11 +6,12 @@ using Actors.Grains.Tests;
 namespace Actors.Grains.Tests;
 
 /// <summary>One PostgreSQL server for all tests of this project; each takes a database of its own.</summary>
-public sealed class PostgresFixture : IAsyncLifetime
+public sealed class PostgresFixture : IAsyncDisposable
 {
-    public PostgresServer Server { get; } = new();
+    private readonly LazyServer<PostgresServer> _server = new(new PostgresServer(), server => server.StartAsync());
 
-    public async ValueTask InitializeAsync() => await Server.StartAsync();
+    /// <summary>The server; started by the first test that uses it.</summary>
+    public PostgresServer Server => _server.Started;
 
-    public ValueTask DisposeAsync() => Server.DisposeAsync();
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
 }

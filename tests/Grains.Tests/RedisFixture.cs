@@ -1,23 +1,24 @@
+using Actors.Contracts;
 using Actors.Fixtures;
 using Actors.Grains.Tests;
 using Actors.Redis;
-using Actors.StoreContract;
 
 [assembly: AssemblyFixture(typeof(RedisFixture))]
 
 namespace Actors.Grains.Tests;
 
 /// <summary>One Redis server for all tests of this project; each has a key prefix of its own.</summary>
-public sealed class RedisFixture : IAsyncLifetime
+public sealed class RedisFixture : IAsyncDisposable
 {
-    public RedisServer Server { get; } = new();
+    private readonly LazyServer<RedisServer> _server = new(new RedisServer(), server => server.StartAsync());
+
+    /// <summary>The server; started by the first test that uses it.</summary>
+    public RedisServer Server => _server.Started;
 
     /// <summary>A gateway whose keys nobody else uses.</summary>
     public RedisGateway Open(string? prefix = null) => new(
         new RedisOptions { ConnectionString = Server.ConnectionString, KeyPrefix = prefix ?? $"test-{Guid.NewGuid():n}" },
         Patience.Breaker);
 
-    public async ValueTask InitializeAsync() => await Server.StartAsync();
-
-    public ValueTask DisposeAsync() => Server.DisposeAsync();
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
 }

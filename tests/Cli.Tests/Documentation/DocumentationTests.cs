@@ -181,7 +181,7 @@ public sealed partial class DocumentationTests : IDisposable
     [GeneratedRegex(@"\bactors_[a-z0-9_]+|\bactors\.client\.[a-z_.]+")]
     private static partial Regex MetricName();
 
-    [GeneratedRegex(@"(?<![\w.*])(?<path>(?:[A-Z]\w*\.Tests|StoreContract)(?:/[A-Z]\w*)*)(?:\.(?<method>[A-Z]\w*_\w+))?")]
+    [GeneratedRegex(@"(?<![\w.*])(?<path>(?:[A-Z]\w*\.Tests|Contracts)(?:/[A-Z]\w*)*)(?:\.(?<method>[A-Z]\w*_\w+))?")]
     private static partial Regex TestName();
 
     [GeneratedRegex(@"^(?=.*[a-z])[A-Z][A-Za-z]*(?:_[A-Za-z0-9]+){2,}$")]

@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Threading.Channels;
+using Actors.Fixtures;
 using Actors.RateLimiting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -8,6 +9,7 @@ using Microsoft.Extensions.Options;
 namespace Actors.Grains.Tests.RateLimiting;
 
 /// <summary>Handoffs that are kept until the next activations have taken them.</summary>
+[NeedsServers]
 public sealed class HandoffStoreTests(RedisFixture redis)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);

@@ -1,6 +1,6 @@
+using Actors.Contracts;
 using Actors.Fixtures;
 using Actors.Redis;
-using Actors.StoreContract;
 using Actors.Users;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -10,6 +10,7 @@ using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
+[NeedsServers]
 public sealed class ClockTests(RedisFixture redis)
 {
     private static readonly DateTimeOffset True = new(2026, 11, 29, 12, 0, 0, TimeSpan.Zero);

@@ -6,6 +6,7 @@ using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
+[NeedsServers]
 public sealed class ClusterClaimTests(RedisFixture redis) : IAsyncDisposable
 {
     private static readonly TimeSpan Long = TimeSpan.FromSeconds(30);

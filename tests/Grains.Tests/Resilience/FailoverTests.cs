@@ -5,6 +5,7 @@ using Actors.Redis;
 namespace Actors.Grains.Tests.Resilience;
 
 /// <summary>A Redis that fails over: the address stays, and another server is the primary.</summary>
+[NeedsServers]
 public sealed class FailoverTests
 {
     private const string Write = "return redis.call('SET', KEYS[1], ARGV[1])";

@@ -1,11 +1,12 @@
 using System.Globalization;
+using Actors.Contracts;
 using Actors.Fixtures;
-using Actors.StoreContract;
 using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
 /// <summary>The membership table while its Redis fails over.</summary>
+[NeedsServers]
 public sealed class MembershipFailoverTests
 {
     private const string Service = "failover";

@@ -1,9 +1,10 @@
+using Actors.Contracts;
 using Actors.Fixtures;
-using Actors.StoreContract;
 
 namespace Actors.Grains.Tests.Resilience;
 
 /// <summary>The membership table while its Redis is away.</summary>
+[NeedsServers]
 public sealed class MembershipOutageTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);

@@ -1,10 +1,11 @@
+using Actors.Contracts;
 using Actors.Fixtures;
 using Actors.Membership;
-using Actors.StoreContract;
 
 namespace Actors.Grains.Tests.Resilience;
 
 /// <summary>A silo asks the table whether it is a member, and does not answer itself.</summary>
+[NeedsServers]
 public sealed class MembershipProofTests
 {
     [Fact]

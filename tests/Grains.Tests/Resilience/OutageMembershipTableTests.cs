@@ -1,13 +1,14 @@
 using System.Collections.Immutable;
+using Actors.Contracts;
 using Actors.Fixtures;
 using Actors.Membership;
 using Actors.Redis;
-using Actors.StoreContract;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Actors.Grains.Tests.Resilience;
 
 /// <summary>What Orleans reads and writes of the membership table while Redis is away.</summary>
+[NeedsServers]
 public sealed class OutageMembershipTableTests : IAsyncLifetime
 {
     private const string Service = "outage";

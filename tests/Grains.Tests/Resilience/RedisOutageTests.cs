@@ -9,6 +9,7 @@ using Microsoft.Extensions.Time.Testing;
 namespace Actors.Grains.Tests.Resilience;
 
 /// <summary>A real Redis that is killed, stopped, busy or loading, behind a gateway.</summary>
+[NeedsServers]
 public sealed class RedisOutageTests
 {
     [Fact]

@@ -9,6 +9,7 @@ using StackExchange.Redis;
 namespace Actors.Grains.Tests.Resilience;
 
 /// <summary>A Redis that takes rights away, which it does not give back by itself.</summary>
+[NeedsServers]
 public sealed partial class RedisProbeTests
 {
     [Theory]

@@ -5,6 +5,7 @@ using StackExchange.Redis;
 namespace Actors.Grains.Tests.Resilience;
 
 /// <summary>A real Redis that answers: that it cannot serve, or that it was asked something wrong.</summary>
+[NeedsServers]
 public sealed class RedisRefusalTests
 {
     private static readonly TimeSpan Long = TimeSpan.FromSeconds(30);

@@ -5,6 +5,7 @@ using StackExchange.Redis;
 namespace Actors.Grains.Tests.Resilience;
 
 /// <summary>Which roles share a circuit, how circuits are steered, and what is left when a gateway is gone.</summary>
+[NeedsServers]
 public sealed class RedisRolesTests(RedisFixture redis)
 {
     [Fact]

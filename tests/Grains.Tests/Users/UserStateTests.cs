@@ -1,4 +1,4 @@
-using Actors.StoreContract;
+using Actors.Contracts;
 using Actors.Users;
 using CsCheck;
 

@@ -1,11 +1,13 @@
 using System.Text;
 using Actors.Core;
+using Actors.Fixtures;
 using Actors.WriteBehind;
 using Npgsql;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>Someone alters the tables or takes rights away while a silo runs.</summary>
+[NeedsServers]
 public sealed class AlteredTableTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private string _admin = "";

@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
+using Actors.Contracts;
 using Actors.Core;
 using Actors.Fixtures;
 using Actors.Hosting;
-using Actors.StoreContract;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
@@ -10,6 +10,7 @@ using Microsoft.Extensions.Time.Testing;
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>The ceiling on unflushed bytes, and what happens to writers on the way to it.</summary>
+[NeedsServers]
 public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
     private const int MaxBytes = 100_000;

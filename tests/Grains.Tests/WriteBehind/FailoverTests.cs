@@ -1,12 +1,13 @@
+using Actors.Contracts;
 using Actors.Core;
 using Actors.Fixtures;
 using Actors.Redis;
-using Actors.StoreContract;
 using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>A Redis that fails over and loses its last moments, under what is acknowledged and not flushed yet.</summary>
+[NeedsServers]
 public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private static readonly TimeSpan Long = TimeSpan.FromHours(1);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Actors.Fixtures;
 using Actors.WriteBehind;
 using CsCheck;
 using Npgsql;
@@ -6,6 +7,7 @@ using Npgsql;
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>Many writers over a table that fails before commits and after them, at random.</summary>
+[NeedsServers]
 public sealed class FlushQueueScheduleTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
     private const int Writers = 4;

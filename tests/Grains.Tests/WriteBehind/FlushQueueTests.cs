@@ -4,6 +4,7 @@ using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
+[NeedsServers]
 public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
     private static readonly TimeSpan Long = TimeSpan.FromHours(1);

@@ -1,11 +1,12 @@
+using Actors.Contracts;
 using Actors.Fixtures;
 using Actors.Redis;
-using Actors.StoreContract;
 using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>What a killed silo had journaled, and a new owner that cannot ask the journal just then.</summary>
+[NeedsServers]
 public sealed class JournalGracePeriodTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private readonly RedisServer _server = new();

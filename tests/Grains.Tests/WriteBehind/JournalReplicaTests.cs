@@ -1,12 +1,13 @@
+using Actors.Contracts;
 using Actors.Fixtures;
 using Actors.Redis;
-using Actors.StoreContract;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>A journal that counts only what a replica of its Redis has as well.</summary>
+[NeedsServers]
 public sealed class JournalReplicaTests
 {
     [Fact]

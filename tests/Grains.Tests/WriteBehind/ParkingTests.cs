@@ -9,6 +9,7 @@ using Npgsql;
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>Rows that the real table refuses, on their way through the queue.</summary>
+[NeedsServers]
 public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);

@@ -5,6 +5,7 @@ using Npgsql;
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>What a silo does to a database before it uses it, and which databases it does not use.</summary>
+[NeedsServers]
 public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private const string LockKey = "107079783117427"; // "actors" in ASCII.

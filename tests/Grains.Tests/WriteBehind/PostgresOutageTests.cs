@@ -5,6 +5,7 @@ using Actors.WriteBehind;
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>A server of its own, since these tests kill, stop and freeze it.</summary>
+[NeedsServers]
 public sealed class PostgresOutageTests : IAsyncLifetime
 {
     private readonly PostgresServer _server = new();

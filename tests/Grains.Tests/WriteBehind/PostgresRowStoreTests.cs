@@ -1,10 +1,11 @@
+using Actors.Contracts;
 using Actors.Fixtures;
-using Actors.StoreContract;
 using Actors.WriteBehind;
 using Npgsql;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
+[NeedsServers]
 public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreContract
 {
     private string _connectionString = "";

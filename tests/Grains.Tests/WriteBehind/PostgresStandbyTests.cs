@@ -6,6 +6,7 @@ using Npgsql;
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>A primary and a standby of it, which takes over; and servers that say they are read-only.</summary>
+[NeedsServers]
 public sealed class PostgresStandbyTests(PostgresFixture postgres)
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;

@@ -6,6 +6,7 @@ using Npgsql;
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>Rows that PostgreSQL neither takes nor lets be parked, on their way through the queue beside others that it takes.</summary>
+[NeedsServers]
 public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);

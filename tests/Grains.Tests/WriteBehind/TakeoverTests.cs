@@ -1,12 +1,13 @@
+using Actors.Contracts;
 using Actors.Core;
 using Actors.Fixtures;
 using Actors.Redis;
-using Actors.StoreContract;
 using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>What one owner left on its way, while another writes the same key.</summary>
+[NeedsServers]
 public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
     private static readonly TimeSpan Long = TimeSpan.FromHours(1);

@@ -1,11 +1,12 @@
+using Actors.Contracts;
 using Actors.Core;
 using Actors.Fixtures;
-using Actors.StoreContract;
 using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
 /// <summary>Silos that take keys from each other, over a real journal, cache and table.</summary>
+[NeedsServers]
 public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
     private static readonly TimeSpan Long = TimeSpan.FromHours(1);

@@ -1,6 +1,6 @@
 using Actors.Redis;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>For tests that are not about the breaker: on a busy machine a late answer must not open a circuit.</summary>
 public static class Patience

@@ -1,4 +1,4 @@
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>A clock that fails once when told to.</summary>
 internal sealed class FailingClock : TimeProvider

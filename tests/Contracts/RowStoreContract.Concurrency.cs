@@ -3,7 +3,7 @@ using System.Globalization;
 using Actors.Core;
 using Actors.WriteBehind;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 public abstract partial class RowStoreContract
 {

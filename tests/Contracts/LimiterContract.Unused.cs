@@ -1,4 +1,4 @@
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>Grants without a name that nobody used.</summary>
 public abstract partial class LimiterContract

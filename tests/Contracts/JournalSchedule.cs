@@ -3,7 +3,7 @@ using System.Text;
 using Actors.Core;
 using Actors.WriteBehind;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>What an owner may do to a key.</summary>
 internal enum JournalStep

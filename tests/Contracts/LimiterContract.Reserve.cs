@@ -1,7 +1,7 @@
 using Actors.Fixtures;
 using CsCheck;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>Permits that Redis counts before they are asked for.</summary>
 public abstract partial class LimiterContract

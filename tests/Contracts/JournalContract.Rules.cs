@@ -1,7 +1,7 @@
 using Actors.Core;
 using Actors.WriteBehind;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 public abstract partial class JournalContract
 {

@@ -1,4 +1,4 @@
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>
 /// What an exact limiter would have decided, by the definition: permits granted in (t - duration, t] are counted one by one.

@@ -3,7 +3,7 @@ using Actors.Redis;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>What a limiter must hold, over Redis and over what takes its place. Each test has keys of its own.</summary>
 public abstract partial class LimiterContract : IAsyncLifetime

@@ -4,7 +4,7 @@ using Actors.Redis;
 using Actors.WriteBehind;
 using Microsoft.Extensions.Logging.Abstractions;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>What the journal must hold, over Redis and over what takes its place. Each test has keys of its own.</summary>
 public abstract partial class JournalContract : IAsyncLifetime

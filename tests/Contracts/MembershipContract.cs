@@ -1,7 +1,7 @@
 using System.Globalization;
 using StackExchange.Redis;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>What becomes of the membership table of a living cluster when Redis loses it, over any server that speaks Redis.</summary>
 public abstract class MembershipContract : IAsyncLifetime

@@ -1,6 +1,6 @@
 using Actors.RateLimiting;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>
 /// A limiter as a grain holds it, without the grain: its turns run one at a time on a scheduler of its own. Several over one

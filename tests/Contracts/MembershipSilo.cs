@@ -7,7 +7,7 @@ using Microsoft.Extensions.Hosting;
 using Orleans.Configuration;
 using StackExchange.Redis;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>As much of a silo as its membership table needs: the table as a silo has it, and the silo's part in it.</summary>
 internal sealed class MembershipSilo : IAsyncDisposable

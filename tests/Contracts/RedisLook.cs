@@ -2,7 +2,7 @@ using Actors.Core;
 using Actors.WriteBehind;
 using StackExchange.Redis;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>Reads the journal past everything under test.</summary>
 internal sealed class RedisLook : IAsyncDisposable

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using Actors.Fixtures;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>What a client can make grow has a bound, and is counted; so has every script.</summary>
 public abstract partial class LimiterContract

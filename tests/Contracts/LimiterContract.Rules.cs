@@ -1,6 +1,6 @@
 using CsCheck;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 public abstract partial class LimiterContract
 {

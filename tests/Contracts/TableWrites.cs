@@ -1,7 +1,7 @@
 using Actors.Core;
 using Actors.WriteBehind;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>A write as the user grain makes it, in one go.</summary>
 internal static class TableWrites

@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 using Actors.Core;
 using Actors.WriteBehind;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>What every <see cref="IRowStore"/> must hold. Each test has a database of its own.</summary>
 public abstract partial class RowStoreContract : IAsyncLifetime

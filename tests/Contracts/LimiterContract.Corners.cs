@@ -1,4 +1,4 @@
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>What must hold also where several things happen at once.</summary>
 public abstract partial class LimiterContract

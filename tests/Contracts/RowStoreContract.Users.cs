@@ -2,7 +2,7 @@ using Actors.Users;
 using Actors.WriteBehind;
 using CsCheck;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 public abstract partial class RowStoreContract
 {

@@ -3,7 +3,7 @@ using System.Text;
 using Actors.Users;
 using CsCheck;
 
-namespace Actors.StoreContract;
+namespace Actors.Contracts;
 
 /// <summary>One thing done to a user: a patch, or a delete where there is none, some time after the one before.</summary>
 internal sealed record Change(UserPatch? Patch, string? RequestId, TimeSpan After);
