@@ -20,6 +20,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     // Twice the longest time between two looks.
     private static readonly TimeSpan LeastDelay = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan WrongCallsEvery = TimeSpan.FromMinutes(1);
 
     private readonly BreakerOptions _options;
@@ -38,6 +39,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly BackgroundLoop _loop;
     private readonly Task _watching;
+    private readonly TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // Begun by the loop, one of each at a time, and awaited at the end. Neither lets a failure out.
     private Task _probing = Task.CompletedTask;
@@ -80,6 +82,9 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         _loop = new BackgroundLoop($"Watching Redis at {Address} ({_roles})", loops, clock, logger);
         _watching = Task.Run(() => _loop.RunAsync(WatchAsync, _stop.Token));
     }
+
+    /// <summary>Completes once the connections of all roles were tried. A Redis that is away is no error.</summary>
+    public Task Connected => _connected.Task;
 
     /// <summary>Where this Redis is, without secrets.</summary>
     public string Address { get; }
@@ -279,6 +284,12 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     /// <summary>One pass for as long as nothing fails.</summary>
     private async Task<bool> WatchAsync(CancellationToken stop)
     {
+        if (!_connected.Task.IsCompleted)
+        {
+            await ConnectAsync();
+            _connected.TrySetResult();
+        }
+
         var silence = new StallDetector(_time, _options.SilenceDuration);
         using var timer = new PeriodicTimer(silence.Interval, _clock);
         var healthDue = _time.GetTimestamp();
@@ -312,8 +323,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         string? failure = null;
         try
         {
-            await Task.WhenAll(Roles.Select(role => _connections[role].CallAsync(
-                (_keyPrefix, role), static (redis, probe) => RedisProbe.RunAsync(redis, probe._keyPrefix, probe.role)))).WaitAsync(_options.ProbeTimeout, _clock);
+            await Task.WhenAll(Roles.Select(RunProbeAsync)).WaitAsync(_options.ProbeTimeout, _clock);
         }
         catch (Exception error)
         {
@@ -324,6 +334,25 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
 
         _breaker.Probed(probe, _time.GetTimestamp(), failure);
     }
+
+    /// <summary>
+    /// Connects and runs each script once. The first calls of a process load the code of the driver, and of the embedded Redis, which
+    /// takes longer than a call may; so they are not counted.
+    /// </summary>
+    private async Task ConnectAsync()
+    {
+        try
+        {
+            await Task.WhenAll(Roles.Select(RunProbeAsync)).WaitAsync(ConnectLimit, _clock);
+        }
+        catch (Exception)
+        {
+            // Calls and probes will find the same, and count it.
+        }
+    }
+
+    private Task<RedisResult> RunProbeAsync(RedisRole role) => _connections[role].CallAsync(
+        (_keyPrefix, role), static (redis, probe) => RedisProbe.RunAsync(redis, probe._keyPrefix, probe.role));
 
     private async Task AskHealthAsync()
     {

@@ -75,17 +75,7 @@ public sealed class RedisGateway : IAsyncDisposable
     internal Task<IConnectionMultiplexer> OpenAsync(RedisRole role) => _byRole[role].OpenAsync(role);
 
     /// <summary>Makes the connections of all roles, so that the first call of each finds it there. A Redis that is away is no error.</summary>
-    public Task ConnectAsync() => Task.WhenAll(_byRole.Select(async each =>
-    {
-        try
-        {
-            await each.Value.CallAsync(each.Key, 0, static (redis, _) => redis.PingAsync());
-        }
-        catch (RedisUnavailableException)
-        {
-            // The circuit knows, and goes on trying.
-        }
-    }));
+    public Task ConnectAsync() => Task.WhenAll(_circuits.Select(circuit => circuit.Connected));
 
     /// <summary>How each circuit stands.</summary>
     public BreakerSnapshot Snapshot(SiloAddress silo) => new()
