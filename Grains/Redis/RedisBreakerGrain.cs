@@ -31,7 +31,8 @@ internal sealed class RedisBreakerGrain(RedisBreakerClient breakers, IClusterMem
         return active.FirstOrDefault(silo => SiloName.Names(key, silo)) is { } named
             ? breakers.Of(named)
             : throw new SiloNotFoundException(
-                $"{WellFormedText.Quote(key)} is not an active silo; active silos: {string.Join(", ", active.Select(SiloName.Of).Order(StringComparer.Ordinal))}.");
+                $"{WellFormedText.Quote(key)} is not an active silo; active silos: "
+                + $"{string.Join(", ", active.Select(SiloName.Of).Order(StringComparer.Ordinal))}.");
     }
 
     private static string Cut(string? reason)

@@ -59,7 +59,8 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     // When an erroneous call was last logged; 0 for never. Interlocked.
     private long _wrongCallLogged;
 
-    public RedisCircuit(RedisOptions redis, IReadOnlyList<RedisRole> roles, BreakerOptions options, TimeProvider clock, ILogger logger, BackgroundLoops loops)
+    public RedisCircuit(
+        RedisOptions redis, IReadOnlyList<RedisRole> roles, BreakerOptions options, TimeProvider clock, ILogger logger, BackgroundLoops loops)
     {
         logger = new SafeLogger(logger);
         _options = options;
@@ -317,7 +318,8 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         try
         {
             await Task.WhenAll(Roles.Select(role => _connections[role].CallAsync(
-                (_keyPrefix, role), static (redis, probe) => RedisProbe.RunAsync(redis, probe._keyPrefix, probe.role)))).WaitAsync(_options.ProbeTimeout, _clock);
+                (_keyPrefix, role), static (redis, probe) => RedisProbe.RunAsync(redis, probe._keyPrefix, probe.role))))
+                .WaitAsync(_options.ProbeTimeout, _clock);
         }
         catch (Exception error)
         {

@@ -74,7 +74,8 @@ internal static partial class RedisConnectionString
             {
                 var name = part[..equals].Trim();
                 if (!name.StartsWith('$') && !Options.Contains(name)) return $"{where} is an unknown option{AfterSecret(lastOption)}; {Allowed}";
-                if (!IsReadable(part)) return $"{where} gives the option {(name.StartsWith('$') ? "$" : name)} a value that it does not take; {Allowed}";
+                if (!IsReadable(part))
+                    return $"{where} gives the option {(name.StartsWith('$') ? "$" : name)} a value that it does not take; {Allowed}";
                 lastOption = name;
                 continue;
             }
@@ -91,7 +92,9 @@ internal static partial class RedisConnectionString
     }
 
     private static string AfterSecret(string? option) =>
-        string.Equals(option, "password", StringComparison.OrdinalIgnoreCase) ? ". A password with a comma is not supported here: choose another password" : "";
+        string.Equals(option, "password", StringComparison.OrdinalIgnoreCase)
+            ? ". A password with a comma is not supported here: choose another password"
+            : "";
 
     private static bool IsUrl(string part) => part.Contains("://", StringComparison.Ordinal);
 
@@ -118,6 +121,8 @@ internal static partial class RedisConnectionString
     }
 
     // A number alone would be a port without a host.
-    [GeneratedRegex(@"^(\[[0-9A-Fa-f:.%]+\]|(?!\d+$|\d+:)[\p{L}\p{N}_]([\p{L}\p{N}._-]*[\p{L}\p{N}_.])?)(:(?<port>\d{1,5}))?$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        @"^(\[[0-9A-Fa-f:.%]+\]|(?!\d+$|\d+:)[\p{L}\p{N}_]([\p{L}\p{N}._-]*[\p{L}\p{N}_.])?)(:(?<port>\d{1,5}))?$",
+        RegexOptions.CultureInvariant)]
     private static partial Regex Server();
 }

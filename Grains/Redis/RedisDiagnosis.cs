@@ -74,13 +74,15 @@ internal sealed record RedisDiagnosis(string Reason, string? Advice)
 
         if (answer.StartsWith("HTTP/", StringComparison.Ordinal))
             return new("an HTTP server answers there", "Correct the port in the connection string");
-        if (!IsRedis(answer)) return new("something listens there, but it does not answer as a Redis does", "Correct the address in the connection string");
+        if (!IsRedis(answer))
+            return new("something listens there, but it does not answer as a Redis does", "Correct the address in the connection string");
         return answer.StartsWith("-DENIED", StringComparison.Ordinal)
             ? new("it is in protected mode", "Give it a password, or set protected-mode no if only silos can reach it")
             : otherwise;
     }
 
-    private static RedisDiagnosis Of(RedisConnectionException error, string reason) => error.FailureType == ConnectionFailureType.AuthenticationFailure
+    private static RedisDiagnosis Of(RedisConnectionException error, string reason) =>
+        error.FailureType == ConnectionFailureType.AuthenticationFailure
         ? new("it refuses the user name or password", "Correct user= and password= in the connection string")
         : new(reason, null);
 
@@ -90,7 +92,8 @@ internal sealed record RedisDiagnosis(string Reason, string? Advice)
         ConfigurationOptions options, EndPoint endpoint, CancellationToken cancellationToken)
     {
         using var socket = await ConnectAsync(endpoint, cancellationToken);
-        var host = options.SslHost is { Length: > 0 } named ? named : (endpoint as DnsEndPoint)?.Host ?? (endpoint as IPEndPoint)?.Address.ToString() ?? "";
+        var host = options.SslHost is { Length: > 0 } named ? named
+            : (endpoint as DnsEndPoint)?.Host ?? (endpoint as IPEndPoint)?.Address.ToString() ?? "";
         var (errors, status, certificate) = (SslPolicyErrors.None, "", (X509Certificate2?)null);
         await using var stream = new SslStream(new NetworkStream(socket), leaveInnerStreamOpen: false);
 

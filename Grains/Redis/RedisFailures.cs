@@ -36,7 +36,8 @@ public static class RedisFailures
     /// <summary>True if the fault lies with Redis or the network.</summary>
     internal static bool IsUnavailability(Exception error) => error switch
     {
-        RedisConnectionException or RedisTimeoutException or TimeoutException or ObjectDisposedException or OperationCanceledException or UnconfirmedException => true,
+        RedisConnectionException or RedisTimeoutException or TimeoutException
+            or ObjectDisposedException or OperationCanceledException or UnconfirmedException => true,
         RedisServerException server => StartsWithOne(server, Refusals) || IsStructural(server),
         _ => false,
     };

@@ -44,12 +44,14 @@ public sealed class RedisGateway : IAsyncDisposable
         _circuits = [.. Enum.GetValues<RedisRole>()
             .GroupBy(options.Of)
             .Select(roles => new RedisCircuit(options, [.. roles], breaker.Value, clock, logger, loops))];
-        _byRole = _circuits.SelectMany(circuit => circuit.Roles, (circuit, role) => (circuit, role)).ToDictionary(each => each.role, each => each.circuit);
+        _byRole = _circuits.SelectMany(circuit => circuit.Roles, (circuit, role) => (circuit, role))
+            .ToDictionary(each => each.role, each => each.circuit);
     }
 
     /// <summary>Same, without a log.</summary>
     public RedisGateway(RedisOptions redis, BreakerOptions? breaker = null)
-        : this(Options.Create(redis), Options.Create(breaker ?? new BreakerOptions()), TimeProvider.System, NullLogger.Instance, new BackgroundLoops())
+        : this(
+            Options.Create(redis), Options.Create(breaker ?? new BreakerOptions()), TimeProvider.System, NullLogger.Instance, new BackgroundLoops())
     {
     }
 

@@ -22,7 +22,8 @@ internal enum CircuitStep
 /// <param name="sampling">The length of the window its record covers.</param>
 /// <param name="until">When a break ends.</param>
 /// <param name="ramp">The previous phase, if its calls continue into this one.</param>
-[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "The source has no timer, so it holds nothing to dispose.")]
+[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable",
+    Justification = "The source has no timer, so it holds nothing to dispose.")]
 internal sealed class CircuitPhase(CircuitStep step, long since, long sampling, long until = 0, CircuitPhase? ramp = null)
 {
     private readonly CancellationTokenSource _broken = ramp?._broken ?? new();

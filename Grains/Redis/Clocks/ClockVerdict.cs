@@ -22,6 +22,8 @@ internal readonly record struct ClockVerdict(bool IsOwnOff, string? Problem)
 
         var right = skews.First(skew => skew.AtLeast <= limit);
         return new ClockVerdict(
-            false, $"The clocks of {off[0].Reference} and {right.Reference} differ: this machine's clock is {off[0]} and agrees with the other; {allowed}.");
+            false,
+            $"The clocks of {off[0].Reference} and {right.Reference} differ: "
+                + $"this machine's clock is {off[0]} and agrees with the other; {allowed}.");
     }
 }

@@ -112,7 +112,8 @@ internal sealed partial class ClockWatch(
         var received = time.GetTimestamp();
         var there = DateTimeOffset.FromUnixTimeSeconds((long)answer[0]) + TimeSpan.FromMicroseconds((long)answer[1]);
         cluster.Observe(there, sent, received);
-        return SkewOf($"Redis at {redis.Circuits.First(circuit => circuit.Roles.Contains(RedisRole.Journal)).Address}", there, time.GetElapsedTime(sent, received));
+        var address = redis.Circuits.First(circuit => circuit.Roles.Contains(RedisRole.Journal)).Address;
+        return SkewOf($"Redis at {address}", there, time.GetElapsedTime(sent, received));
     }
 
     private ClockSkew SkewOf(string name, DateTimeOffset there, TimeSpan taken) =>
