@@ -23,6 +23,10 @@ internal sealed partial class Announcement(
             return;
         }
 
+        var warning = Open() is { Length: > 0 } ports
+            ? $"\n  warning: {ports} can be reached from other machines and ask for no credentials;\n"
+                + "  allow only silos and client apps (firewall, network policy), or listen on 127.0.0.1.\n"
+            : "";
         output.WriteLine($"""
 
               Actors silo is ready: cluster "{PrintableText.Of(settings.ClusterId)}"
@@ -32,7 +36,7 @@ internal sealed partial class Announcement(
                 database  {PrintableText.Of(storage.Rows.Description)}
                 health    {urls[0]}/health/ready
                 metrics   {urls[0]}/metrics
-            {(Open() is { Length: > 0 } ports ? $"\n  warning: {ports} can be reached from other machines and ask for no credentials;\n  allow only silos and client apps (firewall, network policy), or listen on 127.0.0.1.\n" : "")}
+            {warning}
               Try, in another terminal:
 
                 ./actors user set ada --name "Ada" --attr plan=pro --incr logins=1

@@ -113,6 +113,6 @@ internal sealed partial class DataDirectory(string path, bool acceptDataLoss, IL
     }
 
     [LoggerMessage(EventId = 3202, Level = LogLevel.Warning, Message =
-        "{What}. Moved it to {Aside} and started without it because of --accept-data-loss; acknowledged writes stored nowhere else are lost")]
-    private static partial void LogMovedAside(ILogger logger, string what, string aside);
+        "{Damage}. Moved it to {Aside} and started without it because of --accept-data-loss; acknowledged writes stored nowhere else are lost")]
+    private static partial void LogMovedAside(ILogger logger, string damage, string aside);
 }

@@ -20,7 +20,7 @@ internal sealed partial class MembershipArrival(
     private static readonly TimeSpan PollEvery = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan RetryAfterAtMost = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan SayEvery = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LogEvery = TimeSpan.FromSeconds(10);
 
     /// <summary>Waits until the table has silos in it, at most for the grace period.</summary>
     public async Task WaitForLivingClusterAsync(CancellationToken cancellationToken)
@@ -37,15 +37,15 @@ internal sealed partial class MembershipArrival(
         async Task<bool> HasSilosAsync()
         {
             var hasSilos = false;
-            await PersistAsync(async () => hasSilos = await table.ReadAsync(cancellationToken) is { Rows.Count: > 0 }, cancellationToken);
+            await RetryUntilReachableAsync(async () => hasSilos = await table.ReadAsync(cancellationToken) is { Rows.Count: > 0 }, cancellationToken);
             return hasSilos;
         }
     }
 
     /// <summary>Repeats the work until Redis answers.</summary>
-    public async Task PersistAsync(Func<Task> work, CancellationToken cancellationToken)
+    public async Task RetryUntilReachableAsync(Func<Task> work, CancellationToken cancellationToken)
     {
-        var said = 0L;
+        var lastLogged = 0L;
         for (var pause = RetryAfter; ; pause = pause * 2 < RetryAfterAtMost ? pause * 2 : RetryAfterAtMost)
         {
             try
@@ -57,9 +57,9 @@ internal sealed partial class MembershipArrival(
             {
                 // The address may lead to another server by the next attempt.
                 table.Suspect(error);
-                if (said == 0 || clock.GetElapsedTime(said) >= SayEvery)
+                if (lastLogged == 0 || clock.GetElapsedTime(lastLogged) >= LogEvery)
                 {
-                    said = clock.GetTimestamp();
+                    lastLogged = clock.GetTimestamp();
                     LogUnreachable(logger, RedisFailures.Reason(error));
                 }
             }

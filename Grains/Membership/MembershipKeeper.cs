@@ -52,12 +52,12 @@ internal sealed partial class MembershipKeeper(
                 try
                 {
                     // The order matters: news among silos is already in the table, unless it could not be written.
-                    var told = membership.CurrentSnapshot;
+                    var announced = membership.CurrentSnapshot;
                     await table.CheckAsync(_stop.Token);
-                    if (told.Version > table.Version) await table.RecordAsync(told.Version, told.Members.Values, _stop.Token);
+                    if (announced.Version > table.Version) await table.RecordAsync(announced.Version, announced.Members.Values, _stop.Token);
 
                     // Orleans does not read what other silos announced, but it is needed to leave while Redis is unavailable.
-                    if (told.Version > outage.LastRead) await outage.ReadAllAsync(_stop.Token);
+                    if (announced.Version > outage.LastRead) await outage.ReadAllAsync(_stop.Token);
                     if (isAway || table.SinceSignOfLife > CrashedSilos.AliveEvery + LookEvery) await GiveSignOfLifeAsync();
 
                     // Report recovery only after a successful write, because a replica can be read too.

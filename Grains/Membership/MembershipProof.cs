@@ -28,12 +28,12 @@ internal sealed partial class MembershipProof(
     /// </param>
     public async Task<Standing> ProveAsync(bool isLeaseValid)
     {
-        var telling = AskTableAsync();
-        await Task.WhenAny(telling, Task.Delay(SoonEnough, clock));
+        var askingTable = AskTableAsync();
+        await Task.WhenAny(askingTable, Task.Delay(SoonEnough, clock));
 
         // It does not throw, so it may be left alone once the table has answered.
-        var others = telling.IsCompleted ? null : AskOthersAsync(isLeaseValid);
-        return await telling ?? await (others ?? AskOthersAsync(isLeaseValid));
+        var others = askingTable.IsCompleted ? null : AskOthersAsync(isLeaseValid);
+        return await askingTable ?? await (others ?? AskOthersAsync(isLeaseValid));
     }
 
     /// <summary>The answer of the table; null if it has none.</summary>
@@ -89,7 +89,7 @@ internal sealed partial class MembershipProof(
     {
         // Bypasses the other table layers. Any other read restores what the table has lost, from a copy that may be older than
         // the news of this silo's death.
-        if (services.GetService<SelfHealingMembershipTable>() is { } lasting) return await lasting.OwnStatusAsync(CancellationToken.None);
+        if (services.GetService<SelfHealingMembershipTable>() is { } selfHealing) return await selfHealing.OwnStatusAsync(CancellationToken.None);
         var row = await table.ReadRowAsync(self.SiloAddress, CancellationToken.None);
         return row.TryGet(self.SiloAddress)?.Item1.Status ?? MemberStatus.None;
     }

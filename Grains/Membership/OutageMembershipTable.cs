@@ -117,25 +117,25 @@ internal sealed partial class OutageMembershipTable(
     private MembershipTableData? LastKnown()
     {
         if (_last is not { } last) return null;
-        var told = known();
-        if (_isUnwritten && last.Version.Version >= told.Version.Value) return last;
+        var announced = known();
+        if (_isUnwritten && last.Version.Version >= announced.Version.Value) return last;
 
         // A silo missing from the table would take its absence for its death.
-        var isWhole = told.Members.Values.All(member => member.Status.IsTerminating() || last.TryGet(member.SiloAddress) is not null);
+        var isWhole = announced.Members.Values.All(member => member.Status.IsTerminating() || last.TryGet(member.SiloAddress) is not null);
         if (!isWhole) return null;
         var isStopping = stopping.IsCancellationRequested;
-        var version = Math.Max((int)told.Version.Value, last.Version.Version) + (isStopping ? Offset : 0);
+        var version = Math.Max((int)announced.Version.Value, last.Version.Version) + (isStopping ? Offset : 0);
         var current = new MembershipTableData(
-            [.. last.Members.Select(member => Tuple.Create(Current(member.Item1, told, isStopping), member.Item2))],
+            [.. last.Members.Select(member => Tuple.Create(Current(member.Item1, announced, isStopping), member.Item2))],
             new TableVersion(version, last.Version.VersionEtag));
         if (isStopping) (_last, _isUnwritten) = (current, true);
         return current;
     }
 
-    private MembershipEntry Current(MembershipEntry entry, ClusterMembershipSnapshot told, bool isStopping)
+    private MembershipEntry Current(MembershipEntry entry, ClusterMembershipSnapshot announced, bool isStopping)
     {
         var current = entry.Clone();
-        if (told.Members.TryGetValue(entry.SiloAddress, out var member) && member.Status > entry.Status) current.Status = member.Status;
+        if (announced.Members.TryGetValue(entry.SiloAddress, out var member) && member.Status > entry.Status) current.Status = member.Status;
 
         // No silo can give signs of life, and Orleans announces nothing to silos that seem silent.
         if (isStopping && !current.Status.IsTerminating()) current.IAmAliveTime = cluster.UtcNow.UtcDateTime;

@@ -35,7 +35,7 @@ internal sealed partial class SelfHealingMembershipTable(
 
     // Guarded by the gate: the copy, and the connection over which it was last compared with the table.
     private MembershipCopy? _copy;
-    private long _comparedOver;
+    private long _comparedConnection;
 
     // The row of this silo that Orleans last wrote successfully. Replaced as a whole by each writer, never changed.
     private volatile MembershipEntry? _own;
@@ -63,7 +63,7 @@ internal sealed partial class SelfHealingMembershipTable(
         try
         {
             if (clock.GetElapsedTime(_looked) > LongestGap) votes.MayBeStale();
-            await CheckAloneAsync(cancellationToken);
+            await CheckLockedAsync(cancellationToken);
             _looked = clock.GetTimestamp();
         }
         catch (Exception error) when (error is RedisException or TimeoutException)
@@ -87,7 +87,7 @@ internal sealed partial class SelfHealingMembershipTable(
     public async Task InitializeMembershipTableAsync(bool tryInitTableVersion, CancellationToken cancellationToken = default)
     {
         if (tryInitTableVersion) await arrival.WaitForLivingClusterAsync(cancellationToken);
-        await arrival.PersistAsync(() => inner.InitializeMembershipTableAsync(tryInitTableVersion, cancellationToken), cancellationToken);
+        await arrival.RetryUntilReachableAsync(() => inner.InitializeMembershipTableAsync(tryInitTableVersion, cancellationToken), cancellationToken);
     }
 
     public async Task<MembershipTableData> ReadAllAsync(CancellationToken cancellationToken = default)
@@ -98,7 +98,7 @@ internal sealed partial class SelfHealingMembershipTable(
             var table = await inner.ReadAllAsync(cancellationToken);
             if (IsWhole(table))
             {
-                await FollowAsync(table.Version.Version);
+                await UpdateCopyAsync(table.Version.Version);
                 return table;
             }
 
@@ -144,10 +144,10 @@ internal sealed partial class SelfHealingMembershipTable(
         try
         {
             if (await raw.ReadAsync(cancellationToken) is not { } table || table.Version >= version.Value) return;
-            var told = members.Where(member => member.Status.IsTerminating())
+            var announced = members.Where(member => member.Status.IsTerminating())
                 .ToDictionary(member => (RedisValue)member.SiloAddress.ToString(), member => member.Status);
-            var left = table.Rows.Where(row => told.TryGetValue(row.Name, out var status) && MembershipCopy.StatusOf(row.Value) < status)
-                .Select(row => new HashEntry(row.Name, MembershipCopy.WithStatus(row.Value, told[row.Name]))).ToList();
+            var left = table.Rows.Where(row => announced.TryGetValue(row.Name, out var status) && MembershipCopy.StatusOf(row.Value) < status)
+                .Select(row => new HashEntry(row.Name, MembershipCopy.WithStatus(row.Value, announced[row.Name]))).ToList();
             var (_, rows, merged) = await raw.MergeAsync(new((int)version.Value, left), cancellationToken);
             Keep(merged);
             LogRecorded(logger, rows);
@@ -226,13 +226,13 @@ internal sealed partial class SelfHealingMembershipTable(
         }
     }
 
-    private async Task CheckAloneAsync(CancellationToken cancellationToken)
+    private async Task CheckLockedAsync(CancellationToken cancellationToken)
     {
         // Read before the check, so that a connection made after it is checked next time.
         var connection = raw.Reconnects;
         var (version, row) = await raw.LookAsync(_selfField, cancellationToken);
         var isBehind = IsBehind(row);
-        if (version == _copy?.Version && !isBehind && connection == _comparedOver) return;
+        if (version == _copy?.Version && !isBehind && connection == _comparedConnection) return;
         var lost = isBehind ? _copy : await CopyAsync(cancellationToken);
         if (lost is not null || isBehind)
         {
@@ -241,7 +241,7 @@ internal sealed partial class SelfHealingMembershipTable(
             if (wasRestored || wasAdded) Interlocked.Increment(ref _repairs);
         }
 
-        _comparedOver = connection;
+        _comparedConnection = connection;
     }
 
     /// <summary>
@@ -311,11 +311,11 @@ internal sealed partial class SelfHealingMembershipTable(
             Interlocked.Exchange(ref _signOfLife, clock.GetTimestamp());
         }
 
-        await FollowAsync(version.Version);
+        await UpdateCopyAsync(version.Version);
     }
 
     /// <summary>Updates the copy after a read or write, so that it survives a failure of Redis in the next moment.</summary>
-    private async Task FollowAsync(int version)
+    private async Task UpdateCopyAsync(int version)
     {
         if (version <= Volatile.Read(ref _version)) return;
         try
@@ -325,7 +325,7 @@ internal sealed partial class SelfHealingMembershipTable(
         catch (Exception error) when (error is RedisException or TimeoutException or ObjectDisposedException)
         {
             // The requested operation is done. The next check updates the copy.
-            LogNotFollowed(logger, version, error);
+            LogCopyFailed(logger, version, error);
         }
     }
 
@@ -337,9 +337,9 @@ internal sealed partial class SelfHealingMembershipTable(
     }
 
     [LoggerMessage(EventId = 1318, Level = LogLevel.Warning, Message =
-        "Redis lost the membership table: it {What}. Restored it from this silo's copy of version {Version} with {Known} silos; " +
+        "Redis lost the membership table: it {Loss}. Restored it from this silo's copy of version {Version} with {Known} silos; " +
         "{Rows} of them were missing or out of date")]
-    private static partial void LogRestored(ILogger logger, string what, int version, int known, int rows);
+    private static partial void LogRestored(ILogger logger, string loss, int version, int known, int rows);
 
     [LoggerMessage(EventId = 1319, Level = LogLevel.Warning, Message =
         "The membership table lacked {Rows} silos or had them with an earlier status; restored them from this silo's copy")]
@@ -354,5 +354,5 @@ internal sealed partial class SelfHealingMembershipTable(
     private static partial void LogRecorded(ILogger logger, int rows);
 
     [LoggerMessage(EventId = 1322, Level = LogLevel.Debug, Message = "Version {Version} of the membership table could not be copied yet")]
-    private static partial void LogNotFollowed(ILogger logger, int version, Exception error);
+    private static partial void LogCopyFailed(ILogger logger, int version, Exception error);
 }

@@ -16,13 +16,13 @@ internal sealed partial class StaleSuspicionFilter(Func<SiloAddress, Task<bool>>
 {
     // Orleans' backoff between two queued votes is at most a minute.
     private static readonly TimeSpan StaleFor = TimeSpan.FromMinutes(3);
-    private static readonly TimeSpan SayEvery = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LogEvery = TimeSpan.FromSeconds(10);
 
     // When the table last failed or this process last paused; 0 for never. Read and written atomically by any thread.
     private long _failedAt;
 
     // When a dropped vote was last logged; 0 for never. Votes come by the dozen. At worst a race logs twice.
-    private long _saidAt;
+    private long _loggedAt;
 
     /// <summary>Reports a failure to reach the table, or a pause of this process.</summary>
     public void MayBeStale() => Interlocked.Exchange(ref _failedAt, clock.GetTimestamp());
@@ -32,10 +32,10 @@ internal sealed partial class StaleSuspicionFilter(Func<SiloAddress, Task<bool>>
     {
         var failedAt = Interlocked.Read(ref _failedAt);
         if (failedAt == 0 || clock.GetElapsedTime(failedAt) > StaleFor || !await answers(silo)) return false;
-        var saidAt = Interlocked.Read(ref _saidAt);
-        if (saidAt == 0 || clock.GetElapsedTime(saidAt) >= SayEvery)
+        var loggedAt = Interlocked.Read(ref _loggedAt);
+        if (loggedAt == 0 || clock.GetElapsedTime(loggedAt) >= LogEvery)
         {
-            Interlocked.Exchange(ref _saidAt, clock.GetTimestamp());
+            Interlocked.Exchange(ref _loggedAt, clock.GetTimestamp());
             LogRefuted(logger, silo);
         }
 

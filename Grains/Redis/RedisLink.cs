@@ -28,7 +28,7 @@ internal sealed partial class RedisLink : IAsyncDisposable
 
     private readonly ILogger _logger;
     private readonly string _address;
-    private readonly ConfigurationOptions _another;
+    private readonly ConfigurationOptions _newConnectionOptions;
     private readonly CancellationTokenSource _stop = new();
 
     // The driver opens one socket of each kind per server. It adds them on any thread.
@@ -44,7 +44,8 @@ internal sealed partial class RedisLink : IAsyncDisposable
     private volatile bool _isOpen;
     private long _reconnects;
 
-    private RedisLink(string address, ConfigurationOptions another, ILogger logger) => (_address, _another, _logger) = (address, another, logger);
+    private RedisLink(string address, ConfigurationOptions newConnection, ILogger logger) =>
+        (_address, _newConnectionOptions, _logger) = (address, newConnection, logger);
 
     /// <summary>The driver's connection; the same for the life of this object.</summary>
     public IConnectionMultiplexer Multiplexer => _multiplexer;
@@ -64,9 +65,9 @@ internal sealed partial class RedisLink : IAsyncDisposable
         // A name that is resolved only once leads to the first server forever.
         configuration.ResolveDns = false;
 
-        var another = configuration.Clone();
-        (another.AbortOnConnectFail, another.ConnectRetry, another.ConnectTimeout) = (true, 1, (int)AnswerLimit.TotalMilliseconds);
-        var link = new RedisLink(RedisConnectionString.AddressesOf(configuration), another, logger);
+        var newConnection = configuration.Clone();
+        (newConnection.AbortOnConnectFail, newConnection.ConnectRetry, newConnection.ConnectTimeout) = (true, 1, (int)AnswerLimit.TotalMilliseconds);
+        var link = new RedisLink(RedisConnectionString.AddressesOf(configuration), newConnection, logger);
 
         // How often the driver checks whether a server is a primary.
         configuration.ConfigCheckSeconds = (int)LookEvery.TotalSeconds;
@@ -136,7 +137,7 @@ internal sealed partial class RedisLink : IAsyncDisposable
                     else if (IsOver(backoff))
                     {
                         // The callers report a silent server. A replica is reported once, for as long as it lasts.
-                        if (state == LinkState.Silent) servers = await WhereAnotherIsAnsweredAsync(servers);
+                        if (state == LinkState.Silent) servers = await RespondingOnNewConnectionAsync(servers);
                         else if (!isReported) LogLeaving(_logger, _address);
                         isReported |= state == LinkState.Replica;
                         Close(servers);
@@ -194,12 +195,12 @@ internal sealed partial class RedisLink : IAsyncDisposable
     /// The silent servers that do answer over a new connection. A busy or unavailable server answers on neither. In that case
     /// the old connection stays, and with it the calls in flight.
     /// </summary>
-    private async Task<IReadOnlyList<EndPoint>> WhereAnotherIsAnsweredAsync(IReadOnlyList<EndPoint> silent)
+    private async Task<IReadOnlyList<EndPoint>> RespondingOnNewConnectionAsync(IReadOnlyList<EndPoint> silent)
     {
         try
         {
-            await using var another = await ConnectionMultiplexer.ConnectAsync(_another.Clone());
-            var primaries = Primaries(another);
+            await using var newConnection = await ConnectionMultiplexer.ConnectAsync(_newConnectionOptions.Clone());
+            var primaries = Primaries(newConnection);
             var answers = await Task.WhenAll(primaries.Select(AnswersAsync));
             IServer[] answered = [.. primaries.Where((_, i) => answers[i])];
             if (answered.Length == 0) return [];

@@ -14,7 +14,7 @@ internal sealed partial class RedisCheck
 {
     private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan SayEvery = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LogEvery = TimeSpan.FromSeconds(10);
 
     private readonly string _key;
     private readonly ConfigurationOptions _options;
@@ -52,7 +52,7 @@ internal sealed partial class RedisCheck
     /// <exception cref="StorageUnavailableException">This Redis answers but cannot be used, and waiting does not help.</exception>
     public async Task RunAsync()
     {
-        var said = 0L;
+        var lastLogged = 0L;
         while (true)
         {
             try
@@ -72,9 +72,9 @@ internal sealed partial class RedisCheck
                     : new(reason, RedisFailures.IsAway(error) ? null : "Correct the connection string, or fix that server");
                 if (diagnosis.Advice is { } advice)
                     throw new StorageUnavailableException("Redis", $"{_name} cannot be used: {diagnosis.Reason}. {advice}.");
-                if (said == 0 || Stopwatch.GetElapsedTime(said) >= SayEvery)
+                if (lastLogged == 0 || Stopwatch.GetElapsedTime(lastLogged) >= LogEvery)
                 {
-                    said = Stopwatch.GetTimestamp();
+                    lastLogged = Stopwatch.GetTimestamp();
                     LogWaiting(_logger, _name, diagnosis.Reason);
                 }
             }

@@ -19,7 +19,7 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
     private static readonly TimeSpan SilentGrace = TimeSpan.FromSeconds(6);
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ReleaseLimit = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan SayEvery = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LogEvery = TimeSpan.FromSeconds(30);
 
     private readonly IReadOnlyList<(ClusterClaim Claim, string Redis)> _claims;
     private readonly string _clusterId;
@@ -139,7 +139,7 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
 
     private async Task KeepAsync(ClusterClaim claim, string redis)
     {
-        var (recorded, said) = (_time.GetTimestamp(), 0L);
+        var (recorded, lastLogged) = (_time.GetTimestamp(), 0L);
         try
         {
             while (true)
@@ -160,9 +160,9 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
                     }
 
                     recorded = sent;
-                    if (answer.Other is not null && (said == 0 || _time.GetElapsedTime(said) >= SayEvery))
+                    if (answer.Other is not null && (lastLogged == 0 || _time.GetElapsedTime(lastLogged) >= LogEvery))
                     {
-                        said = _time.GetTimestamp();
+                        lastLogged = _time.GetTimestamp();
                         LogBoth(_logger, answer.Other, answer.Silo, _serviceId);
                     }
                 }
@@ -197,8 +197,8 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
     private static partial void LogBoth(ILogger logger, string other, string? silo, string service);
 
     [LoggerMessage(EventId = 1302, Level = LogLevel.Critical, Message =
-        "This silo lost contact with Redis and another cluster took over its service id; stopping. {Why}")]
-    private static partial void LogLost(ILogger logger, string why);
+        "This silo lost contact with Redis and another cluster took over its service id; stopping. {Reason}")]
+    private static partial void LogLost(ILogger logger, string reason);
 
     [LoggerMessage(EventId = 1303, Level = LogLevel.Warning, Message = "This silo could not record that it uses its service id; retrying")]
     private static partial void LogFailed(ILogger logger, Exception error);

@@ -14,7 +14,7 @@ internal sealed partial class ClockWatch(
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan SayEvery = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LogEvery = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan AskLimit = TimeSpan.FromSeconds(5);
 
     private readonly CancellationTokenSource _stop = new();
@@ -25,8 +25,8 @@ internal sealed partial class ClockWatch(
     private volatile string? _problem;
 
     // Used by the checking task only: first the start, then the loop.
-    private long _said;
-    private string? _saidNotTold;
+    private long _lastReported;
+    private string? _reportedUnreadable;
 
     /// <summary>The latest differences, one per other clock.</summary>
     public IReadOnlyList<ClockSkew> Skews => _skews;
@@ -48,7 +48,7 @@ internal sealed partial class ClockWatch(
         await redis.ConnectAsync();
         var verdict = await LookAsync(cancellationToken);
         if (verdict is { IsOwnOff: true, Problem: { } problem }) throw new ClockSkewException(problem);
-        Say(_skews, verdict);
+        Report(_skews, verdict);
         _watching = Task.Run(WatchAsync, CancellationToken.None);
     }
 
@@ -63,7 +63,7 @@ internal sealed partial class ClockWatch(
     public async Task<ClockVerdict> LookAsync(CancellationToken cancellationToken)
     {
         var skews = new List<ClockSkew>();
-        string? notTold = null;
+        string? unreadable = null;
         try
         {
             skews.Add(await AskRedisAsync());
@@ -74,7 +74,7 @@ internal sealed partial class ClockWatch(
         }
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
-            notTold = $"Redis: {error.Message}";
+            unreadable = $"Redis: {error.Message}";
         }
 
         foreach (var other in others)
@@ -91,13 +91,13 @@ internal sealed partial class ClockWatch(
             }
             catch (Exception error) when (!cancellationToken.IsCancellationRequested)
             {
-                notTold ??= $"{other.Name}: {error.Message}";
+                unreadable ??= $"{other.Name}: {error.Message}";
             }
         }
 
         // A clock that cannot be read must not prevent the start; the right to read it may be missing. Logged once per reason.
-        if (notTold is not null && notTold != _saidNotTold) LogNotTold(logger, notTold);
-        _saidNotTold = notTold;
+        if (unreadable is not null && unreadable != _reportedUnreadable) LogUnreadable(logger, unreadable);
+        _reportedUnreadable = unreadable;
 
         var verdict = ClockVerdict.Of(skews, options.Value.MaxSkew);
         (_skews, _problem) = (skews, verdict.Problem);
@@ -129,7 +129,7 @@ internal sealed partial class ClockWatch(
                 try
                 {
                     var verdict = await LookAsync(_stop.Token);
-                    Say(_skews, verdict);
+                    Report(_skews, verdict);
                 }
                 catch (Exception error) when (!_stop.IsCancellationRequested)
                 {
@@ -142,17 +142,17 @@ internal sealed partial class ClockWatch(
         }
     }
 
-    private void Say(IReadOnlyList<ClockSkew> skews, ClockVerdict verdict)
+    private void Report(IReadOnlyList<ClockSkew> skews, ClockVerdict verdict)
     {
         var text = verdict.Problem ?? string.Join(" and ", skews.Where(skew => skew.AtLeast > ClusterClock.Tolerance));
         if (text.Length == 0)
         {
-            _said = 0;
+            _lastReported = 0;
             return;
         }
 
-        if (_said != 0 && time.GetElapsedTime(_said) < SayEvery) return;
-        _said = time.GetTimestamp();
+        if (_lastReported != 0 && time.GetElapsedTime(_lastReported) < LogEvery) return;
+        _lastReported = time.GetTimestamp();
         if (verdict.Problem is not null) LogOff(logger, text);
         else LogSkewed(logger, text);
     }
@@ -165,7 +165,7 @@ internal sealed partial class ClockWatch(
     private static partial void LogOff(ILogger logger, string problem);
 
     [LoggerMessage(EventId = 1102, Level = LogLevel.Warning, Message = "A clock cannot be read and is ignored: {Reason}")]
-    private static partial void LogNotTold(ILogger logger, string reason);
+    private static partial void LogUnreadable(ILogger logger, string reason);
 
     [LoggerMessage(EventId = 1103, Level = LogLevel.Warning, Message = "The clocks could not be compared; retrying")]
     private static partial void LogFailed(ILogger logger, Exception error);
