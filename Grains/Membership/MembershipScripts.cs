@@ -3,7 +3,7 @@ namespace Actors.Membership;
 /// <summary>The script for Orleans' membership table. It runs on Redis 7 (Lua 5.1) and on Garnet (Lua 5.4).</summary>
 /// <remarks>
 /// The table is one hash: <c>Version</c>, a decimal number that grows with every change, and one row of JSON per silo. The
-/// status of a silo only increases (joining 2, active 3, … dead 6), so of two rows of a silo the one with the higher status is
+/// status of a silo only increases (joining 2, active 3, … dead 6). So of two rows of a silo the one with the higher status is
 /// the later. Merging by that rule gives the same table in any order, and a dead silo never becomes alive again.
 /// </remarks>
 internal static class MembershipScripts

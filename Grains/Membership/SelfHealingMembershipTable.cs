@@ -5,7 +5,7 @@ namespace Actors.Membership;
 
 /// <summary>
 /// Orleans' membership table in Redis, able to survive the loss of Redis' data: it restores lost data before Orleans reads it.
-/// Without it, silos with an emptied table could neither read it nor be found in it, and the next silo to start would form a
+/// Without it, silos with an emptied table could neither read it nor be found in it. The next silo to start would form a
 /// second cluster.
 /// </summary>
 /// <remarks>

@@ -7,7 +7,7 @@ using StackExchange.Redis;
 namespace Actors.Redis;
 
 /// <summary>
-/// Parses Redis connection strings more strictly than the driver. The driver takes every part without "=" as a host, so half of
+/// Parses Redis connection strings more strictly than the driver. The driver takes every part without "=" as a host. So half of
 /// a password with a comma would be looked up in DNS and appear in messages.
 /// </summary>
 internal static partial class RedisConnectionString
