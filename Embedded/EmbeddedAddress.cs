@@ -3,8 +3,11 @@ using System.Text.Json.Serialization;
 
 namespace Actors.Embedded;
 
-/// <summary>What the hosting silo tells the others on this machine, in embedded.json; null for a part it does not host.</summary>
-/// <param name="Pid">The hosting process, for people; whether it lives is told by the lock.</param>
+/// <summary>
+/// The content of embedded.json, in which the hosting silo publishes its parts on this machine. Null for a part it does not
+/// host.
+/// </summary>
+/// <param name="Pid">The id of the hosting process, for display. The lock shows whether it lives.</param>
 /// <param name="Redis">The address of its Redis, e.g. 127.0.0.1:6380.</param>
 /// <param name="Database">The absolute path of the SQLite file.</param>
 internal sealed record EmbeddedAddress(
@@ -16,7 +19,7 @@ internal sealed record EmbeddedAddress(
     public EmbeddedParts Parts =>
         (Redis is null ? EmbeddedParts.None : EmbeddedParts.Redis) | (Database is null ? EmbeddedParts.None : EmbeddedParts.Database);
 
-    /// <summary>The address in <paramref name="path"/>, or null where there is none.</summary>
+    /// <summary>Reads the address in <paramref name="path"/>; null if there is none.</summary>
     public static EmbeddedAddress? TryRead(string path)
     {
         try
@@ -29,7 +32,7 @@ internal sealed record EmbeddedAddress(
         }
     }
 
-    /// <summary>Writes it so that a reader finds all of it or nothing.</summary>
+    /// <summary>Writes the file atomically: a reader finds all of it or nothing.</summary>
     public void Write(string path)
     {
         var temporary = path + ".new";

@@ -8,24 +8,24 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Actors.Embedded;
 
 /// <summary>
-/// The embedded Redis and database of a data directory. The first silo to start there hosts them, the others on this
-/// machine join it, so that together they are one cluster.
+/// The embedded Redis and database of a data directory. The first silo to start there hosts them. The others on this machine
+/// join it, so together they form one cluster.
 /// </summary>
 /// <remarks>
-/// The host holds the file embedded.lock open, which proves that it lives, and says in embedded.json where its parts are:
+/// The host keeps the file embedded.lock open, which proves that it lives. It publishes its parts in embedded.json:
 /// {"pid":123,"redis":"127.0.0.1:6380","database":"/data/actors.db"}.
 /// </remarks>
 public sealed partial class EmbeddedHost : IAsyncDisposable
 {
-    /// <summary>The data directory where none is given, under the current one.</summary>
+    /// <summary>The default data directory, below the current directory.</summary>
     public const string DefaultDirectory = ".actors";
 
-    /// <summary>Where the search for a free port for Redis begins; 6379 is left to a real one.</summary>
+    /// <summary>The port at which the search for a free one for Redis begins. 6379 is left to a separate Redis.</summary>
     public const int DefaultRedisPort = 6380;
 
     private const int Ports = 100;
 
-    // A host loads its data before it says where it is; so long others wait for it.
+    // A host loads its data before it publishes its address. Others wait at most this long.
     private static readonly TimeSpan JoinLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan JoinPoll = TimeSpan.FromMilliseconds(100);
 
@@ -34,7 +34,7 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
     private FileLock? _lock;
     private EmbeddedRedis? _redis;
 
-    // Null for one that joined.
+    // Null if this process joined a host.
     private readonly DataDirectory? _data;
 
     private EmbeddedHost(string addressFile, EmbeddedAddress address, FileLock? held, EmbeddedRedis? redis, DataDirectory? data)
@@ -47,16 +47,16 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
         IsHost = held is not null;
     }
 
-    /// <summary>True where this process hosts the parts, false where it joined another's.</summary>
+    /// <summary>True if this process hosts the parts; false if it joined another process.</summary>
     public bool IsHost { get; }
 
-    /// <summary>The process that hosts the parts.</summary>
+    /// <summary>The id of the process that hosts the parts.</summary>
     public int HostProcessId => _address.Pid;
 
-    /// <summary>How to reach the embedded Redis; null where that part is turned off.</summary>
+    /// <summary>The connection string of the embedded Redis; null if Redis is not embedded.</summary>
     public string? RedisConnectionString => _address.Redis;
 
-    /// <summary>The path of the SQLite file, for <see cref="SqliteRowStore"/>; null where that part is turned off.</summary>
+    /// <summary>The path of the SQLite file, for <see cref="SqliteRowStore"/>; null if the database is not embedded.</summary>
     public string? DatabasePath => _address.Database;
 
     /// <summary>Hosts or joins both parts.</summary>
@@ -64,17 +64,17 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
         string directory, ILoggerFactory? loggers = null, CancellationToken cancellationToken = default) =>
         StartOrJoinAsync(directory, EmbeddedParts.All, acceptDataLoss: false, loggers, cancellationToken);
 
-    /// <summary>Hosts or joins the given parts; all silos of a directory must want the same ones.</summary>
-    /// <param name="directory">The data directory; made where it does not exist.</param>
-    /// <param name="parts">What is embedded; the rest comes by connection strings.</param>
-    /// <param name="acceptDataLoss">Whether data that are damaged are moved aside, so that it starts without them.</param>
-    /// <param name="loggers">Where it logs.</param>
-    /// <param name="cancellationToken">Gives up.</param>
+    /// <summary>Hosts or joins the given parts. All silos of a directory must use the same parts.</summary>
+    /// <param name="directory">The data directory; created if it does not exist.</param>
+    /// <param name="parts">The embedded parts. The others come from connection strings.</param>
+    /// <param name="acceptDataLoss">Whether to move damaged data aside and start without it.</param>
+    /// <param name="loggers">Creates the loggers.</param>
+    /// <param name="cancellationToken">Cancels the start.</param>
     /// <exception cref="InvalidOperationException">
-    /// The silo that hosts this directory embeds other parts: the two would share one of Redis and database and not the other.
+    /// The silo that hosts this directory embeds other parts, so the two would share only one of Redis and database.
     /// </exception>
-    /// <exception cref="EmbeddedDataException">The data are damaged, or the directory cannot be used.</exception>
-    /// <exception cref="TimeoutException">Another process holds the directory, and says not where its parts are.</exception>
+    /// <exception cref="EmbeddedDataException">The data is damaged, or the directory cannot be used.</exception>
+    /// <exception cref="TimeoutException">Another process holds the directory but does not publish its parts.</exception>
     public static async Task<EmbeddedHost> StartOrJoinAsync(
         string directory, EmbeddedParts parts, bool acceptDataLoss, ILoggerFactory? loggers, CancellationToken cancellationToken)
     {
@@ -97,7 +97,8 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
                 if (TimeProvider.System.GetElapsedTime(start) > JoinLimit)
                 {
                     throw new TimeoutException(
-                        $"Another process holds {lockFile}, but {addressFile} names no Redis that answers. End that process or use another data directory.");
+                        $"Another process holds {lockFile}, but {addressFile} names no Redis that answers. "
+                        + "Stop that process or use another data directory.");
                 }
 
                 await Task.Delay(JoinPoll, cancellationToken);
@@ -109,14 +110,14 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops what this process hosts, in good order; does nothing for one that joined.</summary>
+    /// <summary>Gracefully stops the parts hosted by this process. Does nothing if this process joined a host.</summary>
     public async Task StopAsync()
     {
         if (_lock is not { } held)
             return;
         _lock = null;
 
-        // First nobody joins any more, then Redis stops, then another may host.
+        // The order matters: prevent further joins, stop Redis, then let another process host.
         File.Delete(_addressFile);
         try
         {
@@ -138,7 +139,7 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
     private static async Task<EmbeddedHost?> TryJoinAsync(
         string directory, string addressFile, EmbeddedParts parts, ILogger logger, CancellationToken cancellationToken)
     {
-        // An address left by a host that was killed may still stand here while its successor starts; so it must answer.
+        // The address may belong to a killed host whose successor is still starting, so it must answer.
         if (EmbeddedAddress.TryRead(addressFile) is not { } address || !await AnswersAsync(address, cancellationToken)) return null;
         if (address.Parts != parts) throw DifferentParts(directory, address, parts);
         LogJoined(logger, address.Redis, address.Database, address.Pid);
@@ -157,7 +158,7 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
         EmbeddedRedis? redis = null;
         try
         {
-            // What stands here is of a host that was killed. Silos that had joined it look for it at its old port.
+            // An existing address belongs to a killed host. Silos that had joined it look for Redis at the old port.
             var former = EmbeddedAddress.TryRead(addressFile)?.Redis;
             File.Delete(addressFile);
 
@@ -200,7 +201,7 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
             }
             catch (Exception error) when (EmbeddedRedis.IsOfSocket(error))
             {
-                // Taken since we looked by a silo of another directory.
+                // A silo of another directory has taken the port since the check.
             }
         }
 
@@ -242,12 +243,13 @@ public sealed partial class EmbeddedHost : IAsyncDisposable
     }
 
     private static InvalidOperationException DifferentParts(string directory, EmbeddedAddress address, EmbeddedParts parts) =>
-        new($"The silo that hosts {directory} (process {address.Pid}) embeds {address.Parts}, this one would embed {parts}. "
-            + "Give both the same ConnectionStrings, or this one another data directory.");
+        new($"The silo that hosts {directory} (process {address.Pid}) embeds {address.Parts}, but this silo would embed {parts}. "
+            + "Give both silos the same ConnectionStrings, or this silo another data directory.");
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Hosting the embedded parts: Redis at {Redis}, database {Database}")]
+    [LoggerMessage(EventId = 3200, Level = LogLevel.Information, Message = "Hosting the embedded parts: Redis at {Redis}, database {Database}")]
     private static partial void LogHosting(ILogger logger, string? redis, string? database);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Joined the embedded parts of process {Pid}: Redis at {Redis}, database {Database}")]
+    [LoggerMessage(EventId = 3201, Level = LogLevel.Information, Message =
+        "Joined the embedded parts of process {Pid}: Redis at {Redis}, database {Database}")]
     private static partial void LogJoined(ILogger logger, string? redis, string? database, int pid);
 }

@@ -1,16 +1,16 @@
 namespace Actors.Embedded;
 
-/// <summary>The parts of the outside world that a silo may bring along.</summary>
+/// <summary>The external services that a silo can embed.</summary>
 [Flags]
 public enum EmbeddedParts
 {
-    /// <summary>None: the silo uses servers of the operator's.</summary>
+    /// <summary>None: the silo uses external servers.</summary>
     None = 0,
 
-    /// <summary>Redis, by Garnet in the process.</summary>
+    /// <summary>Redis, as Garnet in the process.</summary>
     Redis = 1,
 
-    /// <summary>The database, by SQLite in a file.</summary>
+    /// <summary>The database, as SQLite in a file.</summary>
     Database = 2,
 
     /// <summary>Both.</summary>

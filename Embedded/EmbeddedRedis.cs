@@ -10,18 +10,18 @@ using Tsavorite.core;
 namespace Actors.Embedded;
 
 /// <summary>
-/// Redis inside the process (Garnet), on loopback, with its data in a directory: for a first start and for tests.
+/// Redis inside the process (Garnet), on loopback, with its data in a directory. For a first start and for tests.
 /// </summary>
 /// <remarks>
-/// A kill -9 of the process may lose the writes of its last moments, since they are answered before they are in the log;
-/// those followed by <see cref="CommitCommand"/> on the same connection are safe once that is answered. A power cut may
-/// lose more: Garnet leaves the syncing of its files to the operating system.
+/// After a kill -9 of the process the latest writes may be lost, because they are answered before they are logged. Writes
+/// followed by <see cref="CommitCommand"/> on the same connection are safe once that command is answered. A power failure may
+/// lose more: Garnet leaves syncing its files to the operating system.
 /// </remarks>
 public sealed class EmbeddedRedis : IAsyncDisposable
 {
     /// <summary>
-    /// A command of Garnet's, unknown to Redis: answered once all writes before it are in the log. It costs a fraction of a
-    /// millisecond, so a batch that must survive a kill -9 sends it along behind itself.
+    /// A command of Garnet, unknown to Redis, that is answered once all earlier writes are in the log. It takes a fraction of a
+    /// millisecond, so a batch that must survive a kill -9 sends it along.
     /// </summary>
     public const string CommitCommand = "COMMITAOF";
 
@@ -34,18 +34,18 @@ public sealed class EmbeddedRedis : IAsyncDisposable
         Port = port;
     }
 
-    /// <summary>The port it listens on.</summary>
+    /// <summary>The port of the server.</summary>
     public int Port { get; }
 
-    /// <summary>Its address for clients, e.g. 127.0.0.1:6380.</summary>
+    /// <summary>The address for clients, e.g. 127.0.0.1:6380.</summary>
     public string ConnectionString => $"127.0.0.1:{Port}";
 
-    /// <summary>Starts it and returns once it has loaded its data and listens.</summary>
+    /// <summary>Starts the server. Completes once the data is loaded and the server listens.</summary>
     /// <param name="port">A free port on loopback.</param>
-    /// <param name="directory">Where its data are, made where it does not exist. One server at a time may use it.</param>
-    /// <param name="loggers">Where it logs.</param>
-    /// <param name="cancellationToken">Gives up before the start; a start under way is seen through.</param>
-    /// <exception cref="EmbeddedDataException">A file is not as it was written, or cannot be read.</exception>
+    /// <param name="directory">The data directory; created if it does not exist. Only one server at a time may use it.</param>
+    /// <param name="loggers">Creates the loggers.</param>
+    /// <param name="cancellationToken">Cancels before the start; a start in progress runs to its end.</param>
+    /// <exception cref="EmbeddedDataException">A file differs from what was written, or cannot be read.</exception>
     public static Task<EmbeddedRedis> StartAsync(
         int port, string directory, ILoggerFactory? loggers = null, CancellationToken cancellationToken = default)
     {
@@ -58,7 +58,7 @@ public sealed class EmbeddedRedis : IAsyncDisposable
         return Task.Run(
             () =>
             {
-                // Before Garnet opens them: it passes over what it cannot read, and writes on behind it.
+                // Must precede the start of Garnet, which skips data it cannot read and appends after it.
                 Verify(files);
                 var server = new GarnetServer(options, new QuietLoggers(loggers ?? NullLoggerFactory.Instance));
                 try
@@ -91,7 +91,7 @@ public sealed class EmbeddedRedis : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops it in good order: all it has acknowledged is in its files.</summary>
+    /// <summary>Stops the server gracefully: all acknowledged writes are in its files.</summary>
     public async Task StopAsync()
     {
         GarnetServer? server;
@@ -100,7 +100,7 @@ public sealed class EmbeddedRedis : IAsyncDisposable
         if (server is null)
             return;
 
-        // The log is written behind the answers; a stop writes what is left of it.
+        // The log is written after the answers. A stop writes the remainder.
         await server.Store.CommitAOFAsync(CancellationToken.None);
         await Task.Run(server.Dispose);
     }
@@ -124,15 +124,15 @@ public sealed class EmbeddedRedis : IAsyncDisposable
             new LocalStorageNamedDeviceFactoryCreator(deviceType: DeviceType.RandomAccess), files),
         CheckpointDir = directory,
 
-        // Beyond its memory Garnet evicts without a word; half a gigabyte is far more than a trial fills, and is
-        // taken only as it fills.
+        // Beyond this memory Garnet evicts silently. Half a gigabyte is far more than a trial fills, and it is allocated only
+        // as needed.
         LogMemorySize = "512m",
         PageSize = "1m",
         IndexMemorySize = "4m",
         IndexMaxMemorySize = "64m",
         BufferPoolMemoryBudget = "16m",
 
-        // Each write is logged at once, but its answer does not wait for the log: that costs scripts nine tenths of
+        // Each write is logged at once, but its answer does not wait for the log. Waiting would cost scripts nine tenths of
         // their speed.
         EnableAOF = true,
         Recover = true,

@@ -1,8 +1,8 @@
 namespace Actors.Embedded;
 
 /// <summary>
-/// A file held open for oneself. The operating system lets go of it when the holder ends, however it ends, so that a
-/// held lock proves a living process, which a process id in a file does not: ids are given out again.
+/// A file held open exclusively. The operating system releases it when the holder ends, in whatever way. So a held lock proves
+/// a live process. A process id in a file does not, because ids are reused.
 /// </summary>
 internal sealed class FileLock : IDisposable
 {
@@ -10,7 +10,7 @@ internal sealed class FileLock : IDisposable
 
     private FileLock(FileStream stream) => _stream = stream;
 
-    /// <summary>The lock, or null where another holds it.</summary>
+    /// <summary>Takes the lock; null if another process holds it.</summary>
     public static FileLock? TryTake(string path)
     {
         try
@@ -35,6 +35,6 @@ internal sealed class FileLock : IDisposable
         }
     }
 
-    // The file stays: deleting it would let two hold "the" lock, one on the deleted file and one on its successor.
+    // The file stays. If it were deleted, two processes could hold the lock: one on the deleted file and one on a new file.
     public void Dispose() => _stream.Dispose();
 }

@@ -3,8 +3,8 @@ using Microsoft.Extensions.Logging;
 namespace Actors.Embedded;
 
 /// <summary>
-/// Loggers for Garnet, which tells at the level of information what only its developers want to know, and at the level of
-/// error that its background tasks were cancelled by a stop: both become debug.
+/// Loggers for Garnet that lower some levels to Debug: its information is of interest only to its developers, and it logs the
+/// cancellation of its background tasks at a stop as errors.
 /// </summary>
 internal sealed class QuietLoggers(ILoggerFactory loggers) : ILoggerFactory
 {

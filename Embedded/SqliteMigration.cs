@@ -5,22 +5,22 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Embedded;
 
-/// <summary>Brings the file up to the scripts that this assembly carries, each of them once, one process at a time.</summary>
+/// <summary>Applies the embedded scripts to the file, each script once, one process at a time.</summary>
 internal static partial class SqliteMigration
 {
     private const string Scripts = "Actors.Embedded.Schema.";
 
-    /// <exception cref="UnsuitableDatabaseException">The tables are another service's.</exception>
+    /// <exception cref="UnsuitableDatabaseException">The tables belong to another service.</exception>
     public static async Task RunAsync(
         string path, string connectionString, string pragmas, string? serviceId, string description, ILogger logger,
         CancellationToken cancellationToken)
     {
-        // A lock beside the file, since a lock in the file would be in the way of the migration itself.
+        // A separate lock file, because a lock in the database would block the migration itself.
         using var migrating = await FileLock.TakeAsync(path + ".migration.lock", cancellationToken);
 
         using (var connection = new SqliteConnection(connectionString))
         {
-            // The journal mode stays with the file, and cannot be changed inside a transaction.
+            // The journal mode is stored in the file and cannot be changed inside a transaction.
             connection.Open();
             using var command = connection.CreateCommand();
             command.CommandText = pragmas;
@@ -52,7 +52,7 @@ internal static partial class SqliteMigration
             result.Error);
     }
 
-    // As PostgresOwner does, under the lock for migrations.
+    // Like PostgresOwner, but under the migration lock.
     private static void Claim(string connectionString, string serviceId, string description)
     {
         using var connection = new SqliteConnection(connectionString);
@@ -70,11 +70,12 @@ internal static partial class SqliteMigration
         var (owner, since) = (reader.GetString(0), reader.GetString(1));
         if (owner == serviceId) return;
         throw new UnsuitableDatabaseException(
-            $"The tables of {description} belong to the service \"{owner}\" since {since}, and this silo is one of \"{serviceId}\" (Actors:ServiceId)."
-            + " Give each service a data directory of its own, or hand them over once no silo of the other runs:"
+            $"The tables of {description} belong to the service \"{owner}\" since {since}, "
+            + $"but this silo belongs to \"{serviceId}\" (Actors:ServiceId)."
+            + " Give each service a separate data directory, or hand the tables over once no silo of the other service runs:"
             + $" UPDATE table_owner SET service_id = '{serviceId}'");
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Applied {Script} to {Database}")]
+    [LoggerMessage(EventId = 3203, Level = LogLevel.Information, Message = "Applied {Script} to {Database}")]
     private static partial void LogApplied(ILogger logger, string script, string database);
 }

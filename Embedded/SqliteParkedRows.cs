@@ -6,7 +6,7 @@ using Microsoft.Data.Sqlite;
 
 namespace Actors.Embedded;
 
-/// <summary>The table <c>parked</c> in SQLite. One connection writes at a time, so each call sees nothing move.</summary>
+/// <summary>The table <c>parked</c> in SQLite. Only one connection writes at a time, so no call sees concurrent changes.</summary>
 internal sealed class SqliteParkedRows(SqliteRowStore store) : IParkedRows
 {
     private const string ParkSql = """

@@ -8,12 +8,12 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Actors.Embedded;
 
 /// <summary>
-/// Rows in a SQLite file, which several processes of this machine may share. A batch is one transaction, on disk (fsync)
+/// Rows in a SQLite file that several processes of this machine may share. A batch is one transaction, and is on disk (fsync)
 /// when the call returns.
 /// </summary>
 public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
 {
-    // The journal mode stays with the file, the other two hold for the connection that writes.
+    // The journal mode is stored in the file. The other two settings apply to the writing connection.
     private const string Pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000;";
 
     private const string ReadSql = """
@@ -21,7 +21,7 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         UNION ALL SELECT version, epoch, state, 1 FROM parked WHERE id = $id
         """;
 
-    // Rows that the table may be tried with: some may be refused by now for what they hold.
+    // The number of rows for probing the table. Several, because some may be refused for their own content.
     private const int Tries = 5;
 
     private readonly string _path;
@@ -29,14 +29,17 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
     private readonly string _connectionString;
     private readonly ILogger _logger;
 
-    // SQLite lets one connection write at a time; those who wait here wait without a thread.
+    // SQLite allows one writing connection at a time. Waiting here occupies no thread.
     private readonly SemaphoreSlim _writing = new(1);
     private SqliteWriter? _writer;
 
-    /// <summary>Rows in the file <paramref name="path"/>, which is made where it does not exist.</summary>
+    /// <summary>Stores rows in the file <paramref name="path"/>, which is created if it does not exist.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="logger">Where migrations are logged.</param>
-    /// <param name="serviceId">Whose tables they are; recorded beside them, and no other's are used. Null: nobody's in particular.</param>
+    /// <param name="logger">The logger for migrations.</param>
+    /// <param name="serviceId">
+    /// The service that owns the tables. It is recorded in the file, and a silo refuses tables of another service. Null to skip
+    /// the check.
+    /// </param>
     public SqliteRowStore(string path, ILogger? logger = null, string? serviceId = null)
     {
         _serviceId = serviceId;
@@ -65,7 +68,7 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
                 Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
                 await SqliteMigration.RunAsync(_path, _connectionString, Pragmas, _serviceId, Description, _logger, cancellationToken);
 
-                // From here on a database that is gone is missed.
+                // From here on a missing database is detected.
                 return await WriteLockedAsync(
                     static writer =>
                     {
@@ -91,7 +94,7 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
     public Task CheckAsync(CancellationToken cancellationToken) => WriteAsync(
         writer =>
         {
-            // A file that is read-only, or a disk that is, shows when the lock is taken.
+            // A read-only file or disk shows only when the write lock is taken.
             using var transaction = writer.Begin();
             return writer.Find("");
         },
@@ -105,7 +108,7 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         {
             DropWriter();
 
-            // Closes the pooled connections, and with the last one SQLite folds the log into the file.
+            // Closes the pooled connections. On closing the last one SQLite merges the write-ahead log into the file.
             using var connection = new SqliteConnection(_connectionString);
             SqliteConnection.ClearPool(connection);
         }
@@ -115,14 +118,16 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         }
     }
 
-    /// <summary>Writes by the one connection that does, in one transaction that the work begins and commits.</summary>
+    /// <summary>Writes over the writing connection. The work begins and commits one transaction.</summary>
     /// <param name="write">The work.</param>
-    /// <param name="cancellationToken">Ends it.</param>
-    /// <param name="keys">For work that writes rows to the table: their keys. Only with these, rows that are refused are told of as such.</param>
+    /// <param name="cancellationToken">Cancels the write.</param>
+    /// <param name="keys">
+    /// The keys of the rows that the work writes to the table. Only with keys, refused rows are reported as such.
+    /// </param>
     internal Task<T> WriteAsync<T>(Func<SqliteWriter, T> write, CancellationToken cancellationToken, IReadOnlyList<string>? keys = null) =>
         GuardAsync(() => WriteLockedAsync(write, cancellationToken), cancellationToken, keys);
 
-    /// <summary>Reads by a connection of its own.</summary>
+    /// <summary>Reads over a separate connection.</summary>
     internal Task<T> ReadAsync<T>(Func<SqliteConnection, T> read, CancellationToken cancellationToken) => GuardAsync(
         () =>
         {
@@ -145,9 +150,12 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
             Row? latest = null;
             while (reader.Read())
             {
-                // Of a key that has both, the later one; the table's, which comes first, where they are of one version.
+                // If a key has both, the later one counts; if the versions are equal, the one of the table, which comes first.
                 if (latest is null || latest.Version < reader.GetInt64(0))
-                    latest = new Row(key, reader.GetInt64(0), reader.GetInt64(1), reader.GetFieldValue<byte[]>(2)) { IsParked = reader.GetBoolean(3) };
+                    latest = new Row(key, reader.GetInt64(0), reader.GetInt64(1), reader.GetFieldValue<byte[]>(2))
+                    {
+                        IsParked = reader.GetBoolean(3),
+                    };
             }
 
             if (latest is not null)
@@ -167,7 +175,7 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         }
         catch
         {
-            // Rolls back, and whatever state the connection is in, the next batch starts with a new one.
+            // Disposing rolls back. The next batch starts with a new connection, whatever the state of this one.
             DropWriter();
             throw;
         }
@@ -201,8 +209,7 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         }
     }
 
-    // On the thread pool: SQLite's calls are synchronous and wait for the disk, and a grain's scheduler, or the caller's
-    // turn, must not wait with them.
+    // Runs on the thread pool, because SQLite's calls are synchronous and wait for the disk. A grain's turn must not block.
     private async Task<T> GuardAsync<T>(Func<Task<T>> work, CancellationToken cancellationToken, IReadOnlyList<string>? keys = null)
     {
         try
@@ -215,7 +222,7 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         }
         catch (SqliteException e) when (keys is not null && !IsUnavailability(e))
         {
-            // A code that says nothing of whose fault it is: if other rows pass, it is these rows'.
+            // The error code does not show whether the rows or the table are at fault. If other rows pass, these rows are.
             throw await TakesOthersAsync(keys, cancellationToken) switch
             {
                 false => Unavailable(e),
@@ -228,7 +235,7 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         }
     }
 
-    // As PostgresProbe does.
+    // Like PostgresProbe.
     private async Task<bool?> TakesOthersAsync(IReadOnlyList<string> refused, CancellationToken cancellationToken)
     {
         try
@@ -237,7 +244,7 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         }
         catch (Exception e) when (e is SqliteException or InvalidOperationException)
         {
-            // It cannot even be asked, or a trigger rolled the transaction back.
+            // The probe failed too, or a trigger rolled the transaction back.
             return false;
         }
     }
@@ -248,7 +255,7 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         e.SqliteErrorCode is SqliteCodes.TooBig or SqliteCodes.Constraint or SqliteCodes.Mismatch
         || (e.SqliteErrorCode == SqliteCodes.Error && e.Message.Contains("malformed JSON", StringComparison.Ordinal));
 
-    // A table that is missing is not among them: it has the code of many an error, and takes a closer look.
+    // A missing table is not included, because its code is shared with many errors. It takes a closer look.
     private static bool IsUnavailability(Exception e) => e switch
     {
         SqliteException { SqliteErrorCode: var code } => code is

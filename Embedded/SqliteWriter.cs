@@ -6,10 +6,10 @@ using Microsoft.Data.Sqlite;
 
 namespace Actors.Embedded;
 
-/// <summary>The one connection that writes, with its statements prepared.</summary>
+/// <summary>The writing connection with its prepared statements.</summary>
 internal sealed class SqliteWriter : IDisposable
 {
-    // A parked row fences as one in the table does.
+    // A parked row fences like a row in the table.
     private const string UpsertSql = """
         INSERT INTO users (id, version, epoch, state) SELECT $id, $version, $epoch, CAST($state AS TEXT)
         WHERE NOT EXISTS (
@@ -55,7 +55,7 @@ internal sealed class SqliteWriter : IDisposable
             cancellationToken.ThrowIfCancellationRequested();
             var row = rows[i];
 
-            // The very row that was given is one that an earlier, repeated call wrote.
+            // An identical stored row was written by an earlier attempt of the same call.
             if (!Write(row) && Find(row.Key) is { } stored && !IsOf(row, stored.Version, stored.Epoch))
                 refused.Add(new(row.Key, stored.Version, stored.Epoch));
         }
@@ -65,16 +65,16 @@ internal sealed class SqliteWriter : IDisposable
         return refused;
     }
 
-    /// <summary>Begins a transaction; what follows until it is committed or disposed of is part of it.</summary>
+    /// <summary>Begins a transaction. It includes everything until it is committed or disposed.</summary>
     public SqliteTransaction Begin()
     {
-        // Immediate: a transaction that takes the lock only with its first write may find itself unable to.
+        // Takes the write lock immediately; a transaction that takes it with its first write may fail to get it.
         var transaction = _connection.BeginTransaction(deferred: false);
         _upsert.Transaction = _version.Transaction = _count.Transaction = transaction;
         return transaction;
     }
 
-    /// <summary>Commits it and records that, so that a database that loses it is found out at the next start.</summary>
+    /// <summary>Commits the transaction and records that, so that a database that loses it is detected at the next start.</summary>
     public void Commit(SqliteTransaction transaction)
     {
         var (id, commits) = ("", 0L);
@@ -87,7 +87,7 @@ internal sealed class SqliteWriter : IDisposable
         if (id.Length > 0) _record.Write(id, commits);
     }
 
-    /// <summary>Writes one row to the table; false where the fence refuses it.</summary>
+    /// <summary>Writes one row to the table. Returns false if the fence refuses it.</summary>
     public bool Write(Row row)
     {
         _id.Value = row.Key;
@@ -98,8 +98,8 @@ internal sealed class SqliteWriter : IDisposable
     }
 
     /// <summary>
-    /// Whether the table takes other rows than those refused, some that it took before and an empty one: null if it takes none
-    /// of them and holds no others. Nothing of it is committed.
+    /// Whether the table accepts other rows than the refused ones: some that it accepted before, and an empty one. Null if it
+    /// accepts none and has no other rows. Nothing is committed.
     /// </summary>
     public bool? TakesOthers(IReadOnlyList<string> refused, int tries)
     {
@@ -131,7 +131,7 @@ internal sealed class SqliteWriter : IDisposable
         }
     }
 
-    /// <summary>What is stored of a key: the later of the row in the table and the parked one, the table's where they are equal.</summary>
+    /// <summary>The stored version of a key: the later of the table row and the parked row. The table row wins if they are equal.</summary>
     public (long Version, long Epoch, bool IsParked)? Find(string key)
     {
         _storedId.Value = key;
@@ -139,7 +139,7 @@ internal sealed class SqliteWriter : IDisposable
         return reader.Read() ? (reader.GetInt64(0), reader.GetInt64(1), reader.GetBoolean(2)) : null;
     }
 
-    /// <summary>Any other statement, in the transaction that was begun.</summary>
+    /// <summary>Creates any other statement, in the current transaction.</summary>
     public SqliteCommand Command(string sql, params SqliteParameter[] parameters)
     {
         var command = _connection.CreateCommand();

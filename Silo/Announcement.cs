@@ -4,7 +4,7 @@ using Actors.Silo.Storage;
 
 namespace Actors.Silo;
 
-/// <summary>What a person reads once the silo is up: what runs where, and what to try next. In a log of JSON it is one event.</summary>
+/// <summary>The message once the silo is ready: what runs where, and what to try next. In a JSON log it is one event.</summary>
 internal sealed partial class Announcement(
     SiloSettings settings, SiloEndpoints endpoints, IReadOnlyList<string> urls, SiloStorage storage, ILogger<Announcement> logger)
 {
@@ -12,8 +12,8 @@ internal sealed partial class Announcement(
 
     private IPEndPoint Gateway => new(endpoints.Address, endpoints.GatewayPort);
 
-    /// <summary>Says it.</summary>
-    /// <param name="output">Where a person reads it; null for the log alone.</param>
+    /// <summary>Writes the message.</summary>
+    /// <param name="output">The output for a human reader; null to use only the log.</param>
     public void Write(TextWriter? output)
     {
         if (output is null)
@@ -23,6 +23,10 @@ internal sealed partial class Announcement(
             return;
         }
 
+        var warning = Open() is { Length: > 0 } ports
+            ? $"\n  warning: {ports} can be reached from other machines and ask for no credentials;\n"
+                + "  allow only silos and client apps (firewall, network policy), or listen on 127.0.0.1.\n"
+            : "";
         output.WriteLine($"""
 
               Actors silo is ready: cluster "{PrintableText.Of(settings.ClusterId)}"
@@ -32,7 +36,7 @@ internal sealed partial class Announcement(
                 database  {PrintableText.Of(storage.Rows.Description)}
                 health    {urls[0]}/health/ready
                 metrics   {urls[0]}/metrics
-            {(Open() is { Length: > 0 } ports ? $"\n  warning: {ports} can be reached from other machines and ask for no credentials;\n  let only silos and client apps reach them (firewall, network policy), or listen on 127.0.0.1.\n" : "")}
+            {warning}
               Try, in another terminal:
 
                 ./actors user set ada --name "Ada" --attr plan=pro --incr logins=1
@@ -44,7 +48,7 @@ internal sealed partial class Announcement(
             """);
     }
 
-    /// <summary>What listens beyond loopback.</summary>
+    /// <summary>The endpoints that listen beyond loopback.</summary>
     private string Open()
     {
         var open = urls.Where(url => !IsLoopback(url));
@@ -58,12 +62,12 @@ internal sealed partial class Announcement(
         return address.IsUnixPipe || address.Host is "localhost" || (IPAddress.TryParse(address.Host, out var ip) && IPAddress.IsLoopback(ip));
     }
 
-    [LoggerMessage(EventId = 1001, Level = LogLevel.Information, Message =
+    [LoggerMessage(EventId = 3000, Level = LogLevel.Information, Message =
         "Actors silo is ready: cluster {ClusterId}, silo {Silo}, clients at {Gateway}, journal {Journal}, database {Database}, HTTP at {Url}")]
     private static partial void LogReady(
         ILogger logger, string clusterId, IPEndPoint silo, IPEndPoint gateway, string journal, string database, string url);
 
-    [LoggerMessage(EventId = 1002, Level = LogLevel.Warning, Message =
-        "{Open} can be reached from other machines and ask for no credentials; let only silos and client apps reach them, or listen on 127.0.0.1")]
+    [LoggerMessage(EventId = 3001, Level = LogLevel.Warning, Message =
+        "{Open} can be reached from other machines and ask for no credentials; allow only silos and client apps, or listen on 127.0.0.1")]
     private static partial void LogOpen(ILogger logger, string open);
 }

@@ -14,15 +14,15 @@ using StackExchange.Redis;
 
 namespace Actors.Silo;
 
-/// <summary>Puts a silo together: configuration, storage, Orleans, HTTP.</summary>
+/// <summary>Assembles a silo: configuration, storage, Orleans, HTTP.</summary>
 internal static partial class SiloHost
 {
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ClientsLeave = TimeSpan.FromSeconds(4);
 
     /// <summary>Runs a silo until it is stopped.</summary>
-    /// <param name="args">Settings, as <see cref="SiloArguments"/> has read them.</param>
-    /// <param name="progress">Told which step of the start begins.</param>
+    /// <param name="args">The settings, as read by <see cref="SiloArguments"/>.</param>
+    /// <param name="progress">Receives the current step of the start.</param>
     public static async Task RunAsync(string[] args, StartProgress progress)
     {
         var builder = WebApplication.CreateBuilder(args);
@@ -31,7 +31,7 @@ internal static partial class SiloHost
         var settings = SiloConfiguration.Read(builder.Configuration);
         _ = OtlpExport.IsWanted(builder.Configuration);
 
-        // The storage is there before the host and after it, and so are its loggers.
+        // The storage outlives the host, so its loggers do too.
         using var loggers = LoggerFactory.Create(logging =>
         {
             logging.AddConfiguration(builder.Configuration.GetSection("Logging"));
@@ -45,7 +45,7 @@ internal static partial class SiloHost
         }
         catch (Exception error)
         {
-            // Why it ended is said in a line (SiloProgram).
+            // SiloProgram prints the reason in one line.
             LogTrace(logger, progress.Step, error);
             throw;
         }
@@ -67,7 +67,8 @@ internal static partial class SiloHost
         builder.Services.AddOptions<WriteBehindOptions>().Validate(
             options => options.DrainTimeout + Margin <= settings.StopTimeout,
             $"{WriteBehindOptions.Section}:{nameof(WriteBehindOptions.DrainTimeout)} must be at least {Margin.TotalSeconds} s less than"
-            + $" {SiloSettings.Section}:{nameof(SiloSettings.StopTimeout)}, which is {settings.StopTimeout}: the silo has more to do than to drain.");
+            + $" {SiloSettings.Section}:{nameof(SiloSettings.StopTimeout)}, which is {settings.StopTimeout}, "
+            + "because a stop takes more than the drain.");
         builder.UseOrleans(silo => Configure(silo, settings, endpoints, storage));
         builder.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(progress);
         builder.Services.AddSingleton(storage.Rows);
@@ -94,7 +95,7 @@ internal static partial class SiloHost
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
-            // Told to stop while it was still starting: that is no failure.
+            // A stop request during the start is not a failure.
         }
 
         if (lostTo() is { } lost) throw new ConfigurationException(lost);
@@ -119,15 +120,15 @@ internal static partial class SiloHost
 
         silo.Configure<ClusterMembershipOptions>(membership =>
         {
-            // A silo that is killed is declared dead after about 6 s rather than 15: what it left unflushed is taken over then.
+            // A killed silo is declared dead after about 6 s instead of 15 s. Then its unflushed rows are taken over.
             membership.ProbeTimeout = TimeSpan.FromSeconds(2);
 
-            // No vote is cast against a silo while any message came from it within three of these. That is how long a silo may be
-            // starved of CPU, and how long one that is frozen, and keeps its connections open, is not noticed.
+            // No vote is cast against a silo while any message from it arrived within three of these timeouts. So a silo may be
+            // starved of CPU for that long, and a frozen silo that keeps its connections open stays unnoticed for that long.
             membership.MaxProbeTimeout = TimeSpan.FromSeconds(3);
             membership.TableRefreshTimeout = TimeSpan.FromSeconds(10);
         });
-        // A client that is told to call other silos still waits for the answers of calls that it made through this one.
+        // A client redirected to other silos still waits for the answers to calls it made through this one.
         silo.Configure<SiloMessagingOptions>(messaging => messaging.ClientGatewayShutdownNotificationTimeout = ClientsLeave);
         silo.UseRedisClustering(_ => { });
         silo.UseSelfHealingMembership(ConfigurationOptions.Parse(storage.Redis), storage.HostsRedis ? TimeSpan.Zero : null);
@@ -141,10 +142,10 @@ internal static partial class SiloHost
             .AddMeter(ActorsTelemetry.MeterName, "Microsoft.Orleans", "System.Runtime")
             .AddPrometheusExporter());
 
-        // The standard variable: pushed as well as scraped where a collector is named.
+        // The standard variable: metrics are pushed in addition to scraping if a collector is configured.
         if (OtlpExport.IsWanted(builder.Configuration)) metrics.WithMetrics(meters => meters.AddOtlpExporter());
     }
 
-    [LoggerMessage(EventId = 1003, Level = LogLevel.Debug, Message = "The silo ends: {Step} failed")]
+    [LoggerMessage(EventId = 3002, Level = LogLevel.Debug, Message = "The silo stops because a step failed: {Step}")]
     private static partial void LogTrace(ILogger logger, StartStep step, Exception error);
 }

@@ -2,7 +2,7 @@ using Actors.Silo.Configuration;
 
 namespace Actors.Silo;
 
-/// <summary>Runs a silo to its end, and says in a line what kept it from running.</summary>
+/// <summary>Runs a silo until it ends. Prints one line if it fails.</summary>
 internal static class SiloProgram
 {
     public static async Task<int> RunAsync(string[] args)

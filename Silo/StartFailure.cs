@@ -6,21 +6,21 @@ using Microsoft.Extensions.Options;
 
 namespace Actors.Silo;
 
-/// <summary>Why a silo did not start, or ended: an exit code and one line.</summary>
+/// <summary>The reason why a silo failed to start or stopped: an exit code and one line.</summary>
 internal sealed record StartFailure(int ExitCode, string Line)
 {
-    /// <summary>The assembly whose errors name the key that cannot be read.</summary>
+    /// <summary>The assembly whose errors name the invalid key.</summary>
     private const string ConfigurationBinder = "Microsoft.Extensions.Configuration.Binder";
     private const int LongestCause = 600;
 
-    /// <summary>By an error that says it all, wherever in the chain that is, else by the step that failed.</summary>
+    /// <summary>Uses an error of the chain that is complete by itself, otherwise the step that failed.</summary>
     public static StartFailure Of(Exception error, StartStep step)
     {
         var (exitCode, text) = Known(error) ?? (step.ExitCode, $"{step.Name} failed: {Cause(error)}. {step.Advice}");
         return new StartFailure(exitCode, PrintableText.Of(text.ReplaceLineEndings(" ")));
     }
 
-    // What goes wrong while the host starts may come wrapped by it.
+    // The host may wrap errors of the start.
     private static (int ExitCode, string Text)? Known(Exception error) => error switch
     {
         UnsuitableDatabaseException => (SiloExitCode.BadConfiguration, WithKey(error.Message)),
@@ -35,10 +35,12 @@ internal sealed record StartFailure(int ExitCode, string Line)
         _ => null,
     };
 
-    // The stores know where they are, not by which setting.
-    private static string WithKey(string message) => message.Contains("ConnectionStrings:", StringComparison.Ordinal) || message.Contains("Actors:", StringComparison.Ordinal)
+    // The stores know their address but not the name of the setting.
+    private static string WithKey(string message) =>
+        message.Contains("ConnectionStrings:", StringComparison.Ordinal) || message.Contains("Actors:", StringComparison.Ordinal)
         ? message
-        : $"{message.TrimEnd('.')}. It is set by {(message.Contains("SQLite", StringComparison.Ordinal) ? "Actors:DataDirectory" : "ConnectionStrings:postgres")}.";
+        : $"{message.TrimEnd('.')}. It is set by "
+            + $"{(message.Contains("SQLite", StringComparison.Ordinal) ? "Actors:DataDirectory" : "ConnectionStrings:postgres")}.";
 
     /// <summary>The messages of the chain, each once.</summary>
     private static string Cause(Exception error)
@@ -46,7 +48,7 @@ internal sealed record StartFailure(int ExitCode, string Line)
         var messages = new List<string>();
         for (var each = error; each is not null; each = each.InnerException)
         {
-            // Of a wrapper that names only its type the inner one says more.
+            // A wrapper without a message of its own adds nothing to its inner error.
             var message = each.Message.Trim().TrimEnd('.');
             if (each is AggregateException && each.InnerException is not null) continue;
             if (!messages.Exists(earlier => earlier.Contains(message, StringComparison.Ordinal))) messages.Add(message);

@@ -1,9 +1,9 @@
 namespace Actors.Silo;
 
-/// <summary>A step of the start: what it does, which keys it rests on, and what to do if it fails.</summary>
-/// <param name="Name">What is done, as the subject of "failed".</param>
-/// <param name="ExitCode">How the silo ends if this step fails for a reason that no other type names.</param>
-/// <param name="Advice">What to do.</param>
+/// <summary>A step of the start: its description, the settings it uses, and advice if it fails.</summary>
+/// <param name="Name">A description that serves as the subject of "failed".</param>
+/// <param name="ExitCode">The exit code if this step fails for a reason without a specific exception type.</param>
+/// <param name="Advice">What to do if it fails.</param>
 internal sealed record StartStep(string Name, int ExitCode, string Advice)
 {
     public static readonly StartStep Configuration = new(
@@ -16,10 +16,10 @@ internal sealed record StartStep(string Name, int ExitCode, string Advice)
 
     public static readonly StartStep Storage = new(
         "Opening Redis (ConnectionStrings:redis) and the database (ConnectionStrings:postgres)", SiloExitCode.Unavailable,
-        "Correct the connection strings, or see to the servers that they name.");
+        "Correct the connection strings, or fix the servers that they name.");
 
     public static readonly StartStep Host = new(
-        "Putting the silo together (section Actors)", SiloExitCode.BadConfiguration, "Correct the settings in the section Actors.");
+        "Assembling the silo (section Actors)", SiloExitCode.BadConfiguration, "Correct the settings in the section Actors.");
 
     public static readonly StartStep Silo = new(
         "Opening the silo's ports (Actors:Address, Actors:SiloPort, Actors:GatewayPort)", SiloExitCode.BadConfiguration,
@@ -27,12 +27,12 @@ internal sealed record StartStep(string Name, int ExitCode, string Advice)
 
     public static readonly StartStep Join = new(
         "Joining the cluster (Actors:ClusterId) through Redis (ConnectionStrings:redis)", SiloExitCode.Unavailable,
-        "See to that Redis, and give the silo's user the rights it needs.");
+        "Fix that Redis, and give the silo's user the rights it needs.");
 
     public static readonly StartStep Http = new(
         "Listening for HTTP (--urls, section Kestrel)", SiloExitCode.BadConfiguration, "Set --urls, for instance to http://127.0.0.1:8080.");
 
-    public static readonly StartStep Running = new("Running", SiloExitCode.Failed, "The log has more.");
+    public static readonly StartStep Running = new("Running", SiloExitCode.Failed, "See the log for details.");
 
     public override string ToString() => Name;
 }
@@ -46,10 +46,10 @@ internal static class SiloExitCode
     public const int Unavailable = 4;
 }
 
-/// <summary>Which step the start has come to. Follows the silo's life cycle once that has begun.</summary>
+/// <summary>The current step of the start. It follows the silo's life cycle once that has begun.</summary>
 internal sealed class StartProgress : ILifecycleParticipant<ISiloLifecycle>
 {
-    // Set by one step after another, read after the last.
+    // Set by one step after another, read after the last one.
     private volatile StartStep _step = StartStep.Configuration;
 
     public StartStep Step
@@ -58,10 +58,10 @@ internal sealed class StartProgress : ILifecycleParticipant<ISiloLifecycle>
         set => _step = value;
     }
 
-    /// <summary>Whether the log is to have traces also of a start that fails.</summary>
+    /// <summary>Whether to log stack traces even if the start fails.</summary>
     public bool WantsTraces { get; set; }
 
-    /// <summary>Whether the log has traces by now.</summary>
+    /// <summary>Whether the log currently shows stack traces.</summary>
     public bool ShowsTraces => WantsTraces || Step == StartStep.Running;
 
     public void Participate(ISiloLifecycle observer)

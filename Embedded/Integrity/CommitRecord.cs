@@ -4,19 +4,19 @@ using System.Text;
 namespace Actors.Embedded.Integrity;
 
 /// <summary>
-/// How many transactions a SQLite file has committed, in a file beside it. The database counts them, too; one that counts
-/// fewer has lost some, for instance with its write-ahead log, which SQLite would not notice.
+/// Records in a separate file how many transactions a SQLite database has committed. The database counts them too. If its count
+/// is lower, it has lost transactions, for example with its write-ahead log, which SQLite would not notice.
 /// </summary>
 /// <param name="databasePath">The path of the database.</param>
 internal sealed class CommitRecord(string databasePath)
 {
     private const int IdLength = 32;
 
-    /// <summary>The file.</summary>
+    /// <summary>The path of the record.</summary>
     public string Path { get; } = databasePath + ".commits";
 
-    /// <summary>The database that was written to and its transactions; null if none was recorded.</summary>
-    /// <exception cref="DamagedFileException">The file holds something else.</exception>
+    /// <summary>The id of the recorded database and its number of transactions; null if nothing was recorded.</summary>
+    /// <exception cref="DamagedFileException">The content of the file is invalid.</exception>
     public (string Id, long Commits)? TryRead()
     {
         string text;
@@ -35,7 +35,7 @@ internal sealed class CommitRecord(string databasePath)
                 : throw new DamagedFileException(Path, "does not hold a number of transactions") { Affected = [Path] };
     }
 
-    /// <summary>Records a transaction once it is committed. Of one length and in one write, so that it is never half written.</summary>
+    /// <summary>Records a committed transaction. A fixed length and a single write ensure that the record is never half written.</summary>
     public void Write(string id, long commits)
     {
         try
@@ -45,7 +45,7 @@ internal sealed class CommitRecord(string databasePath)
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            // The transaction is committed all the same; the record lags until the next one.
+            // The transaction is committed anyway; the record lags until the next one.
         }
     }
 }

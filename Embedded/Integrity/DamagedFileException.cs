@@ -1,10 +1,10 @@
 namespace Actors.Embedded.Integrity;
 
-/// <summary>A file of the data directory does not hold what was written to it.</summary>
+/// <summary>A file of the data directory does not contain what was written to it.</summary>
 /// <param name="path">The file.</param>
-/// <param name="what">What is wrong with it, e.g. "is missing".</param>
+/// <param name="what">The problem, e.g. "is missing".</param>
 internal sealed class DamagedFileException(string path, string what) : Exception($"{path} {what}")
 {
-    /// <summary>What has to be moved aside to start without it; empty for all of the part it belongs to.</summary>
+    /// <summary>The files to move aside to start without them; empty for all files of the part.</summary>
     public IReadOnlyList<string> Affected { get; init; } = [];
 }

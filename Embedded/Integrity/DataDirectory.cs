@@ -4,12 +4,12 @@ using Microsoft.Extensions.Logging;
 namespace Actors.Embedded.Integrity;
 
 /// <summary>
-/// The data of a directory as a host finds them: nothing is opened before it is known to be whole. On request what is not
-/// is moved aside, so that the silo starts without it; nothing is ever deleted.
+/// Checks the data of a directory before a host opens it. On request it moves damaged data aside, so that the silo starts
+/// without it. It never deletes anything.
 /// </summary>
 /// <param name="path">The directory.</param>
-/// <param name="acceptDataLoss">Whether damaged data are moved aside.</param>
-/// <param name="logger">Where it says what it moved.</param>
+/// <param name="acceptDataLoss">Whether to move damaged data aside.</param>
+/// <param name="logger">The logger for what was moved.</param>
 internal sealed partial class DataDirectory(string path, bool acceptDataLoss, ILogger logger)
 {
     private StoreFile? _store;
@@ -22,8 +22,8 @@ internal sealed partial class DataDirectory(string path, bool acceptDataLoss, IL
     /// <summary>The SQLite file.</summary>
     public string Database => Path.Combine(path, "actors.db");
 
-    /// <summary>Looks whether this version may use the directory, and whether the database is whole.</summary>
-    /// <exception cref="EmbeddedDataException">It is not, or may not be read.</exception>
+    /// <summary>Checks that this version may use the directory and that the database is intact.</summary>
+    /// <exception cref="EmbeddedDataException">A check failed, or the data cannot be read.</exception>
     public void Check(EmbeddedParts parts)
     {
         _store = StoreFile.TryRead(StorePath);
@@ -48,19 +48,22 @@ internal sealed partial class DataDirectory(string path, bool acceptDataLoss, IL
             {
                 if (!acceptDataLoss) throw Refusal(damage.Message, damage);
 
-                // Each round leaves fewer files; once all are gone there is nothing to expect.
+                // Each round leaves fewer files. Once all are gone, no database is expected.
                 MoveAside(damage.Message, [.. damage.Affected.Count > 0 ? damage.Affected : all]);
                 if (!File.Exists(Database)) _store = _store is null ? null : _store with { HasDatabase = false };
             }
         }
     }
 
-    /// <summary>Starts Redis by <paramref name="start"/>, without its data if they are damaged and that is accepted.</summary>
+    /// <summary>
+    /// Starts Redis with <paramref name="start"/>. If its data is damaged and data loss is accepted, starts it without the
+    /// data.
+    /// </summary>
     public async Task<EmbeddedRedis> OpenRedisAsync(Func<Task<EmbeddedRedis>> start)
     {
         try
         {
-            // Gone as a whole, it looks like a first start.
+            // If the whole directory is gone, it looks like a first start.
             var sums = new SummedDirectory(Redis).Sums;
             if (_store is { HasRedis: true } && !Directory.Exists(sums))
                 throw new EmbeddedDataException($"{(Directory.Exists(Redis) ? sums : Redis)} is missing", isDamage: true);
@@ -74,7 +77,7 @@ internal sealed partial class DataDirectory(string path, bool acceptDataLoss, IL
         }
     }
 
-    /// <summary>Notes what is there now.</summary>
+    /// <summary>Records the existing parts.</summary>
     public void Note(EmbeddedParts parts)
     {
         var store = new StoreFile(
@@ -85,13 +88,13 @@ internal sealed partial class DataDirectory(string path, bool acceptDataLoss, IL
         _store = store;
     }
 
-    /// <summary>What the operating system refuses, in a line.</summary>
+    /// <summary>An error of the operating system, in one line.</summary>
     public EmbeddedDataException Unusable(Exception error) =>
         new($"The data directory {path} cannot be used: {error.Message}", isDamage: false, error);
 
     private static EmbeddedDataException Refusal(string what, Exception damage) => new(
-        $"{what.TrimEnd('.')}. Put back what was there, or start once with --accept-data-loss: what is damaged is then moved aside"
-        + " (never deleted), and what was acknowledged and is nowhere else is lost.",
+        $"{what.TrimEnd('.')}. Restore the data, or start once with --accept-data-loss: the damaged data is then moved aside"
+        + " (never deleted), and acknowledged writes stored nowhere else are lost.",
         isDamage: true,
         damage);
 
@@ -109,7 +112,7 @@ internal sealed partial class DataDirectory(string path, bool acceptDataLoss, IL
         LogMovedAside(logger, what, aside);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "{What}. Moved it to {Aside} and start without, as --accept-data-loss says: what was acknowledged and is nowhere else is lost")]
-    private static partial void LogMovedAside(ILogger logger, string what, string aside);
+    [LoggerMessage(EventId = 3202, Level = LogLevel.Warning, Message =
+        "{Damage}. Moved it to {Aside} and started without it because of --accept-data-loss; acknowledged writes stored nowhere else are lost")]
+    private static partial void LogMovedAside(ILogger logger, string damage, string aside);
 }

@@ -6,13 +6,13 @@ using Microsoft.Win32.SafeHandles;
 namespace Actors.Embedded.Integrity;
 
 /// <summary>
-/// The checksums of one file, in a file of their own. Each sector has two: of what it holds, and of what is being written
-/// to it. After a crash a sector may hold either, and nothing else; so what was acknowledged is known to be there, and a
-/// write that was cut short is no damage.
+/// The checksums of one file, in a separate file. Each sector has two: one of its content, and one of the content being
+/// written. After a crash a sector must match one of them. So acknowledged data is known to be there, and an interrupted write
+/// is not damage.
 /// </summary>
 internal sealed class SectorSums : IDisposable
 {
-    /// <summary>Every write is a multiple of it.</summary>
+    /// <summary>Every write is a multiple of this size.</summary>
     public const int Sector = 512;
 
     private const uint Magic = 0x314D5553; // "SUM1"
@@ -26,12 +26,12 @@ internal sealed class SectorSums : IDisposable
     // Guards _sums and the order of writes to the file. Held for one small write to the page cache.
     private readonly Lock _gate = new();
 
-    // Of each sector what it holds (0: was never written) and what is being written to it (0: nothing).
+    // Two values per sector: the checksum of its content (0: never written) and of the content being written (0: none).
     private uint[] _sums;
 
     private SectorSums(SafeFileHandle file, uint[] sums) => (_file, _sums) = (file, sums);
 
-    /// <summary>Opens the checksums in <paramref name="path"/>, and makes the file if it does not exist.</summary>
+    /// <summary>Opens the checksums in <paramref name="path"/>; creates the file if it does not exist.</summary>
     public static SectorSums Open(string path)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -48,11 +48,11 @@ internal sealed class SectorSums : IDisposable
         }
     }
 
-    /// <summary>Records what is about to be written at <paramref name="offset"/>.</summary>
+    /// <summary>Records the data that is about to be written at <paramref name="offset"/>.</summary>
     public void Begin(long offset, ReadOnlySpan<byte> data)
     {
         if (offset % Sector != 0 || data.Length % Sector != 0)
-            throw new InvalidOperationException($"A write of {data.Length} bytes at {offset} is no multiple of a sector of {Sector} bytes.");
+            throw new InvalidOperationException($"A write of {data.Length} bytes at {offset} is not a multiple of a sector of {Sector} bytes.");
         var (first, count) = ((int)(offset / Sector), data.Length / Sector);
         lock (_gate)
         {
@@ -63,7 +63,7 @@ internal sealed class SectorSums : IDisposable
         }
     }
 
-    /// <summary>Records that it was written.</summary>
+    /// <summary>Records that the data was written.</summary>
     public void End(long offset, ReadOnlySpan<byte> data)
     {
         var (first, count) = ((int)(offset / Sector), data.Length / Sector);
@@ -83,14 +83,14 @@ internal sealed class SectorSums : IDisposable
 
     public void Dispose() => _file.Dispose();
 
-    /// <summary>Notes that the file of these checksums is being deleted on purpose.</summary>
+    /// <summary>Marks the file of these checksums as deliberately deleted.</summary>
     public static void MarkRemoved(string path)
     {
         using var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
         WriteHeader(file, isRemoved: true);
     }
 
-    /// <summary>True if the deletion of the file had begun.</summary>
+    /// <summary>True if a deliberate deletion of the file had begun.</summary>
     /// <exception cref="DamagedFileException">The checksums cannot be read.</exception>
     public static bool IsRemoved(string path)
     {
@@ -101,15 +101,15 @@ internal sealed class SectorSums : IDisposable
             : throw new DamagedFileException(path, "holds no checksums");
     }
 
-    /// <summary>Holds a file against its checksums.</summary>
-    /// <exception cref="DamagedFileException">It does not hold what was written.</exception>
+    /// <summary>Compares a file with its checksums.</summary>
+    /// <exception cref="DamagedFileException">The file does not contain what was written.</exception>
     public static void Verify(string sumsPath, string dataPath)
     {
         uint[] sums;
-        // For writing, too, which it will be: a missing right shows now and not with the first write.
+        // Opened for writing too, so that a missing right shows now and not with the first write.
         using (var file = File.OpenHandle(sumsPath, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite)) sums = Read(file);
         if (File.Exists(dataPath) && new FileInfo(dataPath).Length > (long)(sums.Length / 2) * Sector)
-            throw new DamagedFileException(sumsPath, $"is cut off, so that {dataPath} cannot be checked");
+            throw new DamagedFileException(sumsPath, $"is cut off, so {dataPath} cannot be checked");
         var written = sums.Length / 2;
         while (written > 0 && sums[2 * (written - 1)] == 0) written--;
         if (written == 0) return;
@@ -136,12 +136,13 @@ internal sealed class SectorSums : IDisposable
                 if (sums[index] == 0) continue;
                 var sum = SumOf(buffer.AsSpan(at, Sector));
                 if (sum != sums[index] && sum != sums[index + 1])
-                    throw new DamagedFileException(dataPath, FormattableString.Invariant($"is damaged: bytes {position + at} to {position + at + Sector - 1} are not what was written"));
+                    throw new DamagedFileException(dataPath, FormattableString.Invariant(
+                        $"is damaged: bytes {position + at} to {position + at + Sector - 1} are not what was written"));
             }
         }
     }
 
-    /// <summary>Takes a file that has no checksums yet for what was written.</summary>
+    /// <summary>Adds checksums for the current content of a file that has none yet.</summary>
     public static void Adopt(string sumsPath, string dataPath)
     {
         using var sums = Open(sumsPath);
@@ -159,7 +160,7 @@ internal sealed class SectorSums : IDisposable
 
     private void Store(int first, int count)
     {
-        // Entries are kept as little-endian; so are the machines that .NET runs on.
+        // Entries are little-endian, like the machines that .NET runs on.
         var entries = MemoryMarshal.AsBytes(_sums.AsSpan(2 * first, 2 * count));
         RandomAccess.Write(_file, entries, HeaderLength + ((long)first * EntryLength));
     }
@@ -187,6 +188,6 @@ internal sealed class SectorSums : IDisposable
         RandomAccess.Write(file, header, 0);
     }
 
-    // 0 stands for none.
+    // 0 means no checksum.
     private static uint SumOf(ReadOnlySpan<byte> sector) => Math.Max(1, (uint)XxHash3.HashToUInt64(sector));
 }

@@ -2,18 +2,18 @@ using Microsoft.Data.Sqlite;
 
 namespace Actors.Embedded.Integrity;
 
-/// <summary>Holds a SQLite file against what was recorded of it, before a silo uses it.</summary>
+/// <summary>Compares a SQLite file with its record before a silo uses it.</summary>
 internal static class SqliteCheck
 {
-    // Beyond it the pages are read only after a process ended without closing the file: a second for about a gigabyte.
+    // Larger files are read completely only if a process ended without closing them. Reading takes a second per gigabyte.
     private const long AlwaysReadUpTo = 64 << 20;
 
     /// <param name="path">The file.</param>
-    /// <param name="isExpected">Whether it was there when a silo last used the directory.</param>
-    /// <exception cref="DamagedFileException">It is missing, damaged or older than it should be.</exception>
+    /// <param name="isExpected">Whether the file existed when a silo last used the directory.</param>
+    /// <exception cref="DamagedFileException">The file is missing, damaged or older than expected.</exception>
     public static void Verify(string path, bool isExpected)
     {
-        if (Directory.Exists(path)) throw new IOException($"{path} is a directory, and should be a file.");
+        if (Directory.Exists(path)) throw new IOException($"{path} is a directory but should be a file.");
         var record = new CommitRecord(path);
         var recorded = record.TryRead();
         if (!File.Exists(path))
@@ -52,7 +52,7 @@ internal static class SqliteCheck
             throw new DamagedFileException(path, $"is damaged: {result}");
         if (recorded is not var (id, commits)) return;
 
-        // A file from before there was a record has none to be held against.
+        // A file from before the record existed cannot be compared.
         var hasCount = Query("SELECT count(*) FROM sqlite_master WHERE name = 'store'", connection) is [1L];
         if (!hasCount || Query("SELECT id, commits FROM store", connection) is not [string storedId, long stored])
             throw new DamagedFileException(path, "is older than what was written: it counts no transactions") { Affected = [recordPath] };
@@ -60,9 +60,10 @@ internal static class SqliteCheck
         if (stored < commits)
         {
             throw new DamagedFileException(path, FormattableString.Invariant(
-                $"lacks the last {commits - stored} of {commits} transactions: it or its write-ahead log, {path}-wal, was replaced, cut off or deleted"))
+                    $"lacks the last {commits - stored} of {commits} transactions: ")
+                + $"it or its write-ahead log, {path}-wal, was replaced, cut off or deleted")
             {
-                // The rows that are there are good: without the record it goes on with them.
+                // The existing rows are good, so without the record the silo can continue with them.
                 Affected = [recordPath],
             };
         }

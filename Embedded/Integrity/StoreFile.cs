@@ -3,19 +3,19 @@ using System.Text.Json.Serialization;
 
 namespace Actors.Embedded.Integrity;
 
-/// <summary>What a data directory holds, in store.json: so that a part that is gone as a whole is missed.</summary>
+/// <summary>The parts that a data directory contains, in store.json. It reveals that a part is missing completely.</summary>
 /// <param name="Format">The format of the directory.</param>
-/// <param name="HasRedis">True once it held the data of Redis.</param>
-/// <param name="HasDatabase">True once it held a database.</param>
+/// <param name="HasRedis">True once the directory contained Redis data.</param>
+/// <param name="HasDatabase">True once the directory contained a database.</param>
 internal sealed record StoreFile(
     [property: JsonPropertyName("format")] int Format,
     [property: JsonPropertyName("redis")] bool HasRedis,
     [property: JsonPropertyName("database")] bool HasDatabase)
 {
-    /// <summary>The format of this version. A later one may mean what this one does not know.</summary>
+    /// <summary>The format of this version. Later formats may be incompatible.</summary>
     public const int Known = 1;
 
-    /// <summary>What stands in <paramref name="path"/>. Null if it cannot be read: it says nothing that is not found otherwise.</summary>
+    /// <summary>Reads <paramref name="path"/>. Null if it cannot be read, because its content is not essential.</summary>
     public static StoreFile? TryRead(string path)
     {
         try
@@ -28,7 +28,7 @@ internal sealed record StoreFile(
         }
     }
 
-    /// <summary>Writes it so that a reader finds all of it or nothing.</summary>
+    /// <summary>Writes the file atomically: a reader finds all of it or nothing.</summary>
     public void Write(string path)
     {
         var temporary = path + ".new";

@@ -4,18 +4,18 @@ using Tsavorite.core;
 namespace Actors.Embedded.Integrity;
 
 /// <summary>
-/// A device of Garnet's that keeps checksums of all that is written to it. Garnet has none for the records of its log, and
-/// takes a log that ends early, or a file that is not there, for all there was.
+/// A Garnet device that keeps checksums of everything written to it. Garnet has none for its log records. It accepts a log that
+/// ends early, or a missing file, as complete.
 /// </summary>
-/// <param name="inner">What reads and writes.</param>
-/// <param name="directory">Where its files are.</param>
+/// <param name="inner">The device that reads and writes.</param>
+/// <param name="directory">The directory of its files.</param>
 internal sealed class SummedDevice(IDevice inner, SummedDirectory directory)
     : StorageDeviceBase(Path.GetFullPath(inner.FileName), inner.SectorSize, inner.Capacity)
 {
-    // What direct input and output may ask of a buffer.
+    // The alignment that direct I/O may require.
     private const nuint Alignment = 4096;
 
-    // Guards _sums, the checksums of each segment that was written to. Held while a file of them is opened.
+    // Guards _sums, the checksums of each segment written to. Held while a checksum file is opened.
     private readonly Lock _gate = new();
     private readonly Dictionary<int, SectorSums> _sums = [];
 
@@ -38,7 +38,7 @@ internal sealed class SummedDevice(IDevice inner, SummedDirectory directory)
     public override unsafe void WriteAsync(
         IntPtr sourceAddress, int segmentId, ulong destinationAddress, uint numBytesToWrite, DeviceIOCompletionCallback callback, object context)
     {
-        // Of a copy: behind the part that is to be written others append to the same page meanwhile.
+        // Uses a copy, because others append to the same page behind the part being written.
         var copy = (IntPtr)NativeMemory.AlignedAlloc(numBytesToWrite, Alignment);
         SectorSums sums;
         try
@@ -66,7 +66,7 @@ internal sealed class SummedDevice(IDevice inner, SummedDirectory directory)
             }
             catch (Exception error)
             {
-                // What has no checksum does not count as written.
+                // Data without a checksum does not count as written.
                 (errorCode, numBytes, ioException) = (CodeOf(error), 0, error);
             }
             finally

@@ -2,10 +2,10 @@ using Tsavorite.core;
 
 namespace Actors.Embedded.Integrity;
 
-/// <summary>Makes Garnet's devices with checksums.</summary>
-/// <param name="inner">Makes them without.</param>
-/// <param name="baseName">The directory they are in.</param>
-/// <param name="directory">Where the checksums are.</param>
+/// <summary>Creates Garnet's devices with checksums.</summary>
+/// <param name="inner">Creates devices without checksums.</param>
+/// <param name="baseName">The directory of the devices.</param>
+/// <param name="directory">The directory of the checksums.</param>
 internal sealed class SummedDeviceFactory(INamedDeviceFactory inner, string baseName, SummedDirectory directory) : INamedDeviceFactory
 {
     public IDevice Get(FileDescriptor fileInfo) => new SummedDevice(inner.Get(fileInfo), directory);
@@ -21,7 +21,7 @@ internal sealed class SummedDeviceFactory(INamedDeviceFactory inner, string base
         else directory.RemoveDirectory(path, () => inner.Delete(fileInfo));
     }
 
-    /// <summary>Makes the factories.</summary>
+    /// <summary>Creates the factories.</summary>
     internal sealed class Creator(INamedDeviceFactoryCreator inner, SummedDirectory directory) : INamedDeviceFactoryCreator
     {
         public INamedDeviceFactory Create(string baseName) => new SummedDeviceFactory(inner.Create(baseName), baseName, directory);

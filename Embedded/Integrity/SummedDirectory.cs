@@ -1,8 +1,8 @@
 namespace Actors.Embedded.Integrity;
 
 /// <summary>
-/// A directory whose files have checksums, in its subdirectory <c>sums</c>: a file of checksums for each file. Deleting a
-/// file on purpose is noted first, so that one that is gone otherwise is known to be missing.
+/// A directory whose files have checksums in the subdirectory <c>sums</c>, one checksum file per file. A deliberate deletion is
+/// recorded first, so a file that disappears otherwise is known to be missing.
 /// </summary>
 /// <param name="root">The directory.</param>
 internal sealed class SummedDirectory(string root)
@@ -11,22 +11,22 @@ internal sealed class SummedDirectory(string root)
 
     private readonly string _root = Path.GetFullPath(root);
 
-    /// <summary>Where the checksums are.</summary>
+    /// <summary>The directory of the checksums.</summary>
     public string Sums => Path.Combine(_root, "sums");
 
-    /// <summary>Where the checksums of <paramref name="file"/> are.</summary>
+    /// <summary>The path of the checksums of <paramref name="file"/>.</summary>
     public string SumsOf(string file) => Path.Combine(Sums, Path.GetRelativePath(_root, file) + Extension);
 
-    /// <summary>True if the directory holds data.</summary>
+    /// <summary>True if the directory contains data.</summary>
     public bool HasData => Directory.Exists(_root) && Files().Any(file => new FileInfo(file).Length > 0);
 
-    /// <summary>Holds all files against their checksums. Data from before there were checksums are taken as they are.</summary>
+    /// <summary>Compares all files with their checksums. Data from before checksums existed is accepted as it is.</summary>
     /// <exception cref="DamagedFileException">A file is missing, cut off or changed.</exception>
     public void Verify()
     {
         if (!Directory.Exists(Sums))
         {
-            // In a directory of its own until all are there, so that a start that is cut short begins anew.
+            // Uses a temporary directory until all are complete, so an interrupted start begins again.
             var adopted = Path.Combine(_root, "sums.new");
             if (Directory.Exists(adopted)) Directory.Delete(adopted, recursive: true);
             Directory.CreateDirectory(adopted);
@@ -46,19 +46,19 @@ internal sealed class SummedDirectory(string root)
             }
             catch (Exception error) when ((error is DamagedFileException or FileNotFoundException) && IsGone(sums))
             {
-                // A host that has just stopped in this process was still deleting what it no longer needs.
+                // A host that just stopped in this process was still deleting files it no longer needed.
             }
         }
 
         foreach (var file in Files().ToList())
         {
-            // An empty one was just made when the process ended.
+            // An empty file was just created when the process ended.
             if (new FileInfo(file) is { Exists: true, Length: > 0 } && !File.Exists(SumsOf(file)))
-                throw new DamagedFileException(SumsOf(file), $"is missing, so that {file} cannot be checked");
+                throw new DamagedFileException(SumsOf(file), $"is missing, so {file} cannot be checked");
         }
     }
 
-    /// <summary>Deletes a file on purpose.</summary>
+    /// <summary>Deletes a file deliberately.</summary>
     public void Remove(string file, Action remove)
     {
         var sums = SumsOf(file);
@@ -67,7 +67,7 @@ internal sealed class SummedDirectory(string root)
         if (!File.Exists(file)) File.Delete(sums);
     }
 
-    /// <summary>Deletes a directory with all its files on purpose.</summary>
+    /// <summary>Deletes a directory with all its files deliberately.</summary>
     public void RemoveDirectory(string directory, Action remove)
     {
         var sums = Path.Combine(Sums, Path.GetRelativePath(_root, directory));
@@ -101,7 +101,7 @@ internal sealed class SummedDirectory(string root)
         File.Delete(file);
         File.Delete(sums);
 
-        // What is left of a checkpoint whose files are gone would be taken for one.
+        // The remains of a checkpoint whose files are gone would be taken for a checkpoint.
         for (var directory = Path.GetDirectoryName(file)!;
              directory.Length > _root.Length && Directory.Exists(directory) && !Directory.EnumerateFileSystemEntries(directory).Any();
              directory = Path.GetDirectoryName(directory)!)

@@ -3,13 +3,13 @@ using Microsoft.Extensions.Logging;
 namespace Actors.Core;
 
 /// <summary>
-/// A loop in the background that outlives its failures: a pass that throws is logged, is shown by the silo's health until a
-/// pass succeeds, and is repeated after a pause that grows. Run by one task at a time.
+/// A background loop that survives its failures. A pass that throws is logged and repeated after a growing pause. The silo's
+/// health shows the failure until a pass succeeds. One task runs the loop at a time.
 /// </summary>
-/// <param name="name">What the loop does, for people.</param>
-/// <param name="loops">Where its failures are shown.</param>
-/// <param name="clock">The clock of its pauses.</param>
-/// <param name="logger">Where its failures are logged.</param>
+/// <param name="name">The name of the loop, for logs and health.</param>
+/// <param name="loops">The registry that shows its failures.</param>
+/// <param name="clock">The clock for its pauses.</param>
+/// <param name="logger">The logger for its failures.</param>
 internal sealed partial class BackgroundLoop(string name, BackgroundLoops loops, TimeProvider clock, ILogger logger)
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
@@ -17,13 +17,15 @@ internal sealed partial class BackgroundLoop(string name, BackgroundLoops loops,
 
     private readonly SafeLogger _logger = new(logger);
 
-    // Written by the one task, read by any thread.
+    // Written by the loop's task, read by any thread.
     private volatile FailingLoop? _failing;
 
-    /// <summary>True from a pass that failed until one that succeeds.</summary>
+    /// <summary>True from a failed pass until the next successful one.</summary>
     public bool IsFailing => _failing is not null;
 
-    /// <summary>Runs <paramref name="pass"/> again and again until it returns false or <paramref name="stop"/> is requested. Throws nothing.</summary>
+    /// <summary>
+    /// Runs <paramref name="pass"/> repeatedly until it returns false or <paramref name="stop"/> is requested. Throws nothing.
+    /// </summary>
     public async Task RunAsync(Func<CancellationToken, Task<bool>> pass, CancellationToken stop)
     {
         var pause = FirstPause;
@@ -38,7 +40,7 @@ internal sealed partial class BackgroundLoop(string name, BackgroundLoops loops,
             }
             catch (Exception error)
             {
-                // Once it is to end, it ends, whatever the pass makes of that.
+                // After a stop request, an error from the pass does not matter.
                 if (stop.IsCancellationRequested) break;
                 Failed(error, pause);
                 if (!await PauseAsync(pause, stop)) break;
@@ -46,11 +48,11 @@ internal sealed partial class BackgroundLoop(string name, BackgroundLoops loops,
             }
         }
 
-        // A loop that has ended fails no more.
+        // A loop that has ended no longer counts as failing.
         loops.Recovered(this);
     }
 
-    /// <summary>For a pass that lasts: says that it has done what it is there for.</summary>
+    /// <summary>Reports success from within a pass that runs for a long time.</summary>
     public void Succeeded()
     {
         if (_failing is not { } was) return;
@@ -66,7 +68,7 @@ internal sealed partial class BackgroundLoop(string name, BackgroundLoops loops,
         _failing = now;
         loops.Failed(this, now);
 
-        // Once for each error rather than for each pass.
+        // Log an error with its stack only when it changes, not on each pass.
         if (was?.Error == now.Error) LogFailsStill(_logger, name, now.Failures, pause);
         else LogFailed(_logger, name, pause, error);
     }
@@ -75,7 +77,7 @@ internal sealed partial class BackgroundLoop(string name, BackgroundLoops loops,
     {
         try
         {
-            // Jitter, so that loops that failed for one reason do not come back at once.
+            // Jitter: loops that failed for the same reason must not retry together.
             await Task.Delay(pause * (0.5 + Random.Shared.NextDouble()), clock, stop);
             return true;
         }
@@ -85,12 +87,12 @@ internal sealed partial class BackgroundLoop(string name, BackgroundLoops loops,
         }
     }
 
-    [LoggerMessage(EventId = 901, Level = LogLevel.Error, Message = "{Loop} failed unexpectedly; it is run again in about {Pause}")]
+    [LoggerMessage(EventId = 1000, Level = LogLevel.Error, Message = "{Loop} failed unexpectedly; retrying in about {Pause}")]
     private static partial void LogFailed(ILogger logger, string loop, TimeSpan pause, Exception error);
 
-    [LoggerMessage(EventId = 902, Level = LogLevel.Debug, Message = "{Loop} failed again, {Failures} times in a row; it is run again in about {Pause}")]
+    [LoggerMessage(EventId = 1001, Level = LogLevel.Debug, Message = "{Loop} failed again, {Failures} times in a row; retrying in about {Pause}")]
     private static partial void LogFailsStill(ILogger logger, string loop, long failures, TimeSpan pause);
 
-    [LoggerMessage(EventId = 903, Level = LogLevel.Information, Message = "{Loop} works again after {Failures} failures")]
+    [LoggerMessage(EventId = 1002, Level = LogLevel.Information, Message = "{Loop} works again after {Failures} failures")]
     private static partial void LogRecovered(ILogger logger, string loop, long failures);
 }

@@ -1,17 +1,17 @@
 namespace Actors.Core;
 
 /// <summary>
-/// Makes many small questions into few large ones: one batch is being answered at a time, and whatever is asked meanwhile
-/// goes with the next. Alone, a question is asked at once; under load the batches grow instead of growing in number.
+/// Combines many small requests into few large ones. One batch is in flight at a time; requests made meanwhile go into the
+/// next. A single request is sent at once. Under load batches grow in size, not in number.
 /// </summary>
-/// <param name="maxBatch">The most questions in one batch.</param>
-/// <param name="answer">Answers a batch, position by position; where it throws, all who asked get that error.</param>
+/// <param name="maxBatch">The maximum number of requests in one batch.</param>
+/// <param name="answer">Answers a batch, position by position. If it throws, all callers of the batch get that error.</param>
 internal sealed class Batcher<TQuestion, TAnswer>(int maxBatch, Func<IReadOnlyList<TQuestion>, Task<IReadOnlyList<TAnswer>>> answer)
 {
     // Guards the fields below; held for a few field accesses, never over an await.
     private readonly Lock _gate = new();
 
-    // Batches that are not being answered yet, oldest first. As many questions as there are callers waiting, no more.
+    // Batches not sent yet, oldest first. They hold one request per waiting caller.
     private readonly Queue<Batch> _waiting = new();
     private Batch? _open;
     private bool _isAnswering;
@@ -30,12 +30,12 @@ internal sealed class Batcher<TQuestion, TAnswer>(int maxBatch, Func<IReadOnlyLi
             {
                 _isAnswering = true;
 
-                // Off the caller's scheduler. It owns its failures: every batch it takes is completed, whatever happens.
+                // Runs off the caller's scheduler. Every batch it takes is completed, with a result or an error.
                 _ = Task.Run(AnswerAsync);
             }
         }
 
-        // Whoever awaits this decides where to go on; to pass through a grain's scheduler here as well would cost a turn.
+        // The caller chooses its own continuation context. Resuming on a grain's scheduler here would cost an extra turn.
         return (await batch.Answers.Task.ConfigureAwait(false))[position];
     }
 

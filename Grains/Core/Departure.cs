@@ -1,29 +1,29 @@
 namespace Actors.Core;
 
 /// <summary>
-/// How long calls may go on waiting in a grain whose activation is to end: a little while, so that what is about to be done
-/// still is; then they give way to the calls that are queued for the next activation (<see cref="HeldCalls"/>).
+/// Limits how long calls wait inside a grain whose activation is about to deactivate. A short grace period lets nearly finished
+/// work complete. After it the calls give way to those queued for the next activation (<see cref="HeldCalls"/>).
 /// </summary>
 internal sealed class Departure : IDisposable
 {
-    /// <summary>How long a call may still wait.</summary>
+    /// <summary>How long a call may still wait after the departure has begun.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
 
-    // Made by the first call that waits, in a turn of the grain; read by the thread that begins the departure. Each writes
-    // its own field and then reads the other's, so at least one of the two sees both.
+    // Created by the first waiting call, in a turn of the grain; read by the thread that begins the departure. Each side writes
+    // its own field and then reads the other's, so at least one of them sees both.
     private CancellationTokenSource? _source;
     private int _hasBegun;
 
-    /// <summary>The activation is to end. Any thread.</summary>
+    /// <summary>Starts the grace period because the activation is about to deactivate. Any thread may call it.</summary>
     public void Begin()
     {
         Interlocked.Exchange(ref _hasBegun, 1);
         Volatile.Read(ref _source)?.CancelAfter(Grace);
     }
 
-    /// <summary>Waits for <paramref name="task"/>, for no longer than the activation may stay. For turns of the grain only.</summary>
-    /// <param name="task">What is waited for; it goes on whatever becomes of the wait.</param>
-    /// <param name="refusal">Makes the error of a call that gives way.</param>
+    /// <summary>Waits for <paramref name="task"/>, but not beyond the grace period. Must be called in a turn of the grain.</summary>
+    /// <param name="task">The task to wait for. It continues even if the wait ends early.</param>
+    /// <param name="refusal">Creates the error for a call that gives way.</param>
     /// <param name="cancellationToken">Ends the wait for this caller.</param>
     public async Task WaitAsync(Task task, Func<Exception> refusal, CancellationToken cancellationToken)
     {

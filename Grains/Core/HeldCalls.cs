@@ -1,18 +1,18 @@
 namespace Actors.Core;
 
-/// <summary>A grain whose calls may take long: they are let go when its activation is to end.</summary>
+/// <summary>A grain whose calls may wait for a long time. It releases them when its activation is about to deactivate.</summary>
 internal interface IHoldsCalls
 {
     /// <summary>
-    /// The activation is told to deactivate or to migrate. Orleans begins with that only when no call executes, and queues new
-    /// calls until then: calls that wait for something must be answered now. Any thread; must neither block nor throw.
+    /// Called when the activation is asked to deactivate or migrate. Orleans starts that only when no call executes, and queues
+    /// new calls until then, so waiting calls must be answered now. Any thread may call it; it must neither block nor throw.
     /// </summary>
     void ReleaseHeldCalls();
 }
 
 /// <summary>
-/// Tells grains that hold calls as soon as their activation is asked to end, whoever asks: the grain itself, the management
-/// extension, the rebalancer, a lack of memory, the silo that stops. OnDeactivateAsync would be too late: it runs when all
+/// Notifies grains that hold calls as soon as their activation is asked to deactivate. The request may come from the grain, the
+/// management extension, the rebalancer, memory shedding or a stopping silo. OnDeactivateAsync runs too late: only after all
 /// calls have ended.
 /// </summary>
 internal sealed class HeldCalls : IActivationWorkingSetObserver

@@ -1,4 +1,4 @@
 namespace Actors.Core;
 
-/// <summary>What failed last, and when, so that a reader can tell an old failure from a present one.</summary>
+/// <summary>The latest failure and its time, which tells an old failure from a current one.</summary>
 internal sealed record LastError(string Reason, DateTimeOffset At);

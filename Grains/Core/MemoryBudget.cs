@@ -1,17 +1,19 @@
 namespace Actors.Core;
 
-/// <summary>Bytes counted against a ceiling. Any thread takes and gives back: one interlocked counter.</summary>
+/// <summary>Counts bytes against a ceiling with one interlocked counter. Any thread may take and return bytes.</summary>
 internal sealed class MemoryBudget(long ceiling)
 {
     private long _used;
 
-    /// <summary>What may be in use.</summary>
+    /// <summary>The maximum number of bytes in use.</summary>
     public long Ceiling => ceiling;
 
-    /// <summary>What is in use. Above the ceiling only by what was counted with <see cref="Add"/>.</summary>
+    /// <summary>The bytes in use. Only <see cref="Add"/> can raise it above the ceiling.</summary>
     public long Used => Volatile.Read(ref _used);
 
-    /// <summary>Takes <paramref name="bytes"/>; false, and nothing taken, if more than <paramref name="upTo"/> would then be in use.</summary>
+    /// <summary>
+    /// Takes <paramref name="bytes"/>. Returns false and takes nothing if the total would exceed <paramref name="upTo"/>.
+    /// </summary>
     public bool TryTake(long bytes, long upTo)
     {
         for (var used = Used; used + bytes <= upTo;)
@@ -24,6 +26,6 @@ internal sealed class MemoryBudget(long ceiling)
         return false;
     }
 
-    /// <summary>Counts what exists already, or gives back what was taken.</summary>
+    /// <summary>Counts memory that already exists, or returns bytes if negative.</summary>
     public void Add(long bytes) => Interlocked.Add(ref _used, bytes);
 }

@@ -5,14 +5,14 @@ using System.Runtime.InteropServices;
 namespace Actors.Core;
 
 /// <summary>
-/// Where a key lives in Redis. All keys of one partition share a hash tag, so that one script may touch them together,
-/// on a single Redis as on a Redis Cluster.
+/// Maps a key to its partition in Redis. All keys of a partition share a hash tag, so one script can use them together, also on
+/// a Redis Cluster.
 /// </summary>
 internal static class Partition
 {
     /// <summary>
-    /// How many there are. Every silo must agree on it, and what is journaled under one count is not found under
-    /// another: it is a constant, not an option.
+    /// The number of partitions. It is a constant because all silos must agree, and rows journaled under one count are not
+    /// found under another.
     /// </summary>
     public const int Count = 8;
 

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Options;
 
 namespace Actors.Core;
 
-/// <summary>Holds options against their <see cref="RangeAttribute"/>s, with messages that name the configuration key.</summary>
+/// <summary>Validates options against their <see cref="RangeAttribute"/>s. Messages name the configuration key.</summary>
 internal static class RangeValidation
 {
     /// <summary>Validates the ranges of <typeparamref name="T"/>, which is bound to <paramref name="section"/>.</summary>
@@ -27,7 +27,8 @@ internal static class RangeValidation
                 .Where(each => each.range is not null && !each.range.IsValid(each.property.GetValue(options)))
                 .Select(each => string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{section}:{each.property.Name} is {each.property.GetValue(options)}; allowed are {each.range!.Minimum} to {each.range.Maximum}."))
+                    $"{section}:{each.property.Name} is {each.property.GetValue(options)}; " +
+                    $"allowed are {each.range!.Minimum} to {each.range.Maximum}."))
                 .ToList();
             return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
         }

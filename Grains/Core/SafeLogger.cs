@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Core;
 
-/// <summary>A logger whose own failures stop nothing: a line that is lost costs less than the work it is about.</summary>
+/// <summary>A logger that swallows its own failures. A lost log line costs less than the failed work it describes.</summary>
 internal class SafeLogger(ILogger inner) : ILogger
 {
     public IDisposable? BeginScope<TState>(TState state)
@@ -38,7 +38,7 @@ internal class SafeLogger(ILogger inner) : ILogger
         }
         catch (Exception)
         {
-            // There is no other place to say so.
+            // The failure cannot be reported anywhere else.
         }
     }
 }

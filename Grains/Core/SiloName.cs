@@ -1,9 +1,9 @@
 namespace Actors.Core;
 
-/// <summary>How a silo is named to people and by them: "127.0.0.1:11111@1234", "[::1]:11111@1234".</summary>
+/// <summary>The display name of a silo, also accepted as input: "127.0.0.1:11111@1234", "[::1]:11111@1234".</summary>
 internal static class SiloName
 {
-    /// <summary>The name of a silo. Orleans' own form leaves out the brackets of an IPv6 address.</summary>
+    /// <summary>The name of a silo. Unlike Orleans' own form it keeps the brackets of an IPv6 address.</summary>
     public static string Of(SiloAddress silo) => $"{silo.Endpoint}@{silo.Generation}";
 
     /// <summary>True if the text names this silo, with or without the brackets.</summary>

@@ -16,13 +16,13 @@ using Orleans.Runtime.GrainDirectory;
 
 namespace Actors.Hosting;
 
-/// <summary>Puts the actors into a silo.</summary>
+/// <summary>Adds the actors to a silo.</summary>
 public static class ActorsSiloBuilderExtensions
 {
     /// <summary>
-    /// Adds the grains and what they rest on. The silo needs an <see cref="IRowStore"/> (the database) among its services
-    /// and <see cref="RedisOptions"/> set; section options (<see cref="WriteBehindOptions"/>, <see cref="CacheOptions"/>, <see cref="UserOptions"/>,
-    /// <see cref="BreakerOptions"/>, <see cref="RateLimitOptions"/>) have defaults.
+    /// Adds the grains and the services they need. The silo must provide an <see cref="IRowStore"/> (the database) and
+    /// configured <see cref="RedisOptions"/>. The options with sections have defaults: <see cref="WriteBehindOptions"/>,
+    /// <see cref="CacheOptions"/>, <see cref="UserOptions"/>, <see cref="BreakerOptions"/> and <see cref="RateLimitOptions"/>.
     /// </summary>
     public static ISiloBuilder AddActors(this ISiloBuilder silo)
     {
@@ -79,7 +79,7 @@ public static class ActorsSiloBuilderExtensions
         {
             membership.IAmAliveTablePublishTimeout = CrashedSilos.AliveEvery;
 
-            // It compares the clocks of two machines. AbandonedJoins does without.
+            // The option compares clocks of two machines. AbandonedJoins works without them.
             membership.EvictWhenMaxJoinAttemptTimeExceeded = false;
         });
         services.AddSingleton<IPartitionedPeers, PartitionedPeers>();
@@ -139,8 +139,9 @@ public static class ActorsSiloBuilderExtensions
             provider.GetRequiredService<LimiterCounters>(),
             provider.GetService<IHostApplicationLifetime>()?.ApplicationStopping ?? CancellationToken.None));
 
-        // By the gateway's connection, which finds the primary again after a failover.
-        silo.AddRedisGrainStorage(OwnPolicies.Storage, (OptionsBuilder<RedisStorageOptions> storage) => storage.Configure<IOptions<RedisOptions>, RedisGateway>(
+        // Uses the gateway's connection, which finds the primary again after a failover.
+        silo.AddRedisGrainStorage(OwnPolicies.Storage, (OptionsBuilder<RedisStorageOptions> storage) =>
+            storage.Configure<IOptions<RedisOptions>, RedisGateway>(
             (options, redis, gateway) =>
             {
                 (options.ConfigurationOptions, options.DeleteStateOnClear) = (redis.Value.For(RedisRole.Limits), true);
@@ -156,10 +157,11 @@ public static class ActorsSiloBuilderExtensions
             .Select(member => member.SiloAddress)];
     }
 
-    // The cache of other silos' grains: by default Orleans keeps a million entries of about 300 bytes, whatever the memory.
+    // The cache for grains on other silos. By default Orleans keeps a million entries of about 300 bytes, whatever the memory
+    // size.
     private static int DirectoryCacheFor(long memory) =>
         memory <= 0 ? GrainDirectoryOptions.DEFAULT_CACHE_SIZE : (int)Math.Clamp(memory / 32 / 300, 10_000, GrainDirectoryOptions.DEFAULT_CACHE_SIZE);
 
-    // A key that is misspelt is an error, not a default in silence.
+    // A misspelt key must be an error; otherwise the default would apply silently.
     private static void Strict(BinderOptions binder) => binder.ErrorOnUnknownConfiguration = true;
 }

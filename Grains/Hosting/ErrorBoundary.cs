@@ -8,8 +8,8 @@ using StackExchange.Redis;
 namespace Actors.Hosting;
 
 /// <summary>
-/// Only the errors of our contract leave our grains. A client has no use for the types of a driver, may not have them, and
-/// must not take an error between two silos for one on its own way to the grain.
+/// Lets only the errors of our contract leave our grains. A client may not have the exception types of a driver. It also must
+/// not take an error between two silos for one on its own path to the grain.
 /// </summary>
 internal sealed partial class ErrorBoundary(ILogger<ErrorBoundary> logger) : IIncomingGrainCallFilter
 {
@@ -19,29 +19,36 @@ internal sealed partial class ErrorBoundary(ILogger<ErrorBoundary> logger) : IIn
         return call.IsCompletedSuccessfully || !IsOurs(context.Grain) ? call : GuardAsync(call, context);
     }
 
-    /// <summary>The error for the caller of <paramref name="call"/>.</summary>
-    /// <param name="error">What the grain failed with.</param>
-    /// <param name="call">The call in words.</param>
+    /// <summary>Converts an error into one for the caller of <paramref name="call"/>.</summary>
+    /// <param name="error">The error of the grain.</param>
+    /// <param name="call">A description of the call.</param>
     /// <param name="isRead">True if the call changes nothing.</param>
     internal static ActorsException ToContract(Exception error, string call, bool isRead) => error switch
     {
         ActorsException ours => ours,
-        RedisUnavailableException redis => new StorageUnavailableException("Redis", redis.Message) { MayHaveTakenEffect = !isRead && redis.MayHaveHappened },
+        RedisUnavailableException redis => new StorageUnavailableException("Redis", redis.Message)
+        {
+            MayHaveTakenEffect = !isRead && redis.MayHaveHappened,
+        },
         RedisException or RedisCommandException or RedisTimeoutException or RedisStorageException =>
             new StorageUnavailableException("Redis", $"{call} failed: Redis: {RedisFailures.Reason(error)}.")
             {
                 MayHaveTakenEffect = !isRead && RedisFailures.MayHaveHappened(error),
             },
 
-        // With an SQLSTATE it is the server's answer, and the statement did nothing.
+        // An error with an SQLSTATE is the server's answer, and the statement had no effect.
         DbException database => new StorageUnavailableException("the database", $"{call} failed: the database: {error.Message}")
         {
             MayHaveTakenEffect = !isRead && database.SqlState is null,
         },
-        OutOfMemoryException => new StorageUnavailableException("memory", $"{call} failed: the silo is out of memory.") { MayHaveTakenEffect = !isRead },
+        OutOfMemoryException => new StorageUnavailableException("memory", $"{call} failed: the silo is out of memory.")
+        {
+            MayHaveTakenEffect = !isRead,
+        },
         TimeoutException or OrleansException or ConnectionAbortedException =>
-            new StorageUnavailableException("another silo", $"{call} failed: another silo did not answer it in time.") { MayHaveTakenEffect = !isRead },
-        _ => new UnexpectedErrorException($"{call} failed with an unexpected {error.GetType().Name}; see the event UnexpectedError in the silo's log.")
+            new StorageUnavailableException("another silo", $"{call} failed: another silo did not answer in time.") { MayHaveTakenEffect = !isRead },
+        _ => new UnexpectedErrorException(
+            $"{call} failed with an unexpected {error.GetType().Name}; see the event UnexpectedError in the silo's log.")
         {
             MayHaveTakenEffect = !isRead,
         },
@@ -51,7 +58,7 @@ internal sealed partial class ErrorBoundary(ILogger<ErrorBoundary> logger) : IIn
     {
         try
         {
-            // Nothing of the grain is touched from here on.
+            // Nothing below uses the grain's state.
             await call.ConfigureAwait(false);
         }
         catch (Exception error) when (error is not ActorsException && !IsCancelled(error, context))
@@ -72,6 +79,6 @@ internal sealed partial class ErrorBoundary(ILogger<ErrorBoundary> logger) : IIn
     private static bool IsRead(string method) =>
         method.StartsWith("Get", StringComparison.Ordinal) || method.StartsWith("Peek", StringComparison.Ordinal);
 
-    [LoggerMessage(EventName = "UnexpectedError", Level = LogLevel.Error, Message = "{Call} failed with an unexpected error")]
+    [LoggerMessage(EventId = 2101, EventName = "UnexpectedError", Level = LogLevel.Error, Message = "{Call} failed with an unexpected error")]
     private static partial void LogUnexpected(ILogger logger, string call, Exception error);
 }

@@ -6,8 +6,8 @@ using Orleans.Runtime.GrainDirectory;
 namespace Actors.Hosting;
 
 /// <summary>
-/// The directory of stateless workers: there is nothing to look up, since each silo has its own. Orleans would all the same ask
-/// the silo that owns the entry, and wait for it if it is dead or frozen; then nobody could ask the others how they are.
+/// The directory of stateless workers. It looks up nothing, because each silo has its own workers. Orleans would nevertheless
+/// ask the silo that owns the entry, and wait if that silo is dead or frozen. Then status requests would fail on all silos.
 /// </summary>
 internal sealed class StatelessWorkerDirectory : IGrainDirectoryResolver, IGrainDirectory
 {
@@ -15,7 +15,8 @@ internal sealed class StatelessWorkerDirectory : IGrainDirectoryResolver, IGrain
 
     public bool TryResolveGrainDirectory(GrainType grainType, GrainProperties? properties, [NotNullWhen(true)] out IGrainDirectory? grainDirectory)
     {
-        var isWorker = properties?.Properties.TryGetValue(WellKnownGrainTypeProperties.PlacementStrategy, out var strategy) is true && strategy == Placement;
+        var isWorker = properties?.Properties.TryGetValue(WellKnownGrainTypeProperties.PlacementStrategy, out var strategy) is true
+            && strategy == Placement;
         grainDirectory = isWorker ? this : null;
         return isWorker;
     }

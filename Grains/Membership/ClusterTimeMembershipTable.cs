@@ -3,10 +3,10 @@ using Actors.Redis;
 namespace Actors.Membership;
 
 /// <summary>
-/// Keeps the times in the membership table in the time that all silos agree on. Orleans writes them by its machine's clock and
-/// compares them with it: a silo whose clock is ahead takes the others for silent, and they cannot join. Here each silo
-/// reads all times as its own clock would have shown them. A silo's generation is a time as well: one that starts while the table has
-/// a later one of its own address, from before its clock was put right, would end itself. That one is declared dead first.
+/// Keeps the times in the membership table in the time that all silos agree on. Orleans writes and compares them with its
+/// machine's clock, so a silo whose clock is ahead takes others for silent, and they cannot join. This table translates all
+/// times to the clock of the reading silo. A silo's generation is a time too. A silo would end itself at its start if the table
+/// had a later generation of its address, from before its clock was corrected. So that entry is declared dead first.
 /// </summary>
 /// <param name="inner">The table.</param>
 /// <param name="self">This silo.</param>
@@ -15,7 +15,7 @@ internal sealed class ClusterTimeMembershipTable(IMembershipTable inner, SiloAdd
 {
     private const int Tries = 4;
 
-    // Once this silo is in the table, a later one of its address is its successor, and right. Set once, by any thread.
+    // Once this silo is in the table, a later generation of its address is its successor. Set once, by any thread.
     private volatile bool _isInTable;
 
     public Task InitializeMembershipTableAsync(bool tryInitTableVersion, CancellationToken cancellationToken = default) =>
@@ -64,7 +64,7 @@ internal sealed class ClusterTimeMembershipTable(IMembershipTable inner, SiloAdd
 
     Task IMembershipTable.UpdateIAmAlive(MembershipEntry entry) => UpdateIAmAliveAsync(entry);
 
-    // This process has the address, so the one that had it is gone.
+    // This process owns the address, so the process that had it before is gone.
     private async Task<MembershipTableData> ReadWithoutPredecessorAsync(CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
@@ -84,7 +84,8 @@ internal sealed class ClusterTimeMembershipTable(IMembershipTable inner, SiloAdd
         var translation = clock.Translation;
         return translation == TimeSpan.Zero
             ? table
-            : new MembershipTableData([.. table.Members.Select(member => Tuple.Create(Shifted(member.Item1, translation), member.Item2))], table.Version);
+            : new MembershipTableData(
+                [.. table.Members.Select(member => Tuple.Create(Shifted(member.Item1, translation), member.Item2))], table.Version);
     }
 
     private static MembershipEntry Shifted(MembershipEntry entry, TimeSpan by)
@@ -97,7 +98,7 @@ internal sealed class ClusterTimeMembershipTable(IMembershipTable inner, SiloAdd
         return shifted;
     }
 
-    // Not given, or the end of time, stay so.
+    // Unset times and the maximum stay unchanged.
     private static DateTime Shifted(DateTime time, TimeSpan by) =>
         time.Ticks > TimeSpan.TicksPerDay * 366 && DateTime.MaxValue - time > by.Duration() ? time + by : time;
 }

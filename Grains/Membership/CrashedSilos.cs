@@ -5,17 +5,17 @@ using Microsoft.Extensions.Logging;
 namespace Actors.Membership;
 
 /// <summary>
-/// Lets a silo join after others crashed. A silo that joins insists on reaching all that the membership table calls
-/// active; after a crash of the whole cluster nobody is left to strike them out, and it would give up after minutes. So
-/// while this silo waits to join, it declares dead those that are silent: their entry has not changed for
-/// <see cref="SilentFor"/> of this silo's own watching (so no clock but ours matters), and their port refuses connections.
+/// Lets a silo join after others crashed. A joining silo must reach every silo that the membership table lists as active. After
+/// a crash of the whole cluster no silo is left to remove them, and the join would give up after minutes. So while this silo
+/// waits to join, it declares silent silos dead. A silo is silent if its entry has not changed for <see cref="SilentFor"/>,
+/// measured by this silo's clock only, and if its port refuses connections.
 /// </summary>
 internal sealed partial class CrashedSilos(
     IMembershipTable table, IClusterMembershipService membership, ILocalSiloDetails self, BackgroundLoops loops, TimeProvider clock,
     ILogger<CrashedSilos> logger)
     : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
-    /// <summary>How often a living silo updates its entry.</summary>
+    /// <summary>How often a live silo updates its entry.</summary>
     public static readonly TimeSpan AliveEvery = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan SilentFor = 3 * AliveEvery;
@@ -25,7 +25,7 @@ internal sealed partial class CrashedSilos(
     private readonly CancellationTokenSource _joined = new();
     private Task _watching = Task.CompletedTask;
 
-    // Each active silo's last sign of life, and since when we have seen no other. Touched by the one loop only.
+    // The last sign of life of each active silo, and when it was first seen. Used by the loop only.
     private readonly Dictionary<SiloAddress, (DateTime Sign, long Since)> _seen = [];
 
     public void Participate(ISiloLifecycle observer)
@@ -42,7 +42,8 @@ internal sealed partial class CrashedSilos(
         });
     }
 
-    // Also after a start that failed, when nobody stops it. The loop may still look at it, and it holds nothing that must be freed.
+    // Also runs after a failed start, when nothing else stops the loop. The source is only cancelled because the loop may still
+    // use it.
     public void Dispose() => _joined.Cancel();
 
     private async Task<bool> WatchAsync(CancellationToken joined)
@@ -84,7 +85,7 @@ internal sealed partial class CrashedSilos(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "Silo {Silo} is in the membership table, but has given no sign of life for {SilentFor} and cannot be reached: declaring it dead")]
+    [LoggerMessage(EventId = 1304, Level = LogLevel.Warning, Message =
+        "Silo {Silo} is in the membership table but has given no sign of life for {SilentFor} and cannot be reached; declaring it dead")]
     private static partial void LogDead(ILogger logger, SiloAddress silo, TimeSpan silentFor);
 }

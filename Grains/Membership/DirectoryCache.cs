@@ -5,24 +5,24 @@ using Orleans.Runtime.GrainDirectory;
 namespace Actors.Membership;
 
 /// <summary>
-/// Where the grains of other silos are, as Orleans caches it, except for silos that are leaving: for their grains the
-/// directory is asked each time. A leaving silo lets go of its grains, and others would go on calling them there until it
-/// ends. What reaches a silo in its last moments is lost: the caller gets neither an answer nor an error.
+/// The Orleans cache of grain locations, except for grains on leaving silos: for them the directory is asked each time. A
+/// leaving silo releases its grains, but with cached locations others would keep calling it until it ends. A call that reaches
+/// a silo in its last moments is lost: the caller gets neither an answer nor an error.
 /// </summary>
 /// <param name="cache">The cache of Orleans.</param>
-/// <param name="membership">The silos and how they are.</param>
+/// <param name="membership">The status of the silos.</param>
 internal sealed class DirectoryCache(IGrainDirectoryCache cache, IClusterMembershipService membership) : IGrainDirectoryCache
 {
     private static readonly HashSet<SiloAddress> None = [];
 
-    // Never changed, but replaced as a whole, by any thread: two that do so at once have seen the same silos, or one has seen
-    // newer ones, and then the next call replaces it again.
+    // Immutable, replaced as a whole by any thread. If two threads race, they saw the same silos, or the next call replaces the
+    // older value again.
     private volatile Leaving _leaving = new(MembershipVersion.MinValue, None);
 
     /// <inheritdoc/>
     public IEnumerable<(GrainAddress ActivationAddress, int Version)> KeyValues => cache.KeyValues;
 
-    /// <summary>The cache for a silo; its size is that of <see cref="GrainDirectoryOptions"/>.</summary>
+    /// <summary>Creates the cache of a silo. Its size is that of <see cref="GrainDirectoryOptions"/>.</summary>
     public static DirectoryCache Create(IServiceProvider services, int size, IClusterMembershipService membership)
     {
         var options = new GrainDirectoryOptions { CachingStrategy = GrainDirectoryOptions.CachingStrategyType.LRU, CacheSize = size };

@@ -3,33 +3,33 @@ using MemberStatus = Orleans.Runtime.SiloStatus;
 namespace Actors.Membership;
 
 /// <summary>
-/// Knows until when silos that were declared dead may still answer from memory. A silo that runs but cannot be reached by the
-/// others may have proven its membership just before it was declared dead, and answers for one more
-/// <see cref="MembershipLease.Duration"/>. Nothing that it may have owned is changed before that is over.
+/// Tracks until when silos that were declared dead may still answer from memory. A silo that runs but cannot be reached may
+/// have proven its membership just before it was declared dead. It then answers for one more
+/// <see cref="MembershipLease.Duration"/>. Until that is over, nothing it may have owned is changed.
 /// </summary>
-/// <param name="members">The status of each silo that is known, by its name in the journal; another object after each change.</param>
-/// <param name="clock">The time.</param>
+/// <param name="members">The status of each known silo, by its name in the journal. A new object after each change.</param>
+/// <param name="clock">The clock.</param>
 internal sealed class ExpiringLeases(Func<IReadOnlyDictionary<string, MemberStatus>> members, TimeProvider clock)
 {
-    /// <summary>How long after news of a death is waited: a little more than a lease, which runs by the clock of another machine.</summary>
+    /// <summary>How long to wait after a death: slightly longer than a lease, which runs on another machine's clock.</summary>
     public static readonly TimeSpan Wait = MembershipLease.Duration * 1.1;
 
-    // How long news of the death of a silo may take that has already lost a key.
+    // How long the news of the death of a silo may take after it lost a key.
     private static readonly TimeSpan NewsLimit = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(100);
 
-    // Guards all below.
+    // Guards the fields below.
     private readonly Lock _gate = new();
 
-    // What was last seen of each silo; as many as the membership knows. Null before the first look: who was dead by then has
-    // been for longer than a lease, since to join takes that long.
+    // The last seen status of each silo the membership knows. Null before the first look: a silo dead by then has been dead for
+    // longer than a lease, because a join takes that long.
     private IReadOnlyDictionary<string, MemberStatus>? _seen;
     private long? _lastDeath;
 
-    // When silos died that were stopping, for as long as the membership knows them.
+    // When silos died that were stopping, while the membership still knows them.
     private readonly Dictionary<string, long> _stopped = [];
 
-    /// <summary>Takes note of silos that were declared dead. To be called at regular intervals.</summary>
+    /// <summary>Notices silos that were declared dead. Call it at regular intervals.</summary>
     public void Look()
     {
         lock (_gate)
@@ -51,8 +51,8 @@ internal sealed class ExpiringLeases(Func<IReadOnlyDictionary<string, MemberStat
         }
     }
 
-    /// <summary>Returns once no silo that was declared dead can answer from memory any more. Usually at once.</summary>
-    /// <param name="formerSilo">The silo that owned what is to be changed and did not release it, if one did.</param>
+    /// <summary>Waits until no silo that was declared dead can still answer from memory. Usually returns at once.</summary>
+    /// <param name="formerSilo">The silo that owned the data to be changed and did not release it; null if there is none.</param>
     public async Task OverAsync(string? formerSilo)
     {
         Look();
@@ -62,8 +62,8 @@ internal sealed class ExpiringLeases(Func<IReadOnlyDictionary<string, MemberStat
         if (left > TimeSpan.Zero) await Task.Delay(left, clock);
     }
 
-    // A silo that stopped in good order has answered its last call, and released what it owned, before it wrote that it is
-    // dead. One that others declared dead while it was stopping has not: it is told by what it did not release.
+    // A silo that stops gracefully answers its last call and releases its grains before it writes that it is dead. A silo that
+    // others declared dead while it stopped did not; the key it failed to release identifies it.
     private void Died(string silo, MemberStatus before)
     {
         if (before is MemberStatus.ShuttingDown or MemberStatus.Stopping) _stopped[silo] = clock.GetTimestamp();

@@ -1,12 +1,12 @@
 namespace Actors.Membership;
 
-/// <summary>The silos that this one knows, by their name in the journal.</summary>
+/// <summary>The silos this silo knows, by their name in the journal.</summary>
 internal sealed class KnownSilos(IClusterMembershipService membership)
 {
-    // Replaced as a whole by any thread that finds it outdated; made twice does no harm.
+    // Replaced as a whole by any thread that finds it outdated. Creating it twice is harmless.
     private volatile View? _view;
 
-    /// <summary>The status of each: the same object until the membership changes.</summary>
+    /// <summary>The status of each silo. The same object until the membership changes.</summary>
     public IReadOnlyDictionary<string, SiloStatus> ByName
     {
         get

@@ -4,25 +4,25 @@ using Microsoft.Extensions.Logging;
 namespace Actors.Membership;
 
 /// <summary>
-/// How a silo comes to the membership table when it starts: an empty one may be that of a living cluster whose Redis has
-/// just lost its data, and one that cannot be reached will be there in a while.
+/// Handles the first contact of a starting silo with the membership table. An empty table may belong to a live cluster whose
+/// Redis just lost its data. A table that cannot be reached will be available later.
 /// </summary>
 /// <param name="table">The table.</param>
-/// <param name="grace">How long a living cluster is given to restore an empty table; zero where there can be none.</param>
-/// <param name="clock">The time.</param>
-/// <param name="logger">Where it says what it waits for.</param>
+/// <param name="grace">How long a live cluster gets to restore an empty table; zero if there can be none.</param>
+/// <param name="clock">The clock.</param>
+/// <param name="logger">The logger.</param>
 internal sealed partial class MembershipArrival(
     RawMembershipTable table, TimeSpan grace, TimeProvider clock, ILogger<MembershipArrival> logger)
 {
-    /// <summary>Three times what silos take to notice that the table is gone.</summary>
+    /// <summary>Three times the time in which silos notice that the table is gone.</summary>
     public static readonly TimeSpan DefaultGrace = TimeSpan.FromSeconds(3);
 
     private static readonly TimeSpan PollEvery = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan RetryAfterAtMost = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan SayEvery = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LogEvery = TimeSpan.FromSeconds(10);
 
-    /// <summary>Returns at once where the table has silos in it, else once it has, or after the time of grace.</summary>
+    /// <summary>Waits until the table has silos in it, at most for the grace period.</summary>
     public async Task WaitForLivingClusterAsync(CancellationToken cancellationToken)
     {
         if (grace == TimeSpan.Zero || await HasSilosAsync()) return;
@@ -37,15 +37,15 @@ internal sealed partial class MembershipArrival(
         async Task<bool> HasSilosAsync()
         {
             var hasSilos = false;
-            await PersistAsync(async () => hasSilos = await table.ReadAsync(cancellationToken) is { Rows.Count: > 0 }, cancellationToken);
+            await RetryUntilReachableAsync(async () => hasSilos = await table.ReadAsync(cancellationToken) is { Rows.Count: > 0 }, cancellationToken);
             return hasSilos;
         }
     }
 
-    /// <summary>Does it again and again until Redis answers.</summary>
-    public async Task PersistAsync(Func<Task> work, CancellationToken cancellationToken)
+    /// <summary>Repeats the work until Redis answers.</summary>
+    public async Task RetryUntilReachableAsync(Func<Task> work, CancellationToken cancellationToken)
     {
-        var said = 0L;
+        var lastLogged = 0L;
         for (var pause = RetryAfter; ; pause = pause * 2 < RetryAfterAtMost ? pause * 2 : RetryAfterAtMost)
         {
             try
@@ -55,11 +55,11 @@ internal sealed partial class MembershipArrival(
             }
             catch (Exception error) when (RedisFailures.IsAway(error) && !cancellationToken.IsCancellationRequested)
             {
-                // It may lead to another server by the next attempt.
+                // The address may lead to another server by the next attempt.
                 table.Suspect(error);
-                if (said == 0 || clock.GetElapsedTime(said) >= SayEvery)
+                if (lastLogged == 0 || clock.GetElapsedTime(lastLogged) >= LogEvery)
                 {
-                    said = clock.GetTimestamp();
+                    lastLogged = clock.GetTimestamp();
                     LogUnreachable(logger, RedisFailures.Reason(error));
                 }
             }
@@ -68,11 +68,11 @@ internal sealed partial class MembershipArrival(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message =
-        "The membership table is empty. Waiting {Grace} for a living cluster to restore it, then forming a new one")]
+    [LoggerMessage(EventId = 1305, Level = LogLevel.Information, Message =
+        "The membership table is empty. Waiting {Grace} for a live cluster to restore it, then forming a new one")]
     private static partial void LogWaiting(ILogger logger, TimeSpan grace);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "The membership table in Redis cannot be reached: {Reason}. The silo goes on joining as soon as it answers.")]
+    [LoggerMessage(EventId = 1306, Level = LogLevel.Warning, Message =
+        "The membership table in Redis cannot be reached: {Reason}. The silo continues to join once it answers.")]
     private static partial void LogUnreachable(ILogger logger, string reason);
 }

@@ -4,12 +4,12 @@ using StackExchange.Redis;
 
 namespace Actors.Membership;
 
-/// <summary>The one connection to the Redis of the membership table, for Orleans and for us.</summary>
+/// <summary>The only connection to the Redis of the membership table, shared by Orleans and this project.</summary>
 /// <param name="configuration">See <see cref="Configure"/>.</param>
-/// <param name="logger">Where it says that it leaves a server.</param>
+/// <param name="logger">The logger for reconnects.</param>
 internal sealed class MembershipConnection(ConfigurationOptions configuration, ILogger<MembershipConnection> logger) : IAsyncDisposable
 {
-    /// <summary>No call waits longer, whatever becomes of the connection.</summary>
+    /// <summary>The longest time a call waits, whatever the state of the connection.</summary>
     public static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(3);
 
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(1);
@@ -21,7 +21,7 @@ internal sealed class MembershipConnection(ConfigurationOptions configuration, I
     /// <inheritdoc cref="RedisLink.Reconnects"/>
     public long Reconnects => _connection.Reconnects;
 
-    /// <summary>Sets a connection up so that nothing queues behind a dead server, and a server that is back is soon found.</summary>
+    /// <summary>Configures a connection so that no call queues behind a dead server and a recovered server is found soon.</summary>
     public static ConfigurationOptions Configure(ConfigurationOptions configuration, string prefix)
     {
         configuration = configuration.Clone();

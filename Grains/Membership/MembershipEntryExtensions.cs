@@ -2,7 +2,7 @@ namespace Actors.Membership;
 
 internal static class MembershipEntryExtensions
 {
-    /// <summary>A copy that may be changed: Orleans goes on with what it was given, and with what it gave.</summary>
+    /// <summary>A copy that may be changed. Orleans keeps using the entries it passes and receives.</summary>
     public static MembershipEntry Clone(this MembershipEntry entry) => new()
     {
         SiloAddress = entry.SiloAddress,

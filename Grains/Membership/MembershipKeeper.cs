@@ -7,9 +7,9 @@ using Orleans.Configuration;
 namespace Actors.Membership;
 
 /// <summary>
-/// Looks after the membership table once a second while the silo is active: has it repaired, tells Orleans of a new version,
-/// keeps this silo's signs of life coming, and declares dead whoever died while it joined. Orleans by itself looks far less
-/// often, and after an outage of Redis may wait another minute.
+/// Maintains the membership table once a second while the silo is active. It has the table repaired, announces new versions to
+/// Orleans, gives this silo's signs of life, and declares silos dead that died while joining. Orleans itself checks far less
+/// often, and after a Redis outage may wait another minute.
 /// </summary>
 internal sealed partial class MembershipKeeper(
     SelfHealingMembershipTable table, OutageMembershipTable outage, IClusterMembershipService membership, ILocalSiloDetails self,
@@ -38,7 +38,8 @@ internal sealed partial class MembershipKeeper(
             await _keeping;
         });
 
-    // Also after a start that failed, when nobody stops it. The loop may still look at it, and it holds nothing that must be freed.
+    // Also runs after a failed start, when nothing else stops the loop. The source is only cancelled because the loop may still
+    // use it.
     public void Dispose() => _stop.Cancel();
 
     private async Task<bool> KeepAsync()
@@ -50,16 +51,16 @@ internal sealed partial class MembershipKeeper(
             {
                 try
                 {
-                    // In this order: what is told among silos is in the table already, unless it could not be written.
-                    var told = membership.CurrentSnapshot;
+                    // The order matters: news among silos is already in the table, unless it could not be written.
+                    var announced = membership.CurrentSnapshot;
                     await table.CheckAsync(_stop.Token);
-                    if (told.Version > table.Version) await table.RecordAsync(told.Version, told.Members.Values, _stop.Token);
+                    if (announced.Version > table.Version) await table.RecordAsync(announced.Version, announced.Members.Values, _stop.Token);
 
-                    // What other silos told is not read by Orleans, and is needed to leave while Redis is away.
-                    if (told.Version > outage.LastRead) await outage.ReadAllAsync(_stop.Token);
+                    // Orleans does not read what other silos announced, but it is needed to leave while Redis is unavailable.
+                    if (announced.Version > outage.LastRead) await outage.ReadAllAsync(_stop.Token);
                     if (isAway || table.SinceSignOfLife > CrashedSilos.AliveEvery + LookEvery) await GiveSignOfLifeAsync();
 
-                    // Not before it has taken a write: a replica is read, and nothing else.
+                    // Report recovery only after a successful write, because a replica can be read too.
                     if (isAway) LogBack(logger);
                     isAway = false;
                     _loop.Succeeded();
@@ -68,7 +69,7 @@ internal sealed partial class MembershipKeeper(
                 }
                 catch (Exception error) when (!_stop.IsCancellationRequested)
                 {
-                    // Said once; the next look is in a second.
+                    // Logged once; the next check follows in a second.
                     if (!isAway) LogAway(logger, RedisFailures.Reason(error));
                     isAway = true;
                 }
@@ -101,13 +102,13 @@ internal sealed partial class MembershipKeeper(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Silo {Silo} has been joining for {Longest}: declaring it dead")]
+    [LoggerMessage(EventId = 1307, Level = LogLevel.Warning, Message = "Silo {Silo} has been joining for {Longest}; declaring it dead")]
     private static partial void LogAbandoned(ILogger logger, SiloAddress silo, TimeSpan longest);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "The membership table in Redis cannot be reached: {Reason}. The cluster goes on as it is; no silo can join or be declared dead")]
+    [LoggerMessage(EventId = 1308, Level = LogLevel.Warning, Message =
+        "The membership table in Redis cannot be reached: {Reason}. The cluster keeps running, but no silo can join or be declared dead")]
     private static partial void LogAway(ILogger logger, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "The membership table in Redis can be reached again")]
+    [LoggerMessage(EventId = 1309, Level = LogLevel.Information, Message = "The membership table in Redis can be reached again")]
     private static partial void LogBack(ILogger logger);
 }

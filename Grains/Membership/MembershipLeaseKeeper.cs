@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Membership;
 
-/// <summary>Proves the membership of this silo once a second, so that calls need not, and takes note of silos that die.</summary>
+/// <summary>Proves the membership of this silo once a second, so that calls need not, and notices silos that die.</summary>
 internal sealed partial class MembershipLeaseKeeper(
     MembershipLease lease, ExpiringLeases expiring, TimeProvider clock, ILogger<MembershipLeaseKeeper> logger)
     : ILifecycleParticipant<ISiloLifecycle>, IDisposable
@@ -13,7 +13,7 @@ internal sealed partial class MembershipLeaseKeeper(
     private readonly CancellationTokenSource _stop = new();
     private Task _keeping = Task.CompletedTask;
 
-    // Before the first call comes and until the last one is answered.
+    // Runs from before the first call until the last one is answered.
     public void Participate(ISiloLifecycle observer) => observer.Subscribe(
         nameof(MembershipLeaseKeeper),
         ServiceLifecycleStage.ApplicationServices,
@@ -28,7 +28,8 @@ internal sealed partial class MembershipLeaseKeeper(
             await _keeping;
         });
 
-    // Also after a start that failed, when nobody stops it. The loop may still look at it, and it holds nothing that must be freed.
+    // Also runs after a failed start, when nothing else stops the loop. The source is only cancelled because the loop may still
+    // use it.
     public void Dispose() => _stop.Cancel();
 
     private async Task KeepAsync()
@@ -51,7 +52,7 @@ internal sealed partial class MembershipLeaseKeeper(
                     LogFailed(logger, error);
                 }
 
-                // From one question to the next: a lease runs from when it was asked for.
+                // Measured from request to request, because a lease runs from the time of its request.
                 var left = RenewEvery - clock.GetElapsedTime(began);
                 await Task.Delay(left > LeastPause ? left : LeastPause, clock, _stop.Token);
             }
@@ -68,17 +69,17 @@ internal sealed partial class MembershipLeaseKeeper(
         else LogMember(logger);
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message =
-        "This silo was declared dead by the others. It answers nothing from memory any more, and ends")]
+    [LoggerMessage(EventId = 1310, Level = LogLevel.Error, Message =
+        "The other silos declared this silo dead. It no longer answers from memory, and stops")]
     private static partial void LogEvicted(ILogger logger);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "Neither the membership table nor every other silo answers whether this silo is still a member. Users are marked possibly stale until one does")]
+    [LoggerMessage(EventId = 1311, Level = LogLevel.Warning, Message =
+        "Neither the membership table nor all other silos confirm that this silo is a member. Users are marked possibly stale until one does")]
     private static partial void LogUnknown(ILogger logger);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "This silo is known to be a member again")]
+    [LoggerMessage(EventId = 1312, Level = LogLevel.Information, Message = "This silo is confirmed as a member again")]
     private static partial void LogMember(ILogger logger);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "The membership of this silo could not be looked after; trying again in a second")]
+    [LoggerMessage(EventId = 1313, Level = LogLevel.Error, Message = "The check of this silo's membership failed; retrying in a second")]
     private static partial void LogFailed(ILogger logger, Exception error);
 }

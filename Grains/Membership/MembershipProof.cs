@@ -8,42 +8,42 @@ using MemberStatus = Orleans.Runtime.SiloStatus;
 namespace Actors.Membership;
 
 /// <summary>
-/// Finds out whether this silo is a member: by the membership table, which costs one small read; or, if the table cannot be
-/// reached, by the other silos. A silo can be declared dead in the table only, and those that take its grains over know it from
-/// there. So if every other member answers that this silo is one, none of them has taken anything over.
+/// Determines whether this silo is a member. It asks the membership table, which costs one small read, or the other silos if
+/// the table cannot be reached. A silo can be declared dead only in the table, and the silos that take over its grains learn it
+/// there. So if every other member confirms this silo, none of them has taken over anything.
 /// </summary>
 internal sealed partial class MembershipProof(
     IMembershipTable table, IClusterMembershipService membership, ILocalSiloDetails self, IServiceProvider services, TimeProvider clock,
     ILogger<MembershipProof> logger)
 {
-    /// <summary>How long the table, and then each of the others, is waited for.</summary>
+    /// <summary>How long to wait for the table, and then for each of the others.</summary>
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(1);
 
-    // From when on the others are asked as well: both one after the other would take most of a lease.
+    // When to ask the others in parallel. Asking them only after the table's limit would take most of a lease.
     private static readonly TimeSpan SoonEnough = TimeSpan.FromMilliseconds(250);
 
     /// <param name="isLeaseValid">
-    /// Whether this silo knows that it was a member until now. If it does not, others may have joined that it has never heard
-    /// of; then a silo that knows of no other cannot vouch for itself.
+    /// Whether this silo knows that it was a member until now. If not, unknown silos may have joined meanwhile. Then a silo
+    /// that knows no other silo cannot confirm itself.
     /// </param>
     public async Task<Standing> ProveAsync(bool isLeaseValid)
     {
-        var telling = AskTableAsync();
-        await Task.WhenAny(telling, Task.Delay(SoonEnough, clock));
+        var askingTable = AskTableAsync();
+        await Task.WhenAny(askingTable, Task.Delay(SoonEnough, clock));
 
-        // Lets no failure out, so it may be left alone once the table has answered.
-        var others = telling.IsCompleted ? null : AskOthersAsync(isLeaseValid);
-        return await telling ?? await (others ?? AskOthersAsync(isLeaseValid));
+        // It does not throw, so it may be left alone once the table has answered.
+        var others = askingTable.IsCompleted ? null : AskOthersAsync(isLeaseValid);
+        return await askingTable ?? await (others ?? AskOthersAsync(isLeaseValid));
     }
 
-    /// <summary>What the table says; null where it says nothing.</summary>
+    /// <summary>The answer of the table; null if it has none.</summary>
     private async Task<Standing?> AskTableAsync()
     {
         try
         {
             return await OwnStatusAsync().WaitAsync(AnswerLimit, clock) switch
             {
-                // The table was lost and is about to be restored, or this silo has only just begun to join.
+                // The table was lost and is about to be restored, or this silo has only started to join.
                 MemberStatus.None => null,
                 MemberStatus.Dead => Standing.Evicted,
                 _ => Standing.Member,
@@ -87,25 +87,25 @@ internal sealed partial class MembershipProof(
 
     private async Task<MemberStatus> OwnStatusAsync()
     {
-        // Past all that is put before it. Any other read puts back what the table has lost, from a copy that may be older
-        // than the news of this silo's death.
-        if (services.GetService<SelfHealingMembershipTable>() is { } lasting) return await lasting.OwnStatusAsync(CancellationToken.None);
+        // Bypasses the other table layers. Any other read restores what the table has lost, from a copy that may be older than
+        // the news of this silo's death.
+        if (services.GetService<SelfHealingMembershipTable>() is { } selfHealing) return await selfHealing.OwnStatusAsync(CancellationToken.None);
         var row = await table.ReadRowAsync(self.SiloAddress, CancellationToken.None);
         return row.TryGet(self.SiloAddress)?.Item1.Status ?? MemberStatus.None;
     }
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "The membership table cannot be asked whether this silo is a member: {Reason}")]
+    [LoggerMessage(EventId = 1314, Level = LogLevel.Debug, Message = "The membership table did not answer whether this silo is a member: {Reason}")]
     private static partial void LogTableAway(ILogger logger, string reason);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Silo {Silo} did not answer whether this silo is a member: {Reason}")]
+    [LoggerMessage(EventId = 1315, Level = LogLevel.Debug, Message = "Silo {Silo} did not answer whether this silo is a member: {Reason}")]
     private static partial void LogNoAnswer(ILogger logger, SiloAddress silo, string reason);
 }
 
-/// <summary>Tells other silos what this one knows of their membership. One per silo, for as long as the silo lives.</summary>
+/// <summary>Answers questions of other silos about their membership. One per silo, for the lifetime of the silo.</summary>
 [Alias("Actors.IMembershipService")]
 internal interface IMembershipService : IGrainService
 {
-    /// <summary>False once this silo knows that <paramref name="silo"/> was declared dead; null while it does not know it.</summary>
+    /// <summary>False once this silo knows that <paramref name="silo"/> was declared dead; null if it does not know the silo.</summary>
     [Alias("IsMember")]
     Task<bool?> IsMemberAsync(SiloAddress silo);
 
@@ -114,12 +114,12 @@ internal interface IMembershipService : IGrainService
     Task PingAsync();
 }
 
-/// <summary>Reads what Orleans knows; holds no state of its own.</summary>
+/// <summary>Reads what Orleans knows. Has no state of its own.</summary>
 [Reentrant]
 internal sealed class MembershipService(GrainId id, Silo silo, ILoggerFactory loggers, IClusterMembershipService membership)
     : GrainService(id, silo, loggers), IMembershipService
 {
-    // Not known: it has just joined, or died so long ago that it was removed from the table.
+    // Unknown: the silo has just joined, or died so long ago that it was removed from the table.
     public Task<bool?> IsMemberAsync(SiloAddress silo) => Task.FromResult<bool?>(membership.CurrentSnapshot.GetSiloStatus(silo) switch
     {
         MemberStatus.Dead => false,
@@ -130,7 +130,7 @@ internal sealed class MembershipService(GrainId id, Silo silo, ILoggerFactory lo
     public Task PingAsync() => Task.CompletedTask;
 }
 
-/// <summary>Reaches the membership service of any silo.</summary>
+/// <summary>Calls the membership service of any silo.</summary>
 internal sealed class MembershipClient(IServiceProvider services) : GrainServiceClient<IMembershipService>(services)
 {
     public IMembershipService Of(SiloAddress silo) => GetGrainService(silo);

@@ -1,19 +1,18 @@
 namespace Actors.Membership;
 
-/// <summary>The script over Orleans' membership table. It runs on Redis 7 (Lua 5.1) and on Garnet (Lua 5.4) alike.</summary>
+/// <summary>The script for Orleans' membership table. It runs on Redis 7 (Lua 5.1) and on Garnet (Lua 5.4).</summary>
 /// <remarks>
-/// The table is one hash: <c>Version</c>, a decimal number that grows with every change, and a row of JSON per silo. A
-/// silo's status only ever goes up (joining 2, active 3, … dead 6), so of two rows of a silo the one with the higher status
-/// is the later. Merging by that rule gives the same table in whichever order the silos do it, and nobody returns from the
-/// dead.
+/// The table is one hash: <c>Version</c>, a decimal number that grows with every change, and one row of JSON per silo. The
+/// status of a silo only increases (joining 2, active 3, … dead 6). So of two rows of a silo the one with the higher status is
+/// the later. Merging by that rule gives the same table in any order, and a dead silo never becomes alive again.
 /// </remarks>
 internal static class MembershipScripts
 {
     /// <summary>
-    /// KEYS table; ARGV version, leap, silo, row, silo, row, … Puts in what the table lacks: silos that are not in it, and
-    /// rows with a later status. A table without a version, or with one before ours, was lost: it goes on at ours plus leap.
-    /// Any other that is changed goes on at its own plus one. Returns whether it was lost, how many rows were put in, and the
-    /// table as it is now.
+    /// KEYS table; ARGV version, leap, silo, row, silo, row, … Adds what the table lacks: missing silos, and rows with a later
+    /// status. A table without a version, or with an earlier version than ours, was lost; it continues at our version plus
+    /// leap. Any other changed table continues at its own version plus one. Returns whether it was lost, how many rows were
+    /// added, and the new table.
     /// </summary>
     public const string Merge = """
         local function status(row) return tonumber(string.match(row, '"Status":(%d+)') or '0') end

@@ -4,37 +4,38 @@ using Microsoft.Extensions.Logging;
 namespace Actors.Membership;
 
 /// <summary>
-/// Lets silos leave while Redis is away. Orleans by itself would try for minutes to write that a silo has left, and the others
-/// would go on calling it.
+/// Lets silos leave while Redis is unavailable. Orleans by itself would try for minutes to write that a silo has left, and the
+/// others would keep calling it.
 /// </summary>
 /// <remarks>
 /// <list type="bullet">
-/// <item>A silo that stops and cannot write its status tells the other silos only. They write it into the table once Redis is back:
-/// see <see cref="SelfHealingMembershipTable.RecordAsync"/>.</item>
-/// <item>Reads are answered by the last table that was read, with what other silos have told since. If reads failed, Orleans would
-/// drop what it is told while it reads.</item>
+/// <item>A silo that stops and cannot write its status tells only the other silos. They write it into the table once Redis is
+/// back: see <see cref="SelfHealingMembershipTable.RecordAsync"/>.</item> <item>Reads return the last table that was read, plus
+/// announcements of other silos since then. If reads failed, Orleans would drop announcements that arrive while it
+/// reads.</item>
 /// </list>
 /// </remarks>
 /// <param name="inner">The table in Redis.</param>
 /// <param name="self">This silo.</param>
-/// <param name="known">What Orleans knows of the members: from the table, and told by other silos.</param>
-/// <param name="cluster">The time of the table.</param>
-/// <param name="clock">The time.</param>
+/// <param name="known">What Orleans knows of the members, from the table and from other silos.</param>
+/// <param name="cluster">The clock of the times in the table.</param>
+/// <param name="clock">The clock.</param>
 /// <param name="logger">The log.</param>
-/// <param name="stopping">Cancelled when this silo starts to stop.</param>
+/// <param name="stopping">Cancelled when this silo begins to stop.</param>
 internal sealed partial class OutageMembershipTable(
     IMembershipTable inner, SiloAddress self, Func<ClusterMembershipSnapshot> known, ClusterClock cluster, TimeProvider clock,
     ILogger<OutageMembershipTable> logger, CancellationToken stopping) : IMembershipTable
 {
     private static readonly TimeSpan ReadAgainAfter = TimeSpan.FromMilliseconds(100);
 
-    // The table as it was last read or, while this silo stops, written. Replaced as a whole by any thread; nobody changes an entry.
+    // The table as last read or, while this silo stops, as last written. Replaced as a whole by any thread; entries never
+    // change.
     private volatile MembershipTableData? _last;
 
-    // True while the last one is of this silo alone, which stops and cannot write it.
+    // True while the last table exists only in this stopping silo, which cannot write it.
     private volatile bool _isUnwritten;
 
-    /// <summary>The version of the table that was last read as a whole; 0 if none was.</summary>
+    /// <summary>The version of the table that was last read completely; 0 if none was.</summary>
     public MembershipVersion LastRead => new(_last?.Version.Version ?? 0);
 
     public async Task<MembershipTableData> ReadAllAsync(CancellationToken cancellationToken = default)
@@ -49,7 +50,7 @@ internal sealed partial class OutageMembershipTable(
         {
             LogReadFailed(logger, error);
 
-            // Whoever waits for a version that is not there reads again at once.
+            // A caller that waits for a newer version would otherwise read again at once.
             await Task.Delay(ReadAgainAfter, clock, CancellationToken.None);
             return last;
         }
@@ -65,10 +66,10 @@ internal sealed partial class OutageMembershipTable(
         catch (Exception error) when (error is not OperationCanceledException
             && stopping.IsCancellationRequested && entry.SiloAddress.Equals(self) && entry.Status.IsTerminating() && LastKnown() is { } last)
         {
-            // Another silo that leaves has told its version meanwhile: Orleans reads again, and goes on from there.
+            // Another leaving silo has announced this version meanwhile. Orleans reads again and continues from there.
             if (last.Version.Version >= tableVersion.Version) return false;
 
-            // Orleans tells the others next.
+            // Orleans announces the change to the others next.
             _last = With(last, entry, tableVersion);
             LogUnwritten(logger, entry.Status, RedisFailures.Reason(error));
             return true;
@@ -110,48 +111,51 @@ internal sealed partial class OutageMembershipTable(
 
     Task IMembershipTable.UpdateIAmAlive(MembershipEntry entry) => UpdateIAmAliveAsync(entry);
 
-    /// <summary>The last table that was read, with what the other silos have told since; null if they know of a silo that it does not.</summary>
+    /// <summary>
+    /// The last table that was read, plus later announcements of other silos; null if they know of a silo it does not contain.
+    /// </summary>
     private MembershipTableData? LastKnown()
     {
         if (_last is not { } last) return null;
-        var told = known();
-        if (_isUnwritten && last.Version.Version >= told.Version.Value) return last;
+        var announced = known();
+        if (_isUnwritten && last.Version.Version >= announced.Version.Value) return last;
 
-        // A silo that is not in it would take its absence for its death.
-        var isWhole = told.Members.Values.All(member => member.Status.IsTerminating() || last.TryGet(member.SiloAddress) is not null);
+        // A silo missing from the table would take its absence for its death.
+        var isWhole = announced.Members.Values.All(member => member.Status.IsTerminating() || last.TryGet(member.SiloAddress) is not null);
         if (!isWhole) return null;
         var isStopping = stopping.IsCancellationRequested;
-        var version = Math.Max((int)told.Version.Value, last.Version.Version) + (isStopping ? Offset : 0);
+        var version = Math.Max((int)announced.Version.Value, last.Version.Version) + (isStopping ? Offset : 0);
         var current = new MembershipTableData(
-            [.. last.Members.Select(member => Tuple.Create(Current(member.Item1, told, isStopping), member.Item2))],
+            [.. last.Members.Select(member => Tuple.Create(Current(member.Item1, announced, isStopping), member.Item2))],
             new TableVersion(version, last.Version.VersionEtag));
         if (isStopping) (_last, _isUnwritten) = (current, true);
         return current;
     }
 
-    private MembershipEntry Current(MembershipEntry entry, ClusterMembershipSnapshot told, bool isStopping)
+    private MembershipEntry Current(MembershipEntry entry, ClusterMembershipSnapshot announced, bool isStopping)
     {
         var current = entry.Clone();
-        if (told.Members.TryGetValue(entry.SiloAddress, out var member) && member.Status > entry.Status) current.Status = member.Status;
+        if (announced.Members.TryGetValue(entry.SiloAddress, out var member) && member.Status > entry.Status) current.Status = member.Status;
 
-        // Nobody can give signs of life, and Orleans tells nothing to silos that seem to be silent.
+        // No silo can give signs of life, and Orleans announces nothing to silos that seem silent.
         if (isStopping && !current.Status.IsTerminating()) current.IAmAliveTime = cluster.UtcNow.UtcDateTime;
         return current;
     }
 
     /// <summary>
-    /// How far the versions of a silo that cannot write are ahead: another one for each, so that two silos that leave at once do
-    /// not give the same version to different tables; and less than what makes a table count as lost.
+    /// How far the versions of a silo that cannot write are ahead. Each silo has a different offset, so two silos that leave
+    /// together do not give the same version to different tables. It is smaller than the gap that marks a lost table.
     /// </summary>
     private int Offset => (int)((uint)self.GetConsistentHashCode() % (MembershipCopy.Leap / 4));
 
     private static MembershipTableData With(MembershipTableData table, MembershipEntry entry, TableVersion version) => new(
-        [.. table.Members.Select(member => member.Item1.SiloAddress.Equals(entry.SiloAddress) ? Tuple.Create(entry, member.Item2) : member)], version);
+        [.. table.Members.Select(member => member.Item1.SiloAddress.Equals(entry.SiloAddress) ? Tuple.Create(entry, member.Item2) : member)],
+        version);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "The membership table could not be read; going on with what is known")]
+    [LoggerMessage(EventId = 1316, Level = LogLevel.Debug, Message = "The membership table could not be read; continuing with the last known state")]
     private static partial void LogReadFailed(ILogger logger, Exception error);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "This silo could not write its status {Status} into the membership table, and tells the other silos only: {Reason}")]
+    [LoggerMessage(EventId = 1317, Level = LogLevel.Warning, Message =
+        "This silo could not write its status {Status} into the membership table and tells only the other silos: {Reason}")]
     private static partial void LogUnwritten(ILogger logger, SiloStatus status, string reason);
 }

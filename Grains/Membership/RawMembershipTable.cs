@@ -2,19 +2,19 @@ using StackExchange.Redis;
 
 namespace Actors.Membership;
 
-/// <summary>Orleans' membership table as the hash it is, without asking Orleans. Every call has a time limit.</summary>
+/// <summary>Direct access to the hash of Orleans' membership table, bypassing Orleans. Every call has a time limit.</summary>
 internal sealed class RawMembershipTable(MembershipConnection connection, RedisKey key)
 {
-    // Of the primary only: a replica may be behind, and look like a table that was lost.
+    // Reads only the primary: a replica may be behind and look like a lost table.
     private const CommandFlags Primary = CommandFlags.DemandMaster;
 
-    /// <summary>Another after each new connection, which may lead to a server whose table has a history of its own.</summary>
+    /// <summary>Changes with each new connection, which may lead to a server whose table has another history.</summary>
     public long Reconnects => connection.Reconnects;
 
-    /// <summary>To be told of calls that failed: a server that is a replica is left at once.</summary>
+    /// <summary>Reports a failed call. If the server turned out to be a replica, the connection leaves it at once.</summary>
     public void Suspect(Exception error) => connection.Suspect(error);
 
-    /// <summary>Version and row of <paramref name="silo"/>: the cheapest look at whether the table is what it should be.</summary>
+    /// <summary>The version and the row of <paramref name="silo"/>: the cheapest check of the table.</summary>
     public async Task<(int? Version, RedisValue Row)> LookAsync(string silo, CancellationToken cancellationToken)
     {
         RedisValue[] fields = [MembershipCopy.VersionField, silo];
@@ -22,17 +22,17 @@ internal sealed class RawMembershipTable(MembershipConnection connection, RedisK
         return (MembershipCopy.VersionOf(found[0]), found[1]);
     }
 
-    /// <summary>All of it; null where there is no table.</summary>
+    /// <summary>The complete table; null if there is none.</summary>
     public async Task<MembershipCopy?> ReadAsync(CancellationToken cancellationToken) =>
         MembershipCopy.From(await CallAsync(redis => redis.HashGetAllAsync(key, Primary), cancellationToken));
 
-    /// <summary>Puts what <paramref name="copy"/> has and the table lacks into it, atomically; returns what the table then has.</summary>
+    /// <summary>Adds atomically what <paramref name="copy"/> has and the table lacks. Returns the resulting table.</summary>
     public async Task<(bool WasLost, int Rows, MembershipCopy Merged)> MergeAsync(MembershipCopy copy, CancellationToken cancellationToken)
     {
         RedisValue[] arguments =
             [copy.Version, MembershipCopy.Leap, .. copy.Rows.SelectMany(row => (RedisValue[])[row.Name, row.Value])];
 
-        // By its text: a server that came back knows no scripts.
+        // Sends the text of the script, because a restarted server has no cached scripts.
         var result = (RedisResult[])(await CallAsync(
             redis => redis.ScriptEvaluateAsync(MembershipScripts.Merge, [key], arguments, Primary | CommandFlags.NoScriptCache),
             cancellationToken))!;

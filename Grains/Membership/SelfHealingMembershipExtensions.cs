@@ -9,20 +9,20 @@ using StackExchange.Redis;
 
 namespace Actors.Membership;
 
-/// <summary>Makes the membership of a cluster outlast the data of its Redis.</summary>
+/// <summary>Lets the membership of a cluster survive the loss of the data in its Redis.</summary>
 public static class SelfHealingMembershipExtensions
 {
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// Puts a <see cref="SelfHealingMembershipTable"/> before the table that <c>UseRedisClustering</c> has added, and has both use
-    /// one connection. To be called after it, and after <c>AddActors</c>.
+    /// Puts a <see cref="SelfHealingMembershipTable"/> before the table added by <c>UseRedisClustering</c>; both share one
+    /// connection. Call it after that method and after <c>AddActors</c>.
     /// </summary>
     /// <param name="silo">The silo.</param>
     /// <param name="redis">The Redis of the membership table.</param>
     /// <param name="grace">
-    /// How long a silo that finds no cluster waits for a living one to restore the table. Default: 3 s. Zero where the Redis is
-    /// this process's own, so that no other can know better.
+    /// How long a silo that finds no cluster waits for a live one to restore the table. Default: 3 s. Zero if the Redis belongs
+    /// to this process, so that no other cluster can exist.
     /// </param>
     public static ISiloBuilder UseSelfHealingMembership(this ISiloBuilder silo, ConfigurationOptions redis, TimeSpan? grace = null)
     {
@@ -76,7 +76,7 @@ public static class SelfHealingMembershipExtensions
         return silo;
     }
 
-    // Resolved when it is asked: the client needs a running silo, and that needs its membership table.
+    // Resolved when needed: the client needs a running silo, which needs its membership table.
     private static async Task<bool> AnswersAsync(IServiceProvider provider, SiloAddress silo)
     {
         try
@@ -86,7 +86,7 @@ public static class SelfHealingMembershipExtensions
         }
         catch (Exception)
         {
-            // Whatever kept it from answering: it did not, and the vote stands.
+            // Whatever the reason, the silo did not answer, so the vote stands.
             return false;
         }
     }

@@ -4,19 +4,18 @@ using StackExchange.Redis;
 namespace Actors.Membership;
 
 /// <summary>
-/// Orleans' membership table in Redis, made to last longer than Redis' data: what was lost is put back before Orleans looks.
-/// Without it, silos whose table was emptied could neither read it nor be found in it, and the next one to start would
-/// form a second cluster.
+/// Orleans' membership table in Redis, able to survive the loss of Redis' data: it restores lost data before Orleans reads it.
+/// Without it, silos with an emptied table could neither read it nor be found in it. The next silo to start would form a
+/// second cluster.
 /// </summary>
 /// <remarks>
 /// <list type="bullet">
-/// <item>A copy of the table is kept. Before each operation, and once a second by <see cref="MembershipKeeper"/>, one cheap
-/// look says whether the table is there, no older than the copy, and has this silo's row; if not, the copy is merged into
-/// it. Several silos may do so at once, see <see cref="MembershipScripts"/>.</item>
-/// <item>Orleans never reads a table without this silo's row in it, for which it would end the silo. A row that says that
-/// this silo is dead is left alone: Orleans is right then.</item>
-/// <item>Which silos left while Redis was away (<see cref="OutageMembershipTable"/>) is written into the table once it is back: see
-/// <see cref="RecordAsync"/>.</item>
+/// <item>It keeps a copy of the table. Before each operation, and once a second by <see cref="MembershipKeeper"/>, one cheap
+/// read checks that the table exists, is no older than the copy, and has this silo's row. If not, the copy is merged into it.
+/// Several silos may do so at once, see <see cref="MembershipScripts"/>.</item> <item>Orleans never reads a table without this
+/// silo's row, because it would end the silo. A row that says that this silo is dead is left alone: it is correct.</item>
+/// <item>Silos that left while Redis was unavailable (<see cref="OutageMembershipTable"/>) are written into the table once it
+/// is back: see <see cref="RecordAsync"/>.</item>
 /// </list>
 /// </remarks>
 internal sealed partial class SelfHealingMembershipTable(
@@ -26,45 +25,45 @@ internal sealed partial class SelfHealingMembershipTable(
 {
     private const int Tries = 4;
 
-    // The keeper looks once a second. After a longer gap the table was away, or this process did not run.
+    // The keeper checks once a second. After a longer gap the table was unavailable or this process was paused.
     private static readonly TimeSpan LongestGap = TimeSpan.FromSeconds(3);
 
     private readonly string _selfField = self.ToString();
 
-    // One look and repair at a time; Orleans and the keeper come from any thread.
+    // One check and repair at a time. Orleans and the keeper call from any thread.
     private readonly SemaphoreSlim _gate = new(1, 1);
 
-    // Only under the gate. The copy, and over which connection it was last compared with the table.
+    // Guarded by the gate: the copy, and the connection over which it was last compared with the table.
     private MembershipCopy? _copy;
-    private long _comparedOver;
+    private long _comparedConnection;
 
-    // The row of this silo that Orleans last wrote with success: replaced as a whole by whoever wrote it, never changed.
+    // The row of this silo that Orleans last wrote successfully. Replaced as a whole by each writer, never changed.
     private volatile MembershipEntry? _own;
 
-    // When the table was last looked at with success. Only under the gate.
+    // When the table was last checked successfully. Guarded by the gate.
     private long _looked = clock.GetTimestamp();
 
     private long _repairs;
     private long _signOfLife = clock.GetTimestamp();
     private int _version;
 
-    /// <summary>How often something was put back into the table by this silo.</summary>
+    /// <summary>How often this silo restored something in the table.</summary>
     public long Repairs => Interlocked.Read(ref _repairs);
 
     /// <summary>The newest version of the table that this silo has seen.</summary>
     public MembershipVersion Version => new(Volatile.Read(ref _version));
 
-    /// <summary>How long ago this silo last gave a sign of life in the table.</summary>
+    /// <summary>The time since this silo last gave a sign of life in the table.</summary>
     public TimeSpan SinceSignOfLife => clock.GetElapsedTime(Interlocked.Read(ref _signOfLife));
 
-    /// <summary>Looks whether the table is what it should be and puts back what is missing.</summary>
+    /// <summary>Checks the table and restores what is missing.</summary>
     public async Task CheckAsync(CancellationToken cancellationToken)
     {
         await _gate.WaitAsync(cancellationToken);
         try
         {
             if (clock.GetElapsedTime(_looked) > LongestGap) votes.MayBeStale();
-            await CheckAloneAsync(cancellationToken);
+            await CheckLockedAsync(cancellationToken);
             _looked = clock.GetTimestamp();
         }
         catch (Exception error) when (error is RedisException or TimeoutException)
@@ -78,7 +77,7 @@ internal sealed partial class SelfHealingMembershipTable(
         }
     }
 
-    /// <summary>This silo's status by the table, in one small read; None while the table has lost it.</summary>
+    /// <summary>This silo's status in the table, with one small read. None while the table has lost the row.</summary>
     public async Task<SiloStatus> OwnStatusAsync(CancellationToken cancellationToken)
     {
         var (version, row) = await raw.LookAsync(_selfField, cancellationToken);
@@ -88,7 +87,7 @@ internal sealed partial class SelfHealingMembershipTable(
     public async Task InitializeMembershipTableAsync(bool tryInitTableVersion, CancellationToken cancellationToken = default)
     {
         if (tryInitTableVersion) await arrival.WaitForLivingClusterAsync(cancellationToken);
-        await arrival.PersistAsync(() => inner.InitializeMembershipTableAsync(tryInitTableVersion, cancellationToken), cancellationToken);
+        await arrival.RetryUntilReachableAsync(() => inner.InitializeMembershipTableAsync(tryInitTableVersion, cancellationToken), cancellationToken);
     }
 
     public async Task<MembershipTableData> ReadAllAsync(CancellationToken cancellationToken = default)
@@ -99,12 +98,12 @@ internal sealed partial class SelfHealingMembershipTable(
             var table = await inner.ReadAllAsync(cancellationToken);
             if (IsWhole(table))
             {
-                await FollowAsync(table.Version.Version);
+                await UpdateCopyAsync(table.Version.Version);
                 return table;
             }
 
-            // Lost since we looked. Orleans repeats what fails, but ends the silo over a table without it.
-            if (attempt == Tries) throw new TimeoutException("The membership table is lost again each time it is restored.");
+            // The table was lost since the check. Orleans retries failures, but ends the silo if the table lacks it.
+            if (attempt == Tries) throw new TimeoutException("The membership table was lost again after each restore.");
         }
     }
 
@@ -133,21 +132,22 @@ internal sealed partial class SelfHealingMembershipTable(
     }
 
     /// <summary>
-    /// Writes into the table which silos have left, as this silo was told by them while Redis was away. Does nothing if the table
-    /// knows of it.
+    /// Writes into the table that silos have left, as they announced while Redis was unavailable. Does nothing if the table
+    /// already has it.
     /// </summary>
-    /// <param name="version">The version that the table would have; it goes on beyond that.</param>
-    /// <param name="members">The silos as this silo knows them.</param>
-    /// <param name="cancellationToken">Cancels it.</param>
+    /// <param name="version">The version the table would have; the result goes beyond it.</param>
+    /// <param name="members">The members as this silo knows them.</param>
+    /// <param name="cancellationToken">Cancels the call.</param>
     public async Task RecordAsync(MembershipVersion version, IEnumerable<ClusterMember> members, CancellationToken cancellationToken)
     {
         await _gate.WaitAsync(cancellationToken);
         try
         {
             if (await raw.ReadAsync(cancellationToken) is not { } table || table.Version >= version.Value) return;
-            var told = members.Where(member => member.Status.IsTerminating()).ToDictionary(member => (RedisValue)member.SiloAddress.ToString(), member => member.Status);
-            var left = table.Rows.Where(row => told.TryGetValue(row.Name, out var status) && MembershipCopy.StatusOf(row.Value) < status)
-                .Select(row => new HashEntry(row.Name, MembershipCopy.WithStatus(row.Value, told[row.Name]))).ToList();
+            var announced = members.Where(member => member.Status.IsTerminating())
+                .ToDictionary(member => (RedisValue)member.SiloAddress.ToString(), member => member.Status);
+            var left = table.Rows.Where(row => announced.TryGetValue(row.Name, out var status) && MembershipCopy.StatusOf(row.Value) < status)
+                .Select(row => new HashEntry(row.Name, MembershipCopy.WithStatus(row.Value, announced[row.Name]))).ToList();
             var (_, rows, merged) = await raw.MergeAsync(new((int)version.Value, left), cancellationToken);
             Keep(merged);
             LogRecorded(logger, rows);
@@ -173,7 +173,7 @@ internal sealed partial class SelfHealingMembershipTable(
 
     public async Task DeleteMembershipTableEntriesAsync(string clusterId, CancellationToken cancellationToken = default)
     {
-        // Meant to be gone, so nothing is to be put back.
+        // The table is removed on purpose, so nothing must be restored.
         await _gate.WaitAsync(cancellationToken);
         try
         {
@@ -212,7 +212,7 @@ internal sealed partial class SelfHealingMembershipTable(
         return await writing;
     }
 
-    // Orleans tries again what fails; it reaches the new primary by then.
+    // Orleans retries failures. By then the connection leads to the new primary.
     private async Task WriteAsync(Task writing)
     {
         try
@@ -226,13 +226,13 @@ internal sealed partial class SelfHealingMembershipTable(
         }
     }
 
-    private async Task CheckAloneAsync(CancellationToken cancellationToken)
+    private async Task CheckLockedAsync(CancellationToken cancellationToken)
     {
-        // Before the look: a connection made after it is looked at the next time.
+        // Read before the check, so that a connection made after it is checked next time.
         var connection = raw.Reconnects;
         var (version, row) = await raw.LookAsync(_selfField, cancellationToken);
         var isBehind = IsBehind(row);
-        if (version == _copy?.Version && !isBehind && connection == _comparedOver) return;
+        if (version == _copy?.Version && !isBehind && connection == _comparedConnection) return;
         var lost = isBehind ? _copy : await CopyAsync(cancellationToken);
         if (lost is not null || isBehind)
         {
@@ -241,13 +241,13 @@ internal sealed partial class SelfHealingMembershipTable(
             if (wasRestored || wasAdded) Interlocked.Increment(ref _repairs);
         }
 
-        _comparedOver = connection;
+        _comparedConnection = connection;
     }
 
     /// <summary>
-    /// Makes a new copy of the table. Where that is not the one that was copied last, nor what became of it, makes none, and
-    /// returns what is to be put into it: Redis has lost the table, or a server was promoted before it had heard of everything
-    /// and goes on with a history of its own.
+    /// Makes a new copy of the table if it continues the last copy. Otherwise makes none and returns what to merge into the
+    /// table. Then Redis has lost the table, or a server was promoted before it had all changes and continues with its own
+    /// history.
     /// </summary>
     private async Task<MembershipCopy?> CopyAsync(CancellationToken cancellationToken)
     {
@@ -257,7 +257,7 @@ internal sealed partial class SelfHealingMembershipTable(
             if (copy.IsLostIn(table?.Version)) return copy;
             if (copy.LaterThan(table!) is { Count: > 0 } later) return copy with { Rows = later };
 
-            // Two changes, one in each history, were given the same version: who knows the one would never look for the other.
+            // Two changes, one per history, got the same version. A silo that knows one would never look for the other.
             if (table!.Version == copy.Version && table.LaterThan(copy).Count > 0) return copy with { Version = copy.Version + 1 };
         }
 
@@ -276,7 +276,7 @@ internal sealed partial class SelfHealingMembershipTable(
         return wasLost || rows > 0;
     }
 
-    /// <summary>Sees to it that this silo is in the table, as Orleans last wrote it: the copy may be older than that.</summary>
+    /// <summary>Ensures that this silo is in the table as Orleans last wrote it. The copy may be older than that.</summary>
     private async Task<bool> PutSelfAsync(CancellationToken cancellationToken)
     {
         if (_own is not { } own) return false;
@@ -293,7 +293,7 @@ internal sealed partial class SelfHealingMembershipTable(
             return true;
         }
 
-        // Others write to the table all the time, so it works; the next look tries again.
+        // The table works, because others write to it all the time. The next check tries again.
         throw new TimeoutException($"Silo {self} could not be put back into the membership table: others kept changing it.");
     }
 
@@ -311,11 +311,11 @@ internal sealed partial class SelfHealingMembershipTable(
             Interlocked.Exchange(ref _signOfLife, clock.GetTimestamp());
         }
 
-        await FollowAsync(version.Version);
+        await UpdateCopyAsync(version.Version);
     }
 
-    /// <summary>Brings the copy up to what was just read or written, so that it is not lost if Redis fails in the next moment.</summary>
-    private async Task FollowAsync(int version)
+    /// <summary>Updates the copy after a read or write, so that it survives a failure of Redis in the next moment.</summary>
+    private async Task UpdateCopyAsync(int version)
     {
         if (version <= Volatile.Read(ref _version)) return;
         try
@@ -324,8 +324,8 @@ internal sealed partial class SelfHealingMembershipTable(
         }
         catch (Exception error) when (error is RedisException or TimeoutException or ObjectDisposedException)
         {
-            // What was asked for is done; the next look finds the rest.
-            LogNotFollowed(logger, version, error);
+            // The requested operation is done. The next check updates the copy.
+            LogCopyFailed(logger, version, error);
         }
     }
 
@@ -336,21 +336,23 @@ internal sealed partial class SelfHealingMembershipTable(
         Volatile.Write(ref _version, copy.Version);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "The membership table {What}: Redis has lost it. Restored it from this silo's copy of version {Version}, which has {Known} silos; {Rows} of them were missing in it or out of date")]
-    private static partial void LogRestored(ILogger logger, string what, int version, int known, int rows);
+    [LoggerMessage(EventId = 1318, Level = LogLevel.Warning, Message =
+        "Redis lost the membership table: it {Loss}. Restored it from this silo's copy of version {Version} with {Known} silos; " +
+        "{Rows} of them were missing or out of date")]
+    private static partial void LogRestored(ILogger logger, string loss, int version, int known, int rows);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "The membership table lacked {Rows} silos or knew them only by an earlier status: put them back from this silo's copy")]
+    [LoggerMessage(EventId = 1319, Level = LogLevel.Warning, Message =
+        "The membership table lacked {Rows} silos or had them with an earlier status; restored them from this silo's copy")]
     private static partial void LogAdded(ILogger logger, int rows);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "This silo, {Silo}, was missing in the membership table: put it back as {Status}")]
+    [LoggerMessage(EventId = 1320, Level = LogLevel.Warning, Message =
+        "This silo, {Silo}, was missing from the membership table; restored it as {Status}")]
     private static partial void LogPutSelf(ILogger logger, SiloAddress silo, SiloStatus status);
 
-    [LoggerMessage(Level = LogLevel.Information, Message =
-        "Wrote into the membership table that {Rows} silos have left, which they could not do while Redis was away")]
+    [LoggerMessage(EventId = 1321, Level = LogLevel.Information, Message =
+        "Recorded in the membership table that {Rows} silos left while Redis was unavailable")]
     private static partial void LogRecorded(ILogger logger, int rows);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "No copy could be made of version {Version} of the membership table yet")]
-    private static partial void LogNotFollowed(ILogger logger, int version, Exception error);
+    [LoggerMessage(EventId = 1322, Level = LogLevel.Debug, Message = "Version {Version} of the membership table could not be copied yet")]
+    private static partial void LogCopyFailed(ILogger logger, int version, Exception error);
 }

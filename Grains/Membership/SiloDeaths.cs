@@ -1,22 +1,22 @@
 namespace Actors.Membership;
 
 /// <summary>
-/// The silos that were declared dead of late without having said that they leave. A silo that stops in good order answers the
-/// calls that it has.
+/// The silos that were recently declared dead without announcing that they leave. A silo that stops gracefully answers its
+/// calls first.
 /// </summary>
 internal sealed class SiloDeaths(ISiloStatusOracle silos, TimeProvider clock) : ISiloStatusListener, ILifecycleParticipant<ISiloLifecycle>
 {
-    /// <summary>How long a death is remembered. No call of a client waits longer.</summary>
+    /// <summary>How long a death is remembered. No client call waits longer.</summary>
     private static readonly TimeSpan Memory = TimeSpan.FromMinutes(2);
 
     private readonly Lock _gate = new();
 
-    // Under the gate. The silos that were seen alive and have not said that they leave; and those that died within two minutes.
-    // At its start a silo is told of all that are in the table, which remembers the dead for days.
+    // Guarded by the gate: the silos seen alive that have not announced to leave, and those that died within two minutes. At
+    // its start a silo is notified of all silos in the table, which keeps dead ones for days.
     private readonly HashSet<SiloAddress> _living = [];
     private readonly List<(SiloAddress Silo, long At)> _dead = [];
 
-    /// <summary>Those of the last two minutes.</summary>
+    /// <summary>The deaths of the last two minutes.</summary>
     public SiloDeath[] Recent
     {
         get

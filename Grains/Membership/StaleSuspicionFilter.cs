@@ -3,46 +3,46 @@ using Microsoft.Extensions.Logging;
 namespace Actors.Membership;
 
 /// <summary>
-/// Keeps silos alive that were suspected while the membership table was away. Orleans queues such votes and casts them when
-/// the table is back, up to a minute or two later, whether or not the silo has answered since; and as nobody could give signs of
-/// life meanwhile, a single vote may count as a majority. So for a while after an outage a vote of this silo counts only
-/// if the one it is against still does not answer. Where it really is gone, Orleans votes again with its next probe. The same
-/// holds for a while after this process itself did not run: it has missed the answers of silos that are well.
+/// Keeps silos alive that were suspected while the membership table was unavailable. Orleans queues such votes and casts them
+/// once the table is back, up to two minutes later, even if the silo has answered since. Because no silo could give signs of
+/// life meanwhile, a single vote may count as a majority. So for a while after an outage, a vote of this silo counts only if
+/// the accused silo still does not answer. If it really is gone, Orleans votes again after its next probe. The same applies
+/// after a pause of this process, which missed the answers of healthy silos.
 /// </summary>
-/// <param name="answers">Whether a silo answers a call.</param>
-/// <param name="clock">The time.</param>
-/// <param name="logger">Where it says what it refused.</param>
+/// <param name="answers">Returns whether a silo answers a call.</param>
+/// <param name="clock">The clock.</param>
+/// <param name="logger">The logger for refused votes.</param>
 internal sealed partial class StaleSuspicionFilter(Func<SiloAddress, Task<bool>> answers, TimeProvider clock, ILogger<StaleSuspicionFilter> logger)
 {
-    // Orleans' back-off between two queued votes is a minute at most.
+    // Orleans' backoff between two queued votes is at most a minute.
     private static readonly TimeSpan StaleFor = TimeSpan.FromMinutes(3);
-    private static readonly TimeSpan SayEvery = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LogEvery = TimeSpan.FromSeconds(10);
 
-    // When the table last failed or this process last paused, 0 for never; a single field, read and written whole by any thread.
+    // When the table last failed or this process last paused; 0 for never. Read and written atomically by any thread.
     private long _failedAt;
 
-    // When a dropped vote was last logged, 0 for never; they come by the dozen. By any thread; at worst one is logged twice.
-    private long _saidAt;
+    // When a dropped vote was last logged; 0 for never. Votes come by the dozen. At worst a race logs twice.
+    private long _loggedAt;
 
-    /// <summary>To be told of every failure to reach the table, and when this process has not run for a while.</summary>
+    /// <summary>Reports a failure to reach the table, or a pause of this process.</summary>
     public void MayBeStale() => Interlocked.Exchange(ref _failedAt, clock.GetTimestamp());
 
-    /// <summary>True where a vote against <paramref name="silo"/> may be stale, and the silo answers.</summary>
+    /// <summary>True if a vote against <paramref name="silo"/> may be stale and the silo answers.</summary>
     public async Task<bool> IsRefutedAsync(SiloAddress silo)
     {
         var failedAt = Interlocked.Read(ref _failedAt);
         if (failedAt == 0 || clock.GetElapsedTime(failedAt) > StaleFor || !await answers(silo)) return false;
-        var saidAt = Interlocked.Read(ref _saidAt);
-        if (saidAt == 0 || clock.GetElapsedTime(saidAt) >= SayEvery)
+        var loggedAt = Interlocked.Read(ref _loggedAt);
+        if (loggedAt == 0 || clock.GetElapsedTime(loggedAt) >= LogEvery)
         {
-            Interlocked.Exchange(ref _saidAt, clock.GetTimestamp());
+            Interlocked.Exchange(ref _loggedAt, clock.GetTimestamp());
             LogRefuted(logger, silo);
         }
 
         return true;
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "Votes against silo {Silo} from the time when Redis was away, or this silo did not run, are dropped: the silo answers")]
+    [LoggerMessage(EventId = 1323, Level = LogLevel.Warning, Message =
+        "Votes against silo {Silo} are dropped because it answers; they stem from a Redis outage or from a pause of this silo")]
     private static partial void LogRefuted(ILogger logger, SiloAddress silo);
 }

@@ -2,7 +2,7 @@ using HdrHistogram;
 
 namespace Actors.Redis;
 
-/// <summary>How long calls took in the last half minute to minute. Any thread records; the histograms are concurrent.</summary>
+/// <summary>Latencies of the last 30 to 60 seconds. Any thread records; the histograms are concurrent.</summary>
 internal sealed class LatencyWindow(TimeProvider clock)
 {
     private const long Longest = 60_000_000;
@@ -10,7 +10,7 @@ internal sealed class LatencyWindow(TimeProvider clock)
 
     private static readonly TimeSpan Half = TimeSpan.FromSeconds(30);
 
-    // Guards the turn from one half to the next, as does reading both.
+    // Guards switching from one half to the next and reading both.
     private readonly Lock _gate = new();
     private LongConcurrentHistogram _before = New();
     private volatile LongConcurrentHistogram _now = New();

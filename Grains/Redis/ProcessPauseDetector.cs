@@ -1,14 +1,14 @@
 namespace Actors.Redis;
 
 /// <summary>
-/// Knows when this process itself did not run (stopped, moved, starved): calls that ran out of time meanwhile, and answers that
-/// were late, say nothing of Redis. One loop looks, again and again; any thread asks.
+/// Detects when this process did not run (stopped, migrated, starved). Timeouts and slow answers during such a pause do not
+/// show a problem of Redis. One loop calls <see cref="Look"/> repeatedly; any thread may ask.
 /// </summary>
-/// <param name="clock">The clock, which goes on while the process does not.</param>
-/// <param name="shortest">From when on a gap between two looks is a pause.</param>
+/// <param name="clock">A clock that continues while the process does not run.</param>
+/// <param name="shortest">The shortest gap between two looks that counts as a pause.</param>
 internal sealed class ProcessPauseDetector(TimeProvider clock, TimeSpan shortest)
 {
-    // Written by the loop alone.
+    // Written by the loop only.
     private long _looked = clock.GetTimestamp();
     private long _over = long.MinValue;
 
@@ -18,7 +18,7 @@ internal sealed class ProcessPauseDetector(TimeProvider clock, TimeSpan shortest
         Volatile.Write(ref _looked, now);
     }
 
-    /// <summary>True where part of the time from <paramref name="began"/> to now was a pause, noticed or not yet.</summary>
+    /// <summary>True if part of the time from <paramref name="began"/> to now was a pause, already noticed or not.</summary>
     public bool Within(long began, long now) => IsPause(now) || began < Volatile.Read(ref _over);
 
     private bool IsPause(long now) => clock.GetElapsedTime(Volatile.Read(ref _looked), now) >= shortest;

@@ -4,7 +4,7 @@ using MemberStatus = Orleans.Runtime.SiloStatus;
 
 namespace Actors.Redis;
 
-/// <summary>The breaker of the silo that the key names, for clients, who cannot call a grain service.</summary>
+/// <summary>The breaker of the silo that the key names. For clients, which cannot call a grain service.</summary>
 [StatelessWorker]
 [GrainType("redis-breaker")]
 internal sealed class RedisBreakerGrain(RedisBreakerClient breakers, IClusterMembershipService membership) : Grain, IRedisBreakerGrain
@@ -31,7 +31,8 @@ internal sealed class RedisBreakerGrain(RedisBreakerClient breakers, IClusterMem
         return active.FirstOrDefault(silo => SiloName.Names(key, silo)) is { } named
             ? breakers.Of(named)
             : throw new SiloNotFoundException(
-                $"{WellFormedText.Quote(key)} is no active silo; active are {string.Join(", ", active.Select(SiloName.Of).Order(StringComparer.Ordinal))}.");
+                $"{WellFormedText.Quote(key)} is not an active silo; active silos: "
+                + $"{string.Join(", ", active.Select(SiloName.Of).Order(StringComparer.Ordinal))}.");
     }
 
     private static string Cut(string? reason)

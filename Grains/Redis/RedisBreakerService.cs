@@ -5,7 +5,7 @@ using Orleans.Services;
 
 namespace Actors.Redis;
 
-/// <summary>Holds the breaker of the silo it runs on. One per silo, for as long as the silo lives.</summary>
+/// <summary>Exposes the breaker of its silo. One per silo, for the lifetime of the silo.</summary>
 [Alias("Actors.IRedisBreakerService")]
 internal interface IRedisBreakerService : IGrainService
 {
@@ -19,7 +19,7 @@ internal interface IRedisBreakerService : IGrainService
     Task CloseAsync();
 }
 
-/// <summary>Hands on to what any thread may ask and steer; holds no state of its own.</summary>
+/// <summary>Delegates to the gateway, which any thread may use. Has no state of its own.</summary>
 [Reentrant]
 internal sealed class RedisBreakerService(GrainId id, Silo silo, ILoggerFactory loggers, ILocalSiloDetails self, RedisGateway redis)
     : GrainService(id, silo, loggers), IRedisBreakerService
@@ -39,7 +39,7 @@ internal sealed class RedisBreakerService(GrainId id, Silo silo, ILoggerFactory 
     }
 }
 
-/// <summary>Reaches the breaker of any silo.</summary>
+/// <summary>Calls the breaker service of any silo.</summary>
 internal sealed class RedisBreakerClient(IServiceProvider services) : GrainServiceClient<IRedisBreakerService>(services)
 {
     public IRedisBreakerService Of(SiloAddress silo) => GetGrainService(silo);

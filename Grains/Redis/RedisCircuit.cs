@@ -4,12 +4,12 @@ using StackExchange.Redis;
 
 namespace Actors.Redis;
 
-/// <summary>A stretch of time in which all calls went to Redis by one connection; equal to another one if it is the same.</summary>
+/// <summary>A period in which all calls went to Redis over one connection. Equal values mean the same period.</summary>
 internal readonly record struct ClosedSpan(CircuitPhase Phase, long Reconnects);
 
 /// <summary>
-/// The way to one Redis: a breaker, a connection for each role that uses this Redis, and a record of the calls. It looks
-/// after itself: silence is noticed and Redis is probed whether or not there are calls.
+/// The access to one Redis: a breaker, a connection per role that uses this Redis, and call statistics. Its own loop notices
+/// stalls and probes Redis, also without traffic.
 /// </summary>
 internal sealed partial class RedisCircuit : IAsyncDisposable
 {
@@ -17,7 +17,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
 
     private static readonly TimeSpan HealthInterval = TimeSpan.FromSeconds(10);
 
-    // Twice the longest time between two looks.
+    // Twice the longest interval between two looks.
     private static readonly TimeSpan LeastDelay = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(2);
@@ -26,7 +26,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     private readonly BreakerOptions _options;
     private readonly TimeProvider _clock;
 
-    // The breaker's time; latencies are measured by the precise clock.
+    // The clock of the breaker. Latencies use the precise clock.
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly CircuitBreaker _breaker;
@@ -41,27 +41,28 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     private readonly Task _watching;
     private readonly TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    // Begun by the loop, one of each at a time, and awaited at the end. Neither lets a failure out.
+    // Started by the loop, one of each at a time, and awaited on dispose. Neither throws.
     private Task _probing = Task.CompletedTask;
     private Task _asking = Task.CompletedTask;
 
-    // The last transitions, newest last, under its own lock; the breaker adds to it under its lock, and calls nothing back.
+    // The last transitions, newest last, guarded by their own lock. The breaker adds to it under its lock; no call goes back.
     private readonly Queue<BreakerTransition> _transitions = new();
 
-    // Counters that any thread adds to, interlocked.
+    // Counters of all threads, interlocked.
     private long _asked;
     private long _answered;
     private long _failures;
     private long _breaks;
 
-    // Published whole by whoever learnt it last.
+    // Published as a whole by the latest writer.
     private volatile LastError? _lastError;
     private volatile RedisHealth? _health;
 
-    // When a wrong call was last logged; 0 for never. Any thread, interlocked.
+    // When an erroneous call was last logged; 0 for never. Interlocked.
     private long _wrongCallLogged;
 
-    public RedisCircuit(RedisOptions redis, IReadOnlyList<RedisRole> roles, BreakerOptions options, TimeProvider clock, ILogger logger, BackgroundLoops loops)
+    public RedisCircuit(
+        RedisOptions redis, IReadOnlyList<RedisRole> roles, BreakerOptions options, TimeProvider clock, ILogger logger, BackgroundLoops loops)
     {
         logger = new SafeLogger(logger);
         _options = options;
@@ -83,20 +84,20 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         _watching = Task.Run(() => _loop.RunAsync(WatchAsync, _stop.Token));
     }
 
-    /// <summary>Completes once the connections of all roles were tried. A Redis that is away is no error.</summary>
+    /// <summary>Completes once the connections of all roles were tried. An unavailable Redis is not an error.</summary>
     public Task Connected => _connected.Task;
 
-    /// <summary>Where this Redis is, without secrets.</summary>
+    /// <summary>The address of this Redis, without secrets.</summary>
     public string Address { get; }
 
-    /// <summary>What it is used for.</summary>
+    /// <summary>The roles that use this Redis.</summary>
     public IReadOnlyList<RedisRole> Roles { get; }
 
     public BreakerState State => _breaker.State;
 
     /// <summary>
-    /// While all calls go to Redis: in which phase, and over which connection of <paramref name="role"/>. What another one is
-    /// answered may come from another server, or from one that has lost its last moments.
+    /// The current phase and connection of <paramref name="role"/> while all calls go to Redis, otherwise null. Another phase
+    /// or connection may lead to another server, or to one that lost its latest writes.
     /// </summary>
     public ClosedSpan? Closed(RedisRole role) => _breaker.Phase is { Step: CircuitStep.Closed } closed
         ? new ClosedSpan(closed, Reconnects(role))
@@ -105,7 +106,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     /// <inheritdoc cref="RedisLink.Reconnects"/>
     public long Reconnects(RedisRole role) => _connections[role].Reconnects;
 
-    /// <summary>How often calls were cut off since the start.</summary>
+    /// <summary>How often the circuit was opened or isolated.</summary>
     public long Breaks => Volatile.Read(ref _breaks);
 
     public long Calls => Volatile.Read(ref _asked);
@@ -118,9 +119,9 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
 
     public RedisHealth? Health => _health;
 
-    /// <summary>Makes a call, if the circuit lets it through, and waits for its answer no longer than a call may take.</summary>
-    /// <param name="role">The role whose connection it takes.</param>
-    /// <param name="state">What the call is given.</param>
+    /// <summary>Makes a call if the circuit allows it, and waits for the answer at most the time limit of a call.</summary>
+    /// <param name="role">The role whose connection is used.</param>
+    /// <param name="state">The argument of the call.</param>
     /// <param name="call">The call.</param>
     /// <param name="patience">See <see cref="RedisGateway.EvaluateAsync"/>.</param>
     /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
@@ -134,7 +135,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
             if (patience is not { } longest || IsAway(permit, longest, began))
                 throw new RedisUnavailableException(role, $"its circuit is {permit.State}: {_lastError?.Reason}", mayHaveHappened: false);
 
-            // As long as it waits it is not turned away again, and not counted.
+            // A waiting call is neither rejected again nor counted.
             do
             {
                 await Task.Delay(Turn, _clock);
@@ -159,7 +160,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
             Interlocked.Increment(ref _failures);
             var now = _time.GetTimestamp();
 
-            // A call that the open circuit released knows no more than why it opened.
+            // A call cancelled by the opening circuit has no reason of its own.
             if (error is not OperationCanceledException) _lastError = new(RedisFailures.Reason(error), _clock.GetUtcNow());
             if (RedisFailures.IsStructural(error)) _breaker.Unusable(permit, now, RedisFailures.Reason(error));
             else if (error is not TimeoutException || !_pauses.Within(began, now)) _breaker.Failed(permit, now, RedisFailures.Reason(error));
@@ -168,7 +169,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         }
         catch (RedisServerException error)
         {
-            // Redis is there, and the call was wrong, or a key holds something else. The caller goes on without it.
+            // Redis is available, but the call was wrong or the key has another type. The caller continues without Redis.
             Answered(permit, began);
             LogWrongCall(error);
             throw RedisFailures.Unavailable(role, error);
@@ -179,14 +180,18 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         }
     }
 
-    /// <summary>True where Redis has been away for so long; also where it was isolated, since it is not back by itself then.</summary>
+    /// <summary>
+    /// True if Redis has been unavailable for this long, or is isolated, because an isolated circuit does not close by itself.
+    /// </summary>
     public bool IsAway(TimeSpan duration) => IsAway(_breaker.Phase, duration, _time.GetTimestamp());
 
     public void Isolate(string reason) => _breaker.Isolate(_time.GetTimestamp(), reason);
 
     public void Close(string reason) => _breaker.Close(_time.GetTimestamp(), reason);
 
-    /// <summary>The driver's connection of <paramref name="role"/>, past the circuit: for providers that have one way to Redis only.</summary>
+    /// <summary>
+    /// The driver's connection of <paramref name="role"/>, bypassing the circuit. For providers that accept only a connection.
+    /// </summary>
     public Task<IConnectionMultiplexer> OpenAsync(RedisRole role) => _connections[role].OpenAsync();
 
     public CircuitSnapshot Snapshot()
@@ -220,7 +225,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         await _stop.CancelAsync();
         await _watching;
 
-        // Each has a time limit.
+        // Both have time limits.
         await Task.WhenAll(_probing, _asking);
         foreach (var connection in _connections.Values) await connection.DisposeAsync();
         _stop.Dispose();
@@ -228,15 +233,15 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
 
     private void Answered(CircuitPhase permit, long began)
     {
-        // Where nobody here had the time to take it, a late answer says nothing of Redis: on a machine that is busy with the
-        // start of a silo, or has lost another, to go on without Redis would make it all worse.
+        // If this process was delayed, a slow answer does not show a problem of Redis. On a busy machine, for instance during a
+        // silo start, giving up Redis would make things worse.
         var now = _time.GetTimestamp();
         var isSlow = now - began >= _breaker.Slow && !_delays.Within(began, now);
         if (isSlow) Interlocked.Increment(ref _failures);
         _breaker.Answered(permit, isSlow ? began : now, now);
     }
 
-    // The ramp is soon over, one way or the other.
+    // The ramp ends soon, with success or failure.
     private bool IsAway(CircuitPhase phase, TimeSpan duration, long now) => phase.Step switch
     {
         CircuitStep.Closed or CircuitStep.Ramping => false,
@@ -244,7 +249,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         _ => _time.GetElapsedTime(phase.AwaySince, now) >= duration,
     };
 
-    // A key that holds something else may be called many times a second.
+    // A wrong key may be used many times a second, so these logs are limited.
     private void LogWrongCall(Exception error)
     {
         var (last, now) = (Volatile.Read(ref _wrongCallLogged), _time.GetTimestamp());
@@ -252,7 +257,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
         if (Interlocked.CompareExchange(ref _wrongCallLogged, now, last) == last) LogWrongCall(_logger, Address, _roles, RedisFailures.Reason(error));
     }
 
-    // The connections of all roles lead to the same address: what one has found out about the server holds for all.
+    // The connections of all roles have the same address, so a finding about the server applies to all of them.
     private void Suspect(Exception error)
     {
         if (!RedisFailures.IsReplica(error)) return;
@@ -274,14 +279,14 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
             _transitions.Enqueue(new() { At = _clock.GetUtcNow(), From = from, To = to, Reason = reason });
         }
 
-        // Once when it opens and once when it closes; that it is tried in between is nothing to tell everyone.
+        // Warn when the circuit opens and inform when it closes. The attempts in between are logged at Debug.
         var level = to == BreakerState.Closed ? LogLevel.Information
             : from == BreakerState.Closed || to == BreakerState.Isolated ? LogLevel.Warning
             : LogLevel.Debug;
         LogChanged(_logger, level, Address, _roles, from, to, reason);
     }
 
-    /// <summary>One pass for as long as nothing fails.</summary>
+    /// <summary>One pass runs until something fails.</summary>
     private async Task<bool> WatchAsync(CancellationToken stop)
     {
         if (!_connected.Task.IsCompleted)
@@ -299,11 +304,11 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
             _pauses.Look(now);
             _delays.Look(now);
 
-            // In this order: a call that is answered in between makes it look less silent, not more.
+            // The order matters: a call answered in between makes Redis look less silent, not more.
             var (phase, asked, answered) = (_breaker.Phase, Volatile.Read(ref _asked), Volatile.Read(ref _answered));
             if (silence.IsSilent(asked - answered, answered, now)) _breaker.Silent(phase, now);
 
-            // One from before the last change may still be under way.
+            // A probe from before the last change may still be in flight.
             if (_breaker.TryProbe(now, out var probe)) _probing = Task.WhenAll(_probing, ProbeAsync(probe));
             _loop.Succeeded();
             if (now < healthDue || !_asking.IsCompleted || State != BreakerState.Closed) continue;
@@ -315,8 +320,8 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     }
 
     /// <summary>
-    /// Runs the commands of every role on its connection: a server that is full, has become a replica or lacks a right answers
-    /// a PING all the same.
+    /// Runs the commands of every role on its connection. A full server, a replica or a server that lacks a right still answers
+    /// a PING.
     /// </summary>
     private async Task ProbeAsync(CircuitProbe probe)
     {
@@ -366,26 +371,27 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
                 }
                 catch (RedisServerException)
                 {
-                    // The right to ask may be missing, and nothing else needs it.
+                    // The right to run INFO may be missing. Nothing else needs it.
                     return null;
                 }
             }) ?? _health;
         }
         catch (Exception error)
         {
-            // Not worth more: what matters is seen by the calls that matter.
+            // Debug suffices: failures that matter show up in the calls that matter.
             LogNoHealth(_logger, Address, error.Message);
         }
     }
 
-    [LoggerMessage(Message = "Redis at {Address} ({Roles}): circuit {From} -> {To}: {Reason}")]
+    [LoggerMessage(EventId = 1104, Message = "Redis at {Address} ({Roles}): circuit {From} -> {To}: {Reason}")]
     private static partial void LogChanged(
         ILogger logger, LogLevel level, string address, string roles, BreakerState from, BreakerState to, string reason);
 
-    [LoggerMessage(Level = LogLevel.Error, Message =
-        "Redis at {Address} ({Roles}) answered a call with an error: {Reason}. The call went on as if Redis were away; further errors of this kind are not logged for a minute")]
+    [LoggerMessage(EventId = 1105, Level = LogLevel.Error, Message =
+        "Redis at {Address} ({Roles}) answered a call with an error: {Reason}. " +
+        "The call was handled as if Redis were unavailable; further errors of this kind are not logged for a minute")]
     private static partial void LogWrongCall(ILogger logger, string address, string roles, string reason);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Redis at {Address} did not tell its health: {Reason}")]
+    [LoggerMessage(EventId = 1106, Level = LogLevel.Debug, Message = "Redis at {Address} did not report its health: {Reason}")]
     private static partial void LogNoHealth(ILogger logger, string address, string reason);
 }

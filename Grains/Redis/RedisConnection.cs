@@ -3,13 +3,16 @@ using StackExchange.Redis;
 
 namespace Actors.Redis;
 
-/// <summary>A connection to a Redis: made on first use, kept by the driver and moved by its <see cref="RedisLink"/> from then on.</summary>
-/// <param name="configuration">Where and how; a new object each time.</param>
-/// <param name="logger">Where it says that it leaves a server.</param>
-/// <param name="restored">Told when the driver has the connection back.</param>
+/// <summary>
+/// A connection to a Redis. It is made on first use, kept by the driver and moved to another server by its
+/// <see cref="RedisLink"/>.
+/// </summary>
+/// <param name="configuration">Creates the configuration, a new object each time.</param>
+/// <param name="logger">The logger for reconnects.</param>
+/// <param name="restored">Called when the driver has restored the connection.</param>
 internal sealed class RedisConnection(Func<ConfigurationOptions> configuration, ILogger logger, Action? restored = null) : IAsyncDisposable
 {
-    // Guards both below. An attempt that failed is replaced by the next call; one that succeeded stays.
+    // Guards the fields below. The next call replaces a failed attempt; a successful one stays.
     private readonly Lock _gate = new();
     private Task<RedisLink>? _connecting;
     private bool _isDisposed;
@@ -17,7 +20,7 @@ internal sealed class RedisConnection(Func<ConfigurationOptions> configuration, 
     /// <inheritdoc cref="RedisLink.Reconnects"/>
     public long Reconnects => _connecting is { IsCompletedSuccessfully: true } connected ? connected.Result.Reconnects : 0;
 
-    /// <summary>Runs <paramref name="call"/> on it.</summary>
+    /// <summary>Runs <paramref name="call"/> on the connection.</summary>
     public Task<T> CallAsync<TState, T>(TState state, Func<IDatabase, TState, Task<T>> call)
     {
         var connecting = Connecting();
@@ -26,10 +29,10 @@ internal sealed class RedisConnection(Func<ConfigurationOptions> configuration, 
             : ConnectAndCallAsync(connecting, state, call);
     }
 
-    /// <summary>The driver's connection, also while the server is away: it then fails every call, and connects by itself once it can.</summary>
+    /// <summary>The driver's connection, even while the server is unavailable. It then fails every call and reconnects by itself.</summary>
     public async Task<IConnectionMultiplexer> OpenAsync() => (await Connecting()).Multiplexer;
 
-    /// <summary>To be told of calls that failed: a server that is a replica is left at once.</summary>
+    /// <summary>Reports a failed call. If the server turned out to be a replica, the connection leaves it at once.</summary>
     public void Suspect(Exception error)
     {
         if (_connecting is { IsCompletedSuccessfully: true } connected && RedisFailures.IsReplica(error)) connected.Result.Refused();
@@ -41,7 +44,7 @@ internal sealed class RedisConnection(Func<ConfigurationOptions> configuration, 
         lock (_gate) (connecting, _isDisposed) = (_connecting, true);
         if (connecting is null) return;
 
-        // Also one that is still being made, which would otherwise go on for ever; it takes no longer than a connect time-out.
+        // Wait also for a connection attempt, which would otherwise never be disposed. It takes at most the connect timeout.
         await connecting.ContinueWith(static _ => { }, TaskScheduler.Default);
         if (connecting.IsCompletedSuccessfully) await connecting.Result.DisposeAsync();
     }

@@ -7,18 +7,18 @@ using StackExchange.Redis;
 namespace Actors.Redis;
 
 /// <summary>
-/// Reads connection strings of Redis more strictly than the driver, which takes every part without a "=" for a host: half of
-/// a password that holds a comma would be looked up in DNS, and would end up in messages.
+/// Parses Redis connection strings more strictly than the driver. The driver takes every part without "=" as a host. So half of
+/// a password with a comma would be looked up in DNS and appear in messages.
 /// </summary>
 internal static partial class RedisConnectionString
 {
-    /// <summary>What is allowed, for messages.</summary>
+    /// <summary>The allowed format, for messages.</summary>
     public const string Allowed = "allowed is host:port,option=value,..., e.g. localhost:6379 or redis.example.org:6380,ssl=true,password=...";
 
     private const int DefaultPort = 6379;
     private const int DefaultTlsPort = 6380;
 
-    // Only these are quoted. What else stands before a "=" may be a part of a password.
+    // Messages quote only these names. Any other text before a "=" may be part of a password.
     private static readonly HashSet<string> Options = new(StringComparer.OrdinalIgnoreCase)
     {
         "abortConnect", "allowAdmin", "asyncTimeout", "channelPrefix", "checkCertificateRevocation", "configChannel", "configCheckSeconds",
@@ -27,10 +27,10 @@ internal static partial class RedisConnectionString
         "syncTimeout", "tieBreaker", "tunnel", "user", "version",
     };
 
-    /// <summary>Reads one.</summary>
+    /// <summary>Parses a connection string.</summary>
     /// <param name="text">The connection string.</param>
-    /// <param name="options">What it says.</param>
-    /// <param name="fault">What is wrong with it, to follow its key in a message. Quotes no secret.</param>
+    /// <param name="options">The parsed options.</param>
+    /// <param name="fault">The problem, phrased to follow the name of the setting. Contains no secret.</param>
     public static bool TryParse(string text, [NotNullWhen(true)] out ConfigurationOptions? options, [NotNullWhen(false)] out string? fault)
     {
         options = null;
@@ -43,7 +43,7 @@ internal static partial class RedisConnectionString
         }
         catch (Exception error) when (error is ArgumentException or FormatException or OverflowException)
         {
-            // Without the inner message: it may quote a part of a password.
+            // The inner message is left out because it may quote part of a password.
             fault = $"is not a Redis connection string; {Allowed}";
             return false;
         }
@@ -74,14 +74,15 @@ internal static partial class RedisConnectionString
             {
                 var name = part[..equals].Trim();
                 if (!name.StartsWith('$') && !Options.Contains(name)) return $"{where} is an unknown option{AfterSecret(lastOption)}; {Allowed}";
-                if (!IsReadable(part)) return $"{where} gives the option {(name.StartsWith('$') ? "$" : name)} a value that it does not take; {Allowed}";
+                if (!IsReadable(part))
+                    return $"{where} gives the option {(name.StartsWith('$') ? "$" : name)} a value that it does not take; {Allowed}";
                 lastOption = name;
                 continue;
             }
 
             if (IsUrl(part)) return $"is a URL, not a Redis connection string; {Allowed}";
 
-            // Servers come first, so that the rest of a password is not taken for one.
+            // Servers must come first. Otherwise the rest of a password could be taken for a server.
             if (lastOption is not null) return $"{where} has no '='; options follow the servers{AfterSecret(lastOption)}; {Allowed}";
             if (!IsServer(part)) return $"{where} is neither host:port nor option=value; {Allowed}";
             hosts++;
@@ -91,7 +92,9 @@ internal static partial class RedisConnectionString
     }
 
     private static string AfterSecret(string? option) =>
-        string.Equals(option, "password", StringComparison.OrdinalIgnoreCase) ? ". A password that holds a comma cannot be written here: choose one without" : "";
+        string.Equals(option, "password", StringComparison.OrdinalIgnoreCase)
+            ? ". A password with a comma is not supported here: choose another password"
+            : "";
 
     private static bool IsUrl(string part) => part.Contains("://", StringComparison.Ordinal);
 
@@ -110,14 +113,16 @@ internal static partial class RedisConnectionString
 
     private static bool IsServer(string part)
     {
-        // A Unix socket, as the driver writes it.
+        // A Unix socket, in the notation of the driver.
         if (part.StartsWith('!')) return part.Length > 1;
         if (IPAddress.TryParse(part, out var address) && address.AddressFamily == AddressFamily.InterNetworkV6) return true;
         return Server().Match(part) is { Success: true } match
             && (!match.Groups["port"].Success || (ushort.TryParse(match.Groups["port"].ValueSpan, out var port) && port > 0));
     }
 
-    // A number alone is a port without a host.
-    [GeneratedRegex(@"^(\[[0-9A-Fa-f:.%]+\]|(?!\d+$|\d+:)[\p{L}\p{N}_]([\p{L}\p{N}._-]*[\p{L}\p{N}_.])?)(:(?<port>\d{1,5}))?$", RegexOptions.CultureInvariant)]
+    // A number alone would be a port without a host.
+    [GeneratedRegex(
+        @"^(\[[0-9A-Fa-f:.%]+\]|(?!\d+$|\d+:)[\p{L}\p{N}_]([\p{L}\p{N}._-]*[\p{L}\p{N}_.])?)(:(?<port>\d{1,5}))?$",
+        RegexOptions.CultureInvariant)]
     private static partial Regex Server();
 }

@@ -8,18 +8,20 @@ using StackExchange.Redis;
 
 namespace Actors.Redis;
 
-/// <summary>Why a Redis cannot be connected to. The driver says for a wrong password, a wrong certificate and TLS on one side only the same.</summary>
-/// <param name="Reason">Why.</param>
-/// <param name="Advice">What to do, if waiting does not help; else null.</param>
+/// <summary>
+/// Explains why a Redis cannot be reached. The driver reports a wrong password, a wrong certificate and a TLS mismatch alike.
+/// </summary>
+/// <param name="Reason">The reason.</param>
+/// <param name="Advice">What to do; null if waiting may help.</param>
 internal sealed record RedisDiagnosis(string Reason, string? Advice)
 {
     private static readonly TimeSpan HandshakeLimit = TimeSpan.FromSeconds(2);
 
-    /// <summary>Asks the first address by a socket of its own.</summary>
-    /// <param name="options">How it was connected to.</param>
-    /// <param name="error">What the driver said.</param>
-    /// <param name="reason">The same in a line, if nothing better is found.</param>
-    /// <param name="limit">How long to look.</param>
+    /// <summary>Examines the first address over a separate socket.</summary>
+    /// <param name="options">The options of the failed connection.</param>
+    /// <param name="error">The error of the driver.</param>
+    /// <param name="reason">The error in one line, used if no better reason is found.</param>
+    /// <param name="limit">The time limit.</param>
     public static async Task<RedisDiagnosis> OfAsync(ConfigurationOptions options, RedisConnectionException error, string reason, TimeSpan limit)
     {
         var endpoint = options.EndPoints[0];
@@ -61,7 +63,7 @@ internal sealed record RedisDiagnosis(string Reason, string? Advice)
     private static async Task<RedisDiagnosis> OfPlainAsync(
         ConfigurationOptions options, EndPoint endpoint, RedisDiagnosis otherwise, CancellationToken cancellationToken)
     {
-        // By the first line.
+        // The first line of the answer shows what kind of server it is.
         var answer = await AnswerAsync(endpoint, cancellationToken);
         if (answer is null or "")
         {
@@ -72,13 +74,15 @@ internal sealed record RedisDiagnosis(string Reason, string? Advice)
 
         if (answer.StartsWith("HTTP/", StringComparison.Ordinal))
             return new("an HTTP server answers there", "Correct the port in the connection string");
-        if (!IsRedis(answer)) return new("something listens there, but it does not answer as a Redis does", "Correct the address in the connection string");
+        if (!IsRedis(answer))
+            return new("something listens there, but it does not answer as a Redis does", "Correct the address in the connection string");
         return answer.StartsWith("-DENIED", StringComparison.Ordinal)
-            ? new("it is in protected mode", "Give it a password, or set protected-mode no where only silos reach it")
+            ? new("it is in protected mode", "Give it a password, or set protected-mode no if only silos can reach it")
             : otherwise;
     }
 
-    private static RedisDiagnosis Of(RedisConnectionException error, string reason) => error.FailureType == ConnectionFailureType.AuthenticationFailure
+    private static RedisDiagnosis Of(RedisConnectionException error, string reason) =>
+        error.FailureType == ConnectionFailureType.AuthenticationFailure
         ? new("it refuses the user name or password", "Correct user= and password= in the connection string")
         : new(reason, null);
 
@@ -88,22 +92,23 @@ internal sealed record RedisDiagnosis(string Reason, string? Advice)
         ConfigurationOptions options, EndPoint endpoint, CancellationToken cancellationToken)
     {
         using var socket = await ConnectAsync(endpoint, cancellationToken);
-        var host = options.SslHost is { Length: > 0 } named ? named : (endpoint as DnsEndPoint)?.Host ?? (endpoint as IPEndPoint)?.Address.ToString() ?? "";
+        var host = options.SslHost is { Length: > 0 } named ? named
+            : (endpoint as DnsEndPoint)?.Host ?? (endpoint as IPEndPoint)?.Address.ToString() ?? "";
         var (errors, status, certificate) = (SslPolicyErrors.None, "", (X509Certificate2?)null);
         await using var stream = new SslStream(new NetworkStream(socket), leaveInnerStreamOpen: false);
 
-        // A server without TLS may wait for the rest of what it takes for a command.
+        // A server without TLS may wait for more input after the handshake.
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(HandshakeLimit);
         try
         {
-            // Looked at, and not trusted: nothing is sent over it.
+            // The certificate is only examined. Nothing is sent over this connection.
             await stream.AuthenticateAsClientAsync(
                 new SslClientAuthenticationOptions
                 {
                     TargetHost = host,
                     EnabledSslProtocols = options.SslProtocols ?? SslProtocols.None,
-#pragma warning disable CA5359 // This connection only asks what the server shows.
+#pragma warning disable CA5359 // This connection only reads the server's certificate.
                     RemoteCertificateValidationCallback = (_, shown, chain, found) =>
                     {
                         errors = found;
@@ -134,7 +139,7 @@ internal sealed record RedisDiagnosis(string Reason, string? Advice)
         {
             return new(
                 $"its TLS certificate ({subject}) is not for the host {PrintableText.Of(host)}",
-                "Connect by a name that the certificate holds, or name it: sslHost=...");
+                "Connect with a host name from the certificate, or set it: sslHost=...");
         }
 
         if (status.Contains(nameof(X509ChainStatusFlags.NotTimeValid), StringComparison.Ordinal))
@@ -144,15 +149,15 @@ internal sealed record RedisDiagnosis(string Reason, string? Advice)
                 "Renew it, or set the clock of this machine");
         }
 
-        // The driver trusts the issuer in this file as well, so the certificate alone decides nothing then.
+        // The driver also trusts the issuer in this file, so the system's verdict is not final.
         return Environment.GetEnvironmentVariable("SERedis_IssuerCertPath") is { Length: > 0 } issuer
             ? new($"its TLS certificate ({subject}, issued by {PrintableText.Of(certificate.Issuer)}) is not trusted by this machine ({status})",
-                $"See whether {PrintableText.Of(issuer)} (SERedis_IssuerCertPath) is the certificate of its issuer")
+                $"Check that {PrintableText.Of(issuer)} (SERedis_IssuerCertPath) is the certificate of its issuer")
             : new($"its TLS certificate ({subject}, issued by {PrintableText.Of(certificate.Issuer)}) is not trusted by this machine ({status})",
                 "Add its issuer to the certificates that this machine trusts, or name the issuer's file in SERedis_IssuerCertPath");
     }
 
-    /// <summary>The start of what is answered to a PING without TLS; null if nothing is.</summary>
+    /// <summary>The start of the answer to a PING without TLS; null if there is none.</summary>
     private static async Task<string?> AnswerAsync(EndPoint endpoint, CancellationToken cancellationToken)
     {
         using var socket = await ConnectAsync(endpoint, cancellationToken);

@@ -7,13 +7,13 @@ using StackExchange.Redis;
 namespace Actors.Redis;
 
 /// <summary>
-/// The one way from this silo to Redis. Every call has a time limit and passes the circuit of its Redis; what Redis does not
-/// serve is reported as <see cref="RedisUnavailableException"/>, at once while the circuit is open. So is a call that Redis
-/// answers with an error (a script error, a wrong type), but it does not open the circuit.
+/// The only access of this silo to Redis. Every call has a time limit and passes the circuit of its Redis. If Redis does not
+/// serve a call, it fails with <see cref="RedisUnavailableException"/>, immediately while the circuit is open. A call that
+/// Redis answers with an error (a script error, a wrong type) fails the same way but does not open the circuit.
 /// </summary>
 public sealed class RedisGateway : IAsyncDisposable
 {
-    // A replica may be behind, and nothing here may be answered from the past.
+    // Never read from a replica: it may be behind.
     private const CommandFlags Primary = CommandFlags.DemandMaster;
 
     private readonly RedisCircuit[] _circuits;
@@ -21,17 +21,17 @@ public sealed class RedisGateway : IAsyncDisposable
     private readonly string? _journalCommitCommand;
     private readonly int _journalReplicas;
 
-    // What waits behind it on the connection is kept waiting too; and an answer that took longer would count as a slow one.
+    // Short, because later calls on the connection wait behind it, and a longer wait would count as a slow answer.
     private static readonly TimeSpan ReplicaPatience = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>Opens the way; connections are made in the background.</summary>
+    /// <summary>Creates the circuits. Connections are made in the background.</summary>
     public RedisGateway(
         IOptions<RedisOptions> redis, IOptions<BreakerOptions> breaker, TimeProvider clock, ILogger<RedisGateway> logger, BackgroundLoops loops)
         : this(redis, breaker, clock, (ILogger)logger, loops)
     {
     }
 
-    /// <summary>As the other, with a log of any kind.</summary>
+    /// <summary>Same, with any kind of logger.</summary>
     internal RedisGateway(
         IOptions<RedisOptions> redis, IOptions<BreakerOptions> breaker, TimeProvider clock, ILogger logger, BackgroundLoops loops)
     {
@@ -40,23 +40,25 @@ public sealed class RedisGateway : IAsyncDisposable
         _journalCommitCommand = options.JournalCommitCommand;
         _journalReplicas = options.JournalReplicas;
 
-        // Roles on one Redis share its fate, and so its circuit.
+        // Roles on the same Redis share one circuit because they fail together.
         _circuits = [.. Enum.GetValues<RedisRole>()
             .GroupBy(options.Of)
             .Select(roles => new RedisCircuit(options, [.. roles], breaker.Value, clock, logger, loops))];
-        _byRole = _circuits.SelectMany(circuit => circuit.Roles, (circuit, role) => (circuit, role)).ToDictionary(each => each.role, each => each.circuit);
+        _byRole = _circuits.SelectMany(circuit => circuit.Roles, (circuit, role) => (circuit, role))
+            .ToDictionary(each => each.role, each => each.circuit);
     }
 
-    /// <summary>As the other, without a log.</summary>
+    /// <summary>Same, without a log.</summary>
     public RedisGateway(RedisOptions redis, BreakerOptions? breaker = null)
-        : this(Options.Create(redis), Options.Create(breaker ?? new BreakerOptions()), TimeProvider.System, NullLogger.Instance, new BackgroundLoops())
+        : this(
+            Options.Create(redis), Options.Create(breaker ?? new BreakerOptions()), TimeProvider.System, NullLogger.Instance, new BackgroundLoops())
     {
     }
 
-    /// <summary>What all our keys begin with.</summary>
+    /// <summary>The prefix of all our keys.</summary>
     public string KeyPrefix { get; }
 
-    /// <summary>A circuit for each Redis.</summary>
+    /// <summary>One circuit per Redis.</summary>
     internal IReadOnlyList<RedisCircuit> Circuits => _circuits;
 
     /// <summary>True while all calls of <paramref name="role"/> go to Redis.</summary>
@@ -74,23 +76,23 @@ public sealed class RedisGateway : IAsyncDisposable
     /// <inheritdoc cref="RedisCircuit.OpenAsync"/>
     internal Task<IConnectionMultiplexer> OpenAsync(RedisRole role) => _byRole[role].OpenAsync(role);
 
-    /// <summary>Makes the connections of all roles, so that the first call of each finds it there. A Redis that is away is no error.</summary>
+    /// <summary>Opens the connections of all roles in advance. An unavailable Redis is not an error.</summary>
     public Task ConnectAsync() => Task.WhenAll(_circuits.Select(circuit => circuit.Connected));
 
-    /// <summary>How each circuit stands.</summary>
+    /// <summary>The state of each circuit.</summary>
     public BreakerSnapshot Snapshot(SiloAddress silo) => new()
     {
         Silo = SiloName.Of(silo),
         Circuits = Array.ConvertAll(_circuits, circuit => circuit.Snapshot()),
     };
 
-    /// <summary>Makes no call until <see cref="Close"/>.</summary>
+    /// <summary>Rejects all calls until <see cref="Close"/>.</summary>
     public void Isolate(string reason)
     {
         foreach (var circuit in _circuits) circuit.Isolate(reason);
     }
 
-    /// <summary>Makes calls again.</summary>
+    /// <summary>Allows calls again.</summary>
     public void Close(string reason)
     {
         foreach (var circuit in _circuits) circuit.Close(reason);
@@ -102,9 +104,9 @@ public sealed class RedisGateway : IAsyncDisposable
     /// <param name="keys">Its keys.</param>
     /// <param name="arguments">Its arguments.</param>
     /// <param name="patience">
-    /// Null to fail at once where the circuit does not let it through. Else it waits for its turn while only a share of the calls
-    /// goes to Redis, and before that until Redis has been away for so long: for calls that decide who may write what, which had
-    /// better be late than done by some and not by others.
+    /// Null to fail at once if the circuit rejects the call. Otherwise the call waits during the ramp, and while the circuit is
+    /// open until Redis has been unavailable for this long. For calls that decide about ownership: late is better than
+    /// inconsistent.
     /// </param>
     public Task<RedisResult> EvaluateAsync(
         RedisRole role, string script, RedisKey[] keys, RedisValue[] arguments, TimeSpan? patience = null) =>
@@ -115,10 +117,10 @@ public sealed class RedisGateway : IAsyncDisposable
             patience);
 
     /// <summary>
-    /// As <see cref="EvaluateAsync"/> on the journal, complete once the server has it in its log, and as many replicas as
-    /// are asked for have it as well.
+    /// Like <see cref="EvaluateAsync"/> on the journal, but completes only once the server has the write in its log and the
+    /// required number of replicas has it.
     /// </summary>
-    /// <exception cref="RedisUnavailableException">Redis did not serve it, or too few replicas confirmed it in time.</exception>
+    /// <exception cref="RedisUnavailableException">Redis did not serve the call, or too few replicas confirmed it in time.</exception>
     public Task<RedisResult> CommitAsync(string script, RedisKey[] keys, RedisValue[] arguments) =>
         _journalCommitCommand is null && _journalReplicas == 0
             ? EvaluateAsync(RedisRole.Journal, script, keys, arguments)
@@ -129,7 +131,7 @@ public sealed class RedisGateway : IAsyncDisposable
         var (result, replicas) = await _byRole[RedisRole.Journal].CallAsync(
             RedisRole.Journal, (script, keys, arguments, gateway: this), static async (redis, call) =>
             {
-                // All are on their way before any is awaited, and all are awaited whatever becomes of the others.
+                // All are sent before any is awaited, and all are awaited even if one fails.
                 var (command, wanted) = (call.gateway._journalCommitCommand, call.gateway._journalReplicas);
                 var evaluating = redis.ScriptEvaluateAsync(call.script, call.keys, call.arguments, Primary);
                 var committing = command is null ? Task.CompletedTask : redis.ExecuteAsync(command);
@@ -148,17 +150,17 @@ public sealed class RedisGateway : IAsyncDisposable
                 return (await evaluating, (int)await confirming);
             });
         return replicas >= _journalReplicas ? result : throw new RedisUnavailableException(
-            RedisRole.Journal, $"{replicas} of its replicas confirmed a write in time, and {_journalReplicas} are asked for", mayHaveHappened: true);
+            RedisRole.Journal, $"{replicas} replicas confirmed a write in time, {_journalReplicas} are required", mayHaveHappened: true);
     }
 
-    /// <summary>True where all keys are on one server, so that a script may touch any of them.</summary>
+    /// <summary>True if all keys are on one server, so that a script may use any of them.</summary>
     public Task<bool> IsOneServerAsync(RedisRole role) => _byRole[role].CallAsync(role, 0, static (redis, _) =>
         Task.FromResult(redis.Multiplexer.GetServers().All(server => server.ServerType != ServerType.Cluster)));
 
-    /// <summary>Walks a hash page by page, without blocking the server.</summary>
+    /// <summary>Iterates over a hash page by page, without blocking the server.</summary>
     public async IAsyncEnumerable<HashEntry> HashScanAsync(RedisRole role, RedisKey key, int pageSize)
     {
-        // The first page is part of the first call: without it nothing would have been asked of Redis.
+        // The first page is part of the first call; otherwise opening the scan would not contact Redis.
         var (opened, isThere) = await _byRole[role].CallAsync(role, (key, pageSize), static async (redis, call) =>
         {
             var scan = redis.HashScanAsync(call.key, pageSize: call.pageSize, flags: Primary).GetAsyncEnumerator();
@@ -170,7 +172,7 @@ public sealed class RedisGateway : IAsyncDisposable
         {
             yield return entries.Current;
 
-            // Only what has to wait for the next page is a call.
+            // Only a step that has to wait for the next page counts as a call.
             var next = entries.MoveNextAsync();
             isThere = next.IsCompletedSuccessfully ? next.Result
                 : await _byRole[role].CallAsync(role, next, static (_, next) => next.AsTask());

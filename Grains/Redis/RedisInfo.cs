@@ -3,7 +3,7 @@ using StackExchange.Redis;
 
 namespace Actors.Redis;
 
-/// <summary>Reads what Redis says of itself.</summary>
+/// <summary>Reads what Redis reports about itself.</summary>
 internal static class RedisInfo
 {
     public static async Task<RedisHealth> ReadAsync(IDatabase redis, TimeProvider clock)
@@ -41,7 +41,7 @@ internal static class RedisInfo
             long.TryParse(fields.GetValueOrDefault(name), NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : 0;
     }
 
-    // INFO does not tell whether it takes snapshots.
+    // INFO does not show whether the server takes snapshots.
     private static async Task<RedisPersistence> SnapshotsAsync(IDatabase redis)
     {
         try
@@ -53,7 +53,7 @@ internal static class RedisInfo
         }
         catch (RedisServerException)
         {
-            // It has no such command, or keeps it from us.
+            // The server lacks the command or denies it.
             return RedisPersistence.NoLog;
         }
     }

@@ -7,15 +7,14 @@ using StackExchange.Redis;
 namespace Actors.Redis;
 
 /// <summary>
-/// A connection of the driver that does not stay with the wrong server. The driver keeps a connection for as long as it is
-/// open, and the name it was made by may lead to another server by then: after a failover the old one answers READONLY, or
-/// nothing at all. Once a second this looks whether the connection leads to a server that takes writes, and one that answers
-/// or would not answer on a new connection either; if not, it closes the sockets, and the driver connects anew and resolves
-/// the name anew.
+/// A driver connection that leaves the wrong server. The driver keeps an open connection, but its host name may meanwhile lead
+/// to another server: after a failover the old one answers READONLY or nothing. Once a second this class checks two things: the
+/// server takes writes, and it answers at least as well as over a new connection. Otherwise it closes the sockets; the driver
+/// then reconnects and resolves the name again.
 /// </summary>
 /// <remarks>
-/// The driver's object stays the same, so whoever holds it (Orleans' providers do) goes on with it. With Redis Cluster the
-/// driver itself follows the slots: there a server is left only when it does not answer.
+/// The driver's object stays the same, so its other users, such as Orleans' providers, keep working. With Redis Cluster the
+/// driver itself follows the slots; there a server is left only if it does not answer.
 /// </remarks>
 internal sealed partial class RedisLink : IAsyncDisposable
 {
@@ -23,53 +22,54 @@ internal sealed partial class RedisLink : IAsyncDisposable
     private static readonly TimeSpan LeastPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(1);
 
-    // Between two times that it connects anew, or tries to, without success: in an outage there is no better server, and to connect costs.
+    // The backoff between unsuccessful reconnects. In an outage there is no better server, and reconnecting costs.
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LastBackoff = TimeSpan.FromSeconds(3);
 
     private readonly ILogger _logger;
     private readonly string _address;
-    private readonly ConfigurationOptions _another;
+    private readonly ConfigurationOptions _newConnectionOptions;
     private readonly CancellationTokenSource _stop = new();
 
-    // One socket of each kind to each server: the driver has no more at a time. It adds on any thread.
+    // The driver opens one socket of each kind per server. It adds them on any thread.
     private readonly ConcurrentDictionary<(EndPoint Server, ConnectionType Kind), Socket> _sockets = new();
 
-    // Released by any thread, at most to one; awaited by the one loop.
+    // Released by any thread, at most to one, and awaited by the loop.
     private readonly SemaphoreSlim _signal = new(0, 1);
     private ConnectionMultiplexer _multiplexer = null!;
     private Task _watching = Task.CompletedTask;
 
-    // Set by any thread, taken by the loop.
+    // Set by any thread, reset by the loop.
     private volatile bool _isRefused;
     private volatile bool _isOpen;
     private long _reconnects;
 
-    private RedisLink(string address, ConfigurationOptions another, ILogger logger) => (_address, _another, _logger) = (address, another, logger);
+    private RedisLink(string address, ConfigurationOptions newConnection, ILogger logger) =>
+        (_address, _newConnectionOptions, _logger) = (address, newConnection, logger);
 
     /// <summary>The driver's connection; the same for the life of this object.</summary>
     public IConnectionMultiplexer Multiplexer => _multiplexer;
 
     /// <summary>
-    /// How often the driver has begun to connect since it was opened. What comes after may be answered by another server than
-    /// what came before.
+    /// How often the driver has connected since the first time. A call after a reconnect may reach another server than one
+    /// before it.
     /// </summary>
     public long Reconnects => Interlocked.Read(ref _reconnects);
 
     /// <summary>Connects, or fails as the driver does with these options.</summary>
-    /// <param name="configuration">How to connect. Belongs to this object from here on: it sets what it rests on.</param>
-    /// <param name="logger">Where it says that it leaves a server.</param>
-    /// <exception cref="RedisConnectionException">Redis cannot be reached, and the options ask for that to be an error.</exception>
+    /// <param name="configuration">How to connect. This object owns the options from here on and changes them.</param>
+    /// <param name="logger">The logger for reconnects.</param>
+    /// <exception cref="RedisConnectionException">Redis cannot be reached, and the options treat that as an error.</exception>
     public static async Task<RedisLink> OpenAsync(ConfigurationOptions configuration, ILogger logger)
     {
-        // A name that is resolved once and for all leads to the first server for ever.
+        // A name that is resolved only once leads to the first server forever.
         configuration.ResolveDns = false;
 
-        var another = configuration.Clone();
-        (another.AbortOnConnectFail, another.ConnectRetry, another.ConnectTimeout) = (true, 1, (int)AnswerLimit.TotalMilliseconds);
-        var link = new RedisLink(RedisConnectionString.AddressesOf(configuration), another, logger);
+        var newConnection = configuration.Clone();
+        (newConnection.AbortOnConnectFail, newConnection.ConnectRetry, newConnection.ConnectTimeout) = (true, 1, (int)AnswerLimit.TotalMilliseconds);
+        var link = new RedisLink(RedisConnectionString.AddressesOf(configuration), newConnection, logger);
 
-        // How often the driver asks whether a server is a primary.
+        // How often the driver checks whether a server is a primary.
         configuration.ConfigCheckSeconds = (int)LookEvery.TotalSeconds;
         configuration.BeforeSocketConnect = link.Connecting + configuration.BeforeSocketConnect;
         try
@@ -84,12 +84,12 @@ internal sealed partial class RedisLink : IAsyncDisposable
 
         link._isOpen = true;
 
-        // Owned by this object: it ends with DisposeAsync, and lets no failure out.
+        // Owned by this object. The loop ends with DisposeAsync and does not throw.
         link._watching = Task.Run(link.WatchAsync);
         return link;
     }
 
-    /// <summary>A server has answered that it is a replica: it is left at once.</summary>
+    /// <summary>Reports that a server answered that it is a replica. The connection leaves it at once.</summary>
     public void Refused()
     {
         _isRefused = true;
@@ -99,7 +99,7 @@ internal sealed partial class RedisLink : IAsyncDisposable
         }
         catch (Exception error) when (error is SemaphoreFullException or ObjectDisposedException)
         {
-            // Told by another at the same moment, or at its end.
+            // Another thread signalled at the same moment, or the link is disposed.
         }
     }
 
@@ -136,8 +136,8 @@ internal sealed partial class RedisLink : IAsyncDisposable
                     }
                     else if (IsOver(backoff))
                     {
-                        // That nothing answers is told by those who call; the other is told once, however long it lasts.
-                        if (state == LinkState.Silent) servers = await WhereAnotherIsAnsweredAsync(servers);
+                        // The callers report a silent server. A replica is reported once, for as long as it lasts.
+                        if (state == LinkState.Silent) servers = await RespondingOnNewConnectionAsync(servers);
                         else if (!isReported) LogLeaving(_logger, _address);
                         isReported |= state == LinkState.Replica;
                         Close(servers);
@@ -147,7 +147,7 @@ internal sealed partial class RedisLink : IAsyncDisposable
                 }
                 catch (Exception error) when (!_stop.IsCancellationRequested)
                 {
-                    // It is looked at again.
+                    // The next look tries again.
                     LogFailed(_logger, _address, error);
                 }
 
@@ -162,7 +162,7 @@ internal sealed partial class RedisLink : IAsyncDisposable
             || Environment.TickCount64 - closed >= pause.TotalMilliseconds * (0.5 + Random.Shared.NextDouble());
     }
 
-    /// <summary>How the connection is, and the servers for which it is not well.</summary>
+    /// <summary>The state of the connection, and the servers that are not well.</summary>
     private async Task<(LinkState State, IReadOnlyList<EndPoint> Servers)> LookAsync()
     {
         EndPoint[] all = [.. _sockets.Keys.Select(key => key.Server).Distinct()];
@@ -179,33 +179,33 @@ internal sealed partial class RedisLink : IAsyncDisposable
         return (silent.Count > 0 ? LinkState.Silent : LinkState.Well, silent);
     }
 
-    /// <summary>The primaries that do not answer, or all servers where the driver has no connection.</summary>
+    /// <summary>The primaries that do not answer; all servers if the driver has no connection.</summary>
     private async Task<IReadOnlyList<EndPoint>> SilentAsync()
     {
         if (!_multiplexer.IsConnected) await Task.Delay(AnswerLimit, _stop.Token);
         if (!_multiplexer.IsConnected) return [.. _sockets.Keys.Select(key => key.Server).Distinct()];
 
-        // Of a cluster, one may be silent and the others well.
+        // In a cluster, some servers may be silent while others are well.
         var primaries = Primaries(_multiplexer);
         var answers = await Task.WhenAll(primaries.Select(AnswersAsync));
         return [.. primaries.Where((_, i) => !answers[i]).Select(server => server.EndPoint)];
     }
 
     /// <summary>
-    /// Of servers that are silent on this connection, those that answer on a new one. A server that is only busy, or away,
-    /// answers on neither: there the connection stays, and with it the calls that are on their way.
+    /// The silent servers that do answer over a new connection. A busy or unavailable server answers on neither. In that case
+    /// the old connection stays, and with it the calls in flight.
     /// </summary>
-    private async Task<IReadOnlyList<EndPoint>> WhereAnotherIsAnsweredAsync(IReadOnlyList<EndPoint> silent)
+    private async Task<IReadOnlyList<EndPoint>> RespondingOnNewConnectionAsync(IReadOnlyList<EndPoint> silent)
     {
         try
         {
-            await using var another = await ConnectionMultiplexer.ConnectAsync(_another.Clone());
-            var primaries = Primaries(another);
+            await using var newConnection = await ConnectionMultiplexer.ConnectAsync(_newConnectionOptions.Clone());
+            var primaries = Primaries(newConnection);
             var answers = await Task.WhenAll(primaries.Select(AnswersAsync));
             IServer[] answered = [.. primaries.Where((_, i) => answers[i])];
             if (answered.Length == 0) return [];
 
-            // Without a cluster there is one primary, whichever address leads to it by now.
+            // Without a cluster there is one primary, whichever address now leads to it.
             if (answered.Any(server => server.ServerType == ServerType.Cluster))
                 silent = [.. silent.Intersect(answered.Select(server => server.EndPoint))];
         }
@@ -214,7 +214,7 @@ internal sealed partial class RedisLink : IAsyncDisposable
             return [];
         }
 
-        // Once more: the pause may have been this process's own.
+        // Check again, because this process itself may have been paused.
         return [.. silent.Intersect(await SilentAsync())];
     }
 
@@ -227,7 +227,7 @@ internal sealed partial class RedisLink : IAsyncDisposable
         }
         catch (Exception error) when (error is RedisServerException or RedisCommandException)
         {
-            // An answer all the same, or a server that is not asked such things.
+            // An error is an answer too. The server may not accept PING.
             return true;
         }
         catch (Exception error) when (error is RedisException or TimeoutException)
@@ -239,8 +239,8 @@ internal sealed partial class RedisLink : IAsyncDisposable
     private static IServer[] Primaries(IConnectionMultiplexer multiplexer) =>
         Array.FindAll(multiplexer.GetServers(), server => server is { IsConnected: true, IsReplica: false });
 
-    // The driver takes it for a connection that was closed by the server, and connects at once. One that is still being made
-    // has a time limit of its own.
+    // The driver treats this as a connection closed by the server and reconnects at once. A connection attempt has its own time
+    // limit.
     private void Close(IReadOnlyList<EndPoint> servers)
     {
         foreach (var (key, socket) in _sockets)
@@ -252,7 +252,7 @@ internal sealed partial class RedisLink : IAsyncDisposable
             }
             catch (Exception error) when (error is SocketException or ObjectDisposedException)
             {
-                // Not open.
+                // The socket is not open.
             }
         }
     }
@@ -264,13 +264,13 @@ internal sealed partial class RedisLink : IAsyncDisposable
         Silent,
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "Redis at {Address} has become a replica and takes no writes: connecting anew, since the address may lead to another server by now")]
+    [LoggerMessage(EventId = 1107, Level = LogLevel.Warning, Message =
+        "Redis at {Address} has become a replica and takes no writes; reconnecting because the address may now lead to another server")]
     private static partial void LogLeaving(ILogger logger, string address);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "The connection to Redis at {Address} could not be looked at")]
+    [LoggerMessage(EventId = 1108, Level = LogLevel.Debug, Message = "The connection to Redis at {Address} could not be checked")]
     private static partial void LogFailed(ILogger logger, string address, Exception error);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Redis at {Address} takes writes again")]
+    [LoggerMessage(EventId = 1109, Level = LogLevel.Information, Message = "Redis at {Address} takes writes again")]
     private static partial void LogReached(ILogger logger, string address);
 }

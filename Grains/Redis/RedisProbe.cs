@@ -3,8 +3,8 @@ using StackExchange.Redis;
 namespace Actors.Redis;
 
 /// <summary>
-/// Tries every command that the scripts of a role use, on a key of its own. A server that is full, was demoted, or has taken a
-/// right away refuses one of them, although it answers a PING or a single write.
+/// Runs every command that the scripts of a role use, on a separate key. A server that is full, demoted or lacks a right
+/// refuses one of them, although it answers a PING or a single write.
 /// </summary>
 internal static class RedisProbe
 {
@@ -49,7 +49,7 @@ internal static class RedisProbe
 
         """;
 
-    /// <summary>The script that tries the commands of <paramref name="role"/>.</summary>
+    /// <summary>The script with the commands of <paramref name="role"/>.</summary>
     public static string ScriptOf(RedisRole role) => role switch
     {
         RedisRole.Journal => Common + Hashes + Journal,
@@ -58,10 +58,10 @@ internal static class RedisProbe
         _ => throw new ArgumentOutOfRangeException(nameof(role), role, null),
     };
 
-    /// <summary>Runs it. Fails as a call of the role would.</summary>
+    /// <summary>Runs the script. It fails as a call of the role would.</summary>
     public static Task<RedisResult> RunAsync(IDatabase redis, string keyPrefix, RedisRole role)
     {
-        // One hash tag, since all keys of a script must be on one server of a cluster.
+        // One hash tag, because all keys of a script must be on one server of a cluster.
         var key = $"{keyPrefix}:probe:{{{role.ToString().ToLowerInvariant()}}}";
         return redis.ScriptEvaluateAsync(ScriptOf(role), [key, key + ":2"], [], CommandFlags.DemandMaster);
     }

@@ -1,14 +1,17 @@
 namespace Actors.Redis;
 
-/// <summary>What Redis is used for. Each role may have a Redis of its own: <c>ConnectionStrings:redis-&lt;role&gt;</c>.</summary>
+/// <summary>The uses of Redis. Each role may have a separate Redis: <c>ConnectionStrings:redis-&lt;role&gt;</c>.</summary>
 public enum RedisRole
 {
-    /// <summary>What is acknowledged and not yet in the database. Must never evict.</summary>
+    /// <summary>Acknowledged writes that are not yet in the database. Must never evict.</summary>
     Journal,
 
-    /// <summary>Copies of what the database holds. May evict.</summary>
+    /// <summary>Copies of rows in the database. May evict.</summary>
     Cache,
 
-    /// <summary>What clients were granted, and their own policies. Should not evict: a client whose log is gone and who is on no silo has a new budget.</summary>
+    /// <summary>
+    /// Grants and individual policies of clients. Should not evict: a client whose log is evicted and not in memory gets a new
+    /// budget.
+    /// </summary>
     Limits,
 }

@@ -1,8 +1,7 @@
 namespace Actors.Redis;
 
-/// <summary>
-/// Notices that calls wait and none is answered, which no result of a call can tell. Looked at again and again by one loop.
-/// </summary>
+/// <summary>Detects that calls wait and none is answered, which no single result can show. One loop calls it
+/// repeatedly.</summary>
 internal sealed class StallDetector(TimeProvider clock, TimeSpan limit)
 {
     private const int FewestLooks = 4;
@@ -10,8 +9,8 @@ internal sealed class StallDetector(TimeProvider clock, TimeSpan limit)
     private static readonly TimeSpan ShortestInterval = TimeSpan.FromMilliseconds(2);
     private static readonly TimeSpan LongestInterval = TimeSpan.FromMilliseconds(50);
 
-    // A process that did not run itself, or had no thread to spare, has heard nothing for reasons of its own: of a long
-    // gap between two looks only this much counts.
+    // If this process did not run or had no free thread, it could not receive answers. So of a long gap between two looks only
+    // this much counts.
     private readonly TimeSpan _mostPerLook = limit / FewestLooks;
 
     private long _looked = clock.GetTimestamp();
@@ -19,14 +18,14 @@ internal sealed class StallDetector(TimeProvider clock, TimeSpan limit)
     private bool _wasWaiting;
     private long _answered;
 
-    /// <summary>How often to look, so that silence is noticed in time and told from a late look.</summary>
+    /// <summary>How often to look, so that silence is noticed in time and a late look is recognised.</summary>
     public TimeSpan Interval { get; } = TimeSpan.FromTicks(
         Math.Clamp(limit.Ticks / (2 * FewestLooks), ShortestInterval.Ticks, LongestInterval.Ticks));
 
-    /// <summary>True once <paramref name="waiting"/> calls have seen no answer for the limit.</summary>
-    /// <param name="waiting">How many calls wait.</param>
-    /// <param name="answered">How many have been answered so far, well or badly.</param>
-    /// <param name="now">The time now.</param>
+    /// <summary>True once <paramref name="waiting"/> calls have received no answer for the limit.</summary>
+    /// <param name="waiting">The number of waiting calls.</param>
+    /// <param name="answered">The number of calls that have ended so far, with success or failure.</param>
+    /// <param name="now">The current time.</param>
     public bool IsSilent(long waiting, long answered, long now)
     {
         var gap = clock.GetElapsedTime(_looked, now);

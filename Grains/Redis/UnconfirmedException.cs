@@ -1,4 +1,4 @@
 namespace Actors.Redis;
 
-/// <summary>Redis has carried a write out, and did not say that it is in its log or on its replicas.</summary>
+/// <summary>Redis executed a write but did not confirm that its log or its replicas have it.</summary>
 internal sealed class UnconfirmedException(Exception error) : Exception($"a write was not confirmed: {RedisFailures.Reason(error)}");

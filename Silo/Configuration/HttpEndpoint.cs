@@ -4,7 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Actors.Silo.Configuration;
 
-/// <summary>Where the silo serves HTTP: what <c>--urls</c> says, else 127.0.0.1:8080 or the next free port.</summary>
+/// <summary>The HTTP endpoints of the silo: the value of <c>--urls</c>, otherwise 127.0.0.1:8080 or the next free port.</summary>
 internal static class HttpEndpoint
 {
     private const int Preferred = 8080;
@@ -37,7 +37,8 @@ internal static class HttpEndpoint
         if (address.Scheme == "https" && !HasCertificate(configuration))
         {
             throw new ConfigurationException(
-                $"--urls is {WellFormedText.Quote(url)}, and there is no certificate for it; set Kestrel:Certificates:Default:Path (and :Password), or use http.");
+                $"--urls is {WellFormedText.Quote(url)}, but there is no certificate for it; "
+                + "set Kestrel:Certificates:Default:Path (and :Password), or use http.");
         }
 
         if (address.IsUnixPipe || address.Port == 0) return;
@@ -47,7 +48,7 @@ internal static class HttpEndpoint
         ports.Take("--urls", address.Port, address.Port, ip, "--urls");
     }
 
-    // Kestrel would find out only once the silo has joined. It also takes the certificate that the SDK makes for developers.
+    // Kestrel would fail only after the silo has joined. It also accepts the developer certificate of the SDK.
     private static bool HasCertificate(IConfiguration configuration)
     {
         if (configuration.GetSection("Kestrel:Certificates:Default").Exists() || configuration.GetSection("Kestrel:Endpoints").Exists()) return true;
@@ -65,5 +66,5 @@ internal static class HttpEndpoint
     }
 
     private static ConfigurationException NoUrl(string url) =>
-        new($"--urls is {WellFormedText.Quote(url)}, which is no URL to listen at; allowed is e.g. http://127.0.0.1:8080.");
+        new($"--urls is {WellFormedText.Quote(url)}, which is not a URL to listen on; write for example http://127.0.0.1:8080.");
 }

@@ -1,13 +1,13 @@
 namespace Actors.Silo.Configuration;
 
-/// <summary>The standard variables of OTLP, which the exporter itself ignores without a word if it cannot read them.</summary>
+/// <summary>Validates the standard OTLP variables. The exporter itself silently ignores values it cannot read.</summary>
 internal static class OtlpExport
 {
     private static readonly string[] Endpoints = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"];
     private static readonly string[] Protocols = ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"];
     private static readonly string[] Times = ["OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "OTEL_METRIC_EXPORT_INTERVAL"];
 
-    /// <summary>True if a collector is named, to which metrics are pushed.</summary>
+    /// <summary>True if a collector is configured, to which metrics are pushed.</summary>
     /// <exception cref="ConfigurationException">A variable cannot be read.</exception>
     public static bool IsWanted(IConfiguration configuration)
     {
@@ -26,9 +26,10 @@ internal static class OtlpExport
         }
     }
 
-    // A URL may hold a user name and a password; the exporter takes these from OTEL_EXPORTER_OTLP_HEADERS.
+    // A URL may contain a user name and a password. The exporter takes credentials from OTEL_EXPORTER_OTLP_HEADERS instead.
     private static bool IsUrl(string value) =>
         Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.Host.Length > 0 && url.UserInfo.Length == 0;
 
-    private static string Shown(string value) => value.Contains('@', StringComparison.Ordinal) ? "a value with a user name (not shown)" : $"'{value}'";
+    private static string Shown(string value) =>
+        value.Contains('@', StringComparison.Ordinal) ? "a value with a user name (not shown)" : $"'{value}'";
 }

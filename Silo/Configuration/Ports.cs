@@ -4,9 +4,9 @@ using System.Net.Sockets;
 namespace Actors.Silo.Configuration;
 
 /// <summary>
-/// Chooses ports: one asked for must be free; a default one gives way to the next that is. What was chosen stays taken for
-/// the life of the process, against another silo that looks in the moment before this one listens: Orleans listens in a
-/// way that lets two processes share a port, and then neither of them works.
+/// Chooses ports. A configured port must be free; a default port is replaced by the next free one. A lock reserves the chosen
+/// port for the life of the process, so that another silo cannot choose it before this one listens. Orleans listens in a mode
+/// that lets two processes share a port, and then neither works.
 /// </summary>
 internal sealed class Ports : IDisposable
 {
@@ -19,18 +19,18 @@ internal sealed class Ports : IDisposable
 
     /// <summary>Takes a port.</summary>
     /// <param name="key">The setting of the port.</param>
-    /// <param name="asked">The port that it names, if it does.</param>
-    /// <param name="preferred">Where the search for a free one begins.</param>
-    /// <param name="address">The address to listen at.</param>
+    /// <param name="asked">The configured port; null if none is configured.</param>
+    /// <param name="preferred">The port at which the search for a free one begins.</param>
+    /// <param name="address">The address to listen on.</param>
     /// <param name="addressKey">The setting of the address.</param>
     /// <exception cref="ConfigurationException">The port cannot be used.</exception>
     public int Take(string key, int? asked, int preferred, IPAddress address, string addressKey)
     {
         if (asked is { } port)
         {
-            if (_taken.TryGetValue(port, out var other)) throw new ConfigurationException($"{key} is {port}, and so is {other}; choose another port.");
+            if (_taken.TryGetValue(port, out var other)) throw new ConfigurationException($"{key} and {other} are both {port}; choose another port.");
             return Try(key, port, address, addressKey) ? port : throw new ConfigurationException(
-                $"{key} is {port}, and that port is in use at {address}; choose a free one, or none to have one chosen.");
+                $"{key} is {port}, which is in use on {address}; set a free port, or remove the setting.");
         }
 
         for (port = preferred; port < preferred + Tries; port++)
@@ -38,7 +38,7 @@ internal sealed class Ports : IDisposable
             if (Try(key, port, address, addressKey)) return port;
         }
 
-        throw new ConfigurationException($"No port from {preferred} to {preferred + Tries - 1} is free at {address}; set {key}.");
+        throw new ConfigurationException($"No port from {preferred} to {preferred + Tries - 1} is free on {address}; set {key}.");
     }
 
     public void Dispose()
@@ -49,7 +49,7 @@ internal sealed class Ports : IDisposable
     /// <summary>False if the port is in use.</summary>
     private bool Try(string key, int port, IPAddress address, string addressKey)
     {
-        // Looked at first, so that an address that cannot be used is not mistaken for a port in use.
+        // Checks the port first, to report an unusable address as such and not as a port in use.
         if (_taken.ContainsKey(port) || !IsFree(key, port, address, addressKey) || !TryLock(port, out var held)) return false;
         if (held is not null) _locks.Add(held);
         _taken.Add(port, key);
@@ -57,8 +57,8 @@ internal sealed class Ports : IDisposable
     }
 
     /// <summary>
-    /// False if another silo holds the port. Null if there is nowhere to write: then two silos that start at the same moment may
-    /// choose the same port, and nothing else is lost.
+    /// Returns false if another silo holds the port. The lock is null if the directory is not writable. Then two silos that
+    /// start together may choose the same port, without other consequences.
     /// </summary>
     private static bool TryLock(int port, out FileStream? held)
     {
@@ -97,12 +97,14 @@ internal sealed class Ports : IDisposable
             throw new ConfigurationException(error.SocketErrorCode switch
             {
                 SocketError.AddressNotAvailable =>
-                    $"{addressKey} is {address}, which is no address of this machine; set it to one of its addresses, for instance 127.0.0.1.",
+                    $"{addressKey} is {address}, which is not an address of this machine; set it to one of its addresses, for example 127.0.0.1.",
                 SocketError.AddressFamilyNotSupported =>
-                    $"{addressKey} is {address}, and this machine has no {(address.AddressFamily == AddressFamily.InterNetworkV6 ? "IPv6" : "IPv4")}; set it to another address.",
+                    $"{addressKey} is {address}, but this machine has no "
+                    + $"{(address.AddressFamily == AddressFamily.InterNetworkV6 ? "IPv6" : "IPv4")}; set it to another address.",
                 SocketError.AccessDenied =>
-                    $"{key} is {port}, and this user may not listen on that port; choose one from 1024 on, or give the process the right (CAP_NET_BIND_SERVICE).",
-                _ => $"{key} is {port}, and nothing can listen there at {address} ({addressKey}): {error.Message}. Set both to others.",
+                    $"{key} is {port}, but this user may not listen on that port; "
+                    + "choose one from 1024, or give the process the right (CAP_NET_BIND_SERVICE).",
+                _ => $"{key} is {port}, but listening on {address} ({addressKey}) failed: {error.Message}. Change one of them.",
             });
         }
     }

@@ -6,10 +6,13 @@ namespace Actors.Silo.Configuration;
 /// <summary>The connection strings of Redis.</summary>
 internal static class RedisConfiguration
 {
-    /// <summary>The connection string of <paramref name="role"/>'s own Redis, if it has one: <c>ConnectionStrings:redis-journal</c> and so on.</summary>
+    /// <summary>
+    /// The connection string of a separate Redis for <paramref name="role"/>: <c>ConnectionStrings:redis-journal</c> and so on.
+    /// Null if there is none.
+    /// </summary>
     public static string? OfRole(IConfiguration configuration, RedisRole role) => NotEmpty(configuration.GetConnectionString(KeyOf(role)));
 
-    /// <summary>The connection string of all others: <c>ConnectionStrings:redis</c>.</summary>
+    /// <summary>The connection string of all other roles: <c>ConnectionStrings:redis</c>.</summary>
     public static string? OfAll(IConfiguration configuration) => NotEmpty(configuration.GetConnectionString("redis"));
 
     public static string KeyOf(RedisRole role) => $"redis-{role}".ToLowerInvariant();
@@ -17,8 +20,8 @@ internal static class RedisConfiguration
     /// <summary>The addresses in a connection string, without its secrets.</summary>
     public static string Describe(string connectionString) => RedisConnectionString.AddressesOf(ConfigurationOptions.Parse(connectionString));
 
-    /// <summary>Reads a connection string.</summary>
-    /// <exception cref="ConfigurationException">It cannot be read.</exception>
+    /// <summary>Parses a connection string.</summary>
+    /// <exception cref="ConfigurationException">The connection string is invalid.</exception>
     public static ConfigurationOptions Parse(string key, string connectionString) =>
         RedisConnectionString.TryParse(connectionString, out var options, out var fault)
             ? options

@@ -2,10 +2,10 @@ using System.ComponentModel.DataAnnotations;
 
 namespace Actors.Silo.Configuration;
 
-/// <summary>Reads <see cref="SiloSettings"/> before the host exists, since the host is built by them.</summary>
+/// <summary>Reads <see cref="SiloSettings"/> before the host exists, because the host depends on them.</summary>
 internal static class SiloConfiguration
 {
-    // Bound elsewhere, each as strictly as this.
+    // Bound elsewhere, equally strictly.
     private static readonly string[] Sections = ["WriteBehind", "Cache", "Breaker", "RateLimits", "Users", "Client"];
 
     public static SiloSettings Read(IConfiguration configuration)
@@ -40,10 +40,11 @@ internal static class SiloConfiguration
     {
         var known = typeof(SiloSettings).GetProperties().Select(property => property.Name).Concat(Sections).ToList();
         foreach (var given in section.GetChildren().Where(child => !known.Contains(child.Key, StringComparer.OrdinalIgnoreCase)))
-            throw new ConfigurationException($"{PrintableText.Of(given.Path)} is no setting; allowed are {string.Join(", ", known.Select(name => $"{section.Key}:{name}"))}.");
+            throw new ConfigurationException(
+                $"{PrintableText.Of(given.Path)} is not a setting; allowed are {string.Join(", ", known.Select(name => $"{section.Key}:{name}"))}.");
     }
 
-    // The logger's own error names neither the key nor what is allowed.
+    // The logger's own error names neither the key nor the allowed values.
     private static void CheckLogLevels(IConfigurationSection section)
     {
         foreach (var child in section.GetChildren())
@@ -55,7 +56,8 @@ internal static class SiloConfiguration
                     if (!Enum.TryParse<LogLevel>(level.Value, ignoreCase: true, out _))
                     {
                         throw new ConfigurationException(
-                            $"{level.Path} is {WellFormedText.Quote(level.Value ?? "")}; allowed are {string.Join(", ", Enum.GetNames<LogLevel>())}.");
+                            $"{level.Path} is {WellFormedText.Quote(level.Value ?? "")}; "
+                            + $"allowed are {string.Join(", ", Enum.GetNames<LogLevel>())}.");
                     }
                 }
             }

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace Actors.Silo.Configuration;
 
-/// <summary>Where this silo is reached by other silos and by clients.</summary>
+/// <summary>The address and ports at which other silos and clients reach this silo.</summary>
 internal sealed record SiloEndpoints(IPAddress Address, int SiloPort, int GatewayPort)
 {
     private const string AddressKey = $"{SiloSettings.Section}:{nameof(SiloSettings.Address)}";
@@ -24,18 +24,19 @@ internal sealed record SiloEndpoints(IPAddress Address, int SiloPort, int Gatewa
         try
         {
             return Dns.GetHostAddresses(host, AddressFamily.InterNetwork).FirstOrDefault(ip => !IPAddress.IsLoopback(ip))
-                ?? throw new ConfigurationException($"{AddressKey} is auto, and this host has no IPv4 address but loopback; name an address.");
+                ?? throw new ConfigurationException($"{AddressKey} is auto, but this host has only loopback IPv4 addresses; set an address.");
         }
         catch (SocketException error)
         {
             throw new ConfigurationException(
-                $"{AddressKey} is auto, and the name of this host, {WellFormedText.Quote(host)}, leads to no address ({error.Message}); name an address, or put the host name into DNS or /etc/hosts.");
+                $"{AddressKey} is auto, but the name of this host, {WellFormedText.Quote(host)}, leads to no address ({error.Message}); "
+                + "set an address, or add the host name to DNS or /etc/hosts.");
         }
     }
 
     private static IPAddress AddressOf(string text)
     {
-        // The parser also takes "12345" and "1.2", for addresses that nobody means.
+        // The parser also accepts "12345" and "1.2", as addresses no user intends.
         if (!IPAddress.TryParse(text, out var address)
             || (address.AddressFamily == AddressFamily.InterNetwork && text.Split('.').Length != 4))
         {
@@ -43,7 +44,8 @@ internal sealed record SiloEndpoints(IPAddress Address, int SiloPort, int Gatewa
         }
 
         if (!IsOfOneMachine(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address))
-            throw new ConfigurationException($"{AddressKey} is {address}, by which nobody can reach this silo: it stands for many machines or for none; {Allowed}.");
+            throw new ConfigurationException(
+                $"{AddressKey} is {address}, which is not the address of a single machine, so other silos cannot reach this one; {Allowed}.");
         return address;
     }
 

@@ -9,9 +9,10 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 namespace Actors.Silo.Health;
 
 /// <summary>
-/// <c>/health/live</c>: the process answers; it looks at nothing else, so that no outage elsewhere has a silo restarted.
-/// <c>/health/ready</c>: 200 while the silo is a member of the cluster, and "Degraded" while Redis or the database does not
-/// answer, less is flushed than is written, or a background loop fails: it goes on with the other, so taking it out of service would help nobody.
+/// <c>/health/live</c>: the process answers. It checks nothing else, so an outage elsewhere does not restart the silo.
+/// <c>/health/ready</c>: 200 while the silo is a member of the cluster. It is "Degraded" while Redis or the database does not
+/// answer, the flush lags behind, or a background loop fails. The status is still 200, because taking the silo out of service
+/// would not help.
 /// </summary>
 internal static class SiloHealth
 {
@@ -63,11 +64,12 @@ internal static class SiloHealth
     {
         public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
         {
-            // The circuits know, traffic or not; nobody is asked on the way.
+            // The circuits know the state even without traffic, so the check makes no call.
             var circuits = redis.Snapshot(self.SiloAddress).Circuits;
             var text = string.Join("; ", circuits.Select(circuit => circuit.State == BreakerState.Closed
                 ? $"Redis at {circuit.Address}{(circuit.Warning is { } warning ? $" ({string.Join(", ", circuit.Roles)}): {warning}" : "")}"
-                : $"Redis at {circuit.Address} ({string.Join(", ", circuit.Roles)}) is {circuit.State} since {circuit.Since:HH:mm:ss}{LastError(circuit.LastError, circuit.LastErrorAt)}"));
+                : $"Redis at {circuit.Address} ({string.Join(", ", circuit.Roles)}) is {circuit.State} "
+                    + $"since {circuit.Since:HH:mm:ss}{LastError(circuit.LastError, circuit.LastErrorAt)}"));
             return Task.FromResult(Array.TrueForAll(circuits, circuit => circuit.State == BreakerState.Closed && circuit.Warning is null)
                 ? HealthCheckResult.Healthy(text)
                 : HealthCheckResult.Degraded(text));
@@ -80,9 +82,11 @@ internal static class SiloHealth
         {
             var status = writeBehind.Status;
             var text = string.Create(CultureInfo.InvariantCulture,
-                $"{status.State}: {status.UnflushedRows:N0} rows are not in the database, {status.UnflushedBytes:N0} bytes of {status.MaxUnflushedBytes:N0}"
+                $"{status.State}: {status.UnflushedRows:N0} rows are not in the database, "
+                + $"{status.UnflushedBytes:N0} bytes of {status.MaxUnflushedBytes:N0}"
                 + $" ({status.Fill:P0}), the oldest for {status.OldestUnflushed.TotalSeconds:0.0} s");
-            if (status.HeldRows > 0) text += string.Create(CultureInfo.InvariantCulture, $"; {status.HeldRows:N0} rows can be neither committed nor parked");
+            if (status.HeldRows > 0)
+                text += string.Create(CultureInfo.InvariantCulture, $"; {status.HeldRows:N0} rows can be neither committed nor parked");
             if (!writeBehind.IsAlarming(status)) return Task.FromResult(HealthCheckResult.Healthy(text));
             return Task.FromResult(HealthCheckResult.Degraded(string.Create(CultureInfo.InvariantCulture,
                 $"{text}; {status.RefusedWrites:N0} writes were refused{LastError(status.LastFlushError, status.LastFlushErrorAt)}")));
@@ -117,9 +121,9 @@ internal static class SiloHealth
         {
             var failing = loops.Failing;
             return Task.FromResult(failing.Count == 0
-                ? HealthCheckResult.Healthy("all loops run")
+                ? HealthCheckResult.Healthy("all loops work")
                 : HealthCheckResult.Degraded(string.Join("; ", failing.Select(loop => string.Create(
-                    CultureInfo.InvariantCulture, $"{loop.Name} fails since {loop.Since:HH:mm:ss}, {loop.Failures:N0} times: {loop.Error}")))));
+                    CultureInfo.InvariantCulture, $"{loop.Name} has failed {loop.Failures:N0} times since {loop.Since:HH:mm:ss}: {loop.Error}")))));
         }
     }
 }

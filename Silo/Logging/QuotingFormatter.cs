@@ -4,13 +4,13 @@ using Microsoft.Extensions.Logging.Console;
 namespace Actors.Silo.Logging;
 
 /// <summary>
-/// Quotes what a formatter of plain text writes: ids, reasons and messages of others may hold line breaks and codes that a
-/// terminal acts on, with which they could forge lines of the log. JSON escapes them by itself. While the silo starts, what
-/// fails is written without its trace: why it does not start is said in one line when it ends.
+/// Escapes the output of a plain text formatter. Ids, reasons and foreign messages may contain line breaks and terminal codes
+/// that could forge log lines. JSON escapes them by itself. During the start, errors are logged without stack traces, because
+/// the reason of a failed start is printed in one line at the end.
 /// </summary>
-/// <param name="inner">What writes.</param>
-/// <param name="isText">Whether it writes plain text.</param>
-/// <param name="progress">How far the start is.</param>
+/// <param name="inner">The formatter that writes the entry.</param>
+/// <param name="isText">Whether the formatter writes plain text.</param>
+/// <param name="progress">The progress of the start.</param>
 internal sealed class QuotingFormatter(ConsoleFormatter inner, bool isText, StartProgress progress) : ConsoleFormatter(inner.Name), IDisposable
 {
     private static readonly string Indented = Environment.NewLine + "      ";
@@ -39,7 +39,7 @@ internal sealed class QuotingFormatter(ConsoleFormatter inner, bool isText, Star
         if (!progress.ShowsTraces) return PrintableText.Of($"{error.GetType().Name}: {error.Message}");
         if (!isText) return error.ToString();
 
-        // Its lines are indented, so that none of them looks like an entry of the log.
+        // Indents the lines so that none of them looks like a log entry.
         return string.Join(Indented, error.ToString().Split('\n').Select(line => PrintableText.Of(line.TrimEnd('\r'))));
     }
 

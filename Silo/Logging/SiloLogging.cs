@@ -3,18 +3,18 @@ using Microsoft.Extensions.Logging.Console;
 
 namespace Actors.Silo.Logging;
 
-/// <summary>How a silo logs, unless <c>Logging:*</c> says otherwise.</summary>
+/// <summary>The default logging of a silo, which <c>Logging:*</c> overrides.</summary>
 internal static class SiloLogging
 {
     private const string FormatterName = "Logging:Console:FormatterName";
 
     private static readonly string[] Text = [ConsoleFormatterNames.Simple, ConsoleFormatterNames.Systemd];
 
-    /// <summary>True if a person reads the log, not a program.</summary>
+    /// <summary>True if the log is meant for a human reader, not for a program.</summary>
     public static bool IsForPeople(IConfiguration configuration) =>
         string.Equals(configuration[FormatterName], ConsoleFormatterNames.Simple, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Adds the defaults below all other sources, so that these override them.</summary>
+    /// <summary>Adds the defaults below all other sources, so that those override them.</summary>
     public static void AddDefaults(ConfigurationManager configuration)
     {
         var isForPeople = string.IsNullOrEmpty(configuration[FormatterName]) || IsForPeople(configuration);
@@ -25,7 +25,7 @@ internal static class SiloLogging
                 [FormatterName] = ConsoleFormatterNames.Simple,
                 ["Logging:Console:FormatterOptions:SingleLine"] = "true",
 
-                // What a program collects from many machines needs the date and the zone.
+                // Logs collected from many machines need the date and the time zone.
                 ["Logging:Console:FormatterOptions:TimestampFormat"] = isForPeople ? "HH:mm:ss " : "yyyy-MM-dd'T'HH:mm:ss.fff'Z'",
                 ["Logging:Console:FormatterOptions:UseUtcTimestamp"] = isForPeople ? "false" : "true",
                 ["Logging:LogLevel:Default"] = "Warning",
@@ -35,28 +35,30 @@ internal static class SiloLogging
                 ["Logging:LogLevel:Actors.Membership.MembershipService"] = "Warning",
                 ["Logging:LogLevel:Actors.WriteBehind.PartitionService"] = "Warning",
 
-                // What keeps the silo from starting is said in one line when it ends (SiloProgram).
+                // The reason of a failed start is printed in one line at the end (SiloProgram).
                 ["Logging:LogLevel:Microsoft.Extensions.Hosting.Internal.Host"] = "None",
                 ["Logging:LogLevel:Orleans.Runtime.Silo"] = "Critical",
                 ["Logging:LogLevel:Orleans.Hosting.SiloHostedService"] = "None",
 
-                // Asked every few seconds by whoever watches; what is wrong is in the answer.
+                // Monitoring runs the checks every few seconds, and the response describes the problem.
                 ["Logging:LogLevel:Microsoft.Extensions.Diagnostics.HealthChecks"] = "None",
 
-                // Repeat with a stack trace each time that Redis is away; MembershipKeeper says so once.
+                // These repeat a stack trace whenever Redis is unavailable; MembershipKeeper logs that once.
                 ["Logging:LogLevel:Orleans.Runtime.MembershipService.MembershipTableManager"] = "Error",
                 ["Logging:LogLevel:Orleans.Runtime.MembershipService.MembershipAgent"] = "Error",
 
-                // Warns at every start that its first check, measured from the machine's boot, is late.
+                // Warns at every start that its first check is late, because it measures from the boot of the machine.
                 ["Logging:LogLevel:Orleans.Runtime.Watchdog"] = "Error",
             },
         });
     }
 
-    /// <summary>Has the console quote what comes from outside, and leave out traces as long as <paramref name="progress"/> says.</summary>
+    /// <summary>Escapes foreign text on the console, and omits stack traces as <paramref name="progress"/> demands.</summary>
     public static ILoggingBuilder QuoteConsole(this ILoggingBuilder logging, StartProgress progress)
     {
-        var formatters = logging.Services.Where(service => service.ServiceType == typeof(ConsoleFormatter) && service.ImplementationType is not null).ToList();
+        var formatters = logging.Services
+            .Where(service => service.ServiceType == typeof(ConsoleFormatter) && service.ImplementationType is not null)
+            .ToList();
         foreach (var formatter in formatters)
         {
             logging.Services.Remove(formatter);

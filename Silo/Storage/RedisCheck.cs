@@ -6,15 +6,15 @@ using StackExchange.Redis;
 namespace Actors.Silo.Storage;
 
 /// <summary>
-/// Connects once to a Redis, before anything else does, so that what is wrong is reported as such and not by whatever would
-/// need it first: a wrong password, TLS, missing rights, a Redis that evicts or forgets. A server that is not there, or still
-/// loads its data, is waited for without limit: the silo may well have been started before it.
+/// Connects to a Redis before anything else does, and reports what is wrong: a wrong password, TLS, missing rights, a Redis
+/// that evicts keys or loses data. It waits without limit for a server that cannot be reached or is still loading, because the
+/// silo may have been started first.
 /// </summary>
 internal sealed partial class RedisCheck
 {
     private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan SayEvery = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LogEvery = TimeSpan.FromSeconds(10);
 
     private readonly string _key;
     private readonly ConfigurationOptions _options;
@@ -25,12 +25,12 @@ internal sealed partial class RedisCheck
 
     /// <param name="key">The name of the connection string.</param>
     /// <param name="connectionString">The connection string.</param>
-    /// <param name="roles">What this Redis is used for.</param>
-    /// <param name="holdsMembership">Whether the membership table is in it.</param>
+    /// <param name="roles">The roles of this Redis.</param>
+    /// <param name="holdsMembership">Whether this Redis holds the membership table.</param>
     /// <param name="waitsForReplicas">Whether journal writes wait for replicas.</param>
-    /// <param name="settings">Which cluster uses it.</param>
-    /// <param name="logger">Where it says what it waits for, and what it warns of.</param>
-    /// <exception cref="ConfigurationException">The connection string cannot be read.</exception>
+    /// <param name="settings">The settings of the silo.</param>
+    /// <param name="logger">The logger for what it waits for, and for warnings.</param>
+    /// <exception cref="ConfigurationException">The connection string is invalid.</exception>
     public RedisCheck(
         string key, string connectionString, IEnumerable<RedisRole> roles, bool holdsMembership, bool waitsForReplicas, SiloSettings settings,
         ILogger logger)
@@ -41,18 +41,18 @@ internal sealed partial class RedisCheck
         _options.ConnectTimeout = (int)ConnectLimit.TotalMilliseconds;
         _options.ConnectRetry = 1;
 
-        // INFO counts as an administrator's command.
+        // INFO counts as an admin command.
         _options.AllowAdmin = true;
         _name = $"Redis at {RedisConnectionString.AddressesOf(_options)} (ConnectionStrings:{key})";
         _rights = new RedisRights(settings.ServiceId, _roles, holdsMembership ? settings.ClusterId : null, waitsForReplicas);
     }
 
-    /// <summary>Returns once this Redis can be used.</summary>
-    /// <exception cref="ConfigurationException">It would evict the journal.</exception>
-    /// <exception cref="StorageUnavailableException">It is there, and waiting does not help.</exception>
+    /// <summary>Waits until this Redis can be used.</summary>
+    /// <exception cref="ConfigurationException">This Redis would evict the journal.</exception>
+    /// <exception cref="StorageUnavailableException">This Redis answers but cannot be used, and waiting does not help.</exception>
     public async Task RunAsync()
     {
-        var said = 0L;
+        var lastLogged = 0L;
         while (true)
         {
             try
@@ -69,12 +69,12 @@ internal sealed partial class RedisCheck
                 var reason = RedisFailures.Reason(error);
                 var diagnosis = error is RedisConnectionException connection
                     ? await RedisDiagnosis.OfAsync(_options, connection, reason, ConnectLimit)
-                    : new(reason, RedisFailures.IsAway(error) ? null : "Correct the connection string, or see to that server");
+                    : new(reason, RedisFailures.IsAway(error) ? null : "Correct the connection string, or fix that server");
                 if (diagnosis.Advice is { } advice)
                     throw new StorageUnavailableException("Redis", $"{_name} cannot be used: {diagnosis.Reason}. {advice}.");
-                if (said == 0 || Stopwatch.GetElapsedTime(said) >= SayEvery)
+                if (lastLogged == 0 || Stopwatch.GetElapsedTime(lastLogged) >= LogEvery)
                 {
-                    said = Stopwatch.GetTimestamp();
+                    lastLogged = Stopwatch.GetTimestamp();
                     LogWaiting(_logger, _name, diagnosis.Reason);
                 }
             }
@@ -83,7 +83,8 @@ internal sealed partial class RedisCheck
         }
     }
 
-    // The driver goes on as the default user if the server refuses this one and lets that one in without a password.
+    // If the server refuses this user but accepts the default user without a password, the driver silently continues as that
+    // user.
     private async Task CheckUserAsync(IDatabase redis)
     {
         if (_options.User is not { Length: > 0 } user) return;
@@ -125,25 +126,25 @@ internal sealed partial class RedisCheck
             return;
         }
 
-        // A Redis that evicts keys without a time to live would evict acknowledged writes.
+        // A Redis that evicts keys without a TTL would evict acknowledged writes.
         if (health.MaxMemoryPolicy.StartsWith("allkeys", StringComparison.Ordinal))
         {
             throw new ConfigurationException(
-                $"{_name} holds the journal, and its maxmemory-policy is {health.MaxMemoryPolicy}:"
-                + " it would evict acknowledged writes. Allowed are noeviction (best) and volatile-*; set it, or give the journal a"
-                + " Redis of its own (ConnectionStrings:redis-journal).");
+                $"{_name} holds the journal, but its maxmemory-policy is {health.MaxMemoryPolicy};"
+                + " it would evict acknowledged writes. Set noeviction (preferred) or volatile-*, or give the journal a"
+                + " separate Redis (ConnectionStrings:redis-journal).");
         }
 
         if (health.JournalWarning is { } warning) LogForgets(_logger, _name, warning);
     }
 
-    [LoggerMessage(EventId = 1011, Level = LogLevel.Warning, Message = "{Redis} cannot be reached: {Reason}. The silo starts as soon as it answers.")]
+    [LoggerMessage(EventId = 3003, Level = LogLevel.Warning, Message = "{Redis} cannot be reached: {Reason}. The silo starts as soon as it answers.")]
     private static partial void LogWaiting(ILogger logger, string redis, string reason);
 
-    [LoggerMessage(EventId = 1012, Level = LogLevel.Warning, Message =
-        "{Redis} does not let this silo read INFO, so it is not known whether it evicts or forgets acknowledged writes. Grant it: ACL SETUSER {User} +info")]
+    [LoggerMessage(EventId = 3004, Level = LogLevel.Warning, Message =
+        "{Redis} does not let this silo read INFO, so it is unknown whether it may lose acknowledged writes. Grant it: ACL SETUSER {User} +info")]
     private static partial void LogNoInfo(ILogger logger, string redis, string user);
 
-    [LoggerMessage(EventId = 1013, Level = LogLevel.Warning, Message = "{Redis}: {Warning}")]
+    [LoggerMessage(EventId = 3005, Level = LogLevel.Warning, Message = "{Redis}: {Warning}")]
     private static partial void LogForgets(ILogger logger, string redis, string warning);
 }

@@ -4,36 +4,38 @@ using StackExchange.Redis;
 namespace Actors.Silo.Storage;
 
 /// <summary>
-/// Which rights a silo's user of Redis lacks. Redis itself does not name the key; so each kind of key is touched, and each
-/// command is tried on one that holds nothing.
+/// Finds the rights that a silo's Redis user lacks. Redis does not name the key in its error. So each kind of key is used once,
+/// and each command is tried on an empty key.
 /// </summary>
-/// <param name="serviceId">What the keys begin with.</param>
-/// <param name="roles">What this Redis is used for.</param>
-/// <param name="clusterId">The cluster whose membership table is in this Redis; null if it is in another.</param>
+/// <param name="serviceId">The prefix of the keys.</param>
+/// <param name="roles">The roles of this Redis.</param>
+/// <param name="clusterId">The cluster whose membership table is in this Redis; null if the table is in another.</param>
 /// <param name="waitsForReplicas">True if journal writes wait for replicas.</param>
 internal sealed class RedisRights(string serviceId, IReadOnlyList<RedisRole> roles, string? clusterId, bool waitsForReplicas)
 {
     private const string Field = "rights-probe";
 
-    // The commands of the scripts and others, in an order in which each finds a key of its type.
+    // The commands of the scripts and of the code, in an order in which each finds a key of its type.
     private static readonly string[] Commands =
     [
-        "TIME", "DEL @", "HSET @ a 1", "HGET @ a", "HMGET @ a", "HGETALL @", "HSETNX @ a 1", "HEXISTS @ a", "HLEN @", "HDEL @ b", "PEXPIRE @ 10000", "PERSIST @",
-        "DEL @", "ZADD @ 1 a", "ZCARD @", "ZRANGE @ 0 -1", "ZREVRANGE @ 0 -1", "ZRANGEBYSCORE @ 0 1", "ZREVRANGEBYSCORE @ 1 0", "ZSCORE @ a",
+        "TIME", "DEL @", "HSET @ a 1", "HGET @ a", "HMGET @ a", "HGETALL @", "HSETNX @ a 1", "HEXISTS @ a", "HLEN @", "HDEL @ b",
+        "PEXPIRE @ 10000", "PERSIST @", "DEL @",
+        "ZADD @ 1 a", "ZCARD @", "ZRANGE @ 0 -1", "ZREVRANGE @ 0 -1", "ZRANGEBYSCORE @ 0 1", "ZREVRANGEBYSCORE @ 1 0", "ZSCORE @ a",
         "ZREM @ b", "ZREMRANGEBYRANK @ 5 6", "ZREMRANGEBYSCORE @ 5 6", "RENAME @ @", "DEL @", "SETEX @ 10 1", "SET @ 1", "GET @", "DEL @",
     ];
 
-    /// <summary>True if Redis says so for want of a right.</summary>
-    public static bool IsMissing(string error) => error.Contains("NOPERM", StringComparison.Ordinal) || error.Contains("permission", StringComparison.Ordinal);
+    /// <summary>True if the error says that a right is missing.</summary>
+    public static bool IsMissing(string error) =>
+        error.Contains("NOPERM", StringComparison.Ordinal) || error.Contains("permission", StringComparison.Ordinal);
 
-    /// <summary>The missing rights in the words of ACL SETUSER; empty if there are none.</summary>
+    /// <summary>The missing rights in the syntax of ACL SETUSER; empty if there are none.</summary>
     public async Task<string> FindMissingAsync(IDatabase redis)
     {
         var missing = new List<string>();
         string? usable = null;
         foreach (var (key, pattern) in Keys())
         {
-            // A read and a write, of a field that nothing has.
+            // One read and one write of a field that does not exist.
             await TryAsync(redis, missing, pattern, "HGET", key, Field);
             await TryAsync(redis, missing, pattern, "HDEL", key, Field);
             if (!missing.Contains("~" + pattern) && key.Contains(":probe:", StringComparison.Ordinal)) usable ??= $"{key}:rights";
@@ -58,7 +60,7 @@ internal sealed class RedisRights(string serviceId, IReadOnlyList<RedisRole> rol
         return string.Join(' ', missing.Distinct(StringComparer.Ordinal));
     }
 
-    // As the membership table is written.
+    // A transaction like those that write the membership table.
     private static async Task TryTransactionAsync(IDatabase redis, string key, List<string> missing)
     {
         try
@@ -87,11 +89,11 @@ internal sealed class RedisRights(string serviceId, IReadOnlyList<RedisRole> rol
         }
         catch (RedisServerException error) when (!RedisFailures.IsAway(error))
         {
-            // An argument or a type that it does not take: it was allowed to ask.
+            // The argument or type is wrong, but the command was permitted.
         }
     }
 
-    /// <summary>A key of each kind, and the pattern for all of that kind.</summary>
+    /// <summary>A key of each kind, and the pattern that matches all keys of that kind.</summary>
     private IEnumerable<(string Key, string Pattern)> Keys()
     {
         foreach (var role in roles)

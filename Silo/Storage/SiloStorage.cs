@@ -5,8 +5,8 @@ using Actors.WriteBehind;
 namespace Actors.Silo.Storage;
 
 /// <summary>
-/// The Redis and the database this silo works with: those that <c>ConnectionStrings</c> name, and for either that is not
-/// named the embedded one.
+/// The Redis and the database of this silo. They are those named in <c>ConnectionStrings</c>; a missing one is replaced by the
+/// embedded one.
 /// </summary>
 internal sealed class SiloStorage : IAsyncDisposable
 {
@@ -31,22 +31,22 @@ internal sealed class SiloStorage : IAsyncDisposable
         _embedded = embedded;
     }
 
-    /// <summary>The connection string of the Redis for all that has none of its own.</summary>
+    /// <summary>The connection string of the Redis for all roles without their own.</summary>
     public string Redis { get; }
 
     /// <summary>The database.</summary>
     public IRowStore Rows { get; }
 
-    /// <summary>The clock of the database, if it has one of its own.</summary>
+    /// <summary>The clock of the database, if it has its own.</summary>
     public PostgresClock? Clock { get; private init; }
 
-    /// <summary>Where Redis is, without secrets, for people.</summary>
+    /// <summary>The address of Redis for display, without secrets.</summary>
     public string RedisDescription { get; }
 
-    /// <summary>True where that Redis runs in this very process.</summary>
+    /// <summary>True if that Redis runs in this process.</summary>
     public bool HostsRedis { get; }
 
-    /// <summary>True where any part of it runs in a silo's process.</summary>
+    /// <summary>True if Redis or the database is embedded in a silo's process.</summary>
     public bool IsEmbedded => _embedded is not null;
 
     public static async Task<SiloStorage> OpenAsync(IConfiguration configuration, SiloSettings settings, ILoggerFactory loggers)
@@ -60,9 +60,10 @@ internal sealed class SiloStorage : IAsyncDisposable
         }
 
         var logger = loggers.CreateLogger<SiloStorage>();
-        var waitsForReplicas = configuration[$"{WriteBehindOptions.Section}:{nameof(WriteBehindOptions.JournalReplicas)}"] is { Length: > 0 } and not "0";
+        var waitsForReplicas =
+            configuration[$"{WriteBehindOptions.Section}:{nameof(WriteBehindOptions.JournalReplicas)}"] is { Length: > 0 } and not "0";
 
-        // All are read before one of them is waited for.
+        // All connection strings are validated before any server is waited for.
         var checks = new List<RedisCheck>();
         if (redis is not null)
         {
@@ -91,7 +92,7 @@ internal sealed class SiloStorage : IAsyncDisposable
 #endif
     }
 
-    /// <summary>Sets how the silo reaches Redis.</summary>
+    /// <summary>Configures the silo's access to Redis.</summary>
     public void Configure(RedisOptions options, string serviceId)
     {
         options.ConnectionString = Redis;
@@ -100,7 +101,9 @@ internal sealed class SiloStorage : IAsyncDisposable
         foreach (var (role, connectionString) in _roles) options.Roles[role] = connectionString;
     }
 
-    /// <summary>Closes the database, then stops what is embedded: after the silo, which drains into both.</summary>
+    /// <summary>
+    /// Closes the database, then stops the embedded parts. Called after the silo has stopped, because it drains into both.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         if (Rows is IAsyncDisposable rows) await rows.DisposeAsync();
@@ -159,9 +162,10 @@ internal sealed class SiloStorage : IAsyncDisposable
         }
         catch (Exception error) when (error is ArgumentException or FormatException or KeyNotFoundException)
         {
-            // Without the inner message: it may quote a piece of a password that holds a semicolon.
+            // The inner message is left out because it may quote part of a password that contains a semicolon.
             throw new ConfigurationException(
-                "ConnectionStrings:postgres is no PostgreSQL connection string; allowed is e.g. Host=localhost;Database=actors;Username=actors;Password=….");
+                "ConnectionStrings:postgres is not a PostgreSQL connection string; "
+                + "write for example Host=localhost;Database=actors;Username=actors;Password=….");
         }
     }
 }

@@ -6,10 +6,11 @@ using MemberStatus = Orleans.Runtime.SiloStatus;
 
 namespace Actors.Hosting;
 
-/// <summary>Asks the status service of every active silo, all at once.</summary>
+/// <summary>Asks the status service of every active silo in parallel.</summary>
 [StatelessWorker]
 [GrainType("cluster")]
-internal sealed partial class ClusterGrain(SiloStatusClient silos, IClusterMembershipService membership, SiloDeaths deaths, ILogger<ClusterGrain> logger)
+internal sealed partial class ClusterGrain(
+    SiloStatusClient silos, IClusterMembershipService membership, SiloDeaths deaths, ILogger<ClusterGrain> logger)
     : Grain, IClusterGrain
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -43,6 +44,6 @@ internal sealed partial class ClusterGrain(SiloStatusClient silos, IClusterMembe
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Silo {Silo} did not respond to a status request: {Reason}")]
+    [LoggerMessage(EventId = 2100, Level = LogLevel.Warning, Message = "Silo {Silo} did not respond to a status request: {Reason}")]
     private static partial void LogNoAnswer(ILogger logger, SiloAddress silo, string reason);
 }

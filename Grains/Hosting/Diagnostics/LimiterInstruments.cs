@@ -4,7 +4,7 @@ using Actors.RateLimiting;
 
 namespace Actors.Hosting;
 
-/// <summary>The instruments of the limiters.</summary>
+/// <summary>The instruments of the rate limiters.</summary>
 internal static class LimiterInstruments
 {
     public static void AddTo(Meter meter, LimiterCounters counters, RateLimitOptions options)
@@ -16,14 +16,15 @@ internal static class LimiterInstruments
                 new(ActorsTelemetry.PolicyTag, each.Policy),
                 Tag(ActorsTelemetry.OutcomeTag, each.Outcome.ToString()),
                 Tag(ActorsTelemetry.SourceTag, each.By.ToString()))),
-            "{decision}", "Decisions of limiters.");
-        meter.CreateObservableCounter(ActorsTelemetry.LimitScripts, () => counters.ScriptCalls, "{call}", "Script calls of limiters to Redis.");
-        meter.CreateObservableGauge(ActorsTelemetry.LimitScriptsPerDecision, Ratio, null, "Script calls per decision of a limiter.");
-        meter.CreateObservableGauge(ActorsTelemetry.LimitClients, () => counters.Clients, "{client}", "Limited clients on the silo.");
-        meter.CreateObservableGauge(ActorsTelemetry.LimitWaiting, () => counters.Waiting, "{call}", "Calls that wait for their turn.");
-        meter.CreateObservableGauge(ActorsTelemetry.LimitUnsynced, () => counters.Unsynced, "{log}", "Logs with grants that Redis does not know.");
-        meter.CreateObservableGauge(ActorsTelemetry.LimitBytes, () => counters.Bytes, "By", "Memory of the logs of grants.");
-        meter.CreateObservableGauge(ActorsTelemetry.LimitCeiling, () => options.MaxMemory, "By", "The ceiling on the memory of the logs of grants.");
+            "{decision}", "Limiter decisions.");
+        meter.CreateObservableCounter(ActorsTelemetry.LimitScripts, () => counters.ScriptCalls, "{call}", "Limiter script calls to Redis.");
+        meter.CreateObservableGauge(ActorsTelemetry.LimitScriptsPerDecision, Ratio, null, "Limiter script calls per decision.");
+        meter.CreateObservableGauge(ActorsTelemetry.LimitClients, () => counters.Clients, "{client}", "Rate-limited clients active on this silo.");
+        meter.CreateObservableGauge(ActorsTelemetry.LimitWaiting, () => counters.Waiting, "{call}", "Calls waiting for permits.");
+        meter.CreateObservableGauge(
+            ActorsTelemetry.LimitUnsynced, () => counters.Unsynced, "{log}", "Logs with grants that Redis does not have yet.");
+        meter.CreateObservableGauge(ActorsTelemetry.LimitBytes, () => counters.Bytes, "By", "Memory used by the grant logs.");
+        meter.CreateObservableGauge(ActorsTelemetry.LimitCeiling, () => options.MaxMemory, "By", "The ceiling for the memory of the grant logs.");
 
         IEnumerable<Measurement<double>> Ratio()
         {
@@ -31,7 +32,7 @@ internal static class LimiterInstruments
         }
     }
 
-    /// <summary>The limiters of the silo, for its status.</summary>
+    /// <summary>The rate limiters of the silo, for its status.</summary>
     public static RateLimitStatus Status(LimiterCounters counters, RateLimitOptions options)
     {
         var decisions = counters.Decisions.ToList();

@@ -4,7 +4,7 @@ using Actors.Redis;
 
 namespace Actors.Hosting;
 
-/// <summary>The instruments of the silo's way to Redis, observed when someone collects.</summary>
+/// <summary>The instruments of the silo's access to Redis, observed at collection time.</summary>
 internal static class RedisInstruments
 {
     public static void AddTo(Meter meter, RedisGateway redis)
@@ -17,7 +17,7 @@ internal static class RedisInstruments
                 Of(circuit, circuit.Failures, ActorsTelemetry.ResultTag, "failed"),
                 Of(circuit, circuit.Rejected, ActorsTelemetry.ResultTag, "rejected"),
             }),
-            "{call}", "Calls to Redis: made, failed or slow among them, and not made while the circuit was not closed.");
+            "{call}", "Calls to Redis: made, failed (or slow; also counted as made), and rejected because the circuit was not closed.");
         meter.CreateObservableGauge(
             ActorsTelemetry.RedisLatency,
             () => redis.Circuits.SelectMany(circuit =>
@@ -30,21 +30,21 @@ internal static class RedisInstruments
                     Of(circuit, latency.P99.TotalSeconds, ActorsTelemetry.PercentileTag, "99"),
                 };
             }),
-            "s", "How long answered calls to Redis took in the last half minute to minute.");
+            "s", "Latency of answered calls to Redis over the last 30 to 60 seconds.");
         meter.CreateObservableGauge(
             ActorsTelemetry.BreakerState, () => redis.Circuits.Select(circuit => Of(circuit, (int)circuit.State)), null,
-            "The circuit: 0 closed, 1 half-open, 2 open, 3 isolated.");
+            "Circuit state: 0 closed, 1 half-open, 2 open, 3 isolated.");
         meter.CreateObservableCounter(
             ActorsTelemetry.BreakerBreaks, () => redis.Circuits.Select(circuit => Of(circuit, circuit.Breaks)), "{transition}",
             "How often the circuit was opened or isolated.");
 
-        meter.CreateObservableGauge(ActorsTelemetry.RedisMemory, () => Told(health => health.UsedMemory), "By", "Memory Redis uses.");
+        meter.CreateObservableGauge(ActorsTelemetry.RedisMemory, () => Reported(health => health.UsedMemory), "By", "Memory used by Redis.");
         meter.CreateObservableGauge(
-            ActorsTelemetry.RedisMemoryLimit, () => Told(health => health.MaxMemory), "By", "Memory Redis may use; 0 without a limit.");
+            ActorsTelemetry.RedisMemoryLimit, () => Reported(health => health.MaxMemory), "By", "The memory limit of Redis; 0 if it has none.");
         meter.CreateObservableGauge(
-            ActorsTelemetry.RedisConnections, () => Told(health => health.ConnectedClients), "{connection}", "Connections to Redis.");
+            ActorsTelemetry.RedisConnections, () => Reported(health => health.ConnectedClients), "{connection}", "Connections to Redis.");
         meter.CreateObservableCounter(
-            ActorsTelemetry.RedisEvictions, () => Told(health => health.EvictedKeys), "{key}", "Keys Redis has evicted.");
+            ActorsTelemetry.RedisEvictions, () => Reported(health => health.EvictedKeys), "{key}", "Keys Redis has evicted.");
         meter.CreateObservableCounter(
             ActorsTelemetry.RedisLookups,
             () => redis.Circuits.Where(circuit => circuit.Health is not null).SelectMany(circuit => new[]
@@ -52,9 +52,9 @@ internal static class RedisInstruments
                 Of(circuit, circuit.Health!.KeyspaceHits, ActorsTelemetry.ResultTag, "hit"),
                 Of(circuit, circuit.Health!.KeyspaceMisses, ActorsTelemetry.ResultTag, "miss"),
             }),
-            "{lookup}", "Look-ups in Redis, by whomever.");
+            "{lookup}", "Lookups in Redis by all clients.");
 
-        IEnumerable<Measurement<long>> Told(Func<RedisHealth, long> figure) =>
+        IEnumerable<Measurement<long>> Reported(Func<RedisHealth, long> figure) =>
             redis.Circuits.Where(circuit => circuit.Health is not null).Select(circuit => Of(circuit, figure(circuit.Health!)));
     }
 

@@ -10,22 +10,24 @@ using Microsoft.Extensions.Options;
 namespace Actors.Hosting;
 
 /// <summary>
-/// The silo's instruments. All of them are observed when someone collects, from counters that are kept anyway: what is
-/// measured costs the hot paths nothing. (Histograms cannot be observed: <see cref="BatchHistograms"/>.)
+/// The instruments of the silo. They are observed at collection time from counters that exist anyway, so they cost the hot
+/// paths nothing. (Histograms cannot be observed: <see cref="BatchHistograms"/>.)
 /// </summary>
 internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
     private readonly Meter _meter;
 
-    public SiloInstruments(IMeterFactory meters, WriteBehindTable table, JournalSize journal, ReadCounters reads, ActiveUsers users, RedisGateway redis,
-        LimiterCounters limiters, IOptions<RateLimitOptions> limits, ClockWatch clocks, IEnumerable<SelfHealingMembershipTable> membership)
+    public SiloInstruments(
+        IMeterFactory meters, WriteBehindTable table, JournalSize journal, ReadCounters reads, ActiveUsers users,
+        RedisGateway redis, LimiterCounters limiters, IOptions<RateLimitOptions> limits, ClockWatch clocks,
+        IEnumerable<SelfHealingMembershipTable> membership)
     {
         _meter = meters.Create(ActorsTelemetry.MeterName);
         WriteBehindInstruments.AddTo(_meter, table, journal);
         _meter.CreateObservableCounter(
             ActorsTelemetry.CacheLookups,
             () => Lookups("memory", reads.Memory).Concat(Lookups("redis", reads.Redis)).Concat(Lookups("database", reads.Database)),
-            "{lookup}", "Look-ups of users by layer and result.");
+            "{lookup}", "Lookups of users by layer and result.");
         UserInstruments.AddTo(_meter, users);
         RedisInstruments.AddTo(_meter, redis);
         LimiterInstruments.AddTo(_meter, limiters, limits.Value);
@@ -33,14 +35,14 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
             ActorsTelemetry.ClockSkew,
             () => clocks.Skews.Select(skew => new Measurement<double>(
                 skew.Ahead.TotalSeconds, new KeyValuePair<string, object?>(ActorsTelemetry.ClockTag, skew.Reference))),
-            "s", "By how much this machine's clock is ahead of another.");
+            "s", "How far this machine's clock is ahead of another.");
 
-        // None where the cluster keeps its members elsewhere.
+        // Empty if the cluster keeps its membership elsewhere.
         foreach (var members in membership)
             Count(ActorsTelemetry.MembershipRepairs, "{repair}", "Repairs of the membership table in Redis.", () => members.Repairs);
     }
 
-    // Nothing to start: that the silo looks for its participants is what makes the instruments.
+    // Nothing to start. As a participant the instance is created with the silo.
     public void Participate(ISiloLifecycle observer)
     {
     }

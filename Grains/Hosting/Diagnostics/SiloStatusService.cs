@@ -12,7 +12,7 @@ using Orleans.Services;
 
 namespace Actors.Hosting;
 
-/// <summary>Tells the status of the silo it runs on. One per silo, for as long as the silo lives.</summary>
+/// <summary>Reports the status of its silo. One per silo, for the lifetime of the silo.</summary>
 [Alias("Actors.ISiloStatusService")]
 internal interface ISiloStatusService : IGrainService
 {
@@ -20,7 +20,7 @@ internal interface ISiloStatusService : IGrainService
     Task<SiloReport> GetStatusAsync();
 }
 
-/// <summary>Reads counters that are safe to read from any thread; holds no state of its own.</summary>
+/// <summary>Reads counters that any thread may read. Has no state of its own.</summary>
 [Reentrant]
 internal sealed class SiloStatusService(
     GrainId id, Silo silo, ILoggerFactory loggers, ILocalSiloDetails self, WriteBehindView writeBehind, ReadCounters reads, ActiveUsers users,
@@ -45,7 +45,7 @@ internal sealed class SiloStatusService(
         Users = UserInstruments.Status(users),
     });
 
-    // 1.2.3+0123456 rather than the commit's whole name.
+    // Returns 1.2.3+0123456 without the rest of the commit hash.
     private static string ShortVersion(string version)
     {
         const int ShortHash = 7;
@@ -54,7 +54,7 @@ internal sealed class SiloStatusService(
     }
 }
 
-/// <summary>Reaches the status service of any silo.</summary>
+/// <summary>Calls the status service of any silo.</summary>
 internal sealed class SiloStatusClient(IServiceProvider services) : GrainServiceClient<ISiloStatusService>(services)
 {
     public Task<SiloReport> GetStatusAsync(SiloAddress silo) => GetGrainService(silo).GetStatusAsync();

@@ -10,11 +10,11 @@ internal static class UserInstruments
     public static void AddTo(Meter meter, ActiveUsers users)
     {
         meter.CreateObservableGauge(ActorsTelemetry.ActiveUsers, () => users.Count, "{user}", "Users in memory.");
-        meter.CreateObservableGauge(ActorsTelemetry.ActiveUserBytes, () => users.Bytes, "By", "Memory of the users in memory.");
-        meter.CreateObservableGauge(ActorsTelemetry.ActiveUserCeiling, () => users.MaxBytes, "By", "The ceiling on the memory of users.");
-        meter.CreateObservableCounter(ActorsTelemetry.ShedUsers, () => users.Shed, "{user}", "Users that left memory early to make room.");
+        meter.CreateObservableGauge(ActorsTelemetry.ActiveUserBytes, () => users.Bytes, "By", "Memory used by the users in memory.");
+        meter.CreateObservableGauge(ActorsTelemetry.ActiveUserCeiling, () => users.MaxBytes, "By", "The ceiling for the memory of users.");
+        meter.CreateObservableCounter(ActorsTelemetry.ShedUsers, () => users.Shed, "{user}", "Users evicted early to make room for others.");
         meter.CreateObservableCounter(
-            ActorsTelemetry.RefusedUserCalls, () => users.Refused, "{call}", "Calls for users that were refused for lack of memory.");
+            ActorsTelemetry.RefusedUserCalls, () => users.Refused, "{call}", "Calls for users refused because no memory was left.");
     }
 
     /// <summary>The users of the silo, for its status.</summary>

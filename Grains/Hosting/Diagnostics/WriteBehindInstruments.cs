@@ -4,7 +4,7 @@ using Actors.WriteBehind;
 
 namespace Actors.Hosting;
 
-/// <summary>The instruments of the silo's write-behind, observed when someone collects.</summary>
+/// <summary>The instruments of the silo's write-behind, observed at collection time.</summary>
 internal static class WriteBehindInstruments
 {
     public static void AddTo(Meter meter, WriteBehindTable table, JournalSize journal)
@@ -20,30 +20,33 @@ internal static class WriteBehindInstruments
         Count(ActorsTelemetry.FlushBatches, "{batch}", "Batches committed to the database.", () => counters.FlushedBatches);
         Count(ActorsTelemetry.FlushRows, "{row}", "Rows committed to the database.", () => counters.FlushedRows);
         Count(ActorsTelemetry.FlushFailures, "{attempt}", "Failed attempts to commit a batch.", () => counters.FlushFailures);
-        Count(ActorsTelemetry.FenceHits, "{row}", "Rows the database refused for a later version.", () => counters.FenceHits);
-        Count(ActorsTelemetry.ParkedRows, "{row}", "Rows the database refused for what they hold, and that were parked.", () => counters.ParkedRows);
-        Count(ActorsTelemetry.RecoveredRows, "{row}", "Rows taken over from silos that have gone.", () => counters.RecoveredRows);
-        Count(ActorsTelemetry.Recoveries, "{recovery}", "How often there were rows to take over in a partition.", () => counters.Recoveries);
-        Count(ActorsTelemetry.RefusedWrites, "{write}", "Writes refused at the ceiling.", () => counters.RefusedWrites);
-        Count(ActorsTelemetry.SlowedWrites, "{write}", "Writes held back before they were made.", () => counters.SlowedWrites);
+        Count(
+            ActorsTelemetry.FenceHits, "{row}", "Rows the database refused because it already held the same or a later version.",
+            () => counters.FenceHits);
+        Count(ActorsTelemetry.ParkedRows, "{row}", "Rows parked because the database refused their content.", () => counters.ParkedRows);
+        Count(ActorsTelemetry.RecoveredRows, "{row}", "Journaled rows recovered from silos that left the cluster.", () => counters.RecoveredRows);
+        Count(ActorsTelemetry.Recoveries, "{recovery}", "Recoveries of such rows from a partition.", () => counters.Recoveries);
+        Count(ActorsTelemetry.RefusedWrites, "{write}", "Writes refused because the ceiling was reached.", () => counters.RefusedWrites);
+        Count(ActorsTelemetry.SlowedWrites, "{write}", "Writes delayed by backpressure.", () => counters.SlowedWrites);
         meter.CreateObservableCounter(
             ActorsTelemetry.WriteBehindTransitions,
             () => Enum.GetValues<WriteBehindState>().Select(state => new Measurement<long>(
                 counters.Transitions(state), Tag(ActorsTelemetry.StateTag, state.ToString()))),
-            "{transition}", "How often a state of backpressure was entered.");
+            "{transition}", "Transitions into a backpressure state.");
         meter.CreateObservableGauge(
             ActorsTelemetry.WriteBehindState, () => (int)table.State, null,
             "Backpressure: 0 buffering, 1 slowing, 2 writing through, 3 refusing.");
-        meter.CreateObservableGauge(ActorsTelemetry.HeldRows, () => table.Held.Rows, "{row}", "Rows that can be neither committed nor parked at present.");
+        meter.CreateObservableGauge(
+            ActorsTelemetry.HeldRows, () => table.Held.Rows, "{row}", "Rows that can currently be neither committed nor parked.");
         meter.CreateObservableGauge(ActorsTelemetry.UnflushedRows, () => table.Backlog.Rows, "{row}", "Rows not yet in the database.");
         meter.CreateObservableGauge(ActorsTelemetry.UnflushedBytes, () => table.Backlog.Bytes, "By", "Bytes not yet in the database.");
         meter.CreateObservableGauge(
-            ActorsTelemetry.UnflushedCeiling, () => table.Options.MaxUnflushedBytes, "By", "The ceiling on bytes not yet in the database.");
+            ActorsTelemetry.UnflushedCeiling, () => table.Options.MaxUnflushedBytes, "By", "The ceiling for bytes not yet in the database.");
         meter.CreateObservableGauge(
-            ActorsTelemetry.UnflushedAge, () => table.Backlog.Oldest.TotalSeconds, "s", "How long the oldest unflushed row has waited.");
+            ActorsTelemetry.UnflushedAge, () => table.Backlog.Oldest.TotalSeconds, "s", "Age of the oldest unflushed row.");
         meter.CreateObservableGauge(ActorsTelemetry.CoalesceRatio, Ratio, null, "Acknowledged writes per row committed to the database.");
         meter.CreateObservableGauge(
-            ActorsTelemetry.JournalSize, () => Known(journal.Rows), "{row}", "Rows in the journal, of all silos together.");
+            ActorsTelemetry.JournalSize, () => Known(journal.Rows), "{row}", "Rows in the journal, all silos together.");
 
         void Count(string name, string unit, string description, Func<long> observe) =>
             meter.CreateObservableCounter(name, observe, unit, description);

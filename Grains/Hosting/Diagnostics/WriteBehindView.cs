@@ -2,7 +2,7 @@ using Actors.WriteBehind;
 
 namespace Actors.Hosting;
 
-/// <summary>The write-behind of this silo, for whoever looks at it. Reads counters that are safe to read from any thread.</summary>
+/// <summary>The write-behind figures of this silo, for monitoring. Reads counters that any thread may read.</summary>
 public sealed class WriteBehindView
 {
     private static readonly TimeSpan LeastAlarming = TimeSpan.FromSeconds(10);
@@ -12,7 +12,7 @@ public sealed class WriteBehindView
 
     internal WriteBehindView(WriteBehindTable table, WriteBehindOptions options) => (_table, _options) = (table, options);
 
-    /// <summary>Its figures at this moment.</summary>
+    /// <summary>The current figures.</summary>
     public WriteBehindStatus Status
     {
         get
@@ -51,12 +51,13 @@ public sealed class WriteBehindView
     }
 
     /// <summary>
-    /// True where someone should look: writers are held back, or the oldest unflushed row is older than 10 s and than 10
-    /// flush intervals, or a row can be neither committed nor parked. Long before anything is refused.
+    /// True if an operator should look: writers are slowed down, or a row can be neither committed nor parked, or the oldest
+    /// unflushed row is older than 10 s and 10 flush intervals. This happens long before anything is refused.
     /// </summary>
     public bool IsAlarming(WriteBehindStatus status)
     {
         var limit = 10 * _options.FlushInterval;
-        return status.State >= WriteBehindState.Slowing || status.HeldRows > 0 || status.OldestUnflushed > (limit > LeastAlarming ? limit : LeastAlarming);
+        return status.State >= WriteBehindState.Slowing || status.HeldRows > 0
+            || status.OldestUnflushed > (limit > LeastAlarming ? limit : LeastAlarming);
     }
 }

@@ -4,45 +4,45 @@ using StackExchange.Redis;
 
 namespace Actors.Membership;
 
-/// <summary>How a claim stands in the record.</summary>
+/// <summary>The strength of a claim in the record.</summary>
 internal enum ClaimStep
 {
-    /// <summary>A silo that starts. It gives way to any cluster that is alive.</summary>
+    /// <summary>A starting silo. It gives way to any live cluster.</summary>
     Begin = 'b',
 
-    /// <summary>A silo that is about to join, or was out of touch. It gives way to clusters that have joined.</summary>
+    /// <summary>A silo that is about to join, or that lost contact with Redis. It gives way to clusters that have joined.</summary>
     Join = 'j',
 
-    /// <summary>A silo that is in touch. It gives way to none.</summary>
+    /// <summary>A silo in contact with Redis. It gives way to no cluster.</summary>
     Keep = 'k',
 }
 
-/// <summary>Whether the claim is recorded, and the other cluster that was seen, if there is one.</summary>
-/// <param name="IsRecorded">True if it is.</param>
-/// <param name="Other">The id of the other cluster that was seen last; null if there is none.</param>
-/// <param name="Silo">The silo of it that was seen last.</param>
-/// <param name="Age">How long ago that was, by the clock of Redis.</param>
+/// <summary>The result of a claim: whether it is recorded, and the other cluster, if any.</summary>
+/// <param name="IsRecorded">True if the claim is recorded.</param>
+/// <param name="Other">The id of the other cluster seen last; null if there is none.</param>
+/// <param name="Silo">The silo of that cluster seen last.</param>
+/// <param name="Age">The time since that silo was seen, by the clock of Redis.</param>
 internal readonly record struct ClaimAnswer(bool IsRecorded, string? Other, string? Silo, TimeSpan Age)
 {
-    /// <summary>True if it is not recorded because of a cluster that fell silent, which may come back or be replaced.</summary>
+    /// <summary>True if the claim waits for a silent cluster, which may return or be replaced.</summary>
     public bool IsSilent { get; init; }
 }
 
 /// <summary>
-/// The record in one Redis of which cluster uses a service id: a field per silo, with the time of the server when it was
-/// last seen. One script reads and writes it, so of clusters that start at the same moment one is first.
+/// The record in one Redis of the cluster that uses a service id. It has a field per silo with the server time at which the
+/// silo was last seen. One script reads and writes it, so one of several clusters that start together comes first.
 /// </summary>
-/// <param name="redis">The way to Redis.</param>
-/// <param name="role">A role of the Redis it is in.</param>
-/// <param name="clusterId">This cluster.</param>
-/// <param name="silo">This silo.</param>
+/// <param name="redis">The access to Redis.</param>
+/// <param name="role">A role that uses the Redis with the record.</param>
+/// <param name="clusterId">The id of this cluster.</param>
+/// <param name="silo">The name of this silo.</param>
 /// <param name="bound">How long a silo counts as alive after it was last seen.</param>
 internal sealed class ClusterClaim(RedisGateway redis, RedisRole role, string clusterId, string silo, TimeSpan bound)
 {
     /// <summary>
-    /// KEYS record; ARGV cluster, silo, bound in ms, step, whether clusters that fell silent are replaced. Records the silo
-    /// unless another cluster is in the way. Returns 1 (recorded), 0 (one that is alive is in the way) or 2 (one that fell
-    /// silent is), then the other cluster, its silo, and for how many ms it was not seen.
+    /// KEYS record; ARGV cluster, silo, bound in ms, step, whether silent clusters are replaced. Records the silo unless
+    /// another cluster prevents it. Returns 1 (recorded), 0 (prevented by a live cluster) or 2 (prevented by a silent cluster),
+    /// then the other cluster, its silo, and the ms since it was last seen.
     /// </summary>
     private const string Record = """
         local time = redis.call('TIME')
@@ -73,8 +73,8 @@ internal sealed class ClusterClaim(RedisGateway redis, RedisRole role, string cl
 
     private readonly RedisKey _key = $"{redis.KeyPrefix}:clusters";
 
-    /// <summary>Records this silo, unless another cluster is in the way.</summary>
-    /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
+    /// <summary>Records this silo unless another cluster prevents it.</summary>
+    /// <exception cref="RedisUnavailableException">Redis did not serve the call.</exception>
     public async Task<ClaimAnswer> RecordAsync(ClaimStep step, bool replacesSilent)
     {
         var answer = (RedisResult[])(await redis.EvaluateAsync(role, Record, [_key],
@@ -88,7 +88,7 @@ internal sealed class ClusterClaim(RedisGateway redis, RedisRole role, string cl
         };
     }
 
-    /// <summary>Takes this silo out of the record: the next cluster need not wait.</summary>
-    /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
+    /// <summary>Removes this silo from the record, so the next cluster need not wait.</summary>
+    /// <exception cref="RedisUnavailableException">Redis did not serve the call.</exception>
     public Task ReleaseAsync() => redis.EvaluateAsync(role, "return redis.call('HDEL', KEYS[1], ARGV[1])", [_key], [silo]);
 }

@@ -2,12 +2,12 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Actors.Membership;
 
-/// <summary>Keeps two clusters from sharing a service id.</summary>
+/// <summary>Prevents two clusters from sharing a service id.</summary>
 public static class ClusterClaimExtensions
 {
     /// <summary>
-    /// Refuses to start (<see cref="ServiceInUseException"/>) while a cluster with another id is alive under the same service
-    /// id. To be called after <c>AddActors</c>.
+    /// Makes the start fail (<see cref="ServiceInUseException"/>) while a cluster with another id is alive under the same
+    /// service id. Call it after <c>AddActors</c>.
     /// </summary>
     public static ISiloBuilder UseClusterClaim(this ISiloBuilder silo)
     {
@@ -17,8 +17,8 @@ public static class ClusterClaimExtensions
     }
 
     /// <summary>
-    /// What tells, also after the host is disposed, why the silo stopped by itself: another cluster had taken over its
-    /// service id. Null if it did not.
+    /// A function that returns why the silo stopped by itself: another cluster took over its service id. It returns null
+    /// otherwise, and works after the host is disposed.
     /// </summary>
     public static Func<string?> WatchService(this IServiceProvider services)
     {

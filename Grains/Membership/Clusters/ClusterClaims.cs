@@ -7,19 +7,19 @@ using Orleans.Configuration;
 namespace Actors.Membership;
 
 /// <summary>
-/// Keeps a second cluster with the same service id from starting while one is alive: it would take the first one's silos for
-/// gone, and take over their rows. Each silo records itself in every Redis that holds actors' data, once a second.
+/// Prevents a second cluster with the same service id from starting while one is alive. The second one would take the silos of
+/// the first for dead and take over their rows. Each silo records itself once a second in every Redis that holds actors' data.
 /// </summary>
 internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
-    /// <summary>How long after it was last seen a silo counts as alive.</summary>
+    /// <summary>How long a silo counts as alive after it was last seen.</summary>
     public static readonly TimeSpan Bound = TimeSpan.FromSeconds(30);
 
-    // Longer than silos take to find a Redis that is back: a probe at least every 5 s.
+    // Longer than a silo needs to notice a recovered Redis, which it probes at least every 5 s.
     private static readonly TimeSpan SilentGrace = TimeSpan.FromSeconds(6);
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ReleaseLimit = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan SayEvery = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LogEvery = TimeSpan.FromSeconds(30);
 
     private readonly IReadOnlyList<(ClusterClaim Claim, string Redis)> _claims;
     private readonly string _clusterId;
@@ -49,16 +49,16 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
         LapsesAfter = bound;
     }
 
-    /// <summary>Why this silo stopped by itself: another cluster had taken over. Null if it did not.</summary>
+    /// <summary>Why this silo stopped by itself: another cluster took over. Null if it did not.</summary>
     public string? LostTo => _lostTo;
 
     private TimeSpan LapsesAfter { get; }
 
     public void Participate(ISiloLifecycle observer)
     {
-        // Before the membership table is touched, and once more before it is active: a cluster whose Redis was emptied a
-        // moment ago has recorded itself again by then, since a silo that finds an empty table waits for it.
-        // It ends after the queue is drained.
+        // The claim precedes any use of the membership table. It is repeated before the silo becomes active: a live cluster
+        // whose Redis was just emptied has recorded itself again by then, because a silo that finds an empty table waits. The
+        // release follows the drain of the queue.
         observer.Subscribe(nameof(ClusterClaims), ServiceLifecycleStage.RuntimeStorageServices - 1, BeginAsync, async _ =>
         {
             await StopAsync();
@@ -67,17 +67,18 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
         observer.Subscribe(nameof(ClusterClaims), ServiceLifecycleStage.BecomeActive - 1, JoinAsync);
     }
 
-    // Also after a start that failed, when nobody stops it. The loop may still look at it, and it holds nothing that must be freed.
+    // Also runs after a failed start, when nothing else stops the loop. The source is only cancelled because the loop may still
+    // use it.
     public void Dispose() => _stop.Cancel();
 
-    /// <summary>Records this silo as one that starts.</summary>
+    /// <summary>Records this silo as starting.</summary>
     /// <exception cref="ServiceInUseException">Another cluster is alive.</exception>
     public async Task BeginAsync(CancellationToken cancellationToken)
     {
         foreach (var (claim, redis) in _claims) await TakeAsync(claim, ClaimStep.Begin, redis, cancellationToken);
     }
 
-    /// <summary>Records this silo as a member from now on.</summary>
+    /// <summary>Records this silo as a member and keeps recording it.</summary>
     /// <exception cref="ServiceInUseException">Another cluster is alive.</exception>
     public async Task JoinAsync(CancellationToken cancellationToken)
     {
@@ -85,14 +86,14 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
         _keeping = Task.WhenAll(_claims.Select(each => Task.Run(() => KeepAsync(each.Claim, each.Redis), CancellationToken.None)));
     }
 
-    /// <summary>Stops recording it.</summary>
+    /// <summary>Stops recording this silo.</summary>
     public async Task StopAsync()
     {
         await _stop.CancelAsync();
         await _keeping;
     }
 
-    /// <summary>Takes it out of the record.</summary>
+    /// <summary>Removes this silo from the record.</summary>
     public async Task ReleaseAsync()
     {
         foreach (var (claim, _) in _claims)
@@ -103,12 +104,12 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
             }
             catch (Exception error) when (error is RedisUnavailableException or TimeoutException)
             {
-                // It counts as alive until the bound.
+                // The silo counts as alive until the bound has passed.
             }
         }
     }
 
-    // Waits for a Redis that is away, as all of the start does.
+    // Waits for an unavailable Redis, like the rest of the start.
     private async Task TakeAsync(ClusterClaim claim, ClaimStep step, string redis, CancellationToken cancellationToken)
     {
         var silentSince = 0L;
@@ -129,7 +130,7 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
             }
             catch (RedisUnavailableException)
             {
-                // Its circuit says so in the log, and goes on trying.
+                // The circuit has logged the failure and keeps trying.
             }
 
             await Task.Delay(Every / 2, _time, cancellationToken);
@@ -138,7 +139,7 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
 
     private async Task KeepAsync(ClusterClaim claim, string redis)
     {
-        var (recorded, said) = (_time.GetTimestamp(), 0L);
+        var (recorded, lastLogged) = (_time.GetTimestamp(), 0L);
         try
         {
             while (true)
@@ -146,7 +147,7 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
                 await Task.Delay(Every, _time, _stop.Token);
                 try
                 {
-                    // Out of touch for so long, another cluster may have taken over, and rightly so.
+                    // Without contact for this long, another cluster may rightly have taken over.
                     var sent = _time.GetTimestamp();
                     var hasLapsed = _time.GetElapsedTime(recorded, sent) >= LapsesAfter;
                     var answer = await claim.RecordAsync(hasLapsed ? ClaimStep.Join : ClaimStep.Keep, replacesSilent: true);
@@ -159,15 +160,15 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
                     }
 
                     recorded = sent;
-                    if (answer.Other is not null && (said == 0 || _time.GetElapsedTime(said) >= SayEvery))
+                    if (answer.Other is not null && (lastLogged == 0 || _time.GetElapsedTime(lastLogged) >= LogEvery))
                     {
-                        said = _time.GetTimestamp();
+                        lastLogged = _time.GetTimestamp();
                         LogBoth(_logger, answer.Other, answer.Silo, _serviceId);
                     }
                 }
                 catch (RedisUnavailableException)
                 {
-                    // With the next round.
+                    // The next round tries again.
                 }
                 catch (Exception error) when (!_stop.IsCancellationRequested)
                 {
@@ -181,20 +182,24 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
     }
 
     private string Explain(ClaimAnswer answer, string redis) => FormattableString.Invariant(
-        $"Actors:ServiceId {_serviceId} is in use by the cluster {WellFormedText.Quote(answer.Other ?? "")} (silo {answer.Silo}, seen {answer.Age.TotalSeconds:0.0} s ago in Redis at {redis}), and Actors:ClusterId of this silo is {WellFormedText.Quote(_clusterId)}. ")
-        + $"Stop that cluster first, or give this one another Actors:ServiceId. A cluster that was killed counts as alive for {LapsesAfter.TotalSeconds:0} s.";
+        $"Actors:ServiceId {_serviceId} is in use by the cluster {WellFormedText.Quote(answer.Other ?? "")} (silo {answer.Silo}, ")
+        + FormattableString.Invariant($"seen {answer.Age.TotalSeconds:0.0} s ago in Redis at {redis}), ")
+        + $"and Actors:ClusterId of this silo is {WellFormedText.Quote(_clusterId)}. Stop that cluster first, or give this one another "
+        + $"Actors:ServiceId. A cluster that was killed counts as alive for {LapsesAfter.TotalSeconds:0} s.";
 
-    [LoggerMessage(Level = LogLevel.Information, Message =
-        "The cluster '{Other}' used the service id {Service} and was last seen {Age} ago. Giving it {Grace} to come back, then replacing it")]
+    [LoggerMessage(EventId = 1300, Level = LogLevel.Information, Message =
+        "The cluster '{Other}' used the service id {Service} and was last seen {Age} ago. Waiting {Grace} for it to return, then replacing it")]
     private static partial void LogSilent(ILogger logger, string other, string service, TimeSpan age, TimeSpan grace);
 
-    [LoggerMessage(Level = LogLevel.Error, Message =
-        "Another cluster, '{Other}' (silo {Silo}), uses the service id {Service} at the same time. Stop one of them: each takes over the rows of the other")]
+    [LoggerMessage(EventId = 1301, Level = LogLevel.Error, Message =
+        "Another cluster, '{Other}' (silo {Silo}), uses the service id {Service} at the same time. " +
+        "Stop one of them, because each takes over the rows of the other")]
     private static partial void LogBoth(ILogger logger, string other, string? silo, string service);
 
-    [LoggerMessage(Level = LogLevel.Critical, Message = "This silo was out of touch with Redis and its service id was taken over; stopping. {Why}")]
-    private static partial void LogLost(ILogger logger, string why);
+    [LoggerMessage(EventId = 1302, Level = LogLevel.Critical, Message =
+        "This silo lost contact with Redis and another cluster took over its service id; stopping. {Reason}")]
+    private static partial void LogLost(ILogger logger, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "This silo could not be recorded as one that uses its service id; trying again")]
+    [LoggerMessage(EventId = 1303, Level = LogLevel.Warning, Message = "This silo could not record that it uses its service id; retrying")]
     private static partial void LogFailed(ILogger logger, Exception error);
 }

@@ -3,18 +3,18 @@ using System.Diagnostics.CodeAnalysis;
 namespace Actors.Redis;
 
 /// <summary>
-/// Decides which calls go through, from what became of earlier ones. It makes no calls, reads no clock and runs nothing:
-/// time is handed in, and what is due is asked for. Its words are Polly's; beyond Polly's breaker it discards results of
-/// calls begun before the last change, counts slow answers, notices silence, probes without traffic, closes after N of M
-/// probes with a ramp, and lets breaks grow.
+/// Decides which calls go through, based on the outcome of earlier ones. It makes no calls, reads no clock and runs nothing:
+/// the caller passes the time and asks what is due. The terms are Polly's. Beyond Polly's breaker it discards results of calls
+/// that began before the last change, counts slow answers, notices stalls and probes without traffic. It closes after N of M
+/// successful probes and a ramp, and repeated breaks get longer.
 /// </summary>
 /// <remarks>
-/// Safe for any thread. A closed circuit costs a call a few reads, a write and an interlocked add, and an open one a read
-/// and an interlocked add; all else is under one lock, never held over a call.
+/// Safe for any thread. A call costs a few reads, a write and an interlocked add while closed, and a read and an interlocked
+/// add while open. Everything else runs under one lock, which is never held over a call.
 /// </remarks>
 internal sealed class CircuitBreaker
 {
-    /// <summary>How many calls in a row must fail for <see cref="BreakerOptions.SilenceDuration"/> to count.</summary>
+    /// <summary>How many calls in a row must fail before <see cref="BreakerOptions.SilenceDuration"/> counts.</summary>
     private const int FewestFailures = 3;
 
     private const double FirstShare = 0.1;
@@ -28,13 +28,13 @@ internal sealed class CircuitBreaker
     private readonly long _frequency;
     private readonly Lock _gate = new();
 
-    // Read by every call without the lock; replaced under it.
+    // Read by every call without the lock, replaced under it.
     private volatile CircuitPhase _phase;
 
     // Interlocked.
     private long _rejected;
 
-    // All below: under the lock.
+    // The fields below are guarded by the lock.
     private int _breaksInARow;
     private long _badSince;
     private int _badInARow;
@@ -44,11 +44,14 @@ internal sealed class CircuitBreaker
     private CircuitProbe? _probe;
     private double _credit;
 
-    /// <param name="options">When it opens and how it closes.</param>
-    /// <param name="frequency">Units of time in a second.</param>
-    /// <param name="now">The time now.</param>
-    /// <param name="changed">Told of each change of state with its reason, in order; under the lock, so it must be quick.</param>
-    /// <param name="random">Gives 0 to 1, for jitter.</param>
+    /// <param name="options">When the circuit opens and how it closes.</param>
+    /// <param name="frequency">Time units per second.</param>
+    /// <param name="now">The current time.</param>
+    /// <param name="changed">
+    /// Called for each change of state, in order, with its reason. It runs under the lock, so it must be
+    /// quick.
+    /// </param>
+    /// <param name="random">Returns 0 to 1, for jitter.</param>
     public CircuitBreaker(
         BreakerOptions options, long frequency, long now, Action<BreakerState, BreakerState, string> changed, Func<double>? random = null)
     {
@@ -61,21 +64,21 @@ internal sealed class CircuitBreaker
         _probeDue = now + Units(IdleProbeInterval);
     }
 
-    /// <summary>From when on an answer is slow, in units of time.</summary>
+    /// <summary>The duration from which an answer counts as slow, in time units.</summary>
     public long Slow { get; }
 
     public BreakerState State => _phase.State;
 
-    /// <summary>Calls that were not let through.</summary>
+    /// <summary>The number of calls that were rejected.</summary>
     public long Rejected => Volatile.Read(ref _rejected);
 
-    /// <summary>The present phase.</summary>
+    /// <summary>The current phase.</summary>
     public CircuitPhase Phase => _phase;
 
     /// <summary>The share of failed and slow calls within the sampling duration.</summary>
     public double FailureRatio(long now) => _phase.Window.Count(now) is { Calls: > 0 } count ? (double)count.Failures / count.Calls : 0;
 
-    /// <summary>The present phase, and when the next probe is due in it; null while closed, in the ramp or isolated.</summary>
+    /// <summary>The current phase and the time of its next probe. The time is null while closed, ramping or isolated.</summary>
     public (CircuitPhase Phase, long? NextProbe) Standing
     {
         get
@@ -93,8 +96,8 @@ internal sealed class CircuitBreaker
     }
 
     /// <summary>
-    /// True where a call may be made; its outcome is then told with <paramref name="permit"/>. Costs nanoseconds and
-    /// allocates nothing.
+    /// Returns whether a call may be made. The caller then reports the outcome with <paramref name="permit"/>. Takes
+    /// nanoseconds and allocates nothing.
     /// </summary>
     public bool TryEnter(long now, out CircuitPhase permit)
     {
@@ -104,14 +107,14 @@ internal sealed class CircuitBreaker
         return false;
     }
 
-    /// <summary>The call was answered; also where the answer is that the question was wrong.</summary>
+    /// <summary>Reports that the call was answered, possibly with an error caused by the call itself.</summary>
     public void Answered(CircuitPhase permit, long began, long now)
     {
         if (now - began < Slow) permit.Succeeded(now);
         else Failed(permit, now, $"an answer took {Text(now - began)}");
     }
 
-    /// <summary>The call was not answered, or the answer was that Redis cannot serve at present.</summary>
+    /// <summary>Reports that the call was not answered, or that Redis answered that it cannot serve.</summary>
     public void Failed(CircuitPhase permit, long now, string reason)
     {
         lock (_gate)
@@ -128,7 +131,7 @@ internal sealed class CircuitBreaker
         }
     }
 
-    /// <summary>The call failed in a way that every further one will: opens at once.</summary>
+    /// <summary>Reports an error that every further call would get too. Opens at once.</summary>
     public void Unusable(CircuitPhase permit, long now, string reason)
     {
         lock (_gate)
@@ -138,7 +141,7 @@ internal sealed class CircuitBreaker
         }
     }
 
-    /// <summary>Calls are waiting, and none has been answered for <see cref="BreakerOptions.SilenceDuration"/>.</summary>
+    /// <summary>Reports that calls are waiting and none was answered for <see cref="BreakerOptions.SilenceDuration"/>.</summary>
     public void Silent(CircuitPhase phase, long now)
     {
         lock (_gate)
@@ -149,8 +152,8 @@ internal sealed class CircuitBreaker
     }
 
     /// <summary>
-    /// To be asked every now and then: moves on what is due, and returns true where a probe is to be made now. One is under
-    /// way at a time; one that never ends is given up here, whoever makes it.
+    /// Makes due changes and returns whether to send a probe now. To be called regularly. One probe is in flight at a time; a
+    /// probe that never ends is abandoned here.
     /// </summary>
     public bool TryProbe(long now, [NotNullWhen(true)] out CircuitProbe? probe)
     {
@@ -166,7 +169,7 @@ internal sealed class CircuitBreaker
                     Become(CircuitStep.Closed, now, $"{_options.RequiredProbes} probes and the ramp succeeded");
                     break;
                 case CircuitStep.Closed when now - _phase.Since >= Units(_options.SamplingDuration):
-                    // What comes now is no sequel of earlier breaks.
+                    // The next break does not follow an earlier one closely.
                     _breaksInARow = 0;
                     break;
             }
@@ -182,17 +185,17 @@ internal sealed class CircuitBreaker
         }
     }
 
-    /// <summary>What became of a probe: null where it succeeded, else why not.</summary>
+    /// <summary>Reports the outcome of a probe: null for success, otherwise the reason of the failure.</summary>
     public void Probed(CircuitProbe probe, long now, string? failure)
     {
         lock (_gate)
         {
-            // Not of a probe that was given up, nor of one from before the last change.
+            // Ignores probes that were abandoned or that began before the last change.
             if (ReferenceEquals(probe, _probe)) EndProbe(now, failure);
         }
     }
 
-    /// <summary>The way to Redis is there again: a break need not be waited out, beyond the shortest.</summary>
+    /// <summary>Reports that the driver reconnected, which shortens the current break to the minimum.</summary>
     public void Reconnected(long now)
     {
         lock (_gate)
@@ -204,13 +207,13 @@ internal sealed class CircuitBreaker
         }
     }
 
-    /// <summary>Opens it until <see cref="Close"/>.</summary>
+    /// <summary>Opens the circuit until <see cref="Close"/>.</summary>
     public void Isolate(long now, string reason)
     {
         lock (_gate) Become(CircuitStep.Isolated, now, reason);
     }
 
-    /// <summary>Closes it, whatever it is at.</summary>
+    /// <summary>Closes the circuit from any state.</summary>
     public void Close(long now, string reason)
     {
         lock (_gate)
@@ -228,7 +231,7 @@ internal sealed class CircuitBreaker
             var progress = (double)(now - permit.Since) / Math.Max(1, Units(_options.RampDuration));
             var share = Math.Clamp(FirstShare + ((1 - FirstShare) * progress), FirstShare, 1);
 
-            // Each call brings its share of a call; one goes through for every whole one.
+            // Each call adds its share; a call goes through whenever the sum reaches one.
             _credit += share;
             if (_credit < 1) return false;
             _credit--;
@@ -270,7 +273,7 @@ internal sealed class CircuitBreaker
     {
         var before = _phase;
 
-        // What the ramp let through still waits when it is over, and must not do so for longer than others.
+        // Calls that the ramp let through may still wait after it. A new break must cancel them too.
         var ramp = before.Step == CircuitStep.Ramping && step == CircuitStep.Closed ? before : null;
         _phase = new CircuitPhase(step, now, Units(_options.SamplingDuration), until, ramp)
         {

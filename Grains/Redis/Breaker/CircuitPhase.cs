@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Actors.Redis;
 
-/// <summary>What a circuit is at. Half-open has two: only probes, then a growing share of the calls.</summary>
+/// <summary>The detailed state of a circuit. Half-open has two steps: only probes, then a growing share of the calls.</summary>
 internal enum CircuitStep
 {
     Closed,
@@ -13,21 +13,22 @@ internal enum CircuitStep
 }
 
 /// <summary>
-/// A stretch of a circuit's life between two changes. A call carries the phase it began in, and what became of it counts
-/// only while that is still the phase: so an answer from before a break closes nothing. The record of its calls is its own,
-/// and what is added to it late is seen by nobody.
+/// The time between two changes of a circuit. A call carries the phase it began in, and its outcome counts only while that
+/// phase is current. So an answer from before a break closes nothing. Each phase has its own record of calls, and late
+/// additions to an old record have no effect.
 /// </summary>
-/// <param name="step">What the circuit is at.</param>
+/// <param name="step">The detailed state of the circuit.</param>
 /// <param name="since">When the phase began.</param>
-/// <param name="sampling">The stretch of time its record covers.</param>
-/// <param name="until">When a break is over.</param>
-/// <param name="ramp">The phase before, where its calls go on into this one.</param>
-[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "The source has no timer: there is nothing to dispose of.")]
+/// <param name="sampling">The length of the window its record covers.</param>
+/// <param name="until">When a break ends.</param>
+/// <param name="ramp">The previous phase, if its calls continue into this one.</param>
+[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable",
+    Justification = "The source has no timer, so it holds nothing to dispose.")]
 internal sealed class CircuitPhase(CircuitStep step, long since, long sampling, long until = 0, CircuitPhase? ramp = null)
 {
     private readonly CancellationTokenSource _broken = ramp?._broken ?? new();
 
-    // Written by any success. Of two at once the older may win, by as much as lies between them.
+    // Written by any success. If two race, the older one may win; the difference is negligible.
     private long _lastGood = since;
 
     public CircuitStep Step { get; } = step;
@@ -36,16 +37,16 @@ internal sealed class CircuitPhase(CircuitStep step, long since, long sampling, 
 
     public long Until { get; } = until;
 
-    /// <summary>Since when not all calls go to Redis, over however many phases that is; of a closed one, when it began.</summary>
+    /// <summary>When calls stopped going to Redis, across consecutive phases. For a closed phase, its start.</summary>
     public long AwaySince { get; init; } = since;
 
-    /// <summary>What became of its calls.</summary>
+    /// <summary>The outcomes of its calls.</summary>
     public FailureWindow Window { get; } = new(sampling);
 
-    /// <summary>When its last good answer came, or else when it began.</summary>
+    /// <summary>The time of its last good answer, or of its start if there was none.</summary>
     public long LastGood => Volatile.Read(ref _lastGood);
 
-    /// <summary>Cancelled when the circuit opens: calls that wait for an answer need not wait any longer.</summary>
+    /// <summary>Cancelled when the circuit opens, so that calls stop waiting for an answer.</summary>
     public CancellationToken Broken => _broken.Token;
 
     public BreakerState State => Step switch
@@ -56,13 +57,13 @@ internal sealed class CircuitPhase(CircuitStep step, long since, long sampling, 
         _ => BreakerState.HalfOpen,
     };
 
-    /// <summary>A good answer came.</summary>
+    /// <summary>Records a good answer.</summary>
     public void Succeeded(long now)
     {
         Window.Success(now);
         if (now > Volatile.Read(ref _lastGood)) Volatile.Write(ref _lastGood, now);
     }
 
-    /// <summary>Ends the waiting of its calls; on the thread pool, since it may be a call that breaks the circuit.</summary>
+    /// <summary>Cancels its waiting calls. This runs on the thread pool because a waiting call itself may open the circuit.</summary>
     public void Break() => _broken.CancelAsync();
 }

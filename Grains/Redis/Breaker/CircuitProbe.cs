@@ -1,5 +1,5 @@
 namespace Actors.Redis;
 
-/// <summary>A probe under way. Its result counts only while it is the one that is waited for.</summary>
-/// <param name="Began">When it began.</param>
+/// <summary>A probe in flight. Its result counts only while it is the current probe.</summary>
+/// <param name="Began">When the probe began.</param>
 internal sealed record CircuitProbe(long Began);

@@ -1,8 +1,8 @@
 namespace Actors.Redis;
 
 /// <summary>
-/// The system's clock in steps of some milliseconds, read in a quarter of the time: enough to tell seconds of silence, and
-/// what a call to a circuit costs is mostly the reading of clocks.
+/// The system clock in steps of some milliseconds. Reading it takes a quarter of the time of the precise clock, and reading
+/// clocks is most of what the circuit costs a call. The precision suffices to measure seconds of silence.
 /// </summary>
 internal sealed class CoarseClock : TimeProvider
 {
@@ -14,7 +14,7 @@ internal sealed class CoarseClock : TimeProvider
 
     public override long TimestampFrequency => 1000;
 
-    /// <summary>Coarse where <paramref name="clock"/> is the system's; any other is left as it is.</summary>
+    /// <summary>Returns the coarse clock if <paramref name="clock"/> is the system's; any other clock is returned unchanged.</summary>
     public static TimeProvider Of(TimeProvider clock) => ReferenceEquals(clock, System) ? Instance : clock;
 
     public override long GetTimestamp() => Environment.TickCount64;

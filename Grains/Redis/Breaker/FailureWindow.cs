@@ -1,10 +1,10 @@
 namespace Actors.Redis;
 
 /// <summary>
-/// Successes and failures over a sliding stretch of time, in slices. Any thread counts: a success is one interlocked add
-/// to the slice of now. A slice is begun under the circuit's lock or by whoever first finds the last one over.
+/// Counts successes and failures over a sliding window, in slices. Any thread may count: a success is one interlocked add to
+/// the current slice. The circuit's lock, or the first thread to find the last slice over, begins a new one.
 /// </summary>
-/// <param name="duration">The stretch, in units of the clock.</param>
+/// <param name="duration">The length of the window, in units of the clock.</param>
 internal sealed class FailureWindow(long duration)
 {
     private const int Slices = 10;
@@ -12,7 +12,7 @@ internal sealed class FailureWindow(long duration)
     private readonly Lock _gate = new();
     private readonly long _width = Math.Max(1, duration / Slices);
 
-    // Newest last, and never more than the stretch holds. Guarded by _gate; the newest is published for successes.
+    // Newest last, limited to the length of the window. Guarded by _gate; the newest is published for lock-free counting.
     private readonly Queue<Slice> _slices = new();
     private volatile Slice _now = new(long.MinValue);
 
@@ -30,7 +30,7 @@ internal sealed class FailureWindow(long duration)
         Interlocked.Increment(ref slice.Failures);
     }
 
-    /// <summary>Calls and failures among them, within the stretch that ends now.</summary>
+    /// <summary>All calls, and the failures among them, in the window that ends now.</summary>
     public (long Calls, long Failures) Count(long now)
     {
         lock (_gate)

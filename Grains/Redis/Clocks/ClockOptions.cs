@@ -4,8 +4,8 @@ namespace Actors.Redis;
 public sealed class ClockOptions
 {
     /// <summary>
-    /// A silo whose clock differs by more from that of Redis, and of the database if there is one to ask, does not start. One
-    /// that runs goes on and is degraded. Default: no limit.
+    /// The maximum difference from the clocks of Redis and the database. A silo beyond it does not start; a running silo
+    /// becomes degraded. Default: no limit.
     /// </summary>
     public TimeSpan MaxSkew { get; set; } = TimeSpan.MaxValue;
 }

@@ -1,14 +1,14 @@
 namespace Actors.Redis;
 
 /// <summary>
-/// The time by all clocks that a silo knows. A promise that holds for some time must not end early because one of them is
-/// wrong: what is kept is stamped by the latest, and forgotten by the earliest.
+/// The time on all clocks a silo knows. A promise with a duration must not end early because one clock is wrong. So data is
+/// stamped with the latest time and expires by the earliest.
 /// </summary>
 /// <param name="Now">The time that all silos agree on.</param>
-/// <param name="Earliest">The time by the clock that is behind the others.</param>
-/// <param name="Latest">The time by the clock that is ahead of the others.</param>
+/// <param name="Earliest">The time on the clock that is furthest behind.</param>
+/// <param name="Latest">The time on the clock that is furthest ahead.</param>
 internal readonly record struct ClockReading(DateTimeOffset Now, DateTimeOffset Earliest, DateTimeOffset Latest)
 {
-    /// <summary>All clocks agree.</summary>
+    /// <summary>A reading from clocks that all agree.</summary>
     public static implicit operator ClockReading(DateTimeOffset now) => new(now, now, now);
 }

@@ -1,12 +1,12 @@
 namespace Actors.Redis;
 
-/// <summary>What was found when this machine's clock was held against another.</summary>
-/// <param name="Reference">Whose clock the other is.</param>
-/// <param name="Ahead">By how much this machine's is ahead.</param>
-/// <param name="Uncertainty">How much the answer's way may have added.</param>
+/// <summary>The difference between this machine's clock and another one.</summary>
+/// <param name="Reference">The name of the other clock.</param>
+/// <param name="Ahead">How far this machine's clock is ahead.</param>
+/// <param name="Uncertainty">The part of the difference that the network latency may explain.</param>
 internal readonly record struct ClockSkew(string Reference, TimeSpan Ahead, TimeSpan Uncertainty)
 {
-    /// <summary>What is sure of it.</summary>
+    /// <summary>The part of the difference that is certain.</summary>
     public TimeSpan AtLeast => Ahead.Duration() > Uncertainty ? Ahead.Duration() - Uncertainty : TimeSpan.Zero;
 
     public override string ToString() =>

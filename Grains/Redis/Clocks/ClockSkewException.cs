@@ -1,5 +1,5 @@
 namespace Actors.Redis;
 
-/// <summary>This machine's clock is off by more than is allowed; the message says by how much, and against which.</summary>
+/// <summary>This machine's clock is off by more than the limit. The message states the difference and the other clock.</summary>
 /// <param name="message">The message.</param>
 public sealed class ClockSkewException(string message) : Exception(message);

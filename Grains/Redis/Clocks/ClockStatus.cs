@@ -1,15 +1,15 @@
 namespace Actors.Redis;
 
-/// <summary>How this machine's clock stands, for those who watch the silo.</summary>
+/// <summary>The state of this machine's clock, for monitoring.</summary>
 public sealed class ClockStatus
 {
     private readonly ClockWatch _watch;
 
     internal ClockStatus(ClockWatch watch) => _watch = watch;
 
-    /// <summary>Which clock is off by more than is allowed, in a line; null if none is.</summary>
+    /// <summary>A line that names the clock that exceeds the limit; null if there is none.</summary>
     public string? Problem => _watch.Problem;
 
-    /// <summary>By how much this machine's clock differs from each other one.</summary>
+    /// <summary>How far this machine's clock differs from each other clock.</summary>
     public string Text => string.Join("; ", _watch.Skews);
 }

@@ -4,8 +4,8 @@ using Microsoft.Extensions.Options;
 namespace Actors.Redis;
 
 /// <summary>
-/// Asks Redis for the time, for <see cref="ClusterClock"/>, and holds this machine's clock against it and others, at the
-/// start and while the silo runs. Nothing promised depends on this machine's clock; but logs, dates and Orleans do.
+/// Reads the time of Redis for <see cref="ClusterClock"/> and compares this machine's clock with it and with others, at the
+/// start and while the silo runs. No guarantee depends on this machine's clock, but logs, dates and Orleans do.
 /// </summary>
 internal sealed partial class ClockWatch(
     RedisGateway redis, ClusterClock cluster, IEnumerable<IReferenceClock> others, IOptions<ClockOptions> options, TimeProvider time,
@@ -14,66 +14,67 @@ internal sealed partial class ClockWatch(
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan SayEvery = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LogEvery = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan AskLimit = TimeSpan.FromSeconds(5);
 
     private readonly CancellationTokenSource _stop = new();
     private Task _watching = Task.CompletedTask;
 
-    // Published whole by the one who looks.
+    // Published as a whole by the checking task.
     private volatile IReadOnlyList<ClockSkew> _skews = [];
     private volatile string? _problem;
 
-    // Touched by the one who looks: the start, then the loop.
-    private long _said;
-    private string? _saidNotTold;
+    // Used by the checking task only: first the start, then the loop.
+    private long _lastReported;
+    private string? _reportedUnreadable;
 
-    /// <summary>What was found last, per other clock.</summary>
+    /// <summary>The latest differences, one per other clock.</summary>
     public IReadOnlyList<ClockSkew> Skews => _skews;
 
-    /// <summary>Which clock is off by more than the limit, in a line; null if none is.</summary>
+    /// <summary>A line that names the clock that exceeds the limit; null if there is none.</summary>
     public string? Problem => _problem;
 
     public void Participate(ISiloLifecycle observer) => observer.Subscribe(
         nameof(ClockWatch), ServiceLifecycleStage.RuntimeStorageServices - 1, StartAsync, _ => StopAsync());
 
-    // Also after a start that failed, when nobody stops it. The loop may still look at it, and it holds nothing that must be freed.
+    // Also runs after a failed start, when StopAsync is not called. The source is only cancelled because the loop may still use
+    // it.
     public void Dispose() => _stop.Cancel();
 
-    /// <summary>Looks for the first time, and goes on looking in the background.</summary>
-    /// <exception cref="ClockSkewException">This machine's clock is off by more than is allowed.</exception>
+    /// <summary>Checks the clocks once and starts checking in the background.</summary>
+    /// <exception cref="ClockSkewException">This machine's clock is off by more than the limit.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         await redis.ConnectAsync();
         var verdict = await LookAsync(cancellationToken);
         if (verdict is { IsOwnOff: true, Problem: { } problem }) throw new ClockSkewException(problem);
-        Say(_skews, verdict);
+        Report(_skews, verdict);
         _watching = Task.Run(WatchAsync, CancellationToken.None);
     }
 
-    /// <summary>Stops looking.</summary>
+    /// <summary>Stops checking.</summary>
     public async Task StopAsync()
     {
         await _stop.CancelAsync();
         await _watching;
     }
 
-    /// <summary>Looks once.</summary>
+    /// <summary>Checks the clocks once.</summary>
     public async Task<ClockVerdict> LookAsync(CancellationToken cancellationToken)
     {
         var skews = new List<ClockSkew>();
-        string? notTold = null;
+        string? unreadable = null;
         try
         {
             skews.Add(await AskRedisAsync());
         }
         catch (RedisUnavailableException)
         {
-            // What it told before is followed meanwhile.
+            // The cluster clock continues from the last known time.
         }
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
-            notTold = $"Redis: {error.Message}";
+            unreadable = $"Redis: {error.Message}";
         }
 
         foreach (var other in others)
@@ -86,17 +87,17 @@ internal sealed partial class ClockWatch(
             }
             catch (Exception error) when (error is StorageUnavailableException or TimeoutException)
             {
-                // That it is away is found and said elsewhere.
+                // Other components detect and report the outage.
             }
             catch (Exception error) when (!cancellationToken.IsCancellationRequested)
             {
-                notTold ??= $"{other.Name}: {error.Message}";
+                unreadable ??= $"{other.Name}: {error.Message}";
             }
         }
 
-        // A clock that cannot be asked is no reason not to start: it may not be permitted to. Logged once for each reason.
-        if (notTold is not null && notTold != _saidNotTold) LogNotTold(logger, notTold);
-        _saidNotTold = notTold;
+        // A clock that cannot be read must not prevent the start; the right to read it may be missing. Logged once per reason.
+        if (unreadable is not null && unreadable != _reportedUnreadable) LogUnreadable(logger, unreadable);
+        _reportedUnreadable = unreadable;
 
         var verdict = ClockVerdict.Of(skews, options.Value.MaxSkew);
         (_skews, _problem) = (skews, verdict.Problem);
@@ -111,7 +112,8 @@ internal sealed partial class ClockWatch(
         var received = time.GetTimestamp();
         var there = DateTimeOffset.FromUnixTimeSeconds((long)answer[0]) + TimeSpan.FromMicroseconds((long)answer[1]);
         cluster.Observe(there, sent, received);
-        return SkewOf($"Redis at {redis.Circuits.First(circuit => circuit.Roles.Contains(RedisRole.Journal)).Address}", there, time.GetElapsedTime(sent, received));
+        var address = redis.Circuits.First(circuit => circuit.Roles.Contains(RedisRole.Journal)).Address;
+        return SkewOf($"Redis at {address}", there, time.GetElapsedTime(sent, received));
     }
 
     private ClockSkew SkewOf(string name, DateTimeOffset there, TimeSpan taken) =>
@@ -127,7 +129,7 @@ internal sealed partial class ClockWatch(
                 try
                 {
                     var verdict = await LookAsync(_stop.Token);
-                    Say(_skews, verdict);
+                    Report(_skews, verdict);
                 }
                 catch (Exception error) when (!_stop.IsCancellationRequested)
                 {
@@ -140,30 +142,31 @@ internal sealed partial class ClockWatch(
         }
     }
 
-    private void Say(IReadOnlyList<ClockSkew> skews, ClockVerdict verdict)
+    private void Report(IReadOnlyList<ClockSkew> skews, ClockVerdict verdict)
     {
         var text = verdict.Problem ?? string.Join(" and ", skews.Where(skew => skew.AtLeast > ClusterClock.Tolerance));
         if (text.Length == 0)
         {
-            _said = 0;
+            _lastReported = 0;
             return;
         }
 
-        if (_said != 0 && time.GetElapsedTime(_said) < SayEvery) return;
-        _said = time.GetTimestamp();
+        if (_lastReported != 0 && time.GetElapsedTime(_lastReported) < LogEvery) return;
+        _lastReported = time.GetTimestamp();
         if (verdict.Problem is not null) LogOff(logger, text);
         else LogSkewed(logger, text);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "This machine's clock is {Skew}. Nothing promised depends on it, but dates in logs do: set it, best by NTP")]
+    [LoggerMessage(EventId = 1100, Level = LogLevel.Warning, Message =
+        "This machine's clock is {Skew}. No guarantee depends on it, but dates in logs do: set the clock, preferably with NTP")]
     private static partial void LogSkewed(ILogger logger, string skew);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Problem}")]
+    [LoggerMessage(EventId = 1101, Level = LogLevel.Error, Message = "{Problem}")]
     private static partial void LogOff(ILogger logger, string problem);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "A clock does not tell its time, and is left out. {Reason}")]
-    private static partial void LogNotTold(ILogger logger, string reason);
+    [LoggerMessage(EventId = 1102, Level = LogLevel.Warning, Message = "A clock cannot be read and is ignored: {Reason}")]
+    private static partial void LogUnreadable(ILogger logger, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The clocks could not be held against each other; trying again")]
+    [LoggerMessage(EventId = 1103, Level = LogLevel.Warning, Message = "The clocks could not be compared; retrying")]
     private static partial void LogFailed(ILogger logger, Exception error);
 }

@@ -1,22 +1,22 @@
 namespace Actors.Redis;
 
 /// <summary>
-/// The time that all silos agree on, whatever their own clocks show: that of Redis, as it was told last, followed by the
-/// monotonic clock since. Until Redis has told it, this machine's. Safe for concurrent use.
+/// The time that all silos agree on, independent of their own clocks. It is the last time reported by Redis plus the monotonic
+/// time since then. Until Redis reports its time, it is this machine's time. Safe for concurrent use.
 /// </summary>
 /// <param name="time">This machine's clocks.</param>
 internal sealed class ClusterClock(TimeProvider time)
 {
     private const long Unknown = long.MinValue;
 
-    /// <summary>A clock that is off by less is taken for right.</summary>
+    /// <summary>A smaller difference counts as correct.</summary>
     public static readonly TimeSpan Tolerance = TimeSpan.FromSeconds(1);
 
-    // The server's time less the monotonic clock's, in ticks. Each is a single field, read and written whole by any thread.
+    // The server's time minus the monotonic clock's, in ticks. Each field is read and written atomically by any thread.
     private long _offset = Unknown;
     private long _translation;
 
-    /// <summary>True once Redis has told its time.</summary>
+    /// <summary>True once Redis has reported its time.</summary>
     public bool IsKnown => Volatile.Read(ref _offset) != Unknown;
 
     /// <summary>The time that all silos agree on.</summary>
@@ -29,7 +29,7 @@ internal sealed class ClusterClock(TimeProvider time)
         }
     }
 
-    /// <summary>The time to the millisecond, as users store it.</summary>
+    /// <summary>The time in milliseconds, the precision users store.</summary>
     public ClockReading Read()
     {
         var (cluster, own) = (Rounded(UtcNow), Rounded(time.GetUtcNow()));
@@ -37,8 +37,8 @@ internal sealed class ClusterClock(TimeProvider time)
     }
 
     /// <summary>
-    /// By how much this machine's clock is ahead, to translate times of this machine. It stays the same until it is wrong by
-    /// more than <see cref="Tolerance"/>, so that a time that is translated twice is the same.
+    /// How far this machine's clock is ahead, for translating its times. The value changes only when it is wrong by more than
+    /// <see cref="Tolerance"/>, so translating a time twice gives the same result.
     /// </summary>
     public TimeSpan Translation
     {
@@ -51,7 +51,7 @@ internal sealed class ClusterClock(TimeProvider time)
         }
     }
 
-    /// <summary>Redis said <paramref name="server"/> in a call between two moments of the monotonic clock.</summary>
+    /// <summary>Records that Redis reported <paramref name="server"/> between two moments of the monotonic clock.</summary>
     public void Observe(DateTimeOffset server, long sent, long received) =>
         Volatile.Write(ref _offset, server.UtcTicks - ((Ticks(sent) + Ticks(received)) / 2));
 

@@ -1,12 +1,12 @@
 namespace Actors.Redis;
 
-/// <summary>A clock elsewhere that this machine's is held against.</summary>
+/// <summary>Another clock, with which this machine's clock is compared.</summary>
 public interface IReferenceClock
 {
-    /// <summary>Whose it is, without secrets, e.g. "PostgreSQL at db:5432/actors".</summary>
+    /// <summary>The name of the clock, without secrets, e.g. "PostgreSQL at db:5432/actors".</summary>
     string Name { get; }
 
-    /// <summary>What it shows.</summary>
-    /// <exception cref="StorageUnavailableException">It cannot be asked.</exception>
+    /// <summary>Reads the clock.</summary>
+    /// <exception cref="StorageUnavailableException">The clock cannot be read.</exception>
     Task<DateTimeOffset> NowAsync(CancellationToken cancellationToken);
 }

@@ -47,7 +47,7 @@ public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<W
         new(2, "Actors:WriteBehind:BatchSize", "Correct the value", "--Actors:WriteBehind:BatchSize", "many"),
         new(2, "BatchSise", "", "--Actors:WriteBehind:BatchSise", "5"),
         new(2, "Actors:Breaker:BreakDuration", "must not be more than MaxBreakDuration", "--Actors:Breaker:BreakDuration", "00:00:06"),
-        new(2, "Actors:Adress", "is no setting; allowed are Actors:SiloPort", "--Actors:Adress", "127.0.0.1"),
+        new(2, "Actors:Adress", "is not a setting; allowed are Actors:SiloPort", "--Actors:Adress", "127.0.0.1"),
         new(2, "Actors:StopTimeout", "which is 00:00:10", "--Actors:StopTimeout", "00:00:10"),
         new(2, "Actors:ClusterId", "allowed are 1 to 128 characters", "--Actors:ClusterId="),
         new(2, "Actors:ServiceId", "allowed are 1 to 64 letters", "--Actors:ServiceId", "a b\u001b[2J"),
@@ -60,14 +60,14 @@ public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<W
         yield return new(2, "Actors:Address", "'12345'; allowed are an IP address", "--Actors:Address", "12345");
         foreach (var address in (string[])["0.0.0.0", "::", "224.0.0.1", "255.255.255.255", "ff02::1"])
             yield return new(2, "Actors:Address", "allowed are an IP address of this machine and auto", "--Actors:Address", address);
-        yield return new(2, "Actors:Address", "no address of this machine", "--Actors:Address", "203.0.113.7");
+        yield return new(2, "Actors:Address", "not an address of this machine", "--Actors:Address", "203.0.113.7");
         yield return new(2, "Actors:SiloPort", "in use", "--Actors:SiloPort", $"{servers.WebPort}");
         yield return new(2, "Actors:GatewayPort", "in use", "--Actors:GatewayPort", $"{servers.WebPort}");
-        yield return new(2, "Actors:GatewayPort", "so is Actors:SiloPort", "--Actors:SiloPort", "23456", "--Actors:GatewayPort", "23456");
+        yield return new(2, "Actors:GatewayPort", "and Actors:SiloPort are both 23456", "--Actors:SiloPort", "23456", "--Actors:GatewayPort", "23456");
         yield return new(2, "--urls", "in use", "--urls", $"http://127.0.0.1:{servers.WebPort}");
-        yield return new(2, "--urls", "no URL", "--urls", "nowhere");
-        yield return new(2, "--urls", "no URL", "--urls", "http://127.0.0.1:99999");
-        yield return new(2, "--urls", "no address of this machine", "--urls", "http://203.0.113.7:8080");
+        yield return new(2, "--urls", "not a URL", "--urls", "nowhere");
+        yield return new(2, "--urls", "not a URL", "--urls", "http://127.0.0.1:99999");
+        yield return new(2, "--urls", "not an address of this machine", "--urls", "http://203.0.113.7:8080");
         yield return new(2, "--urls", "certificate", "--urls", "https://127.0.0.1:0") { Environment = new Dictionary<string, string> { ["HOME"] = "/nonexistent" } };
         if (Environment.UserName != "root") yield break;
         yield return new(2, "Actors:Address", "leads to no address", "--Actors:Address", "auto")
@@ -93,8 +93,8 @@ public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<W
         const string Redis = "ConnectionStrings:redis";
         (string Says, string Value)[] wrong =
         [
-            ("holds a comma cannot be written here", "127.0.0.1:1,password=ab,hunter2"),
-            ("holds a comma cannot be written here", "127.0.0.1:1,password=ab,hunter2=c"),
+            ("with a comma is not supported here", "127.0.0.1:1,password=ab,hunter2"),
+            ("with a comma is not supported here", "127.0.0.1:1,password=ab,hunter2=c"),
             ("its part 1 of 1", "host:6380:extra"),
             ("its part 2 of 2", "127.0.0.1:1,host:99999"),
             ("its part 1 of 1", "6379"),
@@ -143,9 +143,9 @@ public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<W
     {
         (string Says, string Value)[] wrong =
         [
-            ("no PostgreSQL connection string", "nonsense"),
-            ("no PostgreSQL connection string", "Host=127.0.0.1;Password=ab;hunter2=c"),
-            ("no PostgreSQL connection string", "postgres://actors:hunter2@127.0.0.1/actors"),
+            ("not a PostgreSQL connection string", "nonsense"),
+            ("not a PostgreSQL connection string", "Host=127.0.0.1;Password=ab;hunter2=c"),
+            ("not a PostgreSQL connection string", "postgres://actors:hunter2@127.0.0.1/actors"),
             ("names no Host", "Username=actors;Password=hunter2"),
             ("Client Encoding=LATIN1; allowed is UTF8", "Host=localhost;Client Encoding=LATIN1"),
             ("Target Session Attributes=prefer-standby; allowed are", "Host=a,b;Target Session Attributes=prefer-standby"),

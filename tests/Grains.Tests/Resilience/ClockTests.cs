@@ -142,7 +142,7 @@ public sealed class ClockTests(RedisFixture redis)
     [Theory]
     [InlineData(11, 11, true, "This machine's clock is 660.0 s ahead of Redis and 660.0 s ahead of PostgreSQL")]
     [InlineData(-11, -11, true, "660.0 s behind Redis")]
-    [InlineData(11, 0, false, "The clocks of Redis and PostgreSQL differ: this machine's is 660.0 s ahead of Redis, and agrees with the other")]
+    [InlineData(11, 0, false, "The clocks of Redis and PostgreSQL differ: this machine's clock is 660.0 s ahead of Redis and agrees with the other")]
     [InlineData(0, 11, false, "The clocks of PostgreSQL and Redis differ")]
     [InlineData(0, 0, false, null)]
     public void The_clock_that_two_others_disagree_with_is_the_wrong_one(int redisOff, int databaseOff, bool isOwnOff, string? problem)

@@ -24,7 +24,7 @@ public sealed class RedisConnectionStringTests
     [Theory]
     [InlineData("127.0.0.1:6379,password=ab,hunter2", "its part 3 of 3 (parts are separated by commas) has no '='")]
     [InlineData("127.0.0.1:6379,password=ab,hunter2:99", "has no '='")]
-    [InlineData("127.0.0.1:6379,password=ab,hunter2=c", "an unknown option. A password that holds a comma cannot be written here")]
+    [InlineData("127.0.0.1:6379,password=ab,hunter2=c", "an unknown option. A password with a comma is not supported here")]
     [InlineData("127.0.0.1:6379,password=ab,ssl=hunter2", "gives the option ssl a value that it does not take")]
     [InlineData("127.0.0.1:6379,password=ab,,hunter2", "its part 4 of 4")]
     [InlineData("password=hunter2,127.0.0.1:6379", "has no '='")]
