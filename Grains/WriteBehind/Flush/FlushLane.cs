@@ -463,10 +463,12 @@ internal sealed partial class FlushLane(
         if (_signal.CurrentCount == 0) _signal.Release();
     }
 
-    [LoggerMessage(EventId = 1501, Level = LogLevel.Warning, Message = "{Rows} rows could not be committed to {Store}; next attempt in about {Retry}: {Reason}")]
+    [LoggerMessage(EventId = 1501, Level = LogLevel.Warning, Message =
+        "{Rows} rows could not be committed to {Store}; next attempt in about {Retry}: {Reason}")]
     private static partial void LogRetry(ILogger logger, int rows, string store, TimeSpan retry, string reason);
 
-    [LoggerMessage(EventId = 1502, Level = LogLevel.Debug, Message = "{Rows} rows could not be committed to {Store} again; next attempt in about {Retry}: {Reason}")]
+    [LoggerMessage(EventId = 1502, Level = LogLevel.Debug, Message =
+        "{Rows} rows could not be committed to {Store} again; next attempt in about {Retry}: {Reason}")]
     private static partial void LogRetryAgain(ILogger logger, int rows, string store, TimeSpan retry, string reason);
 
     [LoggerMessage(EventId = 1503, Level = LogLevel.Information, Message = "Rows are committed to {Store} again")]

@@ -117,9 +117,11 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, i
         }
     }
 
-    [LoggerMessage(EventId = 1506, Level = LogLevel.Debug, Message = "{Rows} rows are in the database; the journal and the cache are updated later: {Reason}")]
+    [LoggerMessage(EventId = 1506, Level = LogLevel.Debug, Message =
+        "{Rows} rows are in the database; the journal and the cache are updated later: {Reason}")]
     private static partial void LogPostponed(ILogger logger, int rows, string reason);
 
-    [LoggerMessage(EventId = 1507, Level = LogLevel.Error, Message = "{Rows} rows are in the database; updating the journal and the cache failed unexpectedly")]
+    [LoggerMessage(EventId = 1507, Level = LogLevel.Error, Message =
+        "{Rows} rows are in the database; updating the journal and the cache failed unexpectedly")]
     private static partial void LogDefect(ILogger logger, int rows, Exception error);
 }

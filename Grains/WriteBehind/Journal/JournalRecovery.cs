@@ -107,6 +107,7 @@ internal sealed partial class JournalRecovery(
     [LoggerMessage(EventId = 1511, Level = LogLevel.Debug, Message = "Partition {Partition} cannot be recovered yet: {Reason}")]
     private static partial void LogWaiting(ILogger logger, int partition, string reason);
 
-    [LoggerMessage(EventId = 1512, Level = LogLevel.Warning, Message = "Partition {Partition} cannot be recovered yet; next attempt in about {RetryAfter}: {Reason}")]
+    [LoggerMessage(EventId = 1512, Level = LogLevel.Warning, Message =
+        "Partition {Partition} cannot be recovered yet; next attempt in about {RetryAfter}: {Reason}")]
     private static partial void LogPostponed(ILogger logger, int partition, TimeSpan retryAfter, string reason);
 }
