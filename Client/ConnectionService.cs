@@ -50,7 +50,8 @@ internal sealed partial class ConnectionService(
         {
             throw new ClusterUnreachableException(
                 "A gateway accepts connections, but no silo answers there. A silo answers only at the address it advertises "
-                + "(Actors:Address, Actors:GatewayPort): use that address, not a forwarded port.") { IsOfStart = true };
+                + "(Actors:Address, Actors:GatewayPort): use that address, not a forwarded port.")
+            { IsOfStart = true };
         }
     }
 
