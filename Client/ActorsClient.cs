@@ -3,19 +3,19 @@ using Microsoft.Extensions.Logging;
 namespace Actors;
 
 /// <summary>
-/// The way into the cluster: typed accessors to its grains. Register it with
+/// The entry point to the cluster: typed accessors to its grains. Register it with
 /// <see cref="ActorsClientHostingExtensions.AddActorsClient{TBuilder}(TBuilder, Action{ActorsClientOptions}?)"/>
-/// and have it injected; it is connected once the host has started. Safe for concurrent use.
+/// and inject it; it is connected once the host has started. Safe for concurrent use.
 /// </summary>
 /// <param name="cluster">The Orleans client, or any other source of grain references (in a silo, in a test).</param>
 public sealed class ActorsClient(IGrainFactory cluster)
 {
-    // Made by the first limiter; of several made at once, one stays.
+    // Created on first use; if several threads create one, the first is kept.
     private RateLimitCalls? _rateLimitCalls;
 
-    /// <summary>The user with this id. No call is made: that the user exists is not known before one is.</summary>
+    /// <summary>Returns the user with this id. Makes no call, so the user may not exist.</summary>
     /// <exception cref="InvalidUserException">
-    /// The id has not 1 to <see cref="UserLimits.MaxIdBytes"/> bytes of UTF-8 without NUL, or is blank.
+    /// The id is not 1 to <see cref="UserLimits.MaxIdBytes"/> bytes of UTF-8 without NUL, or is blank.
     /// </exception>
     public IUserGrain User(string id)
     {
@@ -23,9 +23,9 @@ public sealed class ActorsClient(IGrainFactory cluster)
         return Grain<IUserGrain>("user", id);
     }
 
-    /// <summary>The limiter of the client with this id. No call is made.</summary>
+    /// <summary>Returns the limiter of the client with this id. Makes no call.</summary>
     /// <exception cref="InvalidRateLimitException">
-    /// The id has not 1 to <see cref="RateLimits.MaxIdBytes"/> bytes of UTF-8 without NUL, or is blank.
+    /// The id is not 1 to <see cref="RateLimits.MaxIdBytes"/> bytes of UTF-8 without NUL, or is blank.
     /// </exception>
     public IRateLimiterGrain RateLimiter(string clientId)
     {
@@ -33,30 +33,30 @@ public sealed class ActorsClient(IGrainFactory cluster)
         return Grain<IRateLimiterGrain>("rate-limiter", clientId);
     }
 
-    /// <summary>The calls of all limiters in this process, which go to the cluster together.</summary>
+    /// <summary>Coalesces the calls of all limiters in this process.</summary>
     internal RateLimitCalls RateLimitCalls =>
         _rateLimitCalls ?? Interlocked.CompareExchange(ref _rateLimitCalls, new(RateLimiter, logger: Logger), null) ?? _rateLimitCalls;
 
-    /// <summary>Where limiters say that the cluster does not answer.</summary>
+    /// <summary>Logs when the cluster does not answer limiters.</summary>
     internal ILogger? Logger { get; init; }
 
-    /// <summary>Whether the client is connected; null if it did not connect by itself (in a silo, in a test).</summary>
+    /// <summary>The state of the connection; null if this client does not connect by itself (in a silo, in a test).</summary>
     internal ClusterConnection? Connection { get; init; }
 
-    /// <summary>The way to Redis of one silo.</summary>
-    /// <param name="silo">The silo's address, as <see cref="SiloReport.Silo"/> gives it.</param>
+    /// <summary>Returns the circuit breaker of one silo. Makes no call.</summary>
+    /// <param name="silo">The silo's address, as in <see cref="SiloReport.Silo"/>.</param>
     /// <exception cref="SiloNotFoundException">The address is blank.</exception>
     public IRedisBreakerGrain RedisBreaker(string silo) => string.IsNullOrWhiteSpace(silo)
-        ? throw new SiloNotFoundException("The address of the silo is blank; give one as the status of the cluster shows it, e.g. 127.0.0.1:11111@1234.")
+        ? throw new SiloNotFoundException("The address of the silo is blank; use one from the status of the cluster, e.g. 127.0.0.1:11111@1234.")
         : Grain<IRedisBreakerGrain>("redis-breaker", silo);
 
-    /// <summary>What the database refused and is parked beside it.</summary>
+    /// <summary>The rows that the database refused and that are parked.</summary>
     public IWriteBehindGrain WriteBehind => Grain<IWriteBehindGrain>("write-behind", "write-behind");
 
     /// <summary>The state of the whole cluster.</summary>
     public IClusterGrain Cluster => Grain<IClusterGrain>("cluster", "cluster");
 
-    // Orleans knows which grain implements an interface only once it is connected.
+    // Orleans maps interfaces to grain types only once it is connected.
     private T Grain<T>(string type, string key)
         where T : IGrainWithStringKey =>
         Connection is { IsOpen: false } ? cluster.GetGrain<T>(GrainId.Create(type, key)) : cluster.GetGrain<T>(key);

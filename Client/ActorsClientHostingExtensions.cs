@@ -15,12 +15,12 @@ public static class ActorsClientHostingExtensions
     /// <summary>
     /// Adds <see cref="ActorsClient"/>, which connects when the host starts. It finds the cluster by
     /// <see cref="ActorsClientOptions.Redis"/>, else by <c>ConnectionStrings:redis</c> of the configuration, each together with
-    /// <see cref="ActorsClientOptions.Gateways"/>, else by these alone, else as the embedded silo of this machine.
+    /// <see cref="ActorsClientOptions.Gateways"/>; else by these alone; else as the embedded silo on this machine.
     /// </summary>
     /// <remarks>
-    /// The start of the host throws <see cref="ClusterNotFoundException"/> where none of these is there, and
-    /// <see cref="ClusterUnreachableException"/> where what is there does not answer within
-    /// <see cref="ActorsClientOptions.ConnectTimeout"/>. Of Orleans only warnings are logged, unless the app sets a level for it:
+    /// The start of the host throws <see cref="ClusterNotFoundException"/> if none of these is set or found, and
+    /// <see cref="ClusterUnreachableException"/> if the cluster does not answer within
+    /// <see cref="ActorsClientOptions.ConnectTimeout"/>. Orleans logs only warnings, unless the app sets a level for it:
     /// <c>Logging:LogLevel:Orleans</c>.
     /// </remarks>
     public static TBuilder AddActorsClient<TBuilder>(this TBuilder builder, Action<ActorsClientOptions>? configure = null)
@@ -48,7 +48,7 @@ public static class ActorsClientHostingExtensions
         return services;
     }
 
-    /// <summary>Adds the options; true where the client itself is still to be added.</summary>
+    /// <summary>Adds the options; returns true if the client itself must still be added.</summary>
     private static bool IsFirst(IServiceCollection services, Action<ActorsClientOptions>? configure)
     {
         var isFirst = services.All(service => service.ServiceType != typeof(ActorsClient));
@@ -73,8 +73,8 @@ public static class ActorsClientHostingExtensions
     }
 
     /// <summary>
-    /// Orleans says thirty lines about itself at each start. First of all rules, so that any rule of the app for "Orleans", or for
-    /// more of a category's name, wins.
+    /// Orleans logs thirty lines at each start. The rule comes first, so that any rule of the app for "Orleans", or a longer category
+    /// name, wins.
     /// </summary>
     private static void QuietOrleans(LoggerFilterOptions filters) => filters.Rules.Insert(0, new(null, "Orleans", LogLevel.Warning, null));
 
@@ -83,7 +83,7 @@ public static class ActorsClientHostingExtensions
         if (configuration?.GetSection(ActorsClientOptions.SectionName) is not { } section) return;
         section.Bind(client);
 
-        // A list in one value, as environment variables have it, is passed over by the binder.
+        // The binder ignores a list in one value, as environment variables have it.
         if (section[nameof(client.Gateways)] is { Length: > 0 } gateways)
             client.Gateways = gateways.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
     }
@@ -99,11 +99,11 @@ public static class ActorsClientHostingExtensions
             cancellation => provider.GetRequiredService<IClusterClient>().GetGrain<IClusterGrain>("cluster").GetDeathsAsync(cancellation), TimeProvider.System));
         client.AddOutgoingGrainCallFilter<ConnectionGate>();
         client.AddOutgoingGrainCallFilter<RetryFilter>();
-        // Read when the client is built, not now: the host may still be adding to its configuration.
+        // Read when the client is built: the host may still add to its configuration until then.
         client.Services.AddSingleton<GatewayListConnection>();
         client.Services.AddOptions<RedisClusteringOptions>().Configure<ClusterLocation, GatewayListConnection>((redis, location, connection) =>
         {
-            // Orleans insists on one also if Redis is never asked.
+            // Orleans requires options even if Redis is never used.
             redis.ConfigurationOptions = location.Redis ?? new();
             redis.CreateMultiplexer = async _ => (await connection.OpenAsync(), IsShared: true);
         });
@@ -117,7 +117,7 @@ public static class ActorsClientHostingExtensions
         client.Services.Configure<GatewayOptions>(gateways => gateways.GatewayListRefreshPeriod = GatewayFinder.Refresh);
     }
 
-    /// <summary>Puts the finder of gateways before Orleans' own, which knows only Redis.</summary>
+    /// <summary>Replaces Orleans' gateway provider, which knows only Redis, by the finder, which wraps it.</summary>
     private static void UseGatewayFinder(IServiceCollection services)
     {
         var redis = services.Last(service => service.ServiceType == typeof(IGatewayListProvider));
@@ -128,7 +128,7 @@ public static class ActorsClientHostingExtensions
         services.AddSingleton<IGatewayListProvider>(provider => provider.GetRequiredService<GatewayFinder>());
     }
 
-    /// <summary>Replaces what starts Orleans' client with the host.</summary>
+    /// <summary>Replaces the hosted service that starts Orleans' client.</summary>
     private static void UseConnectionService(IServiceCollection services)
     {
         var orleans = services.Last(service => service.ServiceType == typeof(IHostedService));

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Options;
 
 namespace Actors;
 
-/// <summary>Says what is wrong with the options of a client before it connects: the key, the value, and what is allowed.</summary>
+/// <summary>Validates the options of a client before it connects; failures name the key, the value, and what is allowed.</summary>
 internal sealed class ActorsClientOptionsValidator : IValidateOptions<ActorsClientOptions>
 {
     private static readonly TimeSpan Millisecond = TimeSpan.FromMilliseconds(1);

@@ -1,12 +1,12 @@
 namespace Actors;
 
-/// <summary>Whether the client is connected to the cluster, and if not, why. Safe for concurrent use.</summary>
+/// <summary>Tells whether the client is connected to the cluster, and if not, why. Safe for concurrent use.</summary>
 internal sealed class ClusterConnection
 {
     private readonly TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile string _reason = "The client is still connecting.";
 
-    /// <summary>True once the client has connected. From then on it finds lost silos again by itself.</summary>
+    /// <summary>True once the client has connected. From then on, Orleans reconnects to lost silos by itself.</summary>
     public bool IsOpen => _opened.Task.IsCompleted;
 
     /// <summary>Completes when the client has connected.</summary>
@@ -19,6 +19,6 @@ internal sealed class ClusterConnection
         set => _reason = value;
     }
 
-    /// <summary>The client has connected.</summary>
+    /// <summary>Records that the client has connected.</summary>
     public void Open() => _opened.TrySetResult();
 }

@@ -5,7 +5,7 @@ using StackExchange.Redis;
 
 namespace Actors;
 
-/// <summary>Where the cluster was found, and on whose word.</summary>
+/// <summary>The location of the cluster, and the setting that gave it.</summary>
 internal sealed class ClusterLocation
 {
     private const string ConnectionStringKey = "ConnectionStrings:redis";
@@ -19,24 +19,24 @@ internal sealed class ClusterLocation
         Embedded = embedded;
     }
 
-    /// <summary>The Redis that lists the silos; null if the cluster is found only by the gateways that the options name.</summary>
+    /// <summary>The Redis that lists the silos; null if the cluster is found only by configured gateways.</summary>
     public ConfigurationOptions? Redis { get; }
 
-    /// <summary>What named it, for messages.</summary>
+    /// <summary>The setting or file that named it, for messages.</summary>
     public string Source { get; }
 
-    /// <summary>The embedded silo, where it is one.</summary>
+    /// <summary>The embedded silo, if it is one.</summary>
     public EmbeddedSilo? Embedded { get; }
 
     /// <summary>The addresses of Redis, without anything secret.</summary>
     public string Address => Redis is null ? "" : RedisConnectionString.AddressesOf(Redis);
 
     /// <summary>
-    /// Finds the cluster by the explicit option, else by configuration, else by the gateways that are named, else as the embedded
-    /// silo of this machine. That one comes last, since gateways that are named may belong to another cluster.
+    /// Finds the cluster by the explicit option, else by configuration, else by configured gateways, else as the embedded silo on
+    /// this machine. The embedded silo comes last, because configured gateways may belong to another cluster.
     /// </summary>
-    /// <exception cref="ClusterNotFoundException">None of the four says where it is.</exception>
-    /// <exception cref="OptionsValidationException">The connection string cannot be read.</exception>
+    /// <exception cref="ClusterNotFoundException">None of the four locates the cluster.</exception>
+    /// <exception cref="OptionsValidationException">The connection string is invalid.</exception>
     public static ClusterLocation Find(ActorsClientOptions options, IConfiguration? configuration)
     {
         if (!string.IsNullOrWhiteSpace(options.Redis))
@@ -69,7 +69,7 @@ internal sealed class ClusterLocation
         redis.AbortOnConnectFail = true;
         if (!Says(connectionString, "connectTimeout"))
             redis.ConnectTimeout = DefaultConnectTimeout;
-        // The client tries again on its own, for as long as its options allow.
+        // The client itself retries, for as long as its options allow.
         if (!Says(connectionString, "connectRetry"))
             redis.ConnectRetry = 1;
         redis.ClientName ??= "actors-client";

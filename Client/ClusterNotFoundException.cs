@@ -1,10 +1,10 @@
 namespace Actors;
 
-/// <summary>Nothing says where the cluster is; the message tells what was looked for and what to do.</summary>
+/// <summary>No setting locates the cluster; the message says where the client looked and what to do.</summary>
 public sealed class ClusterNotFoundException(string message) : Exception(message)
 {
     /// <summary>
-    /// The message alone: an app that cannot start shows this, and where in the start of the host it happened tells nothing more.
+    /// Only the message: an app that cannot start prints this, and the stack trace of the host's start adds nothing.
     /// </summary>
     public override string ToString() => Message;
 }

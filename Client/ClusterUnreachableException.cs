@@ -1,16 +1,16 @@
 namespace Actors;
 
 /// <summary>
-/// Redis or the silos do not answer. At the start the message tells which of them, and where they were looked for. Of a call:
-/// no silo could be reached, the silo that had the call ended, or there was no answer within
+/// Redis or the silos do not answer. At the start, the message names which, and their addresses. For a call: no silo was
+/// reachable, the silo that received the call ended, or there was no answer within
 /// <see cref="ActorsClientOptions.ResponseTimeout"/>.
 /// </summary>
 public sealed class ClusterUnreachableException(string message, Exception? innerException = null)
     : Exception(message, innerException)
 {
     /// <summary>
-    /// False if the call certainly did nothing. True if it may have been carried out, or still may be: make a write again with the
-    /// same <see cref="WriteOptions.RequestId"/>, and it counts once.
+    /// False if the call certainly did nothing. True if it may have taken effect, or may still do so: retry a write with the same
+    /// <see cref="WriteOptions.RequestId"/>, and it counts once.
     /// </summary>
     public bool MayHaveTakenEffect { get; init; }
 
@@ -18,8 +18,8 @@ public sealed class ClusterUnreachableException(string message, Exception? inner
     internal bool IsOfStart { get; init; }
 
     /// <summary>
-    /// At the start the message alone: an app that cannot start shows this, and where in the start of the host it happened tells
-    /// nothing more. <see cref="Exception.InnerException"/> has the cause.
+    /// At the start only the message: an app that cannot start prints this, and the stack trace of the host's start adds nothing.
+    /// <see cref="Exception.InnerException"/> has the cause.
     /// </summary>
     public override string ToString() => IsOfStart ? Message : base.ToString();
 }

@@ -6,8 +6,8 @@ using StackExchange.Redis;
 namespace Actors;
 
 /// <summary>
-/// Decides how long the start of a client goes on trying, and says in plain words what it failed on. Without it a client
-/// started together with its cluster would fail, and one started without would say so in Orleans' words.
+/// Decides how long the start of a client retries, and explains failures in plain words. Without it, a client that starts together
+/// with its cluster would fail, and the error would be one of Orleans.
 /// </summary>
 internal sealed partial class ConnectionAttempts(
     IOptions<ActorsClientOptions> options, ClusterLocation location, GatewayFinder gateways, ClusterConnection connection,
@@ -17,15 +17,15 @@ internal sealed partial class ConnectionAttempts(
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan DiagnosisLimit = TimeSpan.FromSeconds(3);
 
-    // In the background nobody waits for the next attempt, and it may go on for days.
+    // In the background, no caller waits for the next attempt, and attempts may continue for days.
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
 
     private readonly TimeProvider _time = time ?? TimeProvider.System;
 
-    // From before the first attempt, which alone may take as long as Redis is given to answer.
+    // Measured from before the first attempt, which alone may take as long as the timeout for Redis.
     private readonly long _began = (time ?? TimeProvider.System).GetTimestamp();
 
-    // Attempts are made one after the other.
+    // Attempts are sequential.
     private TimeSpan _pause = Pause;
 
     public async Task<bool> ShouldRetryConnectionAttempt(Exception exception, CancellationToken cancellationToken)
@@ -47,7 +47,7 @@ internal sealed partial class ConnectionAttempts(
         return true;
     }
 
-    /// <summary>More than the driver says, which gives one reason for a wrong password, a wrong certificate and TLS on one side only; else null.</summary>
+    /// <summary>Tells wrong passwords, wrong certificates and one-sided TLS apart, for which the driver gives one reason; else null.</summary>
     private async Task<string?> DiagnoseAsync(Exception exception)
     {
         if (HasEmbeddedEnded || location.Redis is not { } redis || exception is not RedisConnectionException error) return null;
@@ -57,14 +57,14 @@ internal sealed partial class ConnectionAttempts(
             : $"Redis at {location.Address} (from {location.Source}) cannot be reached: {found.Reason}. {Otherwise()}";
     }
 
-    // Another silo that joined it may still be there.
+    // Not if gateways other than Redis' are in use: another silo of the embedded cluster may still be running.
     private bool HasEmbeddedEnded => location.Embedded is { } embedded && !embedded.IsRunning() && !gateways.IsWithoutRedis;
 
     private string Explain(Exception exception)
     {
         if (HasEmbeddedEnded)
         {
-            return $"The embedded silo of {location.Embedded!.File} (process {location.Embedded.ProcessId}) does not run any more. " +
+            return $"The embedded silo of {location.Embedded!.File} (process {location.Embedded.ProcessId}) is no longer running. " +
                    "Start it again (dotnet run --project Silo).";
         }
 
@@ -78,15 +78,15 @@ internal sealed partial class ConnectionAttempts(
             : $"The silos of cluster '{cluster}' listed in Redis at {location.Address} (from {location.Source}) do not answer.";
     }
 
-    /// <summary>What became of the other ways to the silos, or that there are such ways.</summary>
+    /// <summary>The result of the other ways to find silos, or a hint that they exist.</summary>
     private string Otherwise() => gateways.Unanswered.Count > 0
-        ? $"Of the gateways that are known otherwise none answers: {Shown(gateways.Unanswered)}."
+        ? $"None of the other known gateways answers: {Shown(gateways.Unanswered)}."
         : $"To connect without it, name the gateway of a silo: {ActorsClientOptions.SectionName}:{nameof(ActorsClientOptions.Gateways)}, "
             + "on the command line --gateway host:port.";
 
     private static string Shown(IReadOnlyCollection<string> gateways) =>
         string.Join(", ", gateways.Take(ShownGateways)) + (gateways.Count > ShownGateways ? ", …" : "");
 
-    [LoggerMessage(EventId = 7021, Level = LogLevel.Warning, Message = "Not connected to the cluster yet, and trying on: {Reason}")]
+    [LoggerMessage(EventId = 7021, Level = LogLevel.Warning, Message = "Not connected to the cluster yet; retrying: {Reason}")]
     private static partial void LogNotConnected(ILogger logger, string reason);
 }

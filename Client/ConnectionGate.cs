@@ -3,19 +3,19 @@ using Microsoft.Extensions.Options;
 namespace Actors;
 
 /// <summary>
-/// Holds back calls that are made before the client has connected, and fails them after a while. Orleans would not send them,
-/// and let them wait for an answer all the same.
+/// Holds calls that are made before the client has connected, and fails them after a timeout. Orleans would not send them, but let
+/// them wait for an answer.
 /// </summary>
 internal sealed class ConnectionGate(IOptions<ActorsClientOptions> options, ClusterConnection connection, TimeProvider? time = null)
     : IOutgoingGrainCallFilter
 {
-    /// <summary>How long a call waits for the client to connect; never longer than <see cref="ActorsClientOptions.ResponseTimeout"/>.</summary>
+    /// <summary>The maximum time a call waits for the connection; never longer than <see cref="ActorsClientOptions.ResponseTimeout"/>.</summary>
     public static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
 
     private readonly TimeProvider _time = time ?? TimeProvider.System;
 
     public Task Invoke(IOutgoingGrainCallContext context) =>
-        // The calls by which the client connects go to system targets.
+        // The calls that establish the connection go to system targets.
         connection.IsOpen || context.TargetId.IsSystemTarget() || !options.Value.ConnectInBackground ? context.Invoke() : WaitAsync(context);
 
     private async Task WaitAsync(IOutgoingGrainCallContext context)

@@ -4,12 +4,12 @@ using Microsoft.Extensions.Options;
 
 namespace Actors;
 
-/// <summary>Starts and stops the client of Orleans with the host, and on request without making the host wait.</summary>
+/// <summary>Starts and stops the Orleans client with the host, on request in the background without delaying the host.</summary>
 internal sealed partial class ConnectionService(
     IClusterClient client, ClusterConnection connection, IOptions<ActorsClientOptions> options, ILogger<ConnectionService> logger)
     : IHostedService, IDisposable
 {
-    // Beyond the time for attempts to connect, for the one exchange with the silo that follows.
+    // For the exchange with the silo that follows the attempts to connect.
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(8);
 
     private static readonly TimeSpan StartEndsWithin = TimeSpan.FromSeconds(1);
@@ -29,16 +29,16 @@ internal sealed partial class ConnectionService(
     {
         await _stop.CancelAsync();
 
-        // A gateway that accepts connections and answers nothing keeps the start waiting, whatever it is told.
+        // A gateway that accepts connections but never answers delays the start, even after cancellation.
         await _connecting.WaitAsync(StartEndsWithin, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
-        // A client that never connected has nothing to end, unless its start still goes on.
+        // A client that never connected has nothing to stop, unless its start is still running.
         if (connection.IsOpen || !_connecting.IsCompleted) await _client.StopAsync(cancellationToken);
     }
 
     public void Dispose() => _stop.Dispose();
 
-    // Orleans itself would wait without end for a gateway that accepts connections and answers nothing.
+    // Orleans itself would wait forever for a gateway that accepts connections but never answers.
     private async Task ConnectInTimeAsync(CancellationToken cancellationToken)
     {
         var connecting = ConnectAsync(cancellationToken);
@@ -50,7 +50,8 @@ internal sealed partial class ConnectionService(
         {
             throw new ClusterUnreachableException(
                 "A gateway accepts connections, but no silo answers there. A silo answers only at the address it advertises "
-                + "(Actors:Address, Actors:GatewayPort): name its gateway by that, not by a forwarded port.") { IsOfStart = true };
+                + "(Actors:Address, Actors:GatewayPort): use that address, not a forwarded port.")
+            { IsOfStart = true };
         }
     }
 
@@ -69,7 +70,7 @@ internal sealed partial class ConnectionService(
         }
         catch (Exception) when (_stop.IsCancellationRequested)
         {
-            // The app ends before it was connected.
+            // The app is stopping before it was connected.
         }
         catch (Exception error)
         {
@@ -81,6 +82,6 @@ internal sealed partial class ConnectionService(
     [LoggerMessage(EventId = 7031, Level = LogLevel.Information, Message = "Connected to the cluster")]
     private static partial void LogConnected(ILogger logger);
 
-    [LoggerMessage(EventId = 7032, Level = LogLevel.Error, Message = "The client cannot connect to the cluster, and does not try again")]
+    [LoggerMessage(EventId = 7032, Level = LogLevel.Error, Message = "The client cannot connect to the cluster and does not retry")]
     private static partial void LogGivenUp(ILogger logger, Exception error);
 }

@@ -6,12 +6,11 @@ using System.Text.Json.Serialization;
 namespace Actors;
 
 /// <summary>
-/// The silo that runs on this machine with Redis and a database inside, as it says of itself in
-/// <c>.actors/embedded.json</c>.
+/// The silo that runs on this machine with embedded Redis and database, as it describes itself in <c>.actors/embedded.json</c>.
 /// </summary>
 public sealed record EmbeddedSilo
 {
-    /// <summary>The file an embedded silo writes: ".actors/embedded.json", in the directory it was started in.</summary>
+    /// <summary>The file an embedded silo writes: ".actors/embedded.json", in its start directory.</summary>
     public static readonly string FileName = Path.Combine(".actors", "embedded.json");
 
     /// <summary>The process id of the silo.</summary>
@@ -27,11 +26,11 @@ public sealed record EmbeddedSilo
     [JsonIgnore] public string File { get; init; } = "";
 
     /// <summary>
-    /// Looks for the file in <paramref name="directory"/> and in every one above it; the nearest counts. Null where there
-    /// is none.
+    /// Looks for the file in <paramref name="directory"/> and in every directory above it; the nearest one counts. Null if there is
+    /// none.
     /// </summary>
-    /// <param name="directory">Where to begin; null is the current directory.</param>
-    /// <exception cref="InvalidDataException">There is such a file, but it cannot be read.</exception>
+    /// <param name="directory">The directory to start in; null for the current directory.</param>
+    /// <exception cref="InvalidDataException">The file exists but cannot be read.</exception>
     public static EmbeddedSilo? Find(string? directory = null)
     {
         for (var at = new DirectoryInfo(Path.GetFullPath(directory ?? ".")); at is not null; at = at.Parent)
@@ -43,7 +42,7 @@ public sealed record EmbeddedSilo
         return null;
     }
 
-    /// <summary>False where the process is known to be gone. True where it runs, or where this cannot be known.</summary>
+    /// <summary>False if the process is known to have ended. True if it runs, or if this is unknown.</summary>
     public bool IsRunning()
     {
         try
@@ -69,11 +68,11 @@ public sealed record EmbeddedSilo
             var silo = JsonSerializer.Deserialize<EmbeddedSilo>(System.IO.File.ReadAllBytes(file));
             return silo is { Redis.Length: > 0, Database.Length: > 0 }
                 ? silo with { File = file }
-                : throw new InvalidDataException($"{file} names no redis or no database; expected is {Expected}.");
+                : throw new InvalidDataException($"{file} lacks redis or database; expected: {Expected}.");
         }
         catch (JsonException e)
         {
-            throw new InvalidDataException($"{file} is not the JSON of an embedded silo; expected is {Expected}.", e);
+            throw new InvalidDataException($"{file} is not the JSON of an embedded silo; expected: {Expected}.", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -1,16 +1,16 @@
 namespace Actors;
 
 /// <summary>
-/// Finds calls that a dead silo took with it. Orleans does not tell: a client calls by way of any silo and does not know which
-/// one has its call. So while calls wait, the cluster is asked which silos died since they were made; a call that began
-/// before such a death and is still not answered a moment later is taken for lost.
+/// Detects calls that were lost with a dead silo. Orleans does not report them: a client calls through any silo and does not know
+/// which one executes its call. So while calls wait, the client asks the cluster which silos died. A call that began before such a
+/// death and is still unanswered a moment later is presumed lost.
 /// </summary>
 internal sealed class LostCalls(Func<CancellationToken, Task<SiloDeath[]>> askAsync, TimeProvider clock) : IDisposable
 {
-    /// <summary>An answer takes that long only if something is wrong.</summary>
+    /// <summary>The age from which an unanswered call is suspicious.</summary>
     private static readonly TimeSpan Ordinary = TimeSpan.FromSeconds(3);
 
-    /// <summary>How long a call has after it is known that a silo died: it may be on another one, or was placed anew.</summary>
+    /// <summary>The grace period of a call after a death is known: it may run on another silo, or have been placed again.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
 
     private static readonly TimeSpan Step = TimeSpan.FromSeconds(1);
@@ -21,11 +21,11 @@ internal sealed class LostCalls(Func<CancellationToken, Task<SiloDeath[]>> askAs
     // Calls of one second share an era. Replaced by the loop only; any call reads it.
     private volatile Era _current = new(clock.GetTimestamp());
 
-    // Begun by the first call; set once under the lock.
+    // The watch loop is started by the first call; set once under the lock.
     private readonly Lock _gate = new();
     private Task? _watching;
 
-    /// <summary>To be asked when a call begins; <see cref="Era.Leave"/> when it ends.</summary>
+    /// <summary>To be called when a call begins; <see cref="Era.Leave"/> when it ends.</summary>
     public Era Enter()
     {
         if (_watching is null) Watch();
@@ -36,7 +36,7 @@ internal sealed class LostCalls(Func<CancellationToken, Task<SiloDeath[]>> askAs
         }
     }
 
-    /// <summary>Ends the loop. It may still be about to look at its stop signal, which holds nothing that must be freed.</summary>
+    /// <summary>Stops the loop. The loop may still use the source, which holds nothing that must be freed.</summary>
     public void Dispose() => _stop.Cancel();
 
     private void Watch()
@@ -46,7 +46,7 @@ internal sealed class LostCalls(Func<CancellationToken, Task<SiloDeath[]>> askAs
 
     private async Task WatchAsync()
     {
-        // Of this loop only. One more each second at most, and gone with its last call: no call waits for ever.
+        // Accessed by this loop only. Grows by at most one era per second, and each is removed with its last call; calls are bounded in time.
         var waiting = new List<Era>();
         try
         {
@@ -70,7 +70,7 @@ internal sealed class LostCalls(Func<CancellationToken, Task<SiloDeath[]>> askAs
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
-            // The client is gone, and its calls with it.
+            // The client is stopped, and its calls with it.
         }
     }
 
@@ -85,7 +85,7 @@ internal sealed class LostCalls(Func<CancellationToken, Task<SiloDeath[]>> askAs
         }
         catch (Exception) when (!_stop.IsCancellationRequested)
         {
-            // Asked again in a second; the calls have a time limit besides.
+            // Retried in a second; the calls have their own timeouts.
             return;
         }
 
@@ -97,20 +97,20 @@ internal sealed class LostCalls(Func<CancellationToken, Task<SiloDeath[]>> askAs
         }
     }
 
-    /// <summary>The calls that were made within about a second.</summary>
+    /// <summary>The calls that began within about a second.</summary>
     public sealed class Era(long began) : IDisposable
     {
-        // Interlocked: how many calls are under way; negative once it is closed.
+        // Interlocked: the number of calls in flight; negative once closed.
         private int _calls;
 
-        // Made by the loop only.
+        // Accessed by the loop only.
         private readonly CancellationTokenSource _lost = new();
         private long _suspectSince;
 
-        /// <summary>When the first of them may have begun.</summary>
+        /// <summary>The earliest time at which one of the calls may have begun.</summary>
         public long Began { get; private set; } = began;
 
-        /// <summary>Cancelled once its calls are taken for lost.</summary>
+        /// <summary>Cancelled once the calls are presumed lost.</summary>
         public CancellationToken Lost => _lost.Token;
 
         public bool IsEmpty => Volatile.Read(ref _calls) == 0;
@@ -124,10 +124,10 @@ internal sealed class LostCalls(Func<CancellationToken, Task<SiloDeath[]>> askAs
             return false;
         }
 
-        /// <summary>It has no call, and none that begins from now on began before <paramref name="now"/>.</summary>
+        /// <summary>Restarts an era without calls at <paramref name="now"/>.</summary>
         internal void Renew(long now) => Began = now;
 
-        /// <summary>True if the last of its calls has ended. None begins any more.</summary>
+        /// <summary>Closes the era if its last call has ended; no call can enter it then.</summary>
         internal bool TryClose()
         {
             if (Interlocked.CompareExchange(ref _calls, int.MinValue / 2, 0) != 0) return false;
@@ -141,7 +141,7 @@ internal sealed class LostCalls(Func<CancellationToken, Task<SiloDeath[]>> askAs
         {
             if (_suspectSince == 0) _suspectSince = clock.GetTimestamp();
 
-            // Not on the loop: what the callers do next may take long.
+            // Not on the loop: the continuations of the callers may take long.
             else if (clock.GetElapsedTime(_suspectSince) >= grace && !_lost.IsCancellationRequested) _ = _lost.CancelAsync();
         }
     }

@@ -4,10 +4,10 @@ using Microsoft.Extensions.Options;
 namespace Actors;
 
 /// <summary>
-/// Repeats calls that failed only because a silo left, died or could not be reached, so that callers notice nothing of a
-/// cluster that changes: any call that no silo has begun with, and those that do no more twice than once
-/// (<see cref="RetryClassifier"/>) also where they were lost on the way. What the actors themselves answer is never repeated.
-/// A call of ours that still fails ends with <see cref="ClusterUnreachableException"/> instead of an error of Orleans.
+/// Retries calls that failed because a silo left, died or was unreachable, so that callers do not notice a changing cluster. It
+/// retries any call that no silo has begun, and idempotent calls (<see cref="RetryClassifier"/>) also if they were lost. Errors of
+/// the actors themselves are not retried. A call to the actors that still fails throws <see cref="ClusterUnreachableException"/>
+/// instead of an error of Orleans.
 /// </summary>
 internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCalls lost, TimeProvider? time = null) : IOutgoingGrainCallFilter
 {
@@ -24,7 +24,7 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
             return;
         }
 
-        if (_options.AssignRequestIds) RetryClassifier.NameWrite(context);
+        if (_options.AssignRequestIds) RetryClassifier.AssignRequestId(context);
         var isRepeatable = RetryClassifier.IsRepeatable(context);
         var cancellation = context.Request.GetCancellationToken();
         var began = _time.GetTimestamp();
@@ -41,7 +41,7 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
             }
             catch (Exception error) when (MayRepeat(error))
             {
-                // Below. Whatever becomes of the next attempt, this one may have been carried out.
+                // Retried below. Whatever becomes of the retry, this attempt may have been executed.
                 mayHaveTakenEffect |= !RetryClassifier.WasNotBegun(error);
                 failed = error;
             }
@@ -53,7 +53,7 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
             await Task.Delay(pause, _time, cancellation);
             RetryClassifier.Waited(context, _time.GetElapsedTime(tried));
 
-            // The pause took longer than it should, and no time is left for another attempt.
+            // The pause took longer than planned, and no time is left for another attempt.
             if (Left() <= TimeSpan.Zero)
             {
                 if (RetryClassifier.IsOurs(context) && RetryClassifier.IsFailureOnTheWay(failed)) throw Unreachable(failed);
@@ -63,7 +63,7 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
             bool MayRepeat(Exception error) =>
                 (RetryClassifier.WasNotBegun(error) || (isRepeatable && RetryClassifier.MayHaveBegun(error)))
 
-                // A silo takes its time to stop, and it is no fault that it does: that it said so counts as no attempt.
+                // A stopping silo takes its time, which is not an error, so its answer does not count as an attempt.
                 && (error is LimiterMovedException or SiloEvictedException || attempt < _options.MaxAttempts) && Left() > pause;
         }
 
@@ -71,7 +71,7 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
         {
             mayHaveTakenEffect |= !RetryClassifier.WasNotBegun(error);
             var effect = mayHaveTakenEffect ? "It may have taken effect." : "It did nothing.";
-            return new($"{context.MethodName} of {context.TargetId} failed on its way: {error.Message} {effect}", error)
+            return new($"{context.MethodName} of {context.TargetId} failed: {error.Message} {effect}", error)
             {
                 MayHaveTakenEffect = mayHaveTakenEffect,
             };
@@ -80,11 +80,11 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
         TimeSpan Left() => _options.ResponseTimeout - _time.GetElapsedTime(began);
     }
 
-    /// <summary>One attempt. It is given up once the silo that has it is taken for dead.</summary>
+    /// <summary>Makes one attempt, and abandons it if the silo that executes it is presumed dead.</summary>
     /// <param name="context">The call.</param>
-    /// <param name="left">How long the call as a whole may still take, if the attempt may be given up earlier and the call repeated.</param>
-    /// <param name="cancellation">The caller's.</param>
-    /// <exception cref="TimeoutException">There was no answer in time, or none will come.</exception>
+    /// <param name="left">The time left for the whole call, if the attempt may be abandoned earlier and retried.</param>
+    /// <param name="cancellation">The caller's token.</param>
+    /// <exception cref="TimeoutException">There was no answer in time, or there will be none.</exception>
     private async Task TryAsync(IOutgoingGrainCallContext context, TimeSpan? left, CancellationToken cancellation)
     {
         // The duration of the app's own grain calls is unknown, and other calls may wait on purpose.
@@ -105,7 +105,7 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
         }
     }
 
-    // It is not made again, so it may be left behind.
+    // The call is not retried, so it may be abandoned while it runs.
     private static async Task TryOnceAsync(IOutgoingGrainCallContext context, CancellationToken isLost)
     {
         var call = context.Invoke();
@@ -119,7 +119,7 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
         await call;
     }
 
-    // Orleans itself ends the call, since it cannot be made again while it is under way.
+    // Orleans itself must end the call, because a call in flight cannot be made again.
     private async Task TryForAsync(IOutgoingGrainCallContext context, TimeSpan left, CancellationToken isLost, CancellationToken cancellation)
     {
         var most = left < _options.AttemptTimeout ? left : _options.AttemptTimeout;
@@ -141,19 +141,19 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
             SetToken(cancellation);
         }
 
-        // By convention the last argument, and of the caller alone: it is not sent.
+        // By convention the token is the last argument. It is local and not sent.
         void SetToken(CancellationToken token) => context.Request.SetArgument(context.Request.GetArgumentCount() - 1, token);
     }
 
     private static TimeoutException Lost(IOutgoingGrainCallContext context) => new(
-        $"A silo was declared dead while {context.MethodName} of {context.TargetId} waited for its answer, and none has come since.");
+        $"A silo was declared dead while {context.MethodName} of {context.TargetId} was in flight, and no answer has arrived since.");
 
     private TimeSpan PauseAfter(int attempt)
     {
         var pause = _options.FirstPause * Math.Pow(2, Math.Min(attempt - 1, 16));
         if (pause > LongestPause) pause = LongestPause > _options.FirstPause ? LongestPause : _options.FirstPause;
 
-        // Jitter, so that all that failed at once does not come back at once.
+        // Jitter, so that calls that failed together do not retry together.
         return pause * (0.5 + Random.Shared.NextDouble());
     }
 }

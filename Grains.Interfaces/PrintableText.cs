@@ -4,12 +4,12 @@ using System.Text;
 namespace Actors;
 
 /// <summary>
-/// Text from outside as it may stand in a log line, an error message or a header: whatever could break the line, forge
-/// another one or steer a terminal is written as <c>\u001b</c>.
+/// Makes external text safe for a log line, an error message or a header: characters that could break the line, forge another
+/// one or control a terminal are escaped as <c>\u001b</c>.
 /// </summary>
 internal static class PrintableText
 {
-    /// <summary>The text on one line, with nothing in it that a terminal acts on.</summary>
+    /// <summary>The text on one line, without characters that control a terminal.</summary>
     public static string Of(string text)
     {
         var first = FirstUnprintable(text);
@@ -34,7 +34,7 @@ internal static class PrintableText
         return -1;
     }
 
-    // Marks and overrides of direction would let a name rearrange the line it stands in.
+    // Direction marks and overrides would let a name rearrange the line around it.
     private static bool IsPrintable(string text, int at)
     {
         var c = text[at];

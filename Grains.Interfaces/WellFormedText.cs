@@ -2,15 +2,15 @@ using System.Text;
 
 namespace Actors;
 
-/// <summary>Texts that come from outside: ids, names, values.</summary>
+/// <summary>Validates text from outside: ids, names, values.</summary>
 internal static class WellFormedText
 {
-    // Strict, so that half of a surrogate pair is found rather than replaced.
+    // Strict, so that half of a surrogate pair is an error and not replaced.
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     /// <summary>
-    /// What is wrong with a text and what is allowed, or null: it must be well-formed, hold no NUL, and have so many bytes of
-    /// UTF-8. A message is put together only for an error.
+    /// Returns the problem of a text and what is allowed, or null. The text must be well-formed, contain no NUL, and have an allowed
+    /// number of UTF-8 bytes. The message is only formatted for an error.
     /// </summary>
     public static string? Problem(string? text, int minBytes, int maxBytes)
     {
@@ -32,14 +32,14 @@ internal static class WellFormedText
     }
 
     /// <summary>
-    /// As <see cref="Problem"/>, of a text that names a grain. Orleans has no grain whose key is blank, and a blank id is a
-    /// mistake of its sender.
+    /// Like <see cref="Problem"/>, for an id that names a grain. Orleans has no grain with a blank key, and a blank id is the
+    /// sender's mistake.
     /// </summary>
     public static string? ProblemOfId(string? id, int maxBytes) =>
         Problem(id, 1, maxBytes)
         ?? (string.IsNullOrWhiteSpace(id) ? $"{Quote(id!)} is blank; allowed are 1 to {maxBytes} bytes of UTF-8, not all of them white space." : null);
 
-    /// <summary>The text as it may stand in a message: shortened, and on one line.</summary>
+    /// <summary>The text quoted for a message: shortened, and on one line.</summary>
     public static string Quote(string text)
     {
         const int Shown = 40;

@@ -12,7 +12,7 @@ internal sealed partial class ActorsExceptionHandler(IProblemDetailsService prob
     {
         if (ExceptionProblem.Of(exception) is not var (problem, retryAfter)) return false;
 
-        // The middleware does not log an error that is handled.
+        // The middleware does not log handled errors.
         if (problem.Status >= StatusCodes.Status500InternalServerError) LogUnavailable(problem.Status.Value, exception.Message, exception);
         else LogAnswered(problem.Status!.Value, exception.Message, exception);
 
@@ -26,9 +26,9 @@ internal sealed partial class ActorsExceptionHandler(IProblemDetailsService prob
         return true;
     }
 
-    [LoggerMessage(EventId = 1, Level = LogLevel.Warning, Message = "A request is answered with {Status}: {Reason}")]
+    [LoggerMessage(EventId = 7041, Level = LogLevel.Warning, Message = "A request is answered with {Status}: {Reason}")]
     private partial void LogUnavailable(int status, string reason, Exception error);
 
-    [LoggerMessage(EventId = 2, Level = LogLevel.Debug, Message = "A request is answered with {Status}: {Reason}")]
+    [LoggerMessage(EventId = 7042, Level = LogLevel.Debug, Message = "A request is answered with {Status}: {Reason}")]
     private partial void LogAnswered(int status, string reason, Exception error);
 }

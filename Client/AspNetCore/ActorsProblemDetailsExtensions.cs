@@ -5,12 +5,12 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace Actors;
 
-/// <summary>Answers the errors of the cluster with the HTTP status and problem details (RFC 9457) that fit them.</summary>
+/// <summary>Maps errors of the cluster to HTTP status codes and problem details (RFC 9457).</summary>
 public static class ActorsProblemDetailsExtensions
 {
     /// <summary>
-    /// Answers the errors of the cluster, in development as well. It puts <c>app.UseExceptionHandler()</c> before all else;
-    /// handlers and customizations of the app itself stay.
+    /// Maps errors of the cluster to responses, in development as well. Adds <c>app.UseExceptionHandler()</c> before all other
+    /// middleware; the app's own handlers and customizations still apply.
     /// </summary>
     /// <remarks>
     /// <list type="table">
@@ -19,13 +19,13 @@ public static class ActorsProblemDetailsExtensions
     /// <item><term>409</term><description>
     /// <see cref="VersionConflictException"/> with <c>currentVersion</c>; <see cref="WriteParkedException"/> with <c>version</c>
     /// </description></item>
-    /// <item><term>429</term><description><see cref="OverloadedException"/>: nothing was done, and <c>Retry-After</c> says when to repeat it</description></item>
+    /// <item><term>429</term><description><see cref="OverloadedException"/>: nothing was done; retry after <c>Retry-After</c></description></item>
     /// <item><term>503</term><description>
-    /// all others, with <c>Retry-After</c>; <c>mayHaveTakenEffect</c> says whether the call may have been carried out
+    /// all others, with <c>Retry-After</c>; <c>mayHaveTakenEffect</c> says whether the call may have taken effect
     /// </description></item>
     /// </list>
-    /// A 503 is logged as a warning with its exception and tells the caller nothing of the cause; the others are logged at the
-    /// level debug. In development the developer exception page logs them all as errors first, unless the app calls
+    /// A 503 is logged as a warning with its exception and does not reveal the cause to the caller; the others are logged at debug
+    /// level. In development, the developer exception page first logs all of them as errors, unless the app calls
     /// <c>UseExceptionHandler</c> itself.
     /// </remarks>
     public static IServiceCollection AddActorsProblemDetails(this IServiceCollection services)

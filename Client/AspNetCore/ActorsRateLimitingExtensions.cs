@@ -10,15 +10,15 @@ namespace Actors;
 public static class ActorsRateLimitingExtensions
 {
     /// <summary>
-    /// Has <c>app.UseRateLimiter()</c> ask the cluster. Endpoints name policies as always: by <c>RequireRateLimiting</c>,
-    /// <c>[EnableRateLimiting]</c> and <c>[DisableRateLimiting]</c>. Needs
+    /// Makes <c>app.UseRateLimiter()</c> use the cluster. Endpoints name policies as usual: by <c>RequireRateLimiting</c>,
+    /// <c>[EnableRateLimiting]</c> and <c>[DisableRateLimiting]</c>. Requires
     /// <see cref="ActorsClientHostingExtensions.AddActorsClient{TBuilder}(TBuilder, Action{ActorsClientOptions}?)"/>.
     /// </summary>
     /// <remarks>
-    /// A global limiter, policies and an OnRejected that the app gives to <c>AddRateLimiter</c> go on to work: its global
-    /// limiter is asked first, its OnRejected is called after status and headers are set. Does nothing where options are
-    /// given to <c>UseRateLimiter</c> itself. A policy that the silos do not know is named in the log at the start and at its
-    /// requests, which are answered with 503.
+    /// A global limiter, policies and an OnRejected that the app passes to <c>AddRateLimiter</c> still apply: its global limiter runs
+    /// first, and its OnRejected runs after status and headers are set. Has no effect if the app passes options to
+    /// <c>UseRateLimiter</c> itself. A policy that the silos do not know is logged at the start and on its requests, which are answered
+    /// with 503.
     /// </remarks>
     public static IServiceCollection AddActorsRateLimiting(this IServiceCollection services, Action<ActorsRateLimitingOptions>? configure = null)
     {
@@ -41,7 +41,7 @@ public static class ActorsRateLimitingExtensions
         return services;
     }
 
-    /// <summary>Has each request to these endpoints take so many permits of its policy, all or none.</summary>
+    /// <summary>Sets how many permits each request to these endpoints takes, all or none.</summary>
     /// <param name="builder">The endpoints.</param>
     /// <param name="permits">1 to the limit of the policy.</param>
     public static TBuilder WithRateLimitPermits<TBuilder>(this TBuilder builder, int permits)

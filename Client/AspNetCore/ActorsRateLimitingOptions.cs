@@ -3,8 +3,8 @@ using Microsoft.AspNetCore.Http;
 namespace Actors;
 
 /// <summary>
-/// Which requests are limited by the cluster, and who their clients are. Without a source of client ids, a client is a
-/// remote address.
+/// Defines which requests the cluster limits, and how their client ids are found. Without a source of client ids, the client is
+/// the remote address.
 /// </summary>
 public sealed class ActorsRateLimitingOptions
 {
@@ -14,22 +14,22 @@ public sealed class ActorsRateLimitingOptions
     private (int BitsOfIPv6, string Prefix) _address = (64, "address:");
 
     /// <summary>
-    /// The policy of endpoints that name none by <c>RequireRateLimiting</c> or <c>[EnableRateLimiting]</c>, and of requests to
-    /// no endpoint. Null (the default): those are not limited.
+    /// The policy of endpoints without <c>RequireRateLimiting</c> or <c>[EnableRateLimiting]</c>, and of requests without an endpoint.
+    /// Null (the default): these are not limited.
     /// </summary>
     public string? DefaultPolicy { get; set; }
 
-    /// <summary>How long a request waits for the cluster at most. Default: 1 second.</summary>
+    /// <summary>The maximum time a request waits for the cluster. Default: 1 second.</summary>
     /// <inheritdoc cref="GrainRateLimiterOptions.CallTimeout" path="/value"/>
     public TimeSpan CallTimeout { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>What becomes of requests while the cluster does not answer. Default: <see cref="WhenUnreachable.Allow"/>.</summary>
+    /// <summary>The decision for requests while the cluster does not answer. Default: <see cref="WhenUnreachable.Allow"/>.</summary>
     public WhenUnreachable WhenUnreachable { get; set; }
 
     /// <summary>
-    /// The policy that requests are charged by their address as well, if their client id is one that the caller chose and nobody
-    /// has checked (<see cref="ClientIdFromHeader(string, string)"/>), or if they have none. It bounds what a caller gets by new
-    /// ids: give it several times what one client may have. Null (the default): none.
+    /// The policy by which requests are also charged to their address, if their client id is chosen by the caller and not verified
+    /// (<see cref="ClientIdFromHeader(string, string)"/>), or missing. It bounds what a caller gains from new ids: allow several times
+    /// the limit of one client. Null (the default): none.
     /// </summary>
     public string? AddressPolicy { get; set; }
 
@@ -37,21 +37,19 @@ public sealed class ActorsRateLimitingOptions
     public int MaxQueued { get; set; } = 10_000;
 
     /// <summary>
-    /// The client id that all requests share for which no source has one. Null: those are not limited, so that a caller passes
-    /// by leaving its id out. Default: "anonymous".
+    /// The client id shared by all requests for which no source finds one. Null: these are not limited, so a caller can bypass the
+    /// limits by omitting its id. Default: "anonymous".
     /// </summary>
     public string? SharedClientId { get; set; } = "anonymous";
 
     /// <summary>
-    /// Whether responses carry <c>RateLimit</c> and <c>RateLimit-Policy</c>. <c>Retry-After</c> is there on every denial.
-    /// Default: true.
+    /// Whether responses carry <c>RateLimit</c> and <c>RateLimit-Policy</c>. Denials always carry <c>Retry-After</c>. Default: true.
     /// </summary>
     public bool WritesHeaders { get; set; } = true;
 
     /// <summary>
-    /// Whether the header <c>RateLimit</c> of a request that only a policy in shadow mode would have denied says so, by the
-    /// parameter <c>actors-shadow-denial</c>. They are counted in any case (<see cref="RateLimitClientTelemetry.Decisions"/>).
-    /// Default: false.
+    /// Whether the header <c>RateLimit</c> marks requests that only a policy in shadow mode would have denied, with the parameter
+    /// <c>actors-shadow-denial</c>. They are counted in any case (<see cref="RateLimitClientTelemetry.Decisions"/>). Default: false.
     /// </summary>
     public bool ShowsShadowDenials { get; set; }
 
@@ -59,12 +57,12 @@ public sealed class ActorsRateLimitingOptions
 
     internal IReadOnlyList<ClientIdSource> Sources => _sources;
 
-    /// <summary>Makes a policy of the cluster one that endpoints may name.</summary>
-    /// <param name="name">Its name there.</param>
+    /// <summary>Makes a policy of the cluster available to endpoints.</summary>
+    /// <param name="name">The name of the policy in the cluster.</param>
     /// <param name="maxWait">
-    /// How long a request waits for its turn before it is denied; 0 to <see cref="RateLimits.MaxWait"/>. Default: not at all.
+    /// The maximum time a request waits for its turn before it is denied; 0 to <see cref="RateLimits.MaxWait"/>. Default: zero.
     /// </param>
-    /// <exception cref="InvalidRateLimitException">The name is none, or the wait is outside of what is allowed.</exception>
+    /// <exception cref="InvalidRateLimitException">The name is invalid, or the wait is out of range.</exception>
     public ActorsRateLimitingOptions AddPolicy(string name, TimeSpan maxWait = default)
     {
         RateLimits.Validate(new RateLimitRequest { Policy = name, MaxWait = maxWait });
@@ -73,23 +71,23 @@ public sealed class ActorsRateLimitingOptions
     }
 
     /// <summary>
-    /// Takes the client id from a header that nobody has checked. The caller chooses it, and each new value is a new client with
-    /// limits of its own: refuse unknown keys before the limiter, set <see cref="AddressPolicy"/>, or use the overload that checks.
+    /// Takes the client id from a header without verifying it. The caller chooses the value, and each new value is a new client with
+    /// its own limits: reject unknown keys before the limiter, set <see cref="AddressPolicy"/>, or use the overload that verifies.
     /// </summary>
     /// <param name="name">The name of the header.</param>
-    /// <param name="prefix">Put before its hash, so that ids from several sources cannot be the same.</param>
+    /// <param name="prefix">Prepended to the hash, so that ids from different sources cannot collide.</param>
     /// <inheritdoc cref="ClientIdFromHeader(string, Func{HttpContext, string, bool}, string)"/>
     public ActorsRateLimitingOptions ClientIdFromHeader(string name, string prefix = "key:") =>
         FromHeader(name, isKnown: null, prefix);
 
     /// <summary>
     /// Takes the client id from a header that holds an API key. The key is hashed (<see cref="ClientIds.OfApiKey"/>). A header that
-    /// is there more than once, holds a comma, or is not known, is no id: the next source is asked.
+    /// occurs more than once, contains a comma, or holds an unknown key is ignored, and the next source is tried.
     /// </summary>
     /// <param name="name">The name of the header.</param>
-    /// <param name="isKnown">True if the key is one that was given out. Called for each request; must be quick.</param>
-    /// <param name="prefix">Put before its hash, so that ids from several sources cannot be the same.</param>
-    /// <exception cref="ArgumentException">Another source has the prefix, or one that begins like it.</exception>
+    /// <param name="isKnown">Returns whether the key was issued. Called for each request; must be fast.</param>
+    /// <param name="prefix">Prepended to the hash, so that ids from different sources cannot collide.</param>
+    /// <exception cref="ArgumentException">The prefix overlaps with that of another source.</exception>
     public ActorsRateLimitingOptions ClientIdFromHeader(
         string name, Func<HttpContext, string, bool> isKnown, string prefix = "key:")
     {
@@ -97,10 +95,10 @@ public sealed class ActorsRateLimitingOptions
         return FromHeader(name, isKnown, prefix);
     }
 
-    /// <summary>Takes the client id from a claim of an authenticated user; authentication has to come before the limiter.</summary>
+    /// <summary>Takes the client id from a claim of an authenticated user; authentication must run before the limiter.</summary>
     /// <param name="type">The type of the claim, e.g. "sub".</param>
-    /// <param name="prefix">Put before its value, so that ids from several sources cannot be the same.</param>
-    /// <exception cref="ArgumentException">Another source has the prefix, or one that begins like it.</exception>
+    /// <param name="prefix">Prepended to the value, so that ids from different sources cannot collide.</param>
+    /// <exception cref="ArgumentException">The prefix overlaps with that of another source.</exception>
     public ActorsRateLimitingOptions ClientIdFromClaim(string type, string prefix = "user:")
     {
         ArgumentException.ThrowIfNullOrEmpty(type);
@@ -109,14 +107,15 @@ public sealed class ActorsRateLimitingOptions
     }
 
     /// <summary>
-    /// Takes the client id from the address of the connection. Behind a proxy that is the proxy's, and all share its limits:
-    /// have <c>UseForwardedHeaders</c> before the limiter, with the proxies that are to be believed.
+    /// Takes the client id from the address of the connection. Behind a proxy, this is the proxy's address, and all callers share its
+    /// limits: put <c>UseForwardedHeaders</c> before the limiter, configured with the trusted proxies.
     /// </summary>
     /// <param name="bitsOfIPv6">
-    /// How much of an IPv6 address counts, 1 to 128. Default: 64, the least that one subscriber has to itself; many have 56 or 48.
+    /// The number of significant bits of an IPv6 address, 1 to 128. Default: 64, the smallest network of a subscriber; many have 56
+    /// or 48.
     /// </param>
-    /// <param name="prefix">Put before the address, so that ids from several sources cannot be the same.</param>
-    /// <exception cref="ArgumentException">Another source has the prefix, or one that begins like it.</exception>
+    /// <param name="prefix">Prepended to the address, so that ids from different sources cannot collide.</param>
+    /// <exception cref="ArgumentException">The prefix overlaps with that of another source.</exception>
     public ActorsRateLimitingOptions ClientIdFromAddress(int bitsOfIPv6 = 64, string prefix = "address:")
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(bitsOfIPv6, 1);
@@ -127,12 +126,12 @@ public sealed class ActorsRateLimitingOptions
     }
 
     /// <summary>
-    /// Takes the client id from the request in a way of its own; null or empty where it has none. The first source that has
-    /// one counts. An id that is too long or not well-formed is replaced by its hash.
+    /// Takes the client id from the request by a custom function, which returns null or empty if it finds none. The first source
+    /// with an id wins. An id that is too long or ill-formed is replaced by its hash.
     /// </summary>
     /// <remarks>
-    /// The id must be one that the caller cannot vary. Of a header, query parameter or cookie take
-    /// <see cref="ClientIds.Only"/>, never the text of all values.
+    /// The caller must not be able to vary the id. For a header, query parameter or cookie, use <see cref="ClientIds.Only"/>, never
+    /// the text of all values.
     /// </remarks>
     public ActorsRateLimitingOptions ClientIdFrom(Func<HttpContext, string?> source)
     {
@@ -140,15 +139,15 @@ public sealed class ActorsRateLimitingOptions
         return Add(isTrusted: true, context => new(source(context)));
     }
 
-    /// <summary>The id of the address a request comes from; null if it has none, as on a Unix socket.</summary>
+    /// <summary>The id of a request's remote address; null if there is none, as on a Unix socket.</summary>
     internal string? AddressOf(HttpContext context) =>
         HttpClientId.OfAddress(context.Connection.RemoteIpAddress, _address.BitsOfIPv6) is { } address ? _address.Prefix + address : null;
 
-    /// <summary>What the cluster is asked with.</summary>
+    /// <summary>The options for calls to the cluster.</summary>
     internal GrainRateLimiterOptions ToLimiterOptions() =>
         new() { CallTimeout = CallTimeout, WhenUnreachable = WhenUnreachable, MaxQueued = MaxQueued };
 
-    // Of identities that were authenticated: a user may have others besides.
+    // Only authenticated identities count: a user may have others as well.
     private static string? ClaimOf(HttpContext context, string type) =>
         context.User.Identities.Where(identity => identity.IsAuthenticated).Select(identity => identity.FindFirst(type)?.Value)
             .FirstOrDefault(value => !string.IsNullOrWhiteSpace(value));
@@ -173,7 +172,7 @@ public sealed class ActorsRateLimitingOptions
         return this;
     }
 
-    // Else the id of one source could be typed into another.
+    // Otherwise a caller could forge the id of one source in another.
     private void AddPrefix(string prefix)
     {
         ArgumentException.ThrowIfNullOrEmpty(prefix);
@@ -181,7 +180,7 @@ public sealed class ActorsRateLimitingOptions
         if (other is not null)
         {
             throw new ArgumentException(
-                $"The prefix '{prefix}' and '{other}' of another source of client ids begin alike; give each source a prefix of its own.",
+                $"Prefix '{prefix}' overlaps with prefix '{other}' of another source of client ids; no prefix may begin with another one.",
                 nameof(prefix));
         }
 

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Options;
 
 namespace Actors;
 
-/// <summary>Says at the start what is wrong, with the value and what is allowed.</summary>
+/// <summary>Validates the options at the start; failures name the value and what is allowed.</summary>
 internal sealed class ActorsRateLimitingOptionsValidator(IServiceProviderIsService services) : IValidateOptions<ActorsRateLimitingOptions>
 {
     public ValidateOptionsResult Validate(string? name, ActorsRateLimitingOptions options)

@@ -2,14 +2,14 @@ using Microsoft.AspNetCore.Http;
 
 namespace Actors;
 
-/// <summary>Where client ids come from.</summary>
-/// <param name="Find">The id of a request, if it has one by this source.</param>
-/// <param name="IsTrusted">False if the caller chooses the id, and nobody has checked that it is its own.</param>
+/// <summary>A source of client ids.</summary>
+/// <param name="Find">Returns the id of a request, if the source finds one.</param>
+/// <param name="IsTrusted">False if the caller chooses the id and nothing verifies that it is its own.</param>
 internal sealed record ClientIdSource(Func<HttpContext, FoundClientId> Find, bool IsTrusted);
 
-/// <summary>What a source found.</summary>
+/// <summary>The result of a source.</summary>
 /// <param name="Id">The id; null if there is none.</param>
-/// <param name="IsRejected">True if the caller sent something that is no id.</param>
+/// <param name="IsRejected">True if the caller sent an invalid id.</param>
 internal readonly record struct FoundClientId(string? Id, bool IsRejected = false)
 {
     public static FoundClientId None => default;

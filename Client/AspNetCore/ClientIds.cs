@@ -5,18 +5,18 @@ using Microsoft.Extensions.Primitives;
 
 namespace Actors;
 
-/// <summary>The ids under which clients of a web app are limited.</summary>
+/// <summary>Creates the client ids of a web app's clients.</summary>
 public static class ClientIds
 {
-    // Nobody finds two keys with the same id, and base64 needs no padding.
+    // 144 bits: collisions are infeasible, and base64 needs no padding.
     private const int HashBytes = 18;
 
     /// <summary>
     /// The id of an API key: the prefix, and the first 144 bits of the SHA-256 of its UTF-8 in base64url (24 characters). The key
-    /// itself becomes part of no key, log or metric. To look its limits up, give this id to the command line or to
+    /// itself appears in no Redis key, log or metric. To look up its limits, use this id on the command line or with
     /// <see cref="ActorsClient.RateLimiter"/>.
     /// </summary>
-    /// <param name="key">The key; white space around it does not count.</param>
+    /// <param name="key">The key; surrounding white space is ignored.</param>
     /// <param name="prefix">The prefix of the source.</param>
     public static string OfApiKey(string key, string prefix = "key:")
     {
@@ -26,10 +26,10 @@ public static class ClientIds
     }
 
     /// <summary>
-    /// The value of a header or query parameter that is there exactly once, without white space around it; else null. For sources
-    /// of your own: all values in one text would make a new client for each value that a caller adds.
+    /// The value of a header or query parameter that occurs exactly once, without surrounding white space; else null. For custom
+    /// sources: with all values in one text, a caller could create a new client by adding values.
     /// </summary>
-    /// <remarks>A value with a comma may be several, which a proxy has joined, and is none either.</remarks>
+    /// <remarks>A value with a comma may be several values joined by a proxy, and returns null as well.</remarks>
     public static string? Only(StringValues values) =>
         values.Count == 1 && values[0]?.Trim() is { Length: > 0 } value && !value.Contains(',', StringComparison.Ordinal) ? value : null;
 

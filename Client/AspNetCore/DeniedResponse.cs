@@ -8,16 +8,16 @@ using Microsoft.Extensions.DependencyInjection;
 namespace Actors;
 
 /// <summary>
-/// What a denied client is answered: 429 with <c>Retry-After</c>, or 503 if the cluster did not answer and the app wants
-/// that denied, or is overloaded; with problem details (RFC 9457) of the types that the draft of the headers registers.
+/// Writes the response for a denied request: 429 with <c>Retry-After</c>, or 503 if the cluster did not answer and the app denies
+/// then, or if it is overloaded. Problem details (RFC 9457) use the types that the draft of the headers registers.
 /// </summary>
 internal static class DeniedResponse
 {
     private const string Types = "https://iana.org/assignments/http-problem-types#";
 
     /// <summary>
-    /// Answers. What the app does for denied requests comes after status and headers, and before the body, which is written
-    /// only where the app has begun none.
+    /// Writes the response. The app's OnRejected runs after status and headers, and before the body, which is written only if the app
+    /// has not begun one.
     /// </summary>
     public static async ValueTask WriteAsync(
         OnRejectedContext context, Func<OnRejectedContext, CancellationToken, ValueTask>? apps, CancellationToken cancellationToken)
@@ -39,7 +39,7 @@ internal static class DeniedResponse
             await response.WriteAsJsonAsync(problem, options: null, "application/problem+json", cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Null where it was not us who denied.</summary>
+    /// <summary>The problem of the denial; null if another limiter denied.</summary>
     private static ProblemDetails? ProblemOf(RateLimitLease lease)
     {
         if (lease == UndecidedLease.Misconfigured)
@@ -69,7 +69,8 @@ internal static class DeniedResponse
             Type = Types + "quota-exceeded",
             Title = "Request cannot be satisfied as assigned quota has been exceeded",
             Status = StatusCodes.Status429TooManyRequests,
-            Detail = string.Create(CultureInfo.InvariantCulture, $"{decision.Window.Limit} permits in {decision.Window.Duration.TotalSeconds} s are granted at most."),
+            Detail = string.Create(
+                CultureInfo.InvariantCulture, $"At most {decision.Window.Limit} permits are granted in {decision.Window.Duration.TotalSeconds} s."),
             Extensions = { ["violated-policies"] = new[] { RateLimitHeaders.NameOf(decision, decision.Window) } },
         };
     }

@@ -3,8 +3,7 @@ using Microsoft.AspNetCore.Diagnostics;
 namespace Actors;
 
 /// <summary>
-/// Answers the errors of the cluster while an app is developed, too, in place of the developer exception page, which catches
-/// them first. It has logged them by then.
+/// Maps errors of the cluster in development, too, instead of the developer exception page, which catches and logs them first.
 /// </summary>
 internal sealed class DeveloperPageProblems(ActorsExceptionHandler handler) : IDeveloperPageExceptionFilter
 {

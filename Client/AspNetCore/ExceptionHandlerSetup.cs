@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Hosting;
 
 namespace Actors;
 
-/// <summary>Puts the exception handler of the framework before all else, for apps that do not put it anywhere themselves.</summary>
+/// <summary>Adds the framework's exception handler before all other middleware, for apps that do not add it themselves.</summary>
 internal sealed class ExceptionHandlerSetup : IStartupFilter
 {
     public Action<IApplicationBuilder> Configure(Action<IApplicationBuilder> next) => app =>

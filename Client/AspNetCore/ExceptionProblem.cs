@@ -3,16 +3,15 @@ using Microsoft.AspNetCore.Mvc;
 
 namespace Actors;
 
-/// <summary>The answer in HTTP to an error of the cluster.</summary>
+/// <summary>Maps an error of the cluster to an HTTP response.</summary>
 internal static class ExceptionProblem
 {
-    // Of errors that do not say when to come back: a silo that died is replaced within seconds.
+    // For errors without a time to retry: a silo that died is replaced within seconds.
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(5);
 
-    /// <summary>The problem, and when to repeat the request; null if the error is not one of the cluster.</summary>
+    /// <summary>The problem, and when to retry the request; null if the error is not one of the cluster.</summary>
     /// <remarks>
-    /// A fault of the caller is told in the words of the error. A fault inside is not: callers have no use for addresses and for
-    /// the words of a database.
+    /// Errors of the caller include their message. Internal errors do not, to hide addresses and database messages from callers.
     /// </remarks>
     public static (ProblemDetails Problem, TimeSpan? RetryAfter)? Of(Exception error) => error switch
     {
@@ -26,7 +25,7 @@ internal static class ExceptionProblem
         WriteParkedException parked => (
             New(
                 StatusCodes.Status409Conflict, "The database refused the user.",
-                $"Version {parked.Version} stands and is durable, but the database refused it for what it holds. Do not repeat the write.",
+                $"Version {parked.Version} stands and is durable, but the database refused its content. Do not repeat the write.",
                 ("version", parked.Version)),
             null),
         OverloadedException overloaded => (
@@ -43,7 +42,7 @@ internal static class ExceptionProblem
     private static (ProblemDetails Problem, TimeSpan? RetryAfter) Unavailable(bool mayHaveTakenEffect) => (
         New(
             StatusCodes.Status503ServiceUnavailable, "The service is not available at present.",
-            mayHaveTakenEffect ? "The request may have taken effect, or still may." : "Nothing was done. Repeat the request later.",
+            mayHaveTakenEffect ? "The request may have taken effect, or may still do so." : "Nothing was done. Repeat the request later.",
             ("mayHaveTakenEffect", mayHaveTakenEffect)),
         Soon);
 

@@ -5,12 +5,12 @@ using Microsoft.AspNetCore.RateLimiting;
 namespace Actors;
 
 /// <summary>
-/// What the rate limiting middleware asks for every request: the app's own global limiter, if it has one, then the cluster. What
-/// one of them granted is given back if a later one denies, fails, or the caller leaves meanwhile.
+/// The limiter that the rate limiting middleware calls for every request: first the app's own global limiter, if any, then the
+/// cluster. Permits of one are refunded if a later one denies or fails, or if the caller gives up meanwhile.
 /// </summary>
 /// <remarks>
-/// The middleware first attempts without waiting and only then waits. The attempt always fails here, and touches neither:
-/// it would block a thread, and a limiter of the app that was asked before would charge the request twice.
+/// The middleware first tries without waiting, and only then waits. The first attempt always fails here without calling either: it
+/// would block a thread, and the app's limiter would charge the request twice.
 /// </remarks>
 internal sealed class HttpRateLimiter(
     ActorsClient client, ActorsRateLimitingOptions options, PolicyProblems problems, PartitionedRateLimiter<HttpContext>? global)
@@ -18,7 +18,7 @@ internal sealed class HttpRateLimiter(
 {
     private readonly LeaseSource _leases = new(client.RateLimitCalls, options.ToLimiterOptions());
 
-    // One permit each; read only.
+    // Requests for one permit each; read only.
     private readonly Dictionary<string, RateLimitRequest> _policies = options.Policies.ToDictionary(
         policy => policy.Key, policy => new RateLimitRequest { Policy = policy.Key, MaxWait = policy.Value }, StringComparer.Ordinal);
 
@@ -75,7 +75,7 @@ internal sealed class HttpRateLimiter(
         }
         catch (Exception error) when (error is InvalidRateLimitException or ArgumentOutOfRangeException)
         {
-            // No fault of the caller: the silos do not know the policy, or the endpoint takes more permits than it has.
+            // Not the caller's error: the silos do not know the policy, or the endpoint takes more permits than it allows.
             problems.Report(request.Policy, error);
             RateLimitClientInstruments.Undecided(RateLimitClientTelemetry.MisconfiguredDenied);
             return UndecidedLease.Misconfigured;
@@ -86,7 +86,7 @@ internal sealed class HttpRateLimiter(
         return lease;
     }
 
-    /// <summary>What the endpoint asks for; null where it names a policy of the app, or none and there is no default.</summary>
+    /// <summary>The request for an endpoint; null if it names a policy of the app, or none and there is no default.</summary>
     private RateLimitRequest? RequestFor(HttpContext context, int permitCount)
     {
         var metadata = context.GetEndpoint()?.Metadata;

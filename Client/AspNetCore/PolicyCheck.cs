@@ -5,8 +5,8 @@ using Microsoft.Extensions.Options;
 namespace Actors;
 
 /// <summary>
-/// Asks the cluster for each policy of the app once the app has started, so that one that the silos do not know is named then,
-/// and not only with its first request.
+/// Queries the cluster for each policy of the app after the start, so that an unknown policy is logged then, and not only at its
+/// first request.
 /// </summary>
 internal sealed class PolicyCheck(
     IServiceProvider services, IOptions<ActorsRateLimitingOptions> options, PolicyProblems problems, IHostApplicationLifetime lifetime)
@@ -27,11 +27,11 @@ internal sealed class PolicyCheck(
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
-            // The app stops.
+            // The app is stopping.
         }
     }
 
-    /// <summary>Returns once the cluster has said whether it knows the policy.</summary>
+    /// <summary>Returns once the cluster has answered whether it knows the policy.</summary>
     private async Task CheckAsync(ActorsClient client, string policy, CancellationToken stoppingToken)
     {
         while (true)
@@ -48,7 +48,7 @@ internal sealed class PolicyCheck(
             }
             catch (Exception) when (!stoppingToken.IsCancellationRequested)
             {
-                // The cluster does not answer; the limiters report that.
+                // The cluster does not answer, which the limiters report.
                 await Task.Delay(Pause, stoppingToken).ConfigureAwait(false);
             }
         }

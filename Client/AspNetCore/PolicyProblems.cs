@@ -4,8 +4,8 @@ using Microsoft.Extensions.Logging;
 namespace Actors;
 
 /// <summary>
-/// Says which policies of the app the cluster cannot apply, and what to set. That is an error of configuration that lasts until
-/// somebody acts, so it is repeated, but not for each request.
+/// Logs which policies of the app the cluster cannot apply, and what to set. The problem lasts until the configuration is fixed, so
+/// it is repeated, but not for each request.
 /// </summary>
 internal sealed partial class PolicyProblems(ILogger<PolicyProblems> logger, TimeProvider? time = null)
 {
@@ -13,10 +13,10 @@ internal sealed partial class PolicyProblems(ILogger<PolicyProblems> logger, Tim
 
     private readonly TimeProvider _time = time ?? TimeProvider.System;
 
-    // When each was last reported; there are as many as the app has policies.
+    // When each policy was last reported; bounded by the app's policies.
     private readonly ConcurrentDictionary<string, long> _reported = new(StringComparer.Ordinal);
 
-    /// <summary>Logs it, unless it was logged a moment ago.</summary>
+    /// <summary>Logs the problem, unless it was logged within the interval.</summary>
     public void Report(string policy, Exception error)
     {
         var now = _time.GetTimestamp();
@@ -33,8 +33,8 @@ internal sealed partial class PolicyProblems(ILogger<PolicyProblems> logger, Tim
     }
 
     [LoggerMessage(
-        EventId = 1, Level = LogLevel.Error,
-        Message = "Endpoints limited by policy {Policy} answer 503: {Reason} What a policy allows is set in the configuration of the silos, "
-            + "under Actors:RateLimits:Policies, and counts at once")]
+        EventId = 7043, Level = LogLevel.Error,
+        Message = "Endpoints limited by policy {Policy} answer 503: {Reason} Policies are set in the configuration of the silos, "
+            + "under Actors:RateLimits:Policies, and take effect at once")]
     private partial void LogProblem(string policy, string reason, Exception error);
 }

@@ -5,8 +5,8 @@ using Microsoft.AspNetCore.Http;
 namespace Actors;
 
 /// <summary>
-/// The headers of draft-ietf-httpapi-ratelimit-headers-11, from a decision. Seconds are whole there: all are rounded up, so
-/// that who keeps to them never comes too early.
+/// Writes the headers of draft-ietf-httpapi-ratelimit-headers-11. They use whole seconds, which are rounded up, so that a client
+/// that follows them never retries too early.
 /// </summary>
 internal static class RateLimitHeaders
 {
@@ -19,7 +19,7 @@ internal static class RateLimitHeaders
         headers[Limit] = LimitOf(decision, showsShadowDenials);
     }
 
-    /// <summary>All windows of the policy: "search";q=10;w=1, or where there are several: "search.1s";q=10;w=1, "search.1h";q=1000;w=3600.</summary>
+    /// <summary>All windows of the policy: "search";q=10;w=1, or if there are several: "search.1s";q=10;w=1, "search.1h";q=1000;w=3600.</summary>
     public static string PolicyOf(RateLimitDecision decision)
     {
         var items = new StringBuilder();
@@ -33,8 +33,8 @@ internal static class RateLimitHeaders
     }
 
     /// <summary>
-    /// The window that binds: "search";r=3;t=1. Of a grant, t is when all its permits are free again; of a denial, when those
-    /// asked for are, as <c>Retry-After</c> says: the draft wants that not to be the earlier of the two.
+    /// The binding window: "search";r=3;t=1. For a grant, t is the time until all its permits are free. For a denial, it is the time
+    /// until the requested permits are free, like <c>Retry-After</c>, which by the draft must not be the earlier of the two.
     /// </summary>
     public static string LimitOf(RateLimitDecision decision, bool showsShadowDenials)
     {
@@ -45,14 +45,14 @@ internal static class RateLimitHeaders
             CultureInfo.InvariantCulture, $"\"{NameOf(decision, decision.Window)}\";r={Math.Max(0, decision.Remaining)};t={seconds}{shadow}");
     }
 
-    /// <summary>Whole seconds, rounded up, and never 0.</summary>
+    /// <summary>Whole seconds, rounded up, at least 1.</summary>
     public static long SecondsOf(TimeSpan time) => Math.Max(1, (time.Ticks + TimeSpan.TicksPerSecond - 1) / TimeSpan.TicksPerSecond);
 
-    /// <summary>The name of a window among the others of its policy; that of the policy where it has only one.</summary>
+    /// <summary>The name of a window within its policy; the policy's name if it has only one.</summary>
     public static string NameOf(RateLimitDecision decision, RateLimitWindow window) =>
         decision.Windows.Length == 1 ? decision.Policy : $"{decision.Policy}.{Short(window.Duration)}";
 
-    // In the largest unit that it is a whole number of.
+    // In the largest unit that divides the duration.
     private static string Short(TimeSpan time)
     {
         ReadOnlySpan<(long Ticks, string Unit)> units =

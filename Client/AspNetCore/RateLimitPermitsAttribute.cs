@@ -1,6 +1,6 @@
 namespace Actors;
 
-/// <summary>How many permits a request to this endpoint takes. Default: 1.</summary>
+/// <summary>Sets how many permits a request to this endpoint takes. Default: 1.</summary>
 /// <param name="permits">1 to the limit of the policy.</param>
 [AttributeUsage(AttributeTargets.Class | AttributeTargets.Method)]
 public sealed class RateLimitPermitsAttribute(int permits) : Attribute

@@ -5,8 +5,8 @@ using Microsoft.Extensions.Options;
 namespace Actors;
 
 /// <summary>
-/// Puts the cluster into the options of the standard middleware once the app has set them, beside what it set: its global
-/// limiter, its policies and its OnRejected stay.
+/// Adds the cluster to the options of the standard middleware after the app has set them. The app's global limiter, policies and
+/// OnRejected are kept.
 /// </summary>
 internal sealed class RateLimiterSetup(ActorsClient client, IOptions<ActorsRateLimitingOptions> options, PolicyProblems problems)
     : IPostConfigureOptions<RateLimiterOptions>
@@ -15,7 +15,7 @@ internal sealed class RateLimiterSetup(ActorsClient client, IOptions<ActorsRateL
     {
         limiter.GlobalLimiter = new HttpRateLimiter(client, options.Value, problems, limiter.GlobalLimiter);
 
-        // The middleware wants to know all names that endpoints have; what they are limited by is above.
+        // The middleware requires all policy names of endpoints to exist; the global limiter above applies the limits.
         foreach (var policy in options.Value.Policies.Keys) limiter.AddPolicy(policy, _ => RateLimitPartition.GetNoLimiter(0));
 
         var apps = limiter.OnRejected;

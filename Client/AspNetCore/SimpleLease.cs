@@ -2,15 +2,15 @@ using System.Threading.RateLimiting;
 
 namespace Actors;
 
-/// <summary>A lease about which there is nothing to say.</summary>
+/// <summary>A lease without metadata.</summary>
 internal sealed class SimpleLease : RateLimitLease
 {
     private SimpleLease(bool isAcquired) => IsAcquired = isAcquired;
 
-    /// <summary>Of a request that is not limited here.</summary>
+    /// <summary>For a request that is not limited here.</summary>
     public static SimpleLease NotLimited { get; } = new(isAcquired: true);
 
-    /// <summary>Not without waiting.</summary>
+    /// <summary>For an attempt without waiting, which always fails.</summary>
     public static SimpleLease NotYet { get; } = new(isAcquired: false);
 
     public override bool IsAcquired { get; }

@@ -4,15 +4,15 @@ using System.Net;
 
 namespace Actors;
 
-/// <summary>Where a silo is reached by clients: a host name or an IP address, and a port.</summary>
+/// <summary>The address of a silo's gateway: a host name or an IP address, and a port.</summary>
 internal sealed record GatewayAddress(string Host, int Port)
 {
-    /// <summary>What is allowed, for messages.</summary>
+    /// <summary>The accepted format, for messages.</summary>
     public const string Allowed = "host:port, for example 10.0.0.7:30000, silo-1:30000 or [::1]:30000";
 
     private const int LongestShown = 64;
 
-    /// <summary>Reads <see cref="Allowed"/>.</summary>
+    /// <summary>Parses an address in the format of <see cref="Allowed"/>.</summary>
     public static bool TryParse(string? text, [NotNullWhen(true)] out GatewayAddress? address)
     {
         address = null;
@@ -31,7 +31,7 @@ internal sealed record GatewayAddress(string Host, int Port)
         return true;
     }
 
-    /// <summary>A text that is no address, as a message may show it: a connection string or URL may hold a password.</summary>
+    /// <summary>Quotes an invalid address for a message: a connection string or URL may contain a password.</summary>
     public static string Quote(string? text) => text switch
     {
         null => "''",
@@ -40,7 +40,7 @@ internal sealed record GatewayAddress(string Host, int Port)
         _ => WellFormedText.Quote(text),
     };
 
-    /// <summary>The endpoints it stands for; none if the name does not resolve.</summary>
+    /// <summary>The endpoints of the address; none if the name does not resolve.</summary>
     public async Task<IEnumerable<IPEndPoint>> ResolveAsync(CancellationToken cancellationToken)
     {
         if (IPAddress.TryParse(Host, out var literal)) return [new(literal, Port)];

@@ -7,18 +7,18 @@ using Orleans.Messaging;
 namespace Actors;
 
 /// <summary>
-/// Finds the gateways of the silos: those that Redis lists, together with those the options name. While Redis does not answer,
-/// or lists none, the ones it listed last stand in for it. Of gateways that Redis does not vouch for only those are used that
-/// accept a connection, since the others would stall the calls that Orleans spreads over all of them.
+/// Finds the gateways of the silos: those that Redis lists, plus those from the options. If Redis does not answer or lists none,
+/// the last known list is used. Gateways that Redis does not list are used only if they accept a connection; others would stall
+/// calls, because Orleans spreads calls over all gateways.
 /// </summary>
 internal sealed partial class GatewayFinder(
     IOptions<ActorsClientOptions> options, ClusterLocation location, RememberedGateways remembered, IGatewayListProvider redis,
     ILogger<GatewayFinder> logger) : IGatewayListProvider
 {
-    // Orleans looks once a minute by default. Replaced one by one, all silos a client knows may be gone by then.
+    // Orleans refreshes once a minute by default. In a rolling update, all silos a client knows may be gone by then.
     public static readonly TimeSpan Refresh = TimeSpan.FromSeconds(10);
 
-    // How long Redis may take if there are other gateways to go by: longer than a busy machine takes to connect.
+    // The limit for Redis if other gateways are known: longer than a busy machine takes to connect.
     private static readonly TimeSpan RedisPatience = TimeSpan.FromSeconds(2.5);
     private static readonly TimeSpan ResolveLimit = TimeSpan.FromSeconds(2);
 
@@ -27,21 +27,21 @@ internal sealed partial class GatewayFinder(
 
     private readonly Lock _gate = new();
 
-    // Guarded by the lock: the question under way, which is asked once however many wait for its answer.
+    // Guarded by the lock. Single flight: one query serves all callers that wait for it.
     private Task<IList<Uri>>? _asking;
 
-    // Replaced as a whole by any refresh.
+    // Replaced as a whole by each refresh.
     private volatile IReadOnlyList<IPEndPoint>? _lastListed;
     private volatile IReadOnlyList<string> _unanswered = [];
     private volatile string? _redisProblem;
 
-    /// <summary>True if the gateways in use are not from Redis although there is one, because it does not list them.</summary>
+    /// <summary>True if there is a Redis, but it does not list the gateways in use.</summary>
     public bool IsWithoutRedis => _redisProblem is not null;
 
     /// <summary>Why Redis does not list the gateways, while others are used instead; else null.</summary>
     public string? RedisProblem => _redisProblem;
 
-    /// <summary>The gateways that were tried in the place of Redis' list, all in vain; empty if one answered.</summary>
+    /// <summary>The gateways that were tried instead of Redis' list and did not answer; empty if one answered.</summary>
     public IReadOnlyList<string> Unanswered => _unanswered;
 
     /// <inheritdoc/>
@@ -120,10 +120,10 @@ internal sealed partial class GatewayFinder(
         {
             if (_asking is { IsCompleted: false }) return _asking;
 
-            // On another thread, since connecting may block for a while before it first waits.
+            // On another thread, because connecting may block before its first await.
             _asking = Task.Run(redis.GetGateways);
 
-            // One that nobody waits for any more may fail all the same.
+            // Observe the exception of a query that no caller waits for any more.
             _ = _asking.ContinueWith(
                 asked => _ = asked.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
             return _asking;
@@ -141,7 +141,7 @@ internal sealed partial class GatewayFinder(
     private static List<Uri> Uris(IEnumerable<IPEndPoint> gateways) => [.. gateways.Select(gateway => gateway.ToGatewayUri())];
 
     [LoggerMessage(EventId = 7011, Level = LogLevel.Warning,
-        Message = "{Reason}; {Count} gateways that are known otherwise are used until it lists the silos again")]
+        Message = "{Reason}; using {Count} other known gateways until Redis lists the silos again")]
     private static partial void LogWithoutRedis(ILogger logger, string reason, int count);
 
     [LoggerMessage(EventId = 7012, Level = LogLevel.Information, Message = "Redis at {Redis} lists the silos again: {Count} gateways")]

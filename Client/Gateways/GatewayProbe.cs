@@ -3,13 +3,13 @@ using System.Net.Sockets;
 
 namespace Actors;
 
-/// <summary>Tells gateways that accept connections from those of silos that are gone.</summary>
+/// <summary>Finds the gateways that accept connections.</summary>
 internal static class GatewayProbe
 {
-    // All are tried at once, so this is what one that swallows packets adds to a start.
+    // All gateways are tried in parallel, so an unresponsive one adds at most this to a start.
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);
 
-    /// <summary>Those of the gateways that accept a connection now, in their order.</summary>
+    /// <summary>The gateways that accept a connection now, in their order.</summary>
     public static async Task<IReadOnlyList<IPEndPoint>> AcceptingAsync(IEnumerable<IPEndPoint> gateways)
     {
         using var limit = new CancellationTokenSource(Limit);

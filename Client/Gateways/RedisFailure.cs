@@ -3,17 +3,17 @@ using StackExchange.Redis;
 
 namespace Actors;
 
-/// <summary>Redis has not answered yet, and there are other gateways to go by.</summary>
+/// <summary>Redis has not answered yet, and other gateways are known.</summary>
 internal sealed class RedisSlowException(TimeSpan waited) : RedisException($"has not answered within {waited.TotalSeconds} s");
 
-/// <summary>Says in plain words why Redis does not list the silos.</summary>
+/// <summary>Explains in plain words why Redis does not list the silos.</summary>
 internal static class RedisFailure
 {
-    /// <summary>True if to try again helps nothing: Redis refuses this user or password.</summary>
+    /// <summary>True if a retry is useless: Redis refuses this user or password.</summary>
     public static bool IsRefusal(Exception error) =>
         error is RedisConnectionException { FailureType: ConnectionFailureType.AuthenticationFailure };
 
-    /// <summary>The failure as a sentence without its full stop; null if it is none of Redis.</summary>
+    /// <summary>The failure as a sentence without its full stop; null if Redis is not the cause.</summary>
     public static string? Explain(Exception error, ClusterLocation location)
     {
         var redis = $"Redis at {location.Address} (from {location.Source})";
@@ -28,7 +28,7 @@ internal static class RedisFailure
         };
     }
 
-    /// <summary>What the network said, where it said anything.</summary>
+    /// <summary>The network's error message, if there is one.</summary>
     public static string Reason(RedisConnectionException exception)
     {
         for (Exception? inner = exception; inner is not null; inner = inner.InnerException)

@@ -9,8 +9,8 @@ using Microsoft.Extensions.Options;
 namespace Actors;
 
 /// <summary>
-/// The gateways that Redis listed last, in a file per cluster, so that a client that starts while Redis is away finds the
-/// silos. The file holds addresses and nothing secret; one that is missing, damaged or cannot be written is as good as none.
+/// Saves the gateways that Redis listed last, in a file per cluster, so that a client that starts while Redis is unavailable finds
+/// the silos. The file holds addresses and nothing secret. A missing, damaged or unwritable file is ignored.
 /// </summary>
 internal sealed partial class RememberedGateways
 {
@@ -44,13 +44,13 @@ internal sealed partial class RememberedGateways
         return string.IsNullOrEmpty(root) ? null : Path.Combine(root, "actors");
     }
 
-    /// <summary>The gateways of the last time, or none.</summary>
+    /// <summary>The saved gateways, or none.</summary>
     public IReadOnlyList<IPEndPoint> Load()
     {
         if (_file is null) return [];
         try
         {
-            // One more than allowed, so that a larger file is noticed and never read as a whole.
+            // One byte more than allowed, so that a larger file is detected but never read as a whole.
             var bytes = new byte[MaxBytes + 1];
             using var file = File.OpenRead(_file);
             var length = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
@@ -67,7 +67,7 @@ internal sealed partial class RememberedGateways
         }
     }
 
-    /// <summary>Keeps them, unless they are kept already.</summary>
+    /// <summary>Saves the gateways, unless they are saved already.</summary>
     public void Save(IEnumerable<IPEndPoint> gateways)
     {
         if (_file is null) return;
@@ -83,12 +83,12 @@ internal sealed partial class RememberedGateways
         {
             LogNotSaved(_logger, _file, error.Message);
 
-            // A disk that is read-only stays so; to say it once is enough.
+            // A read-only disk stays read-only; log this once.
             _saved = content;
         }
     }
 
-    // Another process may read or write the same file: it sees the old content or the new one.
+    // Another process may read or write the same file; it sees either the old or the new content.
     private static void Replace(string file, string content)
     {
         var directory = Path.GetDirectoryName(file)!;
@@ -112,7 +112,7 @@ internal sealed partial class RememberedGateways
         foreach (var old in tooMany) old.Delete();
     }
 
-    // Two clusters with the same ids have another Redis. Embedded ones may get the same port one after the other.
+    // Clusters with the same ids differ in their Redis. Embedded clusters may reuse a port one after the other.
     private static string NameOf(ActorsClientOptions options, ClusterLocation location)
     {
         var embedded = location.Embedded is { } silo
@@ -131,7 +131,7 @@ internal sealed partial class RememberedGateways
     [LoggerMessage(EventId = 7001, Level = LogLevel.Debug, Message = "The last known gateways in {File} cannot be read: {Reason}")]
     private static partial void LogUnreadable(ILogger logger, string file, string reason);
 
-    [LoggerMessage(EventId = 7002, Level = LogLevel.Debug, Message = "The gateways cannot be kept in {File}: {Reason}")]
+    [LoggerMessage(EventId = 7002, Level = LogLevel.Debug, Message = "The gateways cannot be saved to {File}: {Reason}")]
     private static partial void LogNotSaved(ILogger logger, string file, string reason);
 
     private sealed record Content(IReadOnlyList<string?> Gateways);

@@ -2,10 +2,10 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Actors;
 
-/// <summary>Makes a call that costs the cluster next to nothing.</summary>
+/// <summary>Makes a call that costs the cluster almost nothing.</summary>
 internal sealed class ActorsClientCheck(ActorsClient client, TimeSpan timeout) : IHealthCheck
 {
-    // One grain for all apps. It reads nothing of Redis once it is in memory.
+    // One grain for all apps. Once in memory, it reads nothing from Redis.
     private const string Client = "health-check";
 
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
@@ -19,7 +19,7 @@ internal sealed class ActorsClientCheck(ActorsClient client, TimeSpan timeout) :
         }
         catch (Exception error) when (error is StorageUnavailableException or OverloadedException)
         {
-            // That is an answer of a silo.
+            // This is an answer of a silo.
             return HealthCheckResult.Healthy($"the cluster answers: {error.Message}");
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)

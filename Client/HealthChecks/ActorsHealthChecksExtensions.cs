@@ -6,19 +6,19 @@ namespace Actors;
 /// <summary>Adds checks of the cluster to the health checks of an app.</summary>
 public static class ActorsHealthChecksExtensions
 {
-    // Less than a probe usually waits twice over, and more than a repeated call takes.
+    // Shorter than the usual timeout of a probe, and longer than a retried call takes.
     private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(3);
 
     /// <summary>
-    /// Adds a check that a silo answers this app. It is healthy as well while Redis or the database are away: the silos go on
-    /// then. Needs
+    /// Adds a check that a silo answers this app. It is also healthy while Redis or the database is unavailable, because the silos
+    /// keep working. Requires
     /// <see cref="ActorsClientHostingExtensions.AddActorsClient{TBuilder}(TBuilder, Action{ActorsClientOptions}?)"/>.
     /// </summary>
     /// <param name="builder">The health checks of the app.</param>
     /// <param name="name">The name of the check.</param>
-    /// <param name="failureStatus">What to report if no silo answers. Default: <see cref="HealthStatus.Unhealthy"/>.</param>
+    /// <param name="failureStatus">The status if no silo answers. Default: <see cref="HealthStatus.Unhealthy"/>.</param>
     /// <param name="tags">Tags by which the app selects checks.</param>
-    /// <param name="timeout">How long an answer may take. Default: 3 seconds.</param>
+    /// <param name="timeout">The maximum time for an answer. Default: 3 seconds.</param>
     public static IHealthChecksBuilder AddActorsClientCheck(
         this IHealthChecksBuilder builder, string name = "actors", HealthStatus? failureStatus = null, IEnumerable<string>? tags = null,
         TimeSpan? timeout = null)

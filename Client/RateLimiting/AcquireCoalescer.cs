@@ -1,20 +1,19 @@
 namespace Actors;
 
 /// <summary>
-/// The calls of one client in this process, gathered: one call to its grain is in flight at a time, and whatever arrives
-/// meanwhile goes with the next. Where the grain does not answer in time, those who wait are left undecided; those who come
-/// then are so at once, until it answers again. What is granted to a caller that has left, or was denied meanwhile, is given
-/// back.
+/// Coalesces the calls of one client in this process: one call to its grain is in flight at a time, and the next carries all calls
+/// that arrived meanwhile. If the grain does not answer in time, waiting calls are left undecided, and so are new ones at once,
+/// until it answers again. Grants to callers that left or were denied meanwhile are refunded.
 /// </summary>
-/// <param name="clientId">Whose calls these are.</param>
+/// <param name="clientId">The client.</param>
 /// <param name="acquire">Decides a batch, position by position.</param>
-/// <param name="probe">Succeeds where the grain answers; charges nothing.</param>
-/// <param name="callTimeout">How long nobody waits longer than, from the call to the answer.</param>
-/// <param name="outage">Told of answers and of their absence.</param>
+/// <param name="probe">Succeeds if the grain answers; charges nothing.</param>
+/// <param name="callTimeout">Maximum time a caller waits, from the call to the answer.</param>
+/// <param name="outage">Receives answers and timeouts.</param>
 /// <param name="fallbacks">Learns the limits from answers.</param>
-/// <param name="unused">Gives back what nobody uses.</param>
-/// <param name="time">The clock of the waiting.</param>
-/// <param name="retired">Called once, when nobody waits any more: this takes no further calls.</param>
+/// <param name="unused">Refunds unused grants.</param>
+/// <param name="time">The clock for timeouts and pauses.</param>
+/// <param name="retired">Called once when no call is waiting any more: this takes no further calls.</param>
 internal sealed class AcquireCoalescer(
     string clientId, Func<RateLimitRequest[], Task<RateLimitDecision[]>> acquire,
     Func<string, CancellationToken, Task<RateLimitDecision>> probe, TimeSpan callTimeout, Outage outage, FallbackLimits fallbacks,
@@ -26,7 +25,7 @@ internal sealed class AcquireCoalescer(
     // Guards the fields below; held for a few field accesses, never over an await or while callers are settled.
     private readonly Lock _gate = new();
 
-    // Those that are not being decided yet, oldest first, and when the oldest came.
+    // The undecided calls, oldest first, and when the oldest arrived.
     private List<Acquisition> _waiting = [];
     private long _waitingSince;
     private bool _isCalling;
@@ -34,8 +33,8 @@ internal sealed class AcquireCoalescer(
     private bool _wasAsked;
     private bool _isRetired;
 
-    /// <summary>Takes a caller on, which is settled in the end whatever happens.</summary>
-    /// <returns>False where this is retired.</returns>
+    /// <summary>Adds a call, which is always settled in the end.</summary>
+    /// <returns>False if this is retired.</returns>
     public bool TryAdd(Acquisition acquisition, int maxQueued)
     {
         bool isSilent, isTaken, isFirst = false;
@@ -54,18 +53,17 @@ internal sealed class AcquireCoalescer(
             }
         }
 
-        // Off the caller's scheduler. It owns its failures: every caller it takes is settled, whatever happens.
+        // Off the caller's scheduler. Failures are handled inside: every call it takes is settled.
         if (isFirst) _ = Task.Run(() => CallAsync(isSilent: false));
         if (isSilent) acquisition.LeaveUndecided();
 
-        // Whoever sends too much is the reason: that must not let its callers past.
+        // The caller's own load is the cause, so it must not be allowed past its limits.
         else if (!isTaken) acquisition.DenyOverloaded();
         return true;
     }
 
     /// <summary>
-    /// True where the grain does not answer just now: who asks is not to wait for it. That somebody asks keeps the search
-    /// for an answer going.
+    /// True if the grain does not answer now, so callers must not wait for it. Each query keeps the probing going.
     /// </summary>
     public bool IsSilent()
     {
@@ -76,7 +74,7 @@ internal sealed class AcquireCoalescer(
         }
     }
 
-    /// <summary>Begins by looking for an answer. To be called once, on a new one.</summary>
+    /// <summary>Starts by probing for an answer. To be called once, on a new instance.</summary>
     public void StartSilent(long since, Exception error)
     {
         lock (_gate) (_isCalling, _isSilent) = (true, true);
@@ -97,18 +95,18 @@ internal sealed class AcquireCoalescer(
             }
             catch (Exception error)
             {
-                // A defect of ours. Its callers get it, and the loop goes on for those who call next.
+                // A defect. The callers get it, and the loop continues for the next calls.
                 batch.ForEach(acquisition => acquisition.Fail(error));
             }
 
-            // Those just answered may ask again at once: then they go with the next call, not with the one after.
+            // Callers just answered may call again at once; let them join the next batch, not the one after.
             await Task.Yield();
         }
 
         retired(this);
     }
 
-    /// <summary>Takes those that wait; false, and none any more, where nobody does.</summary>
+    /// <summary>Takes the waiting calls; returns false and retires if there are none.</summary>
     private bool TryTake(ref List<Acquisition> batch, out long since)
     {
         lock (_gate)
@@ -122,7 +120,7 @@ internal sealed class AcquireCoalescer(
             }
             else
             {
-                // Those that stay came later than is now said of them, and so wait less rather than more.
+                // The remaining calls arrived after _waitingSince, so they wait less rather than more.
                 batch = _waiting.GetRange(0, RateLimits.MaxBatch);
                 _waiting.RemoveRange(0, RateLimits.MaxBatch);
             }
@@ -131,10 +129,10 @@ internal sealed class AcquireCoalescer(
         }
     }
 
-    /// <returns>False where the grain did not answer; all who waited are settled then.</returns>
+    /// <returns>False if the grain did not answer; all waiting calls are then settled.</returns>
     private async Task<bool> DecideAsync(List<Acquisition> batch, long since)
     {
-        // Who was cancelled meanwhile is not charged.
+        // Calls that were cancelled meanwhile are not charged.
         batch.RemoveAll(acquisition => acquisition.IsSettled);
         if (batch.Count == 0) return true;
 
@@ -159,7 +157,7 @@ internal sealed class AcquireCoalescer(
         }
         catch (ActorsException error)
         {
-            // It answered that it cannot decide.
+            // The cluster answered that it cannot decide.
             outage.Answered();
             batch.ForEach(acquisition => acquisition.Refuse(error));
             return true;
@@ -173,13 +171,13 @@ internal sealed class AcquireCoalescer(
         {
             GoSilent(batch, began, error);
 
-            // Not cancelled: its answer tells what it charged. Orleans ends it in time, and there is one for each silence.
+            // Not cancelled: its answer tells what it charged. Orleans ends it in time, and there is only one per silence.
             if (call is not null) _ = TakeBackAsync(call, [.. batch]);
             return false;
         }
     }
 
-    /// <summary>Tells each caller, and gives back what was granted to those who have left.</summary>
+    /// <summary>Settles each call, and refunds grants of callers that have left.</summary>
     private void Tell(List<Acquisition> batch, RateLimitDecision[] decisions)
     {
         List<UnusedGrant>? grants = null;
@@ -192,7 +190,7 @@ internal sealed class AcquireCoalescer(
         if (grants is not null) unused.GiveBack(clientId, [.. grants]);
     }
 
-    /// <summary>Waits for an answer that is late: all have been told something else meanwhile. It owns its failures.</summary>
+    /// <summary>Waits for a late answer, after its calls were settled otherwise. Handles its own failures.</summary>
     private async Task TakeBackAsync(Task<RateLimitDecision[]> call, List<Acquisition> batch)
     {
         try
@@ -201,13 +199,13 @@ internal sealed class AcquireCoalescer(
         }
         catch (Exception)
         {
-            // It was lost; whatever it charged stays so.
+            // The answer was lost; its charges stay.
         }
     }
 
     /// <summary>
-    /// One wrong request has the whole batch refused, and nothing charged: asks again for each kind on its own, so that
-    /// only those fail that are wrong.
+    /// One invalid request makes the cluster refuse the whole batch without charges. Sends each kind of request again by itself, so
+    /// that only the invalid ones fail.
     /// </summary>
     private async Task<bool> SortOutAsync(List<Acquisition> batch, long since, InvalidRateLimitException error)
     {
@@ -242,13 +240,13 @@ internal sealed class AcquireCoalescer(
         waiting.ForEach(acquisition => acquisition.LeaveUndecided());
     }
 
-    /// <summary>Returns once the grain answers, or nobody asks for the client any more.</summary>
+    /// <summary>Returns once the grain answers, or the client is no longer in use.</summary>
     private async Task RecoverAsync(string policy)
     {
         var pause = FirstPause;
         do
         {
-            // Jitter, so that not all processes come back at once.
+            // Jitter, so that not all processes retry at once.
             await Task.Delay(pause * (0.5 + Random.Shared.NextDouble()), time).ConfigureAwait(false);
             pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
         }
@@ -277,7 +275,7 @@ internal sealed class AcquireCoalescer(
         }
         catch (ActorsException)
         {
-            // That is an answer as well.
+            // An error of the actors is an answer as well.
         }
         catch (Exception)
         {

@@ -4,8 +4,8 @@ using System.Threading.Tasks.Sources;
 namespace Actors;
 
 /// <summary>
-/// One caller that waits for its lease: until the cluster answers, the time is over, or it is cancelled, whichever is first.
-/// One object per call, and no state machine: this is what a decision costs here.
+/// One caller that waits for its lease, until the cluster answers, the call times out or the caller cancels. A decision costs
+/// one such object per call, and no async state machine.
 /// </summary>
 internal sealed class Acquisition : IValueTaskSource<RateLimitLease>
 {
@@ -13,13 +13,13 @@ internal sealed class Acquisition : IValueTaskSource<RateLimitLease>
     private readonly LeaseSource _leases;
     private readonly CancellationTokenRegistration _cancellation;
 
-    // The caller goes on elsewhere: whoever settles has others to settle.
+    // Asynchronous continuations: the settling thread has other calls to settle.
     private ManualResetValueTaskSourceCore<RateLimitLease> _core = new() { RunContinuationsAsynchronously = true };
 
-    // 0 until somebody settles it; who turns it to 1 does so alone.
+    // 0 until settled; only the thread that sets it to 1 settles.
     private int _isSettled;
 
-    // Written by whoever settles it.
+    // Written by the settling thread.
     private volatile bool _isLetPast;
 
     public Acquisition(string clientId, RateLimitRequest request, LeaseSource leases, CancellationToken cancellationToken)
@@ -29,7 +29,7 @@ internal sealed class Acquisition : IValueTaskSource<RateLimitLease>
         _leases = leases;
         if (!cancellationToken.CanBeCanceled) return;
 
-        // May call back before it returns: then nothing is left to unregister.
+        // The callback may run before this returns; then there is nothing to unregister.
         _cancellation = cancellationToken.UnsafeRegister(
             static (acquisition, token) => ((Acquisition)acquisition!).Fail(new OperationCanceledException(token)), this);
     }
@@ -38,14 +38,14 @@ internal sealed class Acquisition : IValueTaskSource<RateLimitLease>
 
     public bool IsSettled => Volatile.Read(ref _isSettled) != 0;
 
-    /// <summary>True if the caller got a lease and uses its permits, whoever decided that.</summary>
+    /// <summary>True if the caller got an acquired lease, whatever decided it.</summary>
     public bool IsLetPast => _isLetPast;
 
     /// <summary>The lease, to be awaited once.</summary>
     public ValueTask<RateLimitLease> Lease => new(this, _core.Version);
 
-    /// <summary>Tells the caller what was decided.</summary>
-    /// <returns>False if the caller has left.</returns>
+    /// <summary>Settles the call with a decision.</summary>
+    /// <returns>False if the call was settled already.</returns>
     public bool Decide(RateLimitDecision decision)
     {
         if (!Settles()) return false;
@@ -53,19 +53,19 @@ internal sealed class Acquisition : IValueTaskSource<RateLimitLease>
         return true;
     }
 
-    /// <summary>The cluster does not answer.</summary>
+    /// <summary>Settles the call because the cluster does not answer.</summary>
     public void LeaveUndecided()
     {
         if (Settles()) Let(_leases.Unreachable(_clientId, Request));
     }
 
-    /// <summary>There is no room for the call.</summary>
+    /// <summary>Settles the call because there is no room for it.</summary>
     public void DenyOverloaded()
     {
         if (Settles()) Let(_leases.Overloaded());
     }
 
-    /// <summary>The cluster answered that it cannot decide.</summary>
+    /// <summary>Settles the call because the cluster answered that it cannot decide.</summary>
     public void Refuse(Exception error)
     {
         if (Settles()) Let(_leases.Refused(_clientId, Request, error));

@@ -9,7 +9,7 @@ internal sealed class ChainedLease(RateLimitLease first, RateLimitLease second) 
 
     public override IEnumerable<string> MetadataNames => second.MetadataNames.Union(first.MetadataNames);
 
-    /// <summary>Asks the next limiter if the one before has granted. A lease acquired in vain is given back.</summary>
+    /// <summary>Calls the next limiter if the previous one has granted; refunds the first lease if the next one does not grant.</summary>
     public static async ValueTask<RateLimitLease> ThenAsync(RateLimitLease first, Func<ValueTask<RateLimitLease>> next)
     {
         if (!first.IsAcquired) return first;

@@ -2,7 +2,7 @@ using System.Threading.RateLimiting;
 
 namespace Actors;
 
-/// <summary>A lease as the cluster decided it.</summary>
+/// <summary>A lease that the cluster decided.</summary>
 internal sealed class DecidedLease(RateLimitDecision decision, LeaseSource source, string clientId, RateLimitRequest request)
     : RateLimitLease, IRefundableLease
 {
@@ -14,7 +14,7 @@ internal sealed class DecidedLease(RateLimitDecision decision, LeaseSource sourc
 
     private static readonly string[] NamesOfDenied = [.. Names, MetadataName.RetryAfter.Name, MetadataName.ReasonPhrase.Name];
 
-    // 0 until it is given back; only the caller that turns it to 1 does so.
+    // 0 until refunded; only the caller that sets it to 1 refunds.
     private int _isGivenBack;
 
     public override bool IsAcquired => decision.IsAllowed;

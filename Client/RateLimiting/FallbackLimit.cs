@@ -1,8 +1,8 @@
 namespace Actors;
 
 /// <summary>
-/// Limits one client by windows in this process, roughly: each window is counted by the permits of its current period and the
-/// part of the period before that it still covers. So it takes the same memory whatever the limit.
+/// Limits one client approximately in this process. Each window counts the permits of its current period plus the covered share of
+/// the previous one, so the memory does not depend on the limit.
 /// </summary>
 internal sealed class FallbackLimit(TimeProvider time)
 {
@@ -24,9 +24,9 @@ internal sealed class FallbackLimit(TimeProvider time)
     }
 
     /// <summary>Grants the permits in all windows, or in none.</summary>
-    /// <param name="windows">The windows that count now.</param>
-    /// <param name="permits">How many permits.</param>
-    /// <param name="retryAfter">If they are denied: how long until the window that is full has passed, at most.</param>
+    /// <param name="windows">The current windows.</param>
+    /// <param name="permits">The number of permits.</param>
+    /// <param name="retryAfter">For a denial: the maximum time until the full window has passed.</param>
     public bool TryGrant(RateLimitWindow[] windows, int permits, out TimeSpan retryAfter)
     {
         lock (_gate)

@@ -3,22 +3,22 @@ using System.Collections.Concurrent;
 namespace Actors;
 
 /// <summary>
-/// The last known limits, for clients whose limiter does not answer while those of others do. Such a client is not let past
-/// without a limit: one id that times out says nothing about the cluster.
+/// Applies the last known limits to clients whose limiter does not answer while others do. One id that times out says nothing
+/// about the cluster, so such a client must not be unlimited.
 /// </summary>
 internal sealed class FallbackLimits(TimeProvider time)
 {
     private const int MaxClients = 10_000;
 
-    // Beyond these, clients share limits: a flood of ids lets nobody past.
+    // Beyond MaxClients, clients share limits, so a flood of ids does not bypass them.
     private const int SharedLimits = 100;
     private const int MaxPolicies = 1_000;
     private static readonly TimeSpan SweepPause = TimeSpan.FromSeconds(1);
 
-    // By policy, as the last decision of any client had them; empty if the policy is in shadow mode.
+    // By policy, from the last decision of any client; empty if the policy is in shadow mode.
     private readonly ConcurrentDictionary<string, RateLimitWindow[]> _windows = new(StringComparer.Ordinal);
 
-    // Of clients that were silent lately. Any thread adds; who finds it full removes those that are over.
+    // Recently unanswered clients. Any thread adds; a thread that finds it full removes expired entries.
     private readonly ConcurrentDictionary<(string ClientId, string Policy), FallbackLimit> _limits = new();
     private long _sweptAt;
 
@@ -29,12 +29,12 @@ internal sealed class FallbackLimits(TimeProvider time)
         if (!isKnown && _windows.Count >= MaxPolicies) return;
         if (decision.IsShadowDenial) _windows[decision.Policy] = [];
 
-        // What fits does not show whether the policy is in shadow mode; a denial does.
+        // A grant does not show whether the policy is in shadow mode; a denial does.
         else if (!isKnown || (!decision.IsAllowed && known!.Length == 0) || (known!.Length > 0 && !known.AsSpan().SequenceEqual(decision.Windows)))
             _windows[decision.Policy] = decision.Windows;
     }
 
-    /// <summary>Whether the client may have the permits by what is known here; null if nothing is known.</summary>
+    /// <summary>Whether the client may have the permits by the last known limits; null if none are known.</summary>
     public bool? TryGrant(string clientId, RateLimitRequest request, out TimeSpan retryAfter)
     {
         retryAfter = TimeSpan.Zero;
@@ -50,7 +50,7 @@ internal sealed class FallbackLimits(TimeProvider time)
         return limit.TryGrant(windows, request.Permits, out retryAfter);
     }
 
-    // No client's id has a NUL in it. Which clients share is not to be told from outside: hash codes differ in each process.
+    // Client ids contain no NUL. Outsiders cannot predict which clients share: hash codes differ in each process.
     private static (string ClientId, string Policy) Shared((string ClientId, string Policy) key) =>
         ($"\0{(uint)key.ClientId.GetHashCode(StringComparison.Ordinal) % SharedLimits}", key.Policy);
 

@@ -1,10 +1,10 @@
 namespace Actors;
 
-/// <summary>Waiting for a call no longer than so long.</summary>
+/// <summary>Limits how long to wait for a call.</summary>
 internal static class GivenUpCalls
 {
-    /// <summary>The answer of a call. Whatever becomes of one that is given up is of no interest any more.</summary>
-    /// <exception cref="TimeoutException">There was none in time.</exception>
+    /// <summary>Returns the answer of a call. The outcome of an abandoned call is ignored.</summary>
+    /// <exception cref="TimeoutException">There was no answer in time.</exception>
     public static async Task<T> WithinAsync<T>(
         this Task<T> call, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken = default)
     {

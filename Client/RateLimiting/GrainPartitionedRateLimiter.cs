@@ -3,12 +3,12 @@ using System.Threading.RateLimiting;
 namespace Actors;
 
 /// <summary>
-/// The limiters of many client ids as one <see cref="PartitionedRateLimiter{TResource}"/>. It keeps nothing of a client
-/// once it is answered, however many there are. Otherwise as <see cref="GrainRateLimiter"/>.
+/// The limiters of many client ids as one <see cref="PartitionedRateLimiter{TResource}"/>. It keeps no state of a client after its
+/// calls are answered, however many clients there are. Otherwise like <see cref="GrainRateLimiter"/>.
 /// </summary>
-/// <param name="client">The way into the cluster.</param>
-/// <param name="target">Whom a resource charges, and how much.</param>
-/// <param name="options">How to ask; the policy is that of targets which name none.</param>
+/// <param name="client">The client of the cluster.</param>
+/// <param name="target">Maps a resource to the client, policy and permits to charge.</param>
+/// <param name="options">The options; their policy applies to targets without one.</param>
 public sealed class GrainPartitionedRateLimiter<TResource>(
     ActorsClient client, Func<TResource, RateLimitTarget> target, GrainRateLimiterOptions? options = null) : PartitionedRateLimiter<TResource>
 {
@@ -18,7 +18,7 @@ public sealed class GrainPartitionedRateLimiter<TResource>(
     // Set once, read by any caller.
     private volatile bool _isDisposed;
 
-    /// <summary>Of all resources together: they are not counted one by one.</summary>
+    /// <summary>Statistics over all resources; they are not counted individually.</summary>
     public override RateLimiterStatistics GetStatistics(TResource resource) => _leases.Statistics;
 
     /// <inheritdoc cref="GrainRateLimiter.AttemptAcquireCore"/>
@@ -32,12 +32,12 @@ public sealed class GrainPartitionedRateLimiter<TResource>(
     protected override ValueTask<RateLimitLease> AcquireAsyncCore(TResource resource, int permitCount, CancellationToken cancellationToken) =>
         AcquireAsync(resource, permitCount, _one.MaxWait, cancellationToken);
 
-    /// <summary>Callers that wait for permits get a lease that is not acquired, and give up their places.</summary>
+    /// <summary>Waiting callers get a lease that is not acquired, and give up their places.</summary>
     protected override void Dispose(bool disposing)
     {
         _isDisposed = true;
 
-        // DisposeAsync says false here.
+        // Also if disposing is false, as DisposeAsync passes it.
         _leases.Dispose();
         base.Dispose(disposing);
     }

@@ -3,22 +3,22 @@ using System.Threading.RateLimiting;
 namespace Actors;
 
 /// <summary>
-/// The limiter of one client id as .NET's <see cref="RateLimiter"/>: its permits are those of all processes and silos
-/// together. Calls of this process that come at the same time go to the cluster together.
+/// The limiter of one client id as .NET's <see cref="RateLimiter"/>: its permits are shared by all processes and silos. Concurrent
+/// calls of this process are coalesced.
 /// </summary>
 /// <remarks>
 /// <para>
-/// Where the cluster does not answer within <see cref="GrainRateLimiterOptions.CallTimeout"/>,
-/// <see cref="GrainRateLimiterOptions.WhenUnreachable"/> decides, and does so at once for those who come until it answers
-/// again. An answer that was lost may have been charged.
+/// If the cluster does not answer within <see cref="GrainRateLimiterOptions.CallTimeout"/>,
+/// <see cref="GrainRateLimiterOptions.WhenUnreachable"/> decides, and does so at once for further calls until the cluster answers
+/// again. A call whose answer was lost may have been charged.
 /// </para>
 /// <para>
-/// Disposing of a lease does nothing: permits of a window come back with time. In a chain put this limiter last, or use
-/// <see cref="RateLimiterChain"/>, so that calls which another limiter denies cost nothing here. A caller that is cancelled
-/// gives up its place in line; what it was granted at that moment is given back.
+/// Disposing a lease has no effect: permits of a window return with time. In a chain, put this limiter last, or use
+/// <see cref="RateLimiterChain"/>, so that calls which another limiter denies cost nothing here. A cancelled caller gives up its
+/// place in the queue; a grant made at that moment is refunded.
 /// </para>
 /// <para>
-/// Asking for 0 permits tells whether one would be granted, charges nothing and does not wait. All members are safe for
+/// A request for 0 permits queries whether one would be granted, charges nothing and does not wait. All members are safe for
 /// concurrent use.
 /// </para>
 /// </remarks>
@@ -31,9 +31,9 @@ public sealed class GrainRateLimiter : RateLimiter
     // Set once, read by any caller.
     private volatile bool _isDisposed;
 
-    /// <summary>The limiter of a client id. No call is made.</summary>
-    /// <exception cref="InvalidRateLimitException">The id or the policy is none; see <see cref="RateLimits"/>.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">An option is outside of what is allowed.</exception>
+    /// <summary>Creates the limiter of a client id. Makes no call.</summary>
+    /// <exception cref="InvalidRateLimitException">The id or the policy name is invalid; see <see cref="RateLimits"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
     public GrainRateLimiter(ActorsClient client, string clientId, GrainRateLimiterOptions? options = null)
         : this((client ?? throw new ArgumentNullException(nameof(client))).RateLimitCalls, clientId, options ?? new())
     {
@@ -51,8 +51,8 @@ public sealed class GrainRateLimiter : RateLimiter
     public override TimeSpan? IdleDuration => _leases.IdleDuration;
 
     /// <summary>
-    /// What became of the calls of this object: the permits left by its last decision (0 before the first), how many callers
-    /// wait for the cluster, and how many leases were and were not acquired.
+    /// Statistics of this object: the permits left after its last decision (0 before the first), the callers that wait for the
+    /// cluster, and the leases that were and were not acquired.
     /// </summary>
     public override RateLimiterStatistics GetStatistics()
     {
@@ -61,8 +61,8 @@ public sealed class GrainRateLimiter : RateLimiter
     }
 
     /// <summary>
-    /// Asks the cluster and blocks the thread for its answer, up to <see cref="GrainRateLimiterOptions.CallTimeout"/>; does
-    /// not wait for permits. Where a thread is too dear, use <see cref="RateLimiter.AcquireAsync"/>.
+    /// Calls the cluster and blocks the thread until it answers, up to <see cref="GrainRateLimiterOptions.CallTimeout"/>; does not wait
+    /// for permits. To avoid blocking, use <see cref="RateLimiter.AcquireAsync"/>.
     /// </summary>
     protected override RateLimitLease AttemptAcquireCore(int permitCount)
     {
@@ -74,12 +74,12 @@ public sealed class GrainRateLimiter : RateLimiter
     protected override ValueTask<RateLimitLease> AcquireAsyncCore(int permitCount, CancellationToken cancellationToken) =>
         AcquireAsync(permitCount, _one.MaxWait, cancellationToken);
 
-    /// <summary>Callers that wait for permits get a lease that is not acquired, and give up their places.</summary>
+    /// <summary>Waiting callers get a lease that is not acquired, and give up their places.</summary>
     protected override void Dispose(bool disposing)
     {
         _isDisposed = true;
 
-        // DisposeAsync says false here.
+        // Also if disposing is false, as DisposeAsync passes it.
         _leases.Dispose();
         base.Dispose(disposing);
     }

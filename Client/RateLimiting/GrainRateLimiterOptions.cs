@@ -1,37 +1,37 @@
 namespace Actors;
 
-/// <summary>How a <see cref="GrainRateLimiter"/> asks the cluster. Read once, when the limiter is made.</summary>
+/// <summary>The options of a <see cref="GrainRateLimiter"/>. Read once, when the limiter is created.</summary>
 public sealed class GrainRateLimiterOptions
 {
     /// <summary>The policy that is charged. Default: "default".</summary>
     public string Policy { get; set; } = RateLimits.DefaultPolicy;
 
     /// <summary>
-    /// How long <see cref="System.Threading.RateLimiting.RateLimiter.AcquireAsync"/> waits for permits at most, in the queue
-    /// that the cluster keeps for the client. Default: zero, which answers now.
+    /// The maximum time <see cref="System.Threading.RateLimiting.RateLimiter.AcquireAsync"/> waits for permits, in the client's queue
+    /// in the cluster. Default: zero, which answers immediately.
     /// </summary>
     /// <value>0 to <see cref="RateLimits.MaxWait"/>.</value>
     public TimeSpan MaxWait { get; set; }
 
     /// <summary>
-    /// How long a caller waits for the cluster at most (with <see cref="MaxWait"/>: beyond it), before
-    /// <see cref="WhenUnreachable"/> decides. Default: 1 second.
+    /// The maximum time a caller waits for the cluster (in addition to <see cref="MaxWait"/>) before <see cref="WhenUnreachable"/>
+    /// decides. Default: 1 second.
     /// </summary>
     /// <value>1 millisecond to 1 minute.</value>
     public TimeSpan CallTimeout { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>What is decided where the cluster does not answer. Default: <see cref="WhenUnreachable.Allow"/>.</summary>
+    /// <summary>The decision if the cluster does not answer. Default: <see cref="WhenUnreachable.Allow"/>.</summary>
     public WhenUnreachable WhenUnreachable { get; set; }
 
     /// <summary>
-    /// How many calls of one client may wait here for their turn to be sent, besides those being decided; one more is
+    /// The maximum number of calls of one client that wait in this process to be sent, besides those in flight. A further call is
     /// denied at once, with a RetryAfter. Default: 10,000.
     /// </summary>
     /// <value>1 to 1,000,000.</value>
     public int MaxQueued { get; set; } = 10_000;
 
-    /// <exception cref="ArgumentOutOfRangeException">A value is outside of what is allowed.</exception>
-    /// <exception cref="InvalidRateLimitException">The policy is no name.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A value is out of range.</exception>
+    /// <exception cref="InvalidRateLimitException">The policy name is invalid.</exception>
     internal void Validate()
     {
         RateLimits.ValidatePolicyName(Policy);

@@ -2,10 +2,10 @@ using System.Threading.RateLimiting;
 
 namespace Actors;
 
-/// <summary>Asks for the leases of one limiter, makes them, and counts them.</summary>
+/// <summary>Acquires, creates and counts the leases of one limiter.</summary>
 internal sealed class LeaseSource : IDisposable
 {
-    // Of overloads that do not say when they will be over.
+    // For overloads without a time to retry.
     private static readonly TimeSpan RetryWhenOverloaded = TimeSpan.FromSeconds(1);
 
     private readonly RateLimitCalls _calls;
@@ -13,7 +13,7 @@ internal sealed class LeaseSource : IDisposable
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _disposing = new();
 
-    // Counted by callers and by who answers them, each by an operation that is atomic on its own.
+    // Updated by callers and by answers, with interlocked operations.
     private long _granted;
     private long _denied;
     private long _pending;
@@ -32,10 +32,10 @@ internal sealed class LeaseSource : IDisposable
 
     public Patience Patience { get; }
 
-    /// <summary>Cancelled when the limiter is disposed of: callers that wait for permits get none then.</summary>
+    /// <summary>Cancelled when the limiter is disposed: waiting callers then get no permits.</summary>
     public CancellationToken Disposing => _disposing.Token;
 
-    /// <summary>How long nobody has waited for a lease; null while somebody does.</summary>
+    /// <summary>How long no caller has been waiting for a lease; null while one is.</summary>
     public TimeSpan? IdleDuration =>
         Interlocked.Read(ref _pending) > 0 ? null : _time.GetElapsedTime(Interlocked.Read(ref _idleSince));
 
@@ -47,8 +47,8 @@ internal sealed class LeaseSource : IDisposable
         TotalFailedLeases = Interlocked.Read(ref _denied),
     };
 
-    /// <summary>Asks for the permits of a request; without any, whether one would be granted.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">They are more than the policy could ever grant.</exception>
+    /// <summary>Acquires the permits of a request; for 0 permits, queries whether one would be granted.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The permits exceed what the policy can ever grant.</exception>
     public ValueTask<RateLimitLease> AcquireAsync(string clientId, RateLimitRequest request, CancellationToken cancellationToken)
     {
         if (request.Permits > RateLimits.MaxLimit) throw TooMany(request.Permits, RateLimits.MaxLimit);
@@ -69,8 +69,8 @@ internal sealed class LeaseSource : IDisposable
     }
 
     /// <summary>
-    /// The cluster did not answer for the client. While it answers nobody, <see cref="WhenUnreachable"/> decides; while others
-    /// are answered, a client that would be let past is held to the last known limits.
+    /// The lease if the cluster did not answer for the client. If it answers no client, <see cref="WhenUnreachable"/> decides. If
+    /// others are answered, the last known limits apply to a client that would be allowed.
     /// </summary>
     public RateLimitLease Unreachable(string clientId, RateLimitRequest request)
     {
@@ -82,25 +82,25 @@ internal sealed class LeaseSource : IDisposable
             : Undecided(UndecidedLease.OverFallback(retryAfter), RateLimitClientTelemetry.FallbackDenied);
     }
 
-    /// <summary>There is no room for the call, here or in the cluster. That is no outage: it is denied.</summary>
+    /// <summary>The lease if there is no room for the call, here or in the cluster. This is not an outage: the call is denied.</summary>
     public RateLimitLease Overloaded(TimeSpan? retryAfter = null) =>
         Undecided(UndecidedLease.Overloaded(retryAfter ?? RetryWhenOverloaded), RateLimitClientTelemetry.OverloadedDenied);
 
-    /// <summary>The cluster answered that it cannot decide.</summary>
+    /// <summary>The lease if the cluster answered that it cannot decide.</summary>
     public RateLimitLease Refused(string clientId, RateLimitRequest request, Exception error) =>
         error is OverloadedException overloaded ? Overloaded(overloaded.RetryAfter) : Unreachable(clientId, request);
 
-    /// <summary>The limiter was disposed of while the caller waited.</summary>
+    /// <summary>The lease if the limiter was disposed while the caller waited.</summary>
     public RateLimitLease Disposed() => Counted(UndecidedLease.Disposed);
 
-    /// <summary>The caller gets an error instead of a lease.</summary>
+    /// <summary>Records that the caller gets an error instead of a lease.</summary>
     public void Failed() => End();
 
-    /// <summary>Gives back what a lease was granted.</summary>
+    /// <summary>Refunds the grant of a lease.</summary>
     public void GiveBack(string clientId, RateLimitRequest request, RateLimitDecision decision) =>
         _calls.Unused.GiveBack(clientId, request, decision);
 
-    // Without links or timers it holds nothing that must be freed; waiting callers may still look at the token.
+    // Without links or timers, the source holds nothing that must be freed; waiting callers may still use the token.
     public void Dispose() => _ = _disposing.CancelAsync();
 
     private RateLimitLease Undecided(UndecidedLease lease, string outcome)
@@ -122,7 +122,7 @@ internal sealed class LeaseSource : IDisposable
         Interlocked.Decrement(ref _pending);
     }
 
-    // The cluster says in the same type whatever is wrong with a request; .NET's limiters have one of their own for this.
+    // The cluster uses one exception type for all invalid requests; .NET's limiters throw another one for too many permits.
     private async ValueTask<RateLimitLease> AcquireSeveralAsync(
         string clientId, RateLimitRequest request, CancellationToken cancellationToken)
     {

@@ -3,12 +3,12 @@ using Microsoft.Extensions.Logging;
 namespace Actors;
 
 /// <summary>
-/// Whether the whole cluster is silent, as far as this process can tell: a call was overdue, and nobody was answered since
-/// it began. Then clients that were not asked for yet need not find out by waiting, one by one.
+/// Tracks whether the whole cluster is silent, as far as this process can tell: a call timed out, and no call was answered since it
+/// began. Then further clients need not each wait for a timeout.
 /// </summary>
 internal sealed partial class Outage(TimeProvider time, ILogger logger)
 {
-    // So many clients ask meanwhile whether it is over.
+    // The number of clients that probe for the end of an outage.
     private const int MaxProbed = 8;
 
     // Guards the fields below; held for a few field accesses.
@@ -16,12 +16,12 @@ internal sealed partial class Outage(TimeProvider time, ILogger logger)
     private long _lastAnswer = long.MinValue;
     private int _silentClients;
 
-    // Written under the lock, read without: an old value costs one caller its wait, or lets it off.
+    // Written under the lock, read without: a stale value costs one caller its wait, or spares it.
     private volatile bool _isTotal;
 
     public bool IsTotal => _isTotal;
 
-    /// <summary>True while too few clients ask whether it is over.</summary>
+    /// <summary>True while too few clients probe for the end of the outage.</summary>
     public bool NeedsProbe
     {
         get
@@ -30,7 +30,7 @@ internal sealed partial class Outage(TimeProvider time, ILogger logger)
         }
     }
 
-    /// <summary>A client was answered.</summary>
+    /// <summary>Records that a client was answered.</summary>
     public void Answered()
     {
         lock (_gate)
@@ -40,10 +40,10 @@ internal sealed partial class Outage(TimeProvider time, ILogger logger)
         }
     }
 
-    /// <summary>A client is not answered any more; <see cref="End"/> follows.</summary>
+    /// <summary>Records that a client is no longer answered; <see cref="End"/> follows.</summary>
     /// <param name="clientId">The client.</param>
-    /// <param name="since">When the call began that was not answered.</param>
-    /// <param name="error">Why not.</param>
+    /// <param name="since">When the unanswered call began.</param>
+    /// <param name="error">The error of that call.</param>
     public void Begin(string clientId, long since, Exception error)
     {
         bool isFirst, isTotalNow;
@@ -58,13 +58,13 @@ internal sealed partial class Outage(TimeProvider time, ILogger logger)
         else if (isFirst) LogClientSilent(WellFormedText.Quote(clientId), error);
     }
 
-    /// <summary>A client is answered again, or nobody asks for it any more.</summary>
+    /// <summary>Records that a client is answered again, or no longer in use.</summary>
     public void End()
     {
         bool isLast;
         lock (_gate)
         {
-            // Without anyone to notice the end of it, it has ended.
+            // Without probing clients the end would not be noticed, so the outage counts as over.
             isLast = --_silentClients == 0;
             if (isLast) _isTotal = false;
         }
@@ -72,14 +72,14 @@ internal sealed partial class Outage(TimeProvider time, ILogger logger)
         if (isLast) LogOver();
     }
 
-    [LoggerMessage(LogLevel.Warning, "The cluster answers no limiter calls; until it does, WhenUnreachable decides for all clients")]
+    [LoggerMessage(7051, LogLevel.Warning, "The cluster does not answer limiter calls; until it does, WhenUnreachable decides for all clients")]
     private partial void LogSilent(Exception error);
 
     [LoggerMessage(
-        LogLevel.Warning,
-        "The limiter of client {Client} does not answer while others do; with WhenUnreachable.Allow such clients are held to the last known limits")]
+        7052, LogLevel.Warning,
+        "The limiter of client {Client} does not answer while others do; with WhenUnreachable.Allow, the last known limits apply to such clients")]
     private partial void LogClientSilent(string client, Exception error);
 
-    [LoggerMessage(LogLevel.Information, "Limits are decided by the cluster again, for all clients that are asked for")]
+    [LoggerMessage(7053, LogLevel.Information, "The cluster decides limits again, for all clients in use")]
     private partial void LogOver();
 }

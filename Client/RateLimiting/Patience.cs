@@ -1,4 +1,4 @@
 namespace Actors;
 
-/// <summary>How long callers wait for the cluster, and how many may wait before they are sent.</summary>
+/// <summary>The maximum time a caller waits for the cluster, and the maximum number of calls that wait to be sent.</summary>
 internal sealed record Patience(TimeSpan CallTimeout, int MaxQueued);

@@ -7,37 +7,36 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Actors;
 
 /// <summary>
-/// All calls of this process to limiters. What is asked for one client at the same time is gathered, whichever limiter and
-/// policy it is asked through.
+/// All calls of this process to limiters. Concurrent calls for one client are coalesced, across limiters and policies.
 /// </summary>
 internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, TimeProvider? time = null, ILogger? logger = null)
 {
-    // One for each client that somebody waits for now: it is made by the first caller and removes itself after the last, so
-    // clients cost nothing once they are answered. Any thread adds and removes.
+    // One coalescer for each client with waiting callers. The first caller creates it, and it removes itself after the last, so
+    // idle clients cost nothing. Any thread adds and removes.
     private readonly ConcurrentDictionary<Key, AcquireCoalescer> _gathered = new();
     private readonly Outage _outage = new(time ?? TimeProvider.System, new SafeLogger(logger ?? NullLogger.Instance));
 
-    // Said only where the outage is over meanwhile, and goes on after all.
-    private static readonly TimeoutException StillSilent = new("Nobody was answered since the last call that was not.");
+    // Used only if the outage ended meanwhile and then continues.
+    private static readonly TimeoutException StillSilent = new("No call has been answered since the last unanswered one.");
 
     public TimeProvider Time { get; } = time ?? TimeProvider.System;
 
-    /// <summary>The limits of clients whose limiter alone is silent.</summary>
+    /// <summary>The limits of clients whose limiter does not answer while others do.</summary>
     public FallbackLimits Fallbacks { get; } = new(time ?? TimeProvider.System);
 
-    /// <summary>Gives back what nobody uses.</summary>
+    /// <summary>Refunds unused grants.</summary>
     public UnusedGrants Unused { get; } = new(grains);
 
-    /// <summary>True if no client is answered, as far as is known here.</summary>
+    /// <summary>True if no client gets an answer, as far as this process knows.</summary>
     public bool IsClusterSilent => _outage.IsTotal;
 
-    /// <summary>True if a silo was reached and has no room for the call.</summary>
+    /// <summary>True if a silo was reached but has no room for the call.</summary>
     public static bool IsOverload(Exception error) => error is GatewayTooBusyException or LimitExceededException;
 
     public ValueTask<RateLimitLease> AcquireAsync(
         string clientId, RateLimitRequest request, LeaseSource leases, CancellationToken cancellationToken)
     {
-        // Waits in the cluster, for its turn: nobody here is to wait behind it.
+        // The call waits in the cluster for its turn, so no other call may wait behind it here.
         if (request.MaxWait > TimeSpan.Zero)
         {
             return new WaitingCall(this, clientId, request, leases, (grain, asked, token) => grain.AcquireAsync(asked, token))
@@ -55,7 +54,7 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
         var acquisition = new Acquisition(clientId, request, leases, cancellationToken);
         while (!acquisition.IsSettled && !(gathered ?? Gather(key)).TryAdd(acquisition, leases.Patience.MaxQueued))
         {
-            // It has retired and is about to be gone.
+            // The coalescer has retired and is about to be removed.
             if (gathered is not null) Forget(key, gathered);
             gathered = null;
         }
@@ -63,14 +62,14 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
         return acquisition.Lease;
     }
 
-    /// <summary>Whether a request without a wait would be granted.</summary>
+    /// <summary>Queries whether a request without a wait would be granted.</summary>
     public ValueTask<RateLimitLease> PeekAsync(
         string clientId, RateLimitRequest request, LeaseSource leases, CancellationToken cancellationToken) =>
         new WaitingCall(
             this, clientId, request with { MaxWait = TimeSpan.Zero }, leases,
             (grain, asked, token) => grain.PeekAsync(asked.Policy, cancellationToken: token)).AskAsync(cancellationToken);
 
-    /// <summary>The most permits the policy grants at once; null where that is not to be learnt now.</summary>
+    /// <summary>The most permits the policy can grant at once; null if the cluster does not answer.</summary>
     public async Task<int?> SmallestLimitAsync(string clientId, string policy, TimeSpan callTimeout, CancellationToken cancellationToken)
     {
         try
@@ -88,17 +87,17 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
     /// <summary>The grain of a client.</summary>
     public IRateLimiterGrain Grain(string clientId) => grains(clientId);
 
-    /// <summary>The cluster has answered a call that went by itself.</summary>
+    /// <summary>Records that the cluster has answered an individual call.</summary>
     public void Answered(RateLimitDecision? decision = null)
     {
         _outage.Answered();
         if (decision is not null) Fallbacks.Learn(decision);
     }
 
-    /// <summary>A call that went by itself was not answered.</summary>
+    /// <summary>Records that an individual call was not answered.</summary>
     public void NotAnswered(string clientId, TimeSpan callTimeout, long since, Exception error) => Probe(new(clientId, callTimeout), since, error);
 
-    /// <summary>True if the client's limiter does not answer just now; asking keeps the search for an answer going.</summary>
+    /// <summary>True if the client's limiter does not answer now. Each query keeps the probing going.</summary>
     public bool IsSilent(string clientId, TimeSpan callTimeout)
     {
         var key = new Key(clientId, callTimeout);
@@ -111,7 +110,7 @@ internal sealed class RateLimitCalls(Func<string, IRateLimiterGrain> grains, Tim
     private AcquireCoalescer Gather(Key key) =>
         _gathered.TryGetValue(key, out var gathered) ? gathered : _gathered.GetOrAdd(key, static (key, calls) => calls.New(key), this);
 
-    /// <summary>Has a client asked whether it is answered again, unless somebody does already or enough others do.</summary>
+    /// <summary>Starts probing a client, unless it is probed already or enough others are.</summary>
     private void Probe(Key key, long since, Exception error)
     {
         if (_outage.IsTotal && !_outage.NeedsProbe) return;

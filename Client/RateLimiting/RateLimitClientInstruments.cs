@@ -2,19 +2,19 @@ using System.Diagnostics.Metrics;
 
 namespace Actors;
 
-/// <summary>Counts what <see cref="RateLimitClientTelemetry"/> names; next to nothing where nobody listens.</summary>
+/// <summary>Records the metrics of <see cref="RateLimitClientTelemetry"/>; costs almost nothing without a listener.</summary>
 internal static class RateLimitClientInstruments
 {
     private static readonly Meter Meter = new(RateLimitClientTelemetry.MeterName);
 
     private static readonly Counter<long> Decisions =
-        Meter.CreateCounter<long>(RateLimitClientTelemetry.Decisions, "{decision}", "What callers of limiters were told.");
+        Meter.CreateCounter<long>(RateLimitClientTelemetry.Decisions, "{decision}", "Decisions returned to callers of limiters.");
 
     private static readonly Histogram<int> CallDecisions =
-        Meter.CreateHistogram<int>(RateLimitClientTelemetry.CallDecisions, "{decision}", "Decisions per gathered call to the cluster.");
+        Meter.CreateHistogram<int>(RateLimitClientTelemetry.CallDecisions, "{decision}", "Decisions per coalesced call to the cluster.");
 
     private static readonly Histogram<double> CallDuration =
-        Meter.CreateHistogram<double>(RateLimitClientTelemetry.CallDuration, "s", "How long the cluster took to answer such a call.");
+        Meter.CreateHistogram<double>(RateLimitClientTelemetry.CallDuration, "s", "Duration of coalesced calls to the cluster.");
 
     public static void Decided(RateLimitDecision decision)
     {

@@ -1,8 +1,7 @@
 namespace Actors;
 
 /// <summary>
-/// The names under which the limiters of a client app can be observed (OpenTelemetry). Stable: dashboards and alerts are
-/// built on them.
+/// The names of the metrics of a client app's limiters (OpenTelemetry). Stable: dashboards and alerts depend on them.
 /// </summary>
 public static class RateLimitClientTelemetry
 {
@@ -10,15 +9,15 @@ public static class RateLimitClientTelemetry
     public const string MeterName = "Actors.Client";
 
     /// <summary>
-    /// Counter, {decision}: what callers were told; <see cref="OutcomeTag"/>, and <see cref="PolicyTag"/> where the cluster
+    /// Counter, {decision}: decisions returned to callers; with <see cref="OutcomeTag"/>, and <see cref="PolicyTag"/> if the cluster
     /// decided.
     /// </summary>
     public const string Decisions = "actors.client.limiter.decisions";
 
-    /// <summary>Histogram, {decision}: decisions per call to the cluster, of calls that were gathered.</summary>
+    /// <summary>Histogram, {decision}: decisions per coalesced call to the cluster.</summary>
     public const string CallDecisions = "actors.client.limiter.call_decisions";
 
-    /// <summary>Histogram, s: how long the cluster took to answer such a call.</summary>
+    /// <summary>Histogram, s: the duration of coalesced calls to the cluster.</summary>
     public const string CallDuration = "actors.client.limiter.call_duration";
 
     /// <summary>

@@ -3,9 +3,9 @@ using System.Threading.RateLimiting;
 namespace Actors;
 
 /// <summary>
-/// What the leases of a <see cref="GrainRateLimiter"/> tell besides <see cref="MetadataName.RetryAfter"/> and
-/// <see cref="MetadataName.ReasonPhrase"/>, which those have that are not acquired. A lease that the cluster did not decide
-/// has <see cref="IsUndecided"/> alone of these.
+/// The metadata of a <see cref="GrainRateLimiter"/>'s leases. Leases that are not acquired also have
+/// <see cref="MetadataName.RetryAfter"/> and <see cref="MetadataName.ReasonPhrase"/>. A lease that the cluster did not decide has
+/// only <see cref="IsUndecided"/> of these.
 /// </summary>
 public static class RateLimitMetadata
 {
@@ -17,27 +17,27 @@ public static class RateLimitMetadata
     internal const string SourceName = "ACTORS_SOURCE";
     internal const string IsUndecidedName = "ACTORS_IS_UNDECIDED";
 
-    /// <summary>All that the cluster decided.</summary>
+    /// <summary>The whole decision of the cluster.</summary>
     public static MetadataName<RateLimitDecision> Decision { get; } = MetadataName.Create<RateLimitDecision>(DecisionName);
 
     /// <summary>The name of the policy.</summary>
     public static MetadataName<string> Policy { get; } = MetadataName.Create<string>(PolicyName);
 
-    /// <summary>The limit of the window that binds.</summary>
+    /// <summary>The limit of the binding window.</summary>
     public static MetadataName<int> Limit { get; } = MetadataName.Create<int>(LimitName);
 
-    /// <summary>The permits left in it after this lease.</summary>
+    /// <summary>The permits left in the binding window after this lease.</summary>
     public static MetadataName<int> Remaining { get; } = MetadataName.Create<int>(RemainingName);
 
-    /// <summary>How long until all its permits are free, if none is granted meanwhile.</summary>
+    /// <summary>The time until all its permits are free, if none is granted meanwhile.</summary>
     public static MetadataName<TimeSpan> ResetAfter { get; } = MetadataName.Create<TimeSpan>(ResetAfterName);
 
-    /// <summary>Whether Redis stands behind the decision.</summary>
+    /// <summary>Whether the decision was made with Redis.</summary>
     public static MetadataName<RateLimitSource> Source { get; } = MetadataName.Create<RateLimitSource>(SourceName);
 
     /// <summary>
-    /// True if the limits of the cluster did not decide: it did not answer (<see cref="WhenUnreachable"/>), or it was overloaded.
-    /// Only such leases have it.
+    /// True if the limits of the cluster did not decide: it did not answer (<see cref="WhenUnreachable"/>), or it was overloaded. Only
+    /// such leases have it.
     /// </summary>
     public static MetadataName<bool> IsUndecided { get; } = MetadataName.Create<bool>(IsUndecidedName);
 }

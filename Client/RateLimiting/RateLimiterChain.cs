@@ -3,27 +3,27 @@ using System.Threading.RateLimiting;
 namespace Actors;
 
 /// <summary>
-/// Limiters that are asked one after the other and must all grant, as by .NET's <c>CreateChained</c>; but a call that one of
-/// them denies costs nothing in those before it: permits of the cluster are given back. .NET's chain only disposes of leases
-/// acquired in vain, as it does of used ones, and disposing gives no permits of a window back.
+/// Limiters that are called in order and must all grant, like .NET's <c>CreateChained</c>. Here, a call that one of them denies
+/// costs nothing in the previous ones: permits of the cluster are refunded. .NET's chain only disposes unused leases, and disposing
+/// returns no permits of a window.
 /// </summary>
 /// <remarks>
-/// Giving back takes a call in the background, so permits may be missing for a moment. Put limiters that hold or queue calls
-/// in this process, as <see cref="ConcurrencyLimiter"/>, before those of the cluster: then nothing needs to be given back.
-/// Disposing of a chain does not dispose of its limiters.
+/// A refund is a call in the background, so permits may be missing for a moment. Put limiters that hold or queue calls in this
+/// process, such as <see cref="ConcurrencyLimiter"/>, before those of the cluster; then nothing needs a refund. Disposing a chain
+/// does not dispose its limiters.
 /// </remarks>
 public static class RateLimiterChain
 {
-    /// <summary>Chains limiters of resources, in the order they are asked.</summary>
-    /// <exception cref="ArgumentException">There is none, or one is null.</exception>
+    /// <summary>Chains limiters of resources, in calling order.</summary>
+    /// <exception cref="ArgumentException">There are no limiters, or one is null.</exception>
     public static PartitionedRateLimiter<TResource> Create<TResource>(params PartitionedRateLimiter<TResource>[] limiters)
     {
         Check(limiters);
         return new Partitioned<TResource>([.. limiters]);
     }
 
-    /// <summary>Chains limiters, in the order they are asked.</summary>
-    /// <exception cref="ArgumentException">There is none, or one is null.</exception>
+    /// <summary>Chains limiters, in calling order.</summary>
+    /// <exception cref="ArgumentException">There are no limiters, or one is null.</exception>
     public static RateLimiter Create(params RateLimiter[] limiters)
     {
         Check(limiters);
@@ -38,7 +38,7 @@ public static class RateLimiterChain
             throw new ArgumentException("A chain takes at least one limiter, and none may be null.", nameof(limiters));
     }
 
-    // The statistics of the tightest one, as .NET's chain has them: totals are those of the whole, so the fewest.
+    // As in .NET's chain: the available permits of the tightest limiter; the last limiter grants only what all granted.
     private static RateLimiterStatistics? Combined(IEnumerable<RateLimiterStatistics?> statistics)
     {
         var known = statistics.OfType<RateLimiterStatistics>().ToList();
@@ -79,7 +79,7 @@ public static class RateLimiterChain
 
     private sealed class Single(RateLimiter[] limiters) : RateLimiter
     {
-        // Null while any is in use.
+        // Null while any limiter is in use.
         public override TimeSpan? IdleDuration =>
             Array.Exists(limiters, limiter => limiter.IdleDuration is null) ? null : limiters.Min(limiter => limiter.IdleDuration);
 

@@ -7,7 +7,7 @@ internal sealed class UndecidedLease : RateLimitLease
 {
     private const string NoAnswer = "The rate limiter does not answer.";
 
-    // The cluster is asked again all the time; when it answers is not known.
+    // The client probes continuously; when the cluster answers is unknown.
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(1);
 
     private readonly string _reason;
@@ -16,16 +16,16 @@ internal sealed class UndecidedLease : RateLimitLease
     private UndecidedLease(bool isAcquired, string reason, TimeSpan retryAfter) =>
         (IsAcquired, _reason, _retryAfter) = (isAcquired, reason, retryAfter);
 
-    // Shared: a lease holds nothing that would be given back.
+    // Shared instances, because these leases hold nothing to refund.
     public static UndecidedLease Allowed { get; } = new(isAcquired: true, "", default);
 
     public static UndecidedLease Denied { get; } = new(isAcquired: false, NoAnswer, Soon);
 
-    /// <summary>The policy cannot be applied as it is configured.</summary>
+    /// <summary>The lease if the policy cannot be applied as configured.</summary>
     public static UndecidedLease Misconfigured { get; } =
         new(isAcquired: false, "The limits of the endpoint are not configured.", TimeSpan.FromSeconds(10));
 
-    /// <summary>The limiter was disposed of while the caller waited.</summary>
+    /// <summary>The lease if the limiter was disposed while the caller waited.</summary>
     public static UndecidedLease Disposed { get; } = new(isAcquired: false, "The rate limiter was disposed of.", Soon);
 
     public override bool IsAcquired { get; }
@@ -34,11 +34,11 @@ internal sealed class UndecidedLease : RateLimitLease
         ? [RateLimitMetadata.IsUndecidedName]
         : [RateLimitMetadata.IsUndecidedName, MetadataName.RetryAfter.Name, MetadataName.ReasonPhrase.Name];
 
-    /// <summary>There is no room for the call, here or in the cluster.</summary>
+    /// <summary>The lease if there is no room for the call, here or in the cluster.</summary>
     public static UndecidedLease Overloaded(TimeSpan retryAfter) =>
         new(isAcquired: false, "The rate limiter is overloaded.", retryAfter > TimeSpan.Zero ? retryAfter : Soon);
 
-    /// <summary>The client has used up the last known limits while its limiter does not answer.</summary>
+    /// <summary>The lease if the client has used up the last known limits while its limiter does not answer.</summary>
     public static UndecidedLease OverFallback(TimeSpan retryAfter) => new(isAcquired: false, NoAnswer, retryAfter);
 
     public override bool TryGetMetadata(string metadataName, out object? metadata)

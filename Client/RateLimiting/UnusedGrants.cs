@@ -1,35 +1,35 @@
 namespace Actors;
 
 /// <summary>
-/// Gives grants back that nobody used, in the background: the caller left before the answer came, or another limiter denied
-/// the call. At best effort: a grant that cannot be given back stays charged, and no limit is ever exceeded.
+/// Refunds unused grants in the background: the caller left before the answer came, or another limiter denied the call. Best
+/// effort: a grant that cannot be refunded stays charged, so no limit is exceeded.
 /// </summary>
 internal sealed class UnusedGrants(Func<string, IRateLimiterGrain> grains)
 {
-    // Callers that leave cost the cluster no more than this at a time.
+    // Bounds the load that callers that leave put on the cluster.
     private const int MaxUnderWay = 1000;
 
-    // Changed atomically by whoever begins or ends one.
+    // Interlocked.
     private int _underWay;
 
-    /// <summary>True if the decision charged permits that can be given back.</summary>
-    /// <remarks>While Redis is away a policy may grant more than it charges; those grants stay as they are.</remarks>
+    /// <summary>True if the decision charged permits that can be refunded.</summary>
+    /// <remarks>While Redis is unavailable, a policy may grant more than it charges; those grants are not refunded.</remarks>
     public static bool IsCharged(RateLimitDecision decision) =>
         decision is { IsAllowed: true, IsShadowDenial: false, Source: RateLimitSource.Redis };
 
-    /// <summary>Gives back what one call was granted.</summary>
+    /// <summary>Refunds the grant of one call.</summary>
     public void GiveBack(string clientId, RateLimitRequest request, RateLimitDecision decision)
     {
-        // Without permits it only asked whether one would be granted.
+        // A request for 0 permits is only a query.
         if (request.Permits > 0 && IsCharged(decision)) GiveBack(clientId, [new(decision.Policy, request.Permits, decision.DecidedAt)]);
     }
 
-    /// <summary>Gives back grants of one client, no more than a batch of them.</summary>
+    /// <summary>Refunds grants of one client, at most a batch of them.</summary>
     public void GiveBack(string clientId, UnusedGrant[] grants) => Start(() => grains(clientId).RefundUnusedAsync(grants));
 
-    /// <summary>Tells the cluster that a call is given up, and gives back what it may have been granted.</summary>
-    /// <param name="clientId">Whose call it is.</param>
-    /// <param name="unused">What to give back, by the id of the call; null if nothing.</param>
+    /// <summary>Cancels an abandoned call in the cluster, and refunds what it may have been granted.</summary>
+    /// <param name="clientId">The client of the call.</param>
+    /// <param name="unused">The grant to refund, by the id of the call; null for none.</param>
     /// <param name="call">Cancels the call.</param>
     public void GiveUp(string clientId, UnusedGrant? unused, CancellationTokenSource call)
     {
@@ -59,7 +59,7 @@ internal sealed class UnusedGrants(Func<string, IRateLimiterGrain> grains)
             }
             catch (Exception)
             {
-                // It stays charged.
+                // The grant stays charged.
             }
             finally
             {

@@ -3,8 +3,8 @@ using System.Threading.RateLimiting;
 namespace Actors;
 
 /// <summary>
-/// A call to a limiter that goes by itself, because it waits for its turn there. It gets an id of its own, so that giving it up
-/// gives back whatever it is granted at that moment. No request id: those of the app are remembered, and only so many.
+/// A call to a limiter that is sent by itself, because it waits for its turn in the cluster. It gets a call id, so that abandoning
+/// it refunds a grant made at that moment. A request id would not do: the cluster remembers only a limited number of them.
 /// </summary>
 internal sealed class WaitingCall(
     RateLimitCalls calls, string clientId, RateLimitRequest request, LeaseSource leases,
@@ -22,8 +22,8 @@ internal sealed class WaitingCall(
 
         var began = calls.Time.GetTimestamp();
 
-        // Not linked to the caller's token: a linked source that is disposed of in a callback of that token may never be cancelled,
-        // and the cluster would not hear of it. Nor disposed of: it holds nothing, and may be cancelled late.
+        // Not linked to the caller's token: a linked source that is disposed in a callback of that token may never be cancelled, and
+        // the cluster would not learn of it. Not disposed either: it holds no resources, and may be cancelled late.
         var call = new CancellationTokenSource();
         using var caller = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, leases.Disposing);
         try
@@ -46,7 +46,7 @@ internal sealed class WaitingCall(
         }
         catch (ActorsException error)
         {
-            // It answered that it cannot decide.
+            // The cluster answered that it cannot decide.
             calls.Answered();
             return leases.Refused(clientId, request, error);
         }
@@ -59,13 +59,13 @@ internal sealed class WaitingCall(
             calls.NotAnswered(clientId, leases.Patience.CallTimeout, began, error);
             var lease = leases.Unreachable(clientId, request);
 
-            // A caller that is let past uses what it may have been granted.
+            // A caller that is allowed uses the permits that it may have been granted.
             calls.Unused.GiveUp(clientId, lease.IsAcquired ? null : Unused, call);
             return lease;
         }
     }
 
-    // The client library's call filter repeats moved calls as well; not every source of grain references has it.
+    // The client library's call filter retries moved calls as well, but not every source of grain references has it.
     private async Task<RateLimitDecision> DecideAsync(long began, CancellationToken call, CancellationToken caller)
     {
         var limit = request.MaxWait + leases.Patience.CallTimeout;

@@ -1,17 +1,17 @@
 namespace Actors;
 
 /// <summary>
-/// What is decided for a caller if the cluster does not answer in time. An overloaded limiter has answered: it denies, whatever
-/// is chosen here.
+/// The decision for a caller if the cluster does not answer in time. Not for an overloaded limiter: it has answered, and always
+/// denies.
 /// </summary>
 public enum WhenUnreachable
 {
     /// <summary>
-    /// The request is allowed, so that an outage of the limiter does not take the app down: without a limit while the cluster
-    /// answers nobody; by the last known limits, counted in this process, if only the limiter of this client does not answer.
+    /// The request is allowed; a limiter outage must not take the app down. There is no limit while the cluster answers no client.
+    /// If only the limiter of this client does not answer, the last known limits apply, counted in this process.
     /// </summary>
     Allow = 0,
 
-    /// <summary>It is denied.</summary>
+    /// <summary>The request is denied.</summary>
     Deny = 1,
 }

@@ -3,24 +3,23 @@ using System.Text.Json.Serialization;
 namespace Actors;
 
 /// <summary>
-/// What a silo does with writes, by how much of its ceiling on unflushed bytes is in use. The order is by how much it holds
-/// writers back.
+/// The backpressure of a silo, by the share of its ceiling on unflushed bytes that is in use. Ordered by how much it delays writers.
 /// </summary>
 [GenerateSerializer, Alias("Actors.WriteBehindState"), JsonConverter(typeof(JsonStringEnumConverter<WriteBehindState>))]
 public enum WriteBehindState
 {
-    /// <summary>Less than half: rows wait to be coalesced with others, writers wait for nothing but the journal.</summary>
+    /// <summary>Less than half: rows wait to be coalesced, writers wait only for the journal.</summary>
     Buffering,
 
-    /// <summary>From half on: rows are flushed at once, and each write is held back first, the longer the more is in use.</summary>
+    /// <summary>From half on: rows are flushed at once, and each write is delayed, longer as more is in use.</summary>
     Slowing,
 
     /// <summary>
-    /// From three quarters on, while the database takes rows: a journaled write waits for its commit too, up to a second,
-    /// and its receipt says what it has reached.
+    /// From three quarters on, while the database accepts rows: a journaled write also waits up to a second for its commit, and its
+    /// receipt states the durability reached.
     /// </summary>
     WritingThrough,
 
-    /// <summary>At the ceiling: what does not fit any more is refused with <see cref="OverloadedException"/>.</summary>
+    /// <summary>At the ceiling: writes that do not fit are refused with <see cref="OverloadedException"/>.</summary>
     Refusing,
 }

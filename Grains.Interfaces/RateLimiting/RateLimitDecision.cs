@@ -1,19 +1,19 @@
 namespace Actors;
 
 /// <summary>
-/// What a limiter decided. All figures are those of the window that binds: of a grant the one with the fewest permits left,
-/// of a denial the one that frees the permits last.
+/// The decision of a limiter. All figures are those of the binding window: for a grant the one with the fewest permits left, for
+/// a denial the one that frees the permits last.
 /// </summary>
 [GenerateSerializer, Immutable, Alias("Actors.RateLimitDecision")]
 public sealed record RateLimitDecision
 {
-    /// <summary>True where the permits are granted. A policy in shadow mode grants always; see <see cref="IsShadowDenial"/>.</summary>
+    /// <summary>True if the permits are granted. A policy in shadow mode always grants; see <see cref="IsShadowDenial"/>.</summary>
     [Id(0)] public required bool IsAllowed { get; init; }
 
     /// <summary>The name of the policy.</summary>
     [Id(1)] public required string Policy { get; init; }
 
-    /// <summary>The window that binds.</summary>
+    /// <summary>The binding window.</summary>
     [Id(2)] public required RateLimitWindow Window { get; init; }
 
     /// <summary>All windows of the policy, as it defines them.</summary>
@@ -23,23 +23,23 @@ public sealed record RateLimitDecision
     [Id(4)] public required int Remaining { get; init; }
 
     /// <summary>
-    /// Of a denial: how long until the permits asked for are free, if no one else takes them, and behind those who wait. Zero
-    /// for a grant.
+    /// For a denial: the time until the requested permits are free, after the calls that wait, if no others take them. Zero for a
+    /// grant.
     /// </summary>
     [Id(5)] public TimeSpan RetryAfter { get; init; }
 
-    /// <summary>How long until all permits of the window are free, if none is granted meanwhile.</summary>
+    /// <summary>The time until all permits of the window are free, if none is granted meanwhile.</summary>
     [Id(6)] public TimeSpan ResetAfter { get; init; }
 
-    /// <summary>Whether Redis stands behind the decision.</summary>
+    /// <summary>Whether the decision was made with Redis.</summary>
     [Id(7)] public required RateLimitSource Source { get; init; }
 
-    /// <summary>When it was decided, by the clock of Redis; the clocks of silos and clients play no part. For a grant, the time it counts from.</summary>
+    /// <summary>The time of the decision, by the clock of Redis, not of silos or clients. A grant counts from this time.</summary>
     [Id(8)] public required DateTimeOffset DecidedAt { get; init; }
 
-    /// <summary>True where a policy in shadow mode would have denied; nothing was charged.</summary>
+    /// <summary>True if a policy in shadow mode would have denied the call; nothing was charged.</summary>
     [Id(9)] public bool IsShadowDenial { get; init; }
 
-    /// <summary>The limit of the window that binds, permits per <see cref="RateLimitWindow.Duration"/>.</summary>
+    /// <summary>The limit of the binding window, in permits per <see cref="RateLimitWindow.Duration"/>.</summary>
     public int Limit => Window.Limit;
 }

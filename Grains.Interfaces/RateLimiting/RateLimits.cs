@@ -2,10 +2,10 @@ using System.Buffers;
 
 namespace Actors;
 
-/// <summary>The limits on what may be limited. Sizes are bytes of UTF-8.</summary>
+/// <summary>The bounds of rate-limiting inputs. Sizes are bytes of UTF-8.</summary>
 public static class RateLimits
 {
-    /// <summary>The policy used where none is named: "default".</summary>
+    /// <summary>The policy used by default: "default".</summary>
     public const string DefaultPolicy = "default";
 
     /// <summary>A client id: 1 to 512 bytes, no NUL, not blank.</summary>
@@ -20,13 +20,13 @@ public static class RateLimits
     /// <summary>The limit of a window: up to 1,000,000 permits.</summary>
     public const int MaxLimit = 1_000_000;
 
-    /// <summary>Policies of its own that a client may have: up to 16.</summary>
+    /// <summary>Policies specific to one client: up to 16.</summary>
     public const int MaxOwnPolicies = 16;
 
     /// <summary>A request id: 1 to 64 bytes.</summary>
     public const int MaxRequestIdBytes = 64;
 
-    /// <summary>How many of the last request ids of a client are remembered: 10,000.</summary>
+    /// <summary>How many recent request ids of a client are remembered: 10,000.</summary>
     public const int RememberedRequests = 10_000;
 
     /// <summary>Requests in one call of <see cref="IRateLimiterGrain.AcquireManyAsync"/>: up to 1000.</summary>
@@ -38,7 +38,7 @@ public static class RateLimits
     /// <summary>The duration of a window: at most 31 days.</summary>
     public static readonly TimeSpan MaxDuration = TimeSpan.FromDays(31);
 
-    /// <summary>How long a call may wait for its turn: at most 20 seconds, which is less than any call may take by default.</summary>
+    /// <summary>The maximum wait of a call: 20 seconds, less than the default call timeout.</summary>
     public static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(20);
 
     /// <summary>How long a request id is remembered: 10 minutes.</summary>
@@ -49,15 +49,15 @@ public static class RateLimits
 
     /// <summary>Checks a client id.</summary>
     /// <exception cref="InvalidRateLimitException">
-    /// It is not 1 to <see cref="MaxIdBytes"/> bytes of text without NUL, or is blank (all white space).
+    /// The id is not 1 to <see cref="MaxIdBytes"/> bytes of text without NUL, or is blank (all white space).
     /// </exception>
     public static void ValidateId(string? id)
     {
         if (WellFormedText.ProblemOfId(id, MaxIdBytes) is { } problem) throw new InvalidRateLimitException($"The client id {problem}");
     }
 
-    /// <summary>Checks all of a request that can be checked without its policy.</summary>
-    /// <exception cref="InvalidRateLimitException">It is outside of what is allowed; the message says what is.</exception>
+    /// <summary>Checks everything about a request that does not depend on its policy.</summary>
+    /// <exception cref="InvalidRateLimitException">A value is out of bounds; the message says what is allowed.</exception>
     public static void Validate(RateLimitRequest? request)
     {
         if (request is null) throw new InvalidRateLimitException("The request is null; for one permit of the default policy, send an empty one.");
@@ -70,7 +70,7 @@ public static class RateLimits
     }
 
     /// <summary>Checks a policy.</summary>
-    /// <exception cref="InvalidRateLimitException">It is outside of what is allowed; the message says what is.</exception>
+    /// <exception cref="InvalidRateLimitException">A value is out of bounds; the message says what is allowed.</exception>
     public static void Validate(RateLimitPolicy? policy)
     {
         if (policy is null) throw new InvalidRateLimitException("The policy is null.");
@@ -94,19 +94,21 @@ public static class RateLimits
     }
 
     /// <summary>Checks the name of a policy.</summary>
-    /// <exception cref="InvalidRateLimitException">It is not 1 to <see cref="MaxPolicyName"/> letters, digits, dots, dashes and underscores.</exception>
+    /// <exception cref="InvalidRateLimitException">
+    /// The name is not 1 to <see cref="MaxPolicyName"/> letters, digits, dots, dashes and underscores.
+    /// </exception>
     public static void ValidatePolicyName(string? name)
     {
         if (name is not { Length: >= 1 and <= MaxPolicyName } || name.AsSpan().ContainsAnyExcept(NameCharacters))
         {
             throw new InvalidRateLimitException(
-                $"The policy {(name is null ? "is null" : WellFormedText.Quote(name) + " is no name")};"
+                $"The policy name {(name is null ? "is null" : WellFormedText.Quote(name) + " is invalid")};"
                 + $" allowed are 1 to {MaxPolicyName} letters (a to z), digits, dots, dashes and underscores.");
         }
     }
 
     /// <summary>Checks a request id.</summary>
-    /// <exception cref="InvalidRateLimitException">It is not 1 to <see cref="MaxRequestIdBytes"/> bytes of text without NUL.</exception>
+    /// <exception cref="InvalidRateLimitException">The id is not 1 to <see cref="MaxRequestIdBytes"/> bytes of text without NUL.</exception>
     public static void ValidateRequestId(string? requestId) => ValidateText("The request id", requestId, MaxRequestIdBytes);
 
     private static void ValidateText(string what, string? text, int maxBytes)

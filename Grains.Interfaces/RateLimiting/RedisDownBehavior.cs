@@ -2,17 +2,17 @@ using System.Text.Json.Serialization;
 
 namespace Actors;
 
-/// <summary>What a limiter does while Redis is away.</summary>
+/// <summary>The behavior of a limiter while Redis is unavailable.</summary>
 [GenerateSerializer, Alias("Actors.RedisDownBehavior"), JsonConverter(typeof(JsonStringEnumConverter<RedisDownBehavior>))]
 public enum RedisDownBehavior
 {
     /// <summary>
-    /// Goes on with the same limits from the silo's own copy of the log, exact for clients that are active, and writes back
-    /// what it granted once Redis is there again. The default.
+    /// Applies the same limits from the silo's own copy of the log, exact for active clients, and writes its grants to Redis once
+    /// Redis is back. The default.
     /// </summary>
     Local = 0,
 
-    /// <summary>Grants everything; up to the limit it is charged as with <see cref="Local"/>.</summary>
+    /// <summary>Grants everything; grants up to the limit are charged as with <see cref="Local"/>.</summary>
     Allow = 1,
 
     /// <summary>Denies everything.</summary>

@@ -1,9 +1,8 @@
 namespace Actors;
 
-/// <summary>The base of all errors that the grains report; anything else reaching a caller is a defect or Orleans' own.</summary>
+/// <summary>The base of all errors that the grains report. Any other error that reaches a caller is a defect or comes from Orleans.</summary>
 /// <remarks>
-/// None has an inner exception: a client has no use for the types of a database driver, and need not have them. What the
-/// driver said is part of the message.
+/// No inner exceptions: a client need not reference the types of a database driver. The driver's message is part of the message.
 /// </remarks>
 [GenerateSerializer, Alias("Actors.ActorsException")]
 public abstract class ActorsException(string message) : Exception(message);

@@ -2,26 +2,26 @@ using System.Text.Json.Serialization;
 
 namespace Actors;
 
-/// <summary>The state of a circuit breaker. The order is by how much it lets through.</summary>
+/// <summary>The state of a circuit breaker, ordered from most to least permissive.</summary>
 [GenerateSerializer, Alias("Actors.BreakerState"), JsonConverter(typeof(JsonStringEnumConverter<BreakerState>))]
 public enum BreakerState
 {
     /// <summary>All calls go to Redis.</summary>
     Closed,
 
-    /// <summary>Redis is being tried: by probes, then by a growing share of the calls.</summary>
+    /// <summary>Redis is being tested: by probes, then by a growing share of the calls.</summary>
     HalfOpen,
 
-    /// <summary>No call goes to Redis. It is probed when the break is over.</summary>
+    /// <summary>No call goes to Redis. Probes begin when the break is over.</summary>
     Open,
 
-    /// <summary>No call goes to Redis until someone closes the breaker by hand.</summary>
+    /// <summary>No call goes to Redis until an operator closes the breaker.</summary>
     Isolated,
 }
 
 /// <summary>
-/// The breaker of one silo at one moment: a circuit for each Redis that the silo uses, of which there is one unless roles
-/// have a Redis of their own. What stands here of the whole is that of the circuit that lets through least.
+/// The breaker of one silo at one moment: a circuit for each Redis that the silo uses. There is one circuit unless roles have
+/// their own Redis. The properties below show the least permissive circuit.
 /// </summary>
 [GenerateSerializer, Immutable, Alias("Actors.BreakerSnapshot")]
 public sealed record BreakerSnapshot
@@ -60,28 +60,28 @@ public sealed record BreakerSnapshot
 [GenerateSerializer, Immutable, Alias("Actors.CircuitSnapshot")]
 public sealed record CircuitSnapshot
 {
-    /// <summary>Where that Redis is, without secrets, e.g. "10.0.0.5:6379".</summary>
+    /// <summary>The address of the Redis, without secrets, e.g. "10.0.0.5:6379".</summary>
     [Id(0)] public required string Address { get; init; }
 
-    /// <summary>What it is used for: "journal", "cache".</summary>
+    /// <summary>The roles of the Redis, e.g. "journal", "cache".</summary>
     [Id(1)] public required string[] Roles { get; init; }
 
-    /// <summary>How the circuit stands.</summary>
+    /// <summary>The state of the circuit.</summary>
     [Id(2)] public required BreakerState State { get; init; }
 
-    /// <summary>Since when it stands so, by the silo's clock.</summary>
+    /// <summary>When the circuit entered the state, by the silo's clock.</summary>
     [Id(3)] public required DateTimeOffset Since { get; init; }
 
-    /// <summary>Of the calls within the sampling duration, the share that failed or was slow, 0 to 1.</summary>
+    /// <summary>The share of calls within the sampling duration that failed or were slow, 0 to 1.</summary>
     [Id(4)] public double FailureRatio { get; init; }
 
-    /// <summary>How long answered calls took, within the last minute or so.</summary>
+    /// <summary>The latency of answered calls, within about the last minute.</summary>
     [Id(5)] public LatencySnapshot Latency { get; init; } = new();
 
-    /// <summary>The last failure that counted, or null.</summary>
+    /// <summary>The last counted failure, or null.</summary>
     [Id(6)] public string? LastError { get; init; }
 
-    /// <summary>When Redis is probed next, by the silo's clock; null while closed or isolated.</summary>
+    /// <summary>When the next probe is due, by the silo's clock; null while closed or isolated.</summary>
     [Id(7)] public DateTimeOffset? NextProbe { get; init; }
 
     /// <summary>The last 50 changes of state, oldest first.</summary>
@@ -90,19 +90,19 @@ public sealed record CircuitSnapshot
     /// <summary>Calls that went to Redis.</summary>
     [Id(9)] public long Calls { get; init; }
 
-    /// <summary>Calls of those that failed or were slow.</summary>
+    /// <summary>Calls that failed or were slow.</summary>
     [Id(10)] public long Failures { get; init; }
 
-    /// <summary>Calls that were not made since the circuit was not closed.</summary>
+    /// <summary>Calls that were rejected because the circuit was not closed.</summary>
     [Id(11)] public long Rejected { get; init; }
 
-    /// <summary>What Redis says of itself; null until it has been asked, and kept while it cannot be.</summary>
+    /// <summary>The server's health as last read; null until the first reading.</summary>
     [Id(12)] public RedisHealth? Health { get; init; }
 
-    /// <summary>When <see cref="LastError"/> was, by the silo's clock; null if there is none, or a silo of an older version tells of it.</summary>
+    /// <summary>When <see cref="LastError"/> occurred, by the silo's clock; null if there is none, or if an older silo reports it.</summary>
     [Id(13)] public DateTimeOffset? LastErrorAt { get; init; }
 
-    /// <summary>What is wrong with this Redis for what it is used for, though it answers; else null.</summary>
+    /// <summary>A problem of this Redis for its roles, even though it answers; null if there is none.</summary>
     public string? Warning => Roles.Contains("journal") ? Health?.JournalWarning : null;
 }
 
@@ -110,7 +110,7 @@ public sealed record CircuitSnapshot
 [GenerateSerializer, Immutable, Alias("Actors.BreakerTransition")]
 public sealed record BreakerTransition
 {
-    /// <summary>When, by the silo's clock.</summary>
+    /// <summary>The time of the change, by the silo's clock.</summary>
     [Id(0)] public required DateTimeOffset At { get; init; }
 
     /// <summary>The state before.</summary>
@@ -119,23 +119,23 @@ public sealed record BreakerTransition
     /// <summary>The state after.</summary>
     [Id(2)] public required BreakerState To { get; init; }
 
-    /// <summary>Why.</summary>
+    /// <summary>The reason for the change.</summary>
     [Id(3)] public required string Reason { get; init; }
 }
 
-/// <summary>How long calls took; all zero where there was none.</summary>
+/// <summary>Percentiles of call latency; all zero if there were no calls.</summary>
 [GenerateSerializer, Immutable, Alias("Actors.LatencySnapshot")]
 public sealed record LatencySnapshot
 {
-    /// <summary>How many calls were measured.</summary>
+    /// <summary>The number of measured calls.</summary>
     [Id(0)] public long Calls { get; init; }
 
-    /// <summary>Half of them took no longer.</summary>
+    /// <summary>The median latency.</summary>
     [Id(1)] public TimeSpan P50 { get; init; }
 
-    /// <summary>95 of 100 took no longer.</summary>
+    /// <summary>The 95th percentile of latency.</summary>
     [Id(2)] public TimeSpan P95 { get; init; }
 
-    /// <summary>99 of 100 took no longer.</summary>
+    /// <summary>The 99th percentile of latency.</summary>
     [Id(3)] public TimeSpan P99 { get; init; }
 }

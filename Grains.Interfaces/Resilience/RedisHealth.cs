@@ -2,11 +2,11 @@ using System.Text.Json.Serialization;
 
 namespace Actors;
 
-/// <summary>What a Redis says of itself (INFO). A figure that its INFO lacks is 0.</summary>
+/// <summary>The health of a Redis server, as reported by INFO. Figures that INFO lacks are 0.</summary>
 [GenerateSerializer, Immutable, Alias("Actors.RedisHealth")]
 public sealed record RedisHealth
 {
-    /// <summary>When it was asked, by the silo's clock.</summary>
+    /// <summary>When INFO was read, by the silo's clock.</summary>
     [Id(0)] public required DateTimeOffset At { get; init; }
 
     /// <summary>The server's version.</summary>
@@ -15,13 +15,13 @@ public sealed record RedisHealth
     /// <summary>How long the server has been up.</summary>
     [Id(2)] public TimeSpan Uptime { get; init; }
 
-    /// <summary>Bytes it uses.</summary>
+    /// <summary>The bytes in use.</summary>
     [Id(3)] public long UsedMemory { get; init; }
 
-    /// <summary>Bytes it may use; 0 is without a limit.</summary>
+    /// <summary>The maximum bytes; 0 means no limit.</summary>
     [Id(4)] public long MaxMemory { get; init; }
 
-    /// <summary>Connections of clients.</summary>
+    /// <summary>Client connections.</summary>
     [Id(5)] public long ConnectedClients { get; init; }
 
     /// <summary>Keys evicted since the server's start.</summary>
@@ -30,16 +30,16 @@ public sealed record RedisHealth
     /// <summary>Look-ups that found their key, since the server's start.</summary>
     [Id(7)] public long KeyspaceHits { get; init; }
 
-    /// <summary>Look-ups that did not.</summary>
+    /// <summary>Look-ups that did not find their key, since the server's start.</summary>
     [Id(8)] public long KeyspaceMisses { get; init; }
 
-    /// <summary>What it does with keys when its memory is full: "noeviction", "allkeys-lru".</summary>
+    /// <summary>The eviction policy when memory is full, e.g. "noeviction" or "allkeys-lru".</summary>
     [Id(9)] public string MaxMemoryPolicy { get; init; } = "";
 
-    /// <summary>What it keeps on disk.</summary>
+    /// <summary>The persistence of the server.</summary>
     [Id(10)] public RedisPersistence Persistence { get; init; }
 
-    /// <summary>What is wrong with it as the Redis of the journal; null if nothing is, or it is not known.</summary>
+    /// <summary>The problem of this server as the Redis of the journal; null if there is none, or if it is unknown.</summary>
     public string? JournalWarning => Persistence switch
     {
         RedisPersistence.None =>
@@ -51,29 +51,29 @@ public sealed record RedisHealth
         _ => null,
     };
 
-    /// <summary>Hits per look-up, 0 to 1; 0 where there was none.</summary>
+    /// <summary>Hits per look-up, 0 to 1; 0 if there were no look-ups.</summary>
     public double HitRate => KeyspaceHits + KeyspaceMisses == 0 ? 0 : (double)KeyspaceHits / (KeyspaceHits + KeyspaceMisses);
 
-    /// <summary>Used by allowed memory, 0 to 1; 0 where there is no limit.</summary>
+    /// <summary>Used memory relative to the maximum, 0 to 1; 0 if there is no limit.</summary>
     public double MemoryUse => MaxMemory == 0 ? 0 : (double)UsedMemory / MaxMemory;
 }
 
-/// <summary>What a Redis keeps on disk.</summary>
+/// <summary>The persistence of a Redis server: the data it keeps on disk.</summary>
 [GenerateSerializer, Alias("Actors.RedisPersistence"), JsonConverter(typeof(JsonStringEnumConverter<RedisPersistence>))]
 public enum RedisPersistence
 {
-    /// <summary>It does not tell.</summary>
+    /// <summary>The server does not report it.</summary>
     Unknown,
 
     /// <summary>An append-only log of all writes.</summary>
     Log,
 
-    /// <summary>Snapshots from time to time.</summary>
+    /// <summary>Periodic snapshots.</summary>
     Snapshots,
 
     /// <summary>Nothing.</summary>
     None,
 
-    /// <summary>No append-only log; it does not tell whether there are snapshots.</summary>
+    /// <summary>No append-only log; the server does not report whether there are snapshots.</summary>
     NoLog,
 }

@@ -1,5 +1,5 @@
 namespace Actors;
 
-/// <summary>The address given is not that of an active silo; the message names those that are.</summary>
+/// <summary>The address does not belong to an active silo; the message lists the active ones.</summary>
 [GenerateSerializer, Alias("Actors.SiloNotFoundException")]
 public sealed class SiloNotFoundException(string message) : ActorsException(message);

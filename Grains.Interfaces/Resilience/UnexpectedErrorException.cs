@@ -1,8 +1,8 @@
 namespace Actors;
 
 /// <summary>
-/// The call met an error that the actors do not expect, which is a defect. The log of the silo has the error itself, under the
-/// event <c>UnexpectedError</c>.
+/// The call failed with an unexpected error, which is a defect. The silo's log has the error itself, under the event
+/// <c>UnexpectedError</c>.
 /// </summary>
 [GenerateSerializer, Alias("Actors.UnexpectedErrorException")]
 public sealed class UnexpectedErrorException(string message) : ActorsException(message)

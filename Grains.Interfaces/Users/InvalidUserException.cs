@@ -1,5 +1,5 @@
 namespace Actors;
 
-/// <summary>A user id, patch or option is outside of what is allowed; the message names the value and the limit.</summary>
+/// <summary>A user id, patch or option is out of bounds; the message names the value and the limit.</summary>
 [GenerateSerializer, Alias("Actors.InvalidUserException")]
 public sealed class InvalidUserException(string message) : ActorsException(message);

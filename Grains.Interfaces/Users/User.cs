@@ -22,23 +22,23 @@ public sealed record User
     /// <summary>Counters by name, changed by <see cref="UserPatch.Increment"/> only.</summary>
     [Id(5)] public IReadOnlyDictionary<string, long> Counters { get; init; } = NoCounters;
 
-    /// <summary>The user's tags, without order.</summary>
+    /// <summary>The user's tags, unordered.</summary>
     [Id(6)] public IReadOnlySet<string> Tags { get; init; } = NoTags;
 
-    /// <summary>When this user was created (again, after a delete), UTC, to the millisecond.</summary>
+    /// <summary>When this user was created (or created again after a delete), UTC, to the millisecond.</summary>
     [Id(7)] public required DateTimeOffset CreatedAt { get; init; }
 
     /// <summary>When this version was made, UTC, to the millisecond.</summary>
     [Id(8)] public required DateTimeOffset UpdatedAt { get; init; }
 
     /// <summary>
-    /// True where an acknowledged write may be missing: the silo that owned the user died while Redis cannot be reached,
-    /// so what it had journaled cannot be read now; or the silo that answers reaches neither Redis nor all of the others, so that
-    /// it may have been declared dead and the user taken over.
+    /// True if an acknowledged write may be missing. Either the silo that owned the user died while Redis is unavailable, so its
+    /// journaled writes cannot be read now. Or the answering silo reaches neither Redis nor all other silos, so it may have been
+    /// declared dead and the user taken over.
     /// </summary>
     [Id(9)] public bool IsPossiblyStale { get; init; }
 
-    // Shared empties: most users lack some of the three, and an empty one should cost nothing. Never written to.
+    // Shared empty collections, so that a missing one costs nothing. Never written to.
     private static readonly Dictionary<string, string> NoAttributes = [];
     private static readonly Dictionary<string, long> NoCounters = [];
     private static readonly HashSet<string> NoTags = [];

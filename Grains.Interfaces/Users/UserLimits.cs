@@ -1,6 +1,6 @@
 namespace Actors;
 
-/// <summary>The limits on users and what is written to them. Sizes are bytes of UTF-8.</summary>
+/// <summary>The bounds of users and of writes to them. Sizes are bytes of UTF-8.</summary>
 public static class UserLimits
 {
     /// <summary>A user id: 1 to 512 bytes, no NUL, not blank.</summary>
@@ -33,28 +33,28 @@ public static class UserLimits
     /// <summary>A request id: 1 to 64 bytes.</summary>
     public const int MaxRequestIdBytes = 64;
 
-    /// <summary>How many of the last request ids of a user are remembered: 32.</summary>
+    /// <summary>How many recent request ids of a user are remembered: 32.</summary>
     public const int RememberedRequests = 32;
 
-    /// <summary>How long a request id is remembered at most: 10 minutes.</summary>
+    /// <summary>The maximum time a request id is remembered: 10 minutes.</summary>
     public static readonly TimeSpan RequestIdMemory = TimeSpan.FromMinutes(10);
 
     /// <summary>Checks a user id.</summary>
     /// <exception cref="InvalidUserException">
-    /// It is not 1 to <see cref="MaxIdBytes"/> bytes of text without NUL, or is blank (all white space).
+    /// The id is not 1 to <see cref="MaxIdBytes"/> bytes of text without NUL, or is blank (all white space).
     /// </exception>
     public static void ValidateId(string? id)
     {
         if (WellFormedText.ProblemOfId(id, MaxIdBytes) is { } problem) throw new InvalidUserException($"The user id {problem}");
     }
 
-    /// <summary>Checks that a text is well-formed, holds no NUL, and is of a size within limits.</summary>
-    /// <param name="what">What the text is, as a message begins with it.</param>
+    /// <summary>Checks that a text is well-formed, contains no NUL, and has an allowed size.</summary>
+    /// <param name="what">The subject of the message.</param>
     /// <param name="text">The text.</param>
-    /// <param name="minBytes">The least bytes allowed.</param>
-    /// <param name="maxBytes">The most bytes allowed.</param>
-    /// <param name="name">Which of several it is. Each write checks several texts, so a message is put together only for an error.</param>
-    /// <exception cref="InvalidUserException">It is not; the message says what is allowed.</exception>
+    /// <param name="minBytes">The minimum bytes.</param>
+    /// <param name="maxBytes">The maximum bytes.</param>
+    /// <param name="name">The name of the value. Separate, so that the message is only formatted for an error.</param>
+    /// <exception cref="InvalidUserException">The text is invalid; the message says what is allowed.</exception>
     internal static void ValidateText(string what, string? text, int minBytes, int maxBytes, string? name = null)
     {
         if (WellFormedText.Problem(text, minBytes, maxBytes) is { } problem)

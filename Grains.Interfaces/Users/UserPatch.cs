@@ -1,6 +1,6 @@
 namespace Actors;
 
-/// <summary>What to change of a user; whatever is left null stays as it is. Sizes: <see cref="UserLimits"/>.</summary>
+/// <summary>The changes to a user; null properties leave it unchanged. Sizes: <see cref="UserLimits"/>.</summary>
 [GenerateSerializer, Immutable, Alias("Actors.UserPatch")]
 public sealed record UserPatch
 {
@@ -13,12 +13,12 @@ public sealed record UserPatch
     /// <summary>Attributes to set by name; a null value removes that attribute.</summary>
     [Id(2)] public Dictionary<string, string?>? Attributes { get; init; }
 
-    /// <summary>Amounts to add to counters by name (negative to subtract); a counter that is not there starts at 0.</summary>
+    /// <summary>Amounts to add to counters by name (negative to subtract); a missing counter starts at 0.</summary>
     [Id(3)] public Dictionary<string, long>? Increment { get; init; }
 
-    /// <summary>Tags to add; one that is there already stays.</summary>
+    /// <summary>Tags to add; existing ones are ignored.</summary>
     [Id(4)] public HashSet<string>? AddTags { get; init; }
 
-    /// <summary>Tags to remove, after <see cref="AddTags"/> was applied; one that is not there is passed over.</summary>
+    /// <summary>Tags to remove, after <see cref="AddTags"/> was applied; missing ones are ignored.</summary>
     [Id(5)] public HashSet<string>? RemoveTags { get; init; }
 }

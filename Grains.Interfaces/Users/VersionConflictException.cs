@@ -8,6 +8,6 @@ public sealed class VersionConflictException(string userId, long expectedVersion
     /// <summary>The version the writer expected.</summary>
     [Id(0)] public long ExpectedVersion { get; } = expectedVersion;
 
-    /// <summary>The version the user has; 0 where there is no such user.</summary>
+    /// <summary>The current version of the user; 0 if there is no such user.</summary>
     [Id(1)] public long CurrentVersion { get; } = currentVersion;
 }

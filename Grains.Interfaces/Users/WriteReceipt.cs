@@ -1,6 +1,6 @@
 namespace Actors;
 
-/// <summary>What an acknowledged write has come to.</summary>
+/// <summary>The result of an acknowledged write.</summary>
 [GenerateSerializer, Immutable, Alias("Actors.WriteReceipt")]
 public sealed record WriteReceipt
 {
@@ -8,8 +8,7 @@ public sealed record WriteReceipt
     [Id(0)] public required long Version { get; init; }
 
     /// <summary>
-    /// The durability actually reached, which may be more than asked for: with Redis down a journal write goes to the
-    /// database.
+    /// The durability actually reached. It may be higher than requested: with Redis down, a journal write goes to the database.
     /// </summary>
     [Id(1)] public required Durability Durability { get; init; }
 }

@@ -1,6 +1,6 @@
 namespace Actors;
 
-/// <summary>A row that the database refused for what it holds, kept beside the table.</summary>
+/// <summary>A row whose content the database refused, kept beside the table.</summary>
 [GenerateSerializer, Immutable, Alias("Actors.ParkedRow")]
 public sealed record ParkedRow
 {
@@ -10,29 +10,29 @@ public sealed record ParkedRow
     /// <summary>The version that was refused.</summary>
     [Id(1)] public required long Version { get; init; }
 
-    /// <summary>What the database said when it refused it first.</summary>
+    /// <summary>The database's message when it first refused the row.</summary>
     [Id(2)] public required string Reason { get; init; }
 
     /// <summary>When it was parked, by the clock of the database.</summary>
     [Id(3)] public required DateTimeOffset ParkedAt { get; init; }
 
-    /// <summary>How many bytes the state has.</summary>
+    /// <summary>The size of the state in bytes.</summary>
     [Id(4)] public required long Bytes { get; init; }
 
-    /// <summary>The state, to be shown. What of it is no UTF-8 is replaced here, though not in the row.</summary>
+    /// <summary>The state, for display. Invalid UTF-8 is replaced here, but not in the row.</summary>
     [Id(5)] public required string State { get; init; }
 }
 
-/// <summary>Some of the parked rows.</summary>
+/// <summary>A page of parked rows.</summary>
 [GenerateSerializer, Immutable, Alias("Actors.ParkedPage")]
 public sealed record ParkedPage
 {
     /// <summary>The rows, by key in the database's order.</summary>
     [Id(0)] public required ParkedRow[] Rows { get; init; }
 
-    /// <summary>How many rows are parked in all.</summary>
+    /// <summary>The total number of parked rows.</summary>
     [Id(1)] public required long Total { get; init; }
 
-    /// <summary>The key to ask on after; null where there are no more.</summary>
+    /// <summary>The key to continue after; null if there are no more rows.</summary>
     [Id(2)] public string? Next { get; init; }
 }

@@ -1,15 +1,15 @@
 namespace Actors.Users;
 
 /// <summary>
-/// A user's place in the memory of its silo, held by its grain from its activation to its end. The grain's turns change it;
-/// <see cref="ActiveUsers"/> reads it from its own loop to find users that may leave.
+/// The memory account of a user, held by its grain from activation to deactivation. The grain's turns update it;
+/// <see cref="ActiveUsers"/> reads it from its own loop to choose users for eviction.
 /// </summary>
 internal sealed class ActiveUser : IDisposable
 {
     private readonly ActiveUsers _users;
 
-    // By turns of the grain only. The loop that reads them may be late by a moment: then a user stays for a round longer,
-    // or is told to leave though a call has just come, which is then answered by its next activation.
+    // Written by turns of the grain only. The eviction loop may read stale values: then a user stays for another round, or is
+    // evicted although a call has just arrived, which its next activation answers.
     private int _pins;
     private bool _wasUsed = true;
     private long _bytes = ActiveUsers.Overhead;
@@ -25,31 +25,31 @@ internal sealed class ActiveUser : IDisposable
     /// <summary>The activation.</summary>
     public IGrainContext Context { get; }
 
-    /// <summary>Its place in the queue of those that may leave. Touched under the lock of <see cref="ActiveUsers"/>.</summary>
+    /// <summary>Its node in the eviction queue. Accessed under the lock of <see cref="ActiveUsers"/>.</summary>
     public LinkedListNode<ActiveUser> Node { get; }
 
-    /// <summary>What it took when it was told to leave; 0 before. Touched under that lock.</summary>
+    /// <summary>Its bytes when it was chosen for eviction; 0 before. Accessed under that lock.</summary>
     public long LeavingBytes { get; set; }
 
-    /// <summary>True once the activation has ended. Set under that lock, in a turn of the grain's end.</summary>
+    /// <summary>True once the activation has ended. Set under that lock, when the grain is disposed.</summary>
     public bool IsGone { get; set; }
 
-    /// <summary>True from when it was told to leave. Read under that lock.</summary>
+    /// <summary>True once it was chosen for eviction. Read under that lock.</summary>
     public bool IsLeaving => LeavingBytes > 0;
 
-    /// <summary>What it takes.</summary>
+    /// <summary>The memory it uses, in bytes.</summary>
     public long Bytes => Volatile.Read(ref _bytes);
 
-    /// <summary>True while something waits in it: a load, a write on its way, a call that waits for a commit.</summary>
+    /// <summary>True while the grain has work in progress: a load, a write, or a call that waits for a commit.</summary>
     public bool IsPinned => Volatile.Read(ref _pins) > 0;
 
-    /// <summary>A call came. The write is spared if it says nothing new: it would cost other cores their copy of the line.</summary>
+    /// <summary>Records a call. Skips the write if nothing changes: it would invalidate the cache line on other cores.</summary>
     public void Use()
     {
         if (!_wasUsed) _wasUsed = true;
     }
 
-    /// <summary>Whether a call came since it was last asked.</summary>
+    /// <summary>Returns whether a call arrived since the last query, and resets that.</summary>
     public bool TakeUse()
     {
         var wasUsed = _wasUsed;
@@ -61,14 +61,14 @@ internal sealed class ActiveUser : IDisposable
 
     public void Unpin() => _pins--;
 
-    /// <summary>Takes the room for one load, of which it is not known how large it is, until <see cref="EndLoad"/>. Waits for it a while.</summary>
-    /// <exception cref="OverloadedException">There is none, and no other user could leave in time.</exception>
+    /// <summary>Reserves memory for one load of unknown size until <see cref="EndLoad"/>. May wait for room.</summary>
+    /// <exception cref="OverloadedException">There is no room, and no other user was evicted in time.</exception>
     public ValueTask BeginLoadAsync() => _users.ReserveLoadAsync(this);
 
-    /// <summary>Gives back what <see cref="BeginLoadAsync"/> took.</summary>
+    /// <summary>Releases what <see cref="BeginLoadAsync"/> reserved.</summary>
     public void EndLoad() => _users.ReleaseLoad();
 
-    /// <summary>Counts the state as <paramref name="state"/> bytes, 0 for none, whether or not there is room: it is there.</summary>
+    /// <summary>Counts the state as <paramref name="state"/> bytes, 0 for none, even without room: it is in memory already.</summary>
     public void Hold(long state)
     {
         if (IsGone) return;
@@ -77,7 +77,7 @@ internal sealed class ActiveUser : IDisposable
         _users.Changed(this, more, isUser: state > 0);
     }
 
-    /// <summary>As <see cref="Hold"/> before the state grows: false, and nothing counted, if there is no room.</summary>
+    /// <summary>Like <see cref="Hold"/>, before the state grows: false, and nothing counted, if there is no room.</summary>
     public bool TryHold(long state)
     {
         if (IsGone) return true;
@@ -88,8 +88,8 @@ internal sealed class ActiveUser : IDisposable
         return true;
     }
 
-    /// <summary>Waits a while until there is room for <paramref name="state"/>, and counts it then.</summary>
-    /// <exception cref="OverloadedException">There is none, and no other user could leave in time. Nothing is counted.</exception>
+    /// <summary>Waits until there is room for <paramref name="state"/>, then counts it.</summary>
+    /// <exception cref="OverloadedException">There is no room, and no other user was evicted in time. Nothing is counted.</exception>
     public Task HoldAsync(long state) => _users.GrowAsync(this, state);
 
     /// <summary>The activation has ended.</summary>

@@ -5,30 +5,30 @@ using Microsoft.Extensions.Options;
 namespace Actors.Users;
 
 /// <summary>
-/// The users in this silo's memory, under a ceiling on their bytes. Near the ceiling idle users are deactivated (the clock
-/// algorithm), activations that hold no user first. A call that needs memory waits a moment for that; if none becomes free it
-/// is refused before anything has changed.
+/// The active users of this silo, under a ceiling on their memory. Near the ceiling, idle users are evicted (clock algorithm),
+/// activations without a user first. A call that needs memory waits briefly; if none becomes free, it is refused before anything
+/// has changed.
 /// </summary>
 /// <remarks>
-/// This is an ordinary deactivation: what is only in memory is committed, then the key is released. A user whose rows are
-/// not flushed yet may leave, because the queue and the journal hold them.
+/// Eviction is an ordinary deactivation: writes that are only in memory are committed, then the key is released. Users with
+/// unflushed rows may be evicted, because the queue and the journal hold the rows.
 /// </remarks>
 internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
     /// <summary>
-    /// What an activation takes beside the user's state: the objects of Orleans and ours, its places in the tables of
-    /// activations, the working set and the directory (measured, rounded up).
+    /// The bytes of an activation besides the user's state: Orleans' objects and ours, and its entries in the activation table, the
+    /// working set and the directory (measured, rounded up).
     /// </summary>
     public const int Overhead = 5 * 1024;
 
-    /// <summary>What a load takes until its size is known: the largest user there may be, decoded, and its document.</summary>
+    /// <summary>The bytes reserved for a load of unknown size: the largest possible user, decoded, and its document.</summary>
     public const int LargestLoad = 4 * UserLimits.MaxUserBytes;
 
-    // So many leave at once: each release is a question to Redis, asked together with others.
+    // The maximum concurrent evictions: each release is a request to Redis, batched with others.
     private const int MostLeaving = 1_000;
     private const int MostLooks = 4_000;
 
-    // How long a call waits for room: for others to leave, and in all.
+    // The maximum wait of a call for room: while users fill it, and in total.
     private static readonly TimeSpan LongestFull = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(10);
@@ -41,7 +41,7 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
 
-    // All that is counted, and of it what loads have reserved and what users hold that were told to leave. Interlocked.
+    // All counted bytes; those reserved by loads; those of users chosen for eviction. Interlocked.
     private readonly MemoryBudget _held;
     private long _reserved;
     private long _leaving;
@@ -50,10 +50,10 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
     private long _shed;
     private long _refused;
 
-    // Guards the queues, their nodes and who is leaving; held for a few steps, never over an await.
+    // Guards the queues, their nodes and the eviction counts; held for a few steps, never over an await.
     private readonly Lock _gate = new();
 
-    // Activations that hold no user, and those that do: the first is the next to be looked at.
+    // Activations without a user, and those with one: the first is examined next.
     private readonly LinkedList<ActiveUser> _empty = new();
     private readonly LinkedList<ActiveUser> _users = new();
     private int _leavingCount;
@@ -62,10 +62,10 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
     private readonly CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
 
-    // When users last left for the heap's sake. Touched by the one loop only.
+    // When users were last evicted because of the heap. Accessed by the loop only.
     private long _heapShed;
 
-    // When it was last logged, in ticks of the clock; 0 for never. Of two threads that log at once both may.
+    // The clock's timestamp of the last log line; 0 for never. Two threads that log at once may both log.
     private long _sheddingLogged;
     private long _refusalLogged;
 
@@ -78,36 +78,36 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
     /// <summary>Activations in memory.</summary>
     public long Count => Volatile.Read(ref _count);
 
-    /// <summary>What they take.</summary>
+    /// <summary>The memory they use, in bytes.</summary>
     public long Bytes => _held.Used - Volatile.Read(ref _reserved);
 
-    /// <summary>The ceiling on that.</summary>
+    /// <summary>The ceiling on <see cref="Bytes"/>.</summary>
     public long MaxBytes => _held.Ceiling;
 
-    /// <summary>Users that were told to leave to make room.</summary>
+    /// <summary>Users evicted to make room.</summary>
     public long Shed => Volatile.Read(ref _shed);
 
-    /// <summary>Calls that were refused since there was no room.</summary>
+    /// <summary>Calls refused because there was no room.</summary>
     public long Refused => Volatile.Read(ref _refused);
 
-    // Users leave from there on, until so much is left. Loads leave room above them: what is in memory may still grow.
+    // Eviction starts at ShedFrom and ends at ShedTo. Loads stop at LoadUpTo, so users in memory can still grow.
     private long ShedFrom => _held.Ceiling / 16 * 13;
 
     private long ShedTo => _held.Ceiling / 16 * 12;
 
     private long LoadUpTo => _held.Ceiling / 16 * 15;
 
-    // Without those that were told to leave.
+    // Without users chosen for eviction.
     private long Staying => Bytes - Volatile.Read(ref _leaving);
 
-    // Whatever loads have reserved, and will give back.
+    // Ignores reservations of loads, which are released soon.
     private bool IsFull => _heap.Level != HeapLevel.Normal || Bytes + LargestLoad > LoadUpTo;
 
-    // Activations that wait for room take memory as well: beyond that a call is refused at once.
+    // Waiting activations take memory as well; beyond this, calls are refused at once.
     private long WaitUpTo => _held.Ceiling / 16 * 17;
 
-    /// <summary>Refuses a write while the heap is all but full, whatever the budgets say.</summary>
-    /// <exception cref="OverloadedException">It is.</exception>
+    /// <summary>Refuses a write while the heap is almost full, regardless of the budgets.</summary>
+    /// <exception cref="OverloadedException">The heap is almost full.</exception>
     public void Admit()
     {
         if (_heap.Level == HeapLevel.Critical) throw Refuse();
@@ -138,7 +138,7 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
         Interlocked.Decrement(ref _count);
     }
 
-    /// <summary>What <paramref name="user"/> holds has changed by so many bytes that are not counted yet.</summary>
+    /// <summary>Applies a change of <paramref name="more"/> uncounted bytes in what <paramref name="user"/> holds.</summary>
     public void Changed(ActiveUser user, long more, bool isUser)
     {
         if (more != 0) _held.Add(more);
@@ -172,7 +172,7 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
             await _running;
         });
 
-    // Also after a start that failed, when nobody stops it. The loop may still look at both, and they hold nothing that must be freed.
+    // Also runs after a failed start without a stop. The loop may still use both, and they hold nothing that must be freed.
     public void Dispose() => _stop.Cancel();
 
     private bool TryReserveLoad()
@@ -186,7 +186,7 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
     {
         Signal();
 
-        // Nobody tells it to leave while it waits: it is in use.
+        // The user is in use, so it must not be evicted while it waits.
         user.Pin();
         try
         {
@@ -197,7 +197,7 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
                 await Task.Delay(pause * (0.5 + Random.Shared.NextDouble()), _clock);
                 if (tryTake()) return;
 
-                // If it is only other loads that take the room, their end is near, and this one's turn comes.
+                // If only other loads occupy the room, they end soon and this call gets its turn.
                 full = IsFull ? full ?? _clock.GetTimestamp() : null;
                 if (full is { } since && _clock.GetElapsedTime(since) >= LongestFull) break;
             }
@@ -210,7 +210,7 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
         throw Refuse();
     }
 
-    /// <summary>Counts and makes the error of a call that there is no memory for.</summary>
+    /// <summary>Counts a refused call and creates its error.</summary>
     public OverloadedException Refuse()
     {
         Interlocked.Increment(ref _refused);
@@ -225,7 +225,7 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
     {
         lock (_gate)
         {
-            // It is in neither once it was told to leave.
+            // It is in neither queue once it was chosen for eviction.
             if (user.IsLeaving || user.Node.List is not { } list) return;
             list.Remove(user.Node);
             (isUser ? _users : _empty).AddLast(user.Node);
@@ -246,7 +246,7 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
         }
         catch (Exception error) when (error is SemaphoreFullException or ObjectDisposedException)
         {
-            // Another thread did so at the same moment, or the silo is at its end.
+            // Another thread released it at the same moment, or the silo is stopping.
         }
     }
 
@@ -264,7 +264,7 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
                 }
                 catch (Exception error) when (!_stop.IsCancellationRequested)
                 {
-                    // Looked at again in a moment; until then calls that find no room are refused.
+                    // Retried shortly; until then calls without room are refused.
                     LogDefect(_logger, error);
                     await Task.Delay(LookEvery, _clock, _stop.Token);
                 }
@@ -280,7 +280,7 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
         var (from, to) = (ShedFrom, ShedTo);
         if (_heap.Level != HeapLevel.Normal && _clock.GetElapsedTime(_heapShed) >= LookEvery)
         {
-            // Whatever is counted. Not all at once: the heap shows what that brings only after a collection.
+            // Regardless of the counted bytes, but in steps: the heap shows the effect only after a collection.
             _heapShed = _clock.GetTimestamp();
             (from, to) = (0, Math.Min(ShedTo, Staying / 8 * 7));
         }
@@ -292,12 +292,12 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
             var leaving = Choose(Staying - to);
             foreach (var user in leaving)
             {
-                // A call may have come since it was chosen; what is left of that race is a few microseconds.
+                // A call may have arrived since the choice; the remaining race is a few microseconds.
                 if (user.IsPinned || user.TakeUse()) Keep(user);
                 else user.Context.Deactivate(new(DeactivationReasonCode.HighMemoryPressure, "The user was idle, and its silo needs the memory."));
             }
 
-            // All are in use, or as many are leaving as may at once: some time passes first.
+            // All users are in use, or the maximum number is leaving: wait a moment.
             if (leaving.Count > 0) continue;
             await Task.Delay(FirstPause, _clock, _stop.Token);
             if (Volatile.Read(ref _leavingCount) == 0) return;
@@ -317,7 +317,7 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
         return chosen;
     }
 
-    // Second chance: one that was called since the last look goes to the end of the queue.
+    // Second chance: a user that was called since the last look goes to the end of the queue.
     private long Choose(LinkedList<ActiveUser> queue, long bytes, List<ActiveUser> chosen)
     {
         for (var looks = Math.Min(2 * queue.Count, MostLooks); looks > 0 && bytes > 0 && _leavingCount < MostLeaving; looks--)
@@ -330,7 +330,7 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
                 continue;
             }
 
-            // As it is now: what it takes may change until it has left.
+            // Remember the current size: it may change until the user has left.
             node.Value.LeavingBytes = node.Value.Bytes;
             _leavingCount++;
             _leaving += node.Value.LeavingBytes;
@@ -346,7 +346,7 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
     {
         lock (_gate)
         {
-            // It may have ended by itself meanwhile.
+            // The activation may have ended by itself meanwhile.
             if (!user.IsLeaving || user.IsGone) return;
             _leavingCount--;
             _leaving -= user.LeavingBytes;
@@ -364,14 +364,14 @@ internal sealed partial class ActiveUsers : ILifecycleParticipant<ISiloLifecycle
         return true;
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
+    [LoggerMessage(EventId = 2000, Level = LogLevel.Warning, Message =
         "{Count} users use {Bytes} of {Limit} bytes (Actors:Users:MaxMemory), heap {Heap}: deactivating idle users. Logged at most every 10 minutes")]
     private static partial void LogShedding(ILogger logger, long count, long bytes, long limit, HeapLevel heap);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
+    [LoggerMessage(EventId = 2001, Level = LogLevel.Warning, Message =
         "Refused a call: {Count} users use {Bytes} of {Limit} bytes (Actors:Users:MaxMemory), heap {Heap}, and none was idle. Logged at most every 10 minutes")]
     private static partial void LogRefused(ILogger logger, long count, long bytes, long limit, HeapLevel heap);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Failed to look for idle users; trying again")]
+    [LoggerMessage(EventId = 2002, Level = LogLevel.Error, Message = "Choosing idle users for eviction failed; retrying")]
     private static partial void LogDefect(ILogger logger, Exception error);
 }

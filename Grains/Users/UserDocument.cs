@@ -6,9 +6,8 @@ using Actors.WriteBehind;
 namespace Actors.Users;
 
 /// <summary>
-/// A <see cref="UserState"/> as JSON: what the journal, the cache and the column <c>state</c> hold. What is null, empty or
-/// false is left out. Times are milliseconds since 1970. A field once written keeps its name and meaning for ever; new
-/// ones may be added.
+/// A <see cref="UserState"/> as JSON, as stored in the journal, the cache and the column <c>state</c>. Null, empty and false fields
+/// are omitted. Times are milliseconds since 1970. A field never changes its name or meaning; new fields may be added.
 /// </summary>
 internal sealed class UserDocument
 {
@@ -78,7 +77,7 @@ internal sealed class UserDocument
 
         public required long Version { get; init; }
 
-        // Not required: like any number that is 0, it is left out then.
+        // Not required, because 0 is omitted like any default value.
         public long At { get; init; }
 
         public static Request From(RememberedRequest request) =>

@@ -8,12 +8,12 @@ using Orleans.Concurrency;
 namespace Actors.Users;
 
 /// <summary>
-/// One user in memory. A write is checked and applied in one turn, journaled together with the writes of other users, and
-/// acknowledged; writes to one user overlap on their way to the journal, and stay in order there.
+/// One user in memory. A write is validated and applied in one turn, journaled together with the writes of other users, and
+/// acknowledged. Writes to one user may overlap on their way to the journal, but stay in order.
 /// </summary>
 /// <remarks>
-/// The grain is re-entrant: all fields are touched by its turns only, one at a time, but any await may let another call
-/// run. What must not be torn apart (check the version, apply, hand over) therefore has no await in between.
+/// The grain is reentrant: only its turns access the fields, one at a time, but other calls may run during any await. Check,
+/// apply and append must be atomic, so no await separates them.
 /// </remarks>
 [Reentrant]
 [GrainType("user")]
@@ -21,31 +21,31 @@ internal sealed partial class UserGrain(
     WriteBehindTable table, ActiveUsers users, MembershipLease lease, ReadCounters reads, ClusterClock clock, ILogger<UserGrain> logger)
     : Grain, IUserGrain, IHoldsCalls, IDisposable
 {
-    /// <summary>How often a write is repeated whose ownership was lost to another activation.</summary>
+    /// <summary>The maximum number of attempts of a write that loses its ownership to another activation.</summary>
     private const int MaxAttempts = 5;
 
-    // Null until loaded, and again once the ownership is lost.
+    // Null until loaded, and after the ownership is lost.
     private Ownership? _owner;
     private Task? _loading;
     private bool _isPossiblyStale;
 
-    // Ends once a former owner, on a silo that was declared dead, cannot answer from memory any more.
+    // Completes once no former owner on a silo that was declared dead can answer from memory.
     private Task _writable = Task.CompletedTask;
 
-    // The state with every write applied, and the state with every acknowledged write applied: what the next write builds
-    // on, and what readers see.
+    // The state with all accepted writes, on which the next write builds; and the state with all acknowledged writes, which
+    // readers see.
     private UserState _accepted = UserState.None;
     private UserState _acknowledged = UserState.None;
 
-    // The last version known to be in the journal, and the last write on its way.
+    // The last version known to be in the journal, and the last write in flight.
     private long _journaled;
     private Task _writing = Task.CompletedTask;
 
-    // Up to where the journal has answered, and how many writes wait for its answer before they are acknowledged.
+    // The version up to which the journal has answered, and the number of writes that wait for its answer.
     private long _answered;
     private int _unanswered;
 
-    // Its place in memory, from the activation on, and how long calls may wait once that is to end.
+    // The memory account, and the limit on how long calls may wait once the deactivation begins.
     private readonly Departure _departure = new();
     private ActiveUser _memory = null!;
 
@@ -103,7 +103,7 @@ internal sealed partial class UserGrain(
 
     void IHoldsCalls.ReleaseHeldCalls() => _departure.Begin();
 
-    /// <summary>The activation has ended, with or without <see cref="OnDeactivateAsync"/>.</summary>
+    /// <summary>Runs at the end of the activation, with or without <see cref="OnDeactivateAsync"/>.</summary>
     public void Dispose()
     {
         _memory?.Dispose();
@@ -112,43 +112,43 @@ internal sealed partial class UserGrain(
 
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
-        // What was acknowledged in memory may still be on its way to the journal.
+        // Writes acknowledged in memory may still be in flight to the journal.
         await _writing.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
         if (_owner is not { } owner) return;
 
-        // What went past the journal goes to the database first, and older copies out of the cache: the next owner would
-        // not find it otherwise. So does all while a silo that cannot read the journal may be the next. If that fails the key
-        // is not released: an owner that takes it over from another that did not let go reads the database.
+        // Commit writes that bypassed the journal and remove older cached copies; otherwise the next owner would miss them. Do the
+        // same for all writes while the next owner may be a silo that cannot read the journal. If this fails, keep the ownership:
+        // an owner that takes over a key that was not released reads the database.
         var isJournalEnough = _acknowledged.Version <= _journaled && !table.IsAnyOtherCutOff;
-        // At a stop there may be thousands of them; what is left in the queue then is counted in one line.
+        // At shutdown there may be thousands of these; one log line then counts the rows that remain in the queue.
         var level = reason.ReasonCode == DeactivationReasonCode.ShuttingDown ? LogLevel.Debug : LogLevel.Warning;
         if (!isJournalEnough && !await CommitBeforeReleaseAsync(level, cancellationToken)) return;
 
-        // So does all the rest where the journal is lost or away: the next owner may be on another silo, and has only the database.
+        // If the journal is lost or unreachable, commit as well: the next owner may be on another silo, with only the database.
         if (!await table.ReleaseAsync(owner) && await CommitBeforeReleaseAsync(level, cancellationToken)) await table.ReleaseAsync(owner);
     }
 
-    /// <summary>Merges a patch, or deletes where there is none.</summary>
+    /// <summary>Merges a patch, or deletes the user if there is none.</summary>
     private async Task<WriteReceipt> WriteAsync(UserPatch? patch, WriteOptions options, CancellationToken cancellationToken)
     {
-        // The version of an attempt of which nobody can tell whether it was written.
+        // The version of an attempt with an unknown outcome.
         long? unknown = null;
         var (waits, isHeldAhead) = (0, false);
 
-        // From the first look at the state to the receipt: a user that is written to is not idle.
+        // Pinned until the receipt: a user that is being written is not idle.
         _memory.Pin();
         try
         {
             UserValidation.Check(options);
             users.Admit();
 
-            // Before the state is looked at: whatever happens meanwhile is seen below.
+            // Before the state is read, so that changes during the delay are seen below.
             await table.PaceAsync(options.Durability, cancellationToken);
             for (var attempt = 1; attempt <= MaxAttempts; attempt++)
             {
                 var owner = await LoadToWriteAsync(cancellationToken);
 
-                // From here until the row is handed over there is no await.
+                // No await from here until the row is appended.
                 var now = clock.Read();
                 if (_accepted.VersionOf(options.RequestId, now) is { } earlier)
                 {
@@ -177,7 +177,7 @@ internal sealed partial class UserGrain(
                 var size = UserSize.Of(next);
                 if (!_memory.TryHold(size))
                 {
-                    // What has been checked may not hold any more once there is room. Nothing was tried yet that counts as an attempt.
+                    // The checks must be repeated once there is room. This does not count as an attempt.
                     if (++waits > MaxAttempts) throw users.Refuse();
                     attempt--;
                     await HoldAsync(size, cancellationToken);
@@ -188,12 +188,12 @@ internal sealed partial class UserGrain(
                 isHeldAhead = true;
                 var appending = table.AppendAsync(row);
 
-                // It was not refused, and so has happened: no other call runs before it is handed over and accepted.
+                // The append was not refused, so the write is accepted. No other call runs before this point.
                 _accepted = next;
                 isHeldAhead = false;
                 if (options.Durability == Durability.Memory && _unanswered == 0)
                 {
-                    // Nothing is waited for, and nothing it builds on may still be refused and made again.
+                    // No need to wait: no earlier write is unanswered, so nothing this write builds on can be refused and repeated.
                     Acknowledge(owner, next, isJournaled: false);
                     _writing = AnswerAsync(owner, next, row, options, appending);
                     return new() { Version = next.Version, Durability = Durability.Memory };
@@ -202,19 +202,19 @@ internal sealed partial class UserGrain(
                 var writing = AcknowledgeAsync(owner, next, row, options, appending);
                 _writing = writing;
 
-                // From here on it cannot be called off: it may be in the journal at any moment.
+                // From here on the write cannot be cancelled: it may be in the journal at any moment.
                 try
                 {
                     if (await writing is { } reached) return new() { Version = next.Version, Durability = reached };
                 }
                 catch (OwnershipLostException lost) when (lost.MayBeWritten)
                 {
-                    // If it was, what is loaded next has its request id.
+                    // If it was written, the next load has its request id.
                     unknown = next.Version;
                 }
                 catch (OwnershipLostException)
                 {
-                    // It is in the journal, and so in what is loaded next: to make it again would be to count it twice.
+                    // The write is in the journal, so the next load includes it. Repeating it would apply it twice.
                     return new() { Version = next.Version, Durability = await ReachAfreshAsync(next.Version, options.Durability) };
                 }
             }
@@ -223,17 +223,17 @@ internal sealed partial class UserGrain(
         }
         catch (Exception error) when (unknown is not null && SaysNotDone(error))
         {
-            // That may say that nothing was done.
+            // The error claims that nothing was done, which is not certain.
             throw Unknown(unknown.Value);
         }
         catch (OutOfMemoryException)
         {
-            // Despite all budgets. How far it came is not known.
+            // In spite of the budgets. The outcome is unknown.
             throw new StorageUnavailableException("memory", $"The silo of user {WellFormedText.Quote(Id)} is out of memory. The write may still take effect.") { MayHaveTakenEffect = true };
         }
         finally
         {
-            // It took room and came to nothing.
+            // Release the memory of a write that failed.
             if (isHeldAhead) CountAccepted();
             _memory.Unpin();
         }
@@ -241,7 +241,7 @@ internal sealed partial class UserGrain(
 
     private void CountAccepted() => _memory.Hold(UserSize.Of(_accepted));
 
-    /// <summary>Waits for room for <paramref name="size"/>. A caller that does not wait to the end leaves nothing taken.</summary>
+    /// <summary>Waits for room for <paramref name="size"/>. If the caller stops waiting, the room is released.</summary>
     private async Task HoldAsync(long size, CancellationToken cancellationToken)
     {
         var holding = _memory.HoldAsync(size);
@@ -251,7 +251,7 @@ internal sealed partial class UserGrain(
         }
         catch when (!holding.IsFaulted)
         {
-            // This task owns whatever comes of it.
+            // Releases the room whenever it is granted; it handles its own failures.
             _ = GiveBackAsync(holding);
             throw;
         }
@@ -264,8 +264,8 @@ internal sealed partial class UserGrain(
     }
 
     /// <summary>
-    /// The receipt of a write that was accepted before; null where the ownership it was accepted under was lost before it
-    /// was written, so that it may not have happened at all.
+    /// The receipt of a write that was accepted before. Null if its ownership was lost before it was written, so it may not have
+    /// happened.
     /// </summary>
     private async Task<WriteReceipt?> RepeatAsync(Ownership owner, long version, Durability durability, CancellationToken cancellationToken) =>
         await ReachAsync(owner, version, durability, cancellationToken) is { } reached
@@ -273,11 +273,11 @@ internal sealed partial class UserGrain(
             : null;
 
     /// <summary>
-    /// Shows readers <paramref name="next"/> once it is written, whether or not the caller still waits. Returns null where
-    /// the ownership was lost, and nothing was written.
+    /// Makes <paramref name="next"/> visible to readers once it is written, even if the caller no longer waits. Returns null if the
+    /// ownership was lost and nothing was written.
     /// </summary>
     /// <exception cref="OwnershipLostException">
-    /// The ownership was lost, and the write is in the journal only, or may be written and the request can be looked for.
+    /// The ownership was lost. Either the write is in the journal only, or it may be written and its request id can be looked up.
     /// </exception>
     private async Task<Durability?> AcknowledgeAsync(
         Ownership owner, UserState next, Row row, WriteOptions options, Task<AppendOutcome> appending)
@@ -288,7 +288,7 @@ internal sealed partial class UserGrain(
         _unanswered--;
         Answered(owner, next);
 
-        // It builds on a write that was refused, which is made again: it must not reach the database.
+        // It builds on a write that was refused and is repeated, so it must not reach the database.
         var isOutdated = owner != _owner && outcome != AppendOutcome.Journaled;
         try
         {
@@ -310,13 +310,13 @@ internal sealed partial class UserGrain(
         }
         catch (RowParkedException parked)
         {
-            // It stands, only not in the table.
+            // The write is durable, though not in the table.
             Acknowledge(owner, next, isJournaled: false);
             throw new WriteParkedException(Id, next.Version, parked.Reason);
         }
         catch (StorageUnavailableException)
         {
-            // It waits in the queue all the same and may be committed later. This task owns whatever comes of that.
+            // The row still waits in the queue and may be committed later. That task handles its own failures.
             _ = AcknowledgeLaterAsync(owner, next);
             throw;
         }
@@ -326,7 +326,7 @@ internal sealed partial class UserGrain(
         }
     }
 
-    /// <summary>What follows a write to memory that was acknowledged at once: it goes to the journal all the same.</summary>
+    /// <summary>Completes a write that was acknowledged in memory: it still goes to the journal.</summary>
     private async Task AnswerAsync(Ownership owner, UserState next, Row row, WriteOptions options, Task<AppendOutcome> appending)
     {
         _memory.Pin();
@@ -335,7 +335,7 @@ internal sealed partial class UserGrain(
             var outcome = await appending;
             Answered(owner, next);
 
-            // Where the ownership was lost meanwhile, a later owner may have written: this is not to reach the database any more.
+            // If the ownership was lost, a later owner may have written, so this row must not reach the database.
             var isOutdated = owner != _owner && outcome != AppendOutcome.Journaled;
             var written = await table.WrittenAsync(row, isOutdated ? AppendOutcome.Fenced : outcome, options.Durability);
             Acknowledge(owner, next, written.IsJournaled);
@@ -369,7 +369,7 @@ internal sealed partial class UserGrain(
         }
         catch (Exception error) when (SaysNotDone(error))
         {
-            // Whoever repeats it for that would have it counted twice: the write stands.
+            // Hide this error: the caller would repeat the write, which stands, and apply it twice.
         }
 
         throw Unknown(version);
@@ -377,7 +377,7 @@ internal sealed partial class UserGrain(
 
     private async Task<bool> CommitBeforeReleaseAsync(LogLevel level, CancellationToken cancellationToken)
     {
-        // Calls that are to go to the next activation wait for this one.
+        // Limited, because calls for the next activation wait for this one.
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(2 * Departure.Grace);
         try
@@ -404,7 +404,7 @@ internal sealed partial class UserGrain(
         }
         catch (Exception error) when (error is RowParkedException or StorageUnavailableException)
         {
-            // It waits no longer: it is in the database, and at most cannot be asked whether in the table or parked.
+            // The row is in the database; it is only unknown whether in the table or parked.
             Acknowledge(owner, next, isJournaled: false);
         }
     }
@@ -417,20 +417,20 @@ internal sealed partial class UserGrain(
     }
 
     /// <summary>
-    /// Returns once <paramref name="version"/>, which was accepted under <paramref name="owner"/>, has reached
-    /// <paramref name="durability"/>, or more; null where that ownership was lost before.
+    /// Returns once <paramref name="version"/>, accepted under <paramref name="owner"/>, has reached at least
+    /// <paramref name="durability"/>. Null if that ownership was lost before.
     /// </summary>
     private async Task<Durability?> ReachAsync(Ownership owner, long version, Durability durability, CancellationToken cancellationToken)
     {
-        const ConfigureAwaitOptions WhateverComesOfIt =
+        const ConfigureAwaitOptions IgnoreFailure =
             ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing;
         _memory.Pin();
         try
         {
             while (owner == _owner && (_acknowledged.Version < version || _answered < version) && !_writing.IsCompleted)
             {
-                // A wait that was called off ends at once, each time.
-                await _writing.WaitAsync(cancellationToken).ConfigureAwait(WhateverComesOfIt);
+                // A cancelled wait would return at once, again and again.
+                await _writing.WaitAsync(cancellationToken).ConfigureAwait(IgnoreFailure);
                 cancellationToken.ThrowIfCancellationRequested();
             }
 
@@ -443,7 +443,7 @@ internal sealed partial class UserGrain(
         }
         catch (RowParkedException parked)
         {
-            // Where it is parked it is no less durable than in the journal.
+            // A parked row is no less durable than a journaled one.
             return durability == Durability.Journal ? durability : throw new WriteParkedException(Id, version, parked.Reason);
         }
         catch (OwnershipLostException)
@@ -464,8 +464,8 @@ internal sealed partial class UserGrain(
     }
 
     /// <summary>
-    /// The ownership under which the state in memory may be read and written; claims and loads it where there is none. Nothing
-    /// is answered from memory by a silo that did not run for a while, until it has asked whether it is still a member.
+    /// The ownership under which the state in memory may be read and written; claims the key and loads the state if there is none.
+    /// A silo that was paused answers nothing from memory until it has verified its membership.
     /// </summary>
     /// <exception cref="SiloEvictedException">This silo was declared dead.</exception>
     private async ValueTask<Ownership> LoadAsync(CancellationToken cancellationToken)
@@ -482,7 +482,7 @@ internal sealed partial class UserGrain(
         }
     }
 
-    /// <summary>As <see cref="LoadAsync"/>, once the state may be changed as well.</summary>
+    /// <summary>Like <see cref="LoadAsync"/>, but also waits until the state may be changed.</summary>
     private async ValueTask<Ownership> LoadToWriteAsync(CancellationToken cancellationToken)
     {
         while (true)
@@ -497,13 +497,13 @@ internal sealed partial class UserGrain(
     {
         _memory.Use();
 
-        // What was loaded without the journal is loaded again once the journal is back.
+        // A user that was loaded without the journal is loaded again once the journal is back.
         var isOutdated = _owner is { IsWithoutJournal: true } && table.IsJournaling;
         while (_owner is null || isOutdated || _loading is { IsCompleted: false })
         {
             UserLimits.ValidateId(Id);
 
-            // One load serves all calls that wait for it. It is not theirs to cancel.
+            // Single flight: one load serves all waiting calls, and none of them can cancel it.
             if (_loading is null or { IsCompleted: true }) _loading = LoadOnceAsync();
             isOutdated = false;
             await _departure.WaitAsync(_loading, NotLoaded, cancellationToken);
@@ -517,14 +517,14 @@ internal sealed partial class UserGrain(
         _memory.Pin();
         try
         {
-            // Where there is an owner still, its writes come to their end first. No further one begins: all calls wait for this.
+            // Let the writes of a current owner complete. No new write begins, because all calls wait for this load.
             await _writing.ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
 
-            // A silo that was declared dead must not take users from those that live. It learns of it after the claim at the latest,
-            // and then writes nothing under it.
+            // A silo that was declared dead must not take users from live silos. At the latest it learns this after the claim, and
+            // then writes nothing under it.
             await lease.EnsureNotEvictedAsync();
 
-            // One that is in memory already has its room.
+            // A user in memory already has its room.
             if (_owner is not null)
             {
                 await OpenAsync();
@@ -543,11 +543,11 @@ internal sealed partial class UserGrain(
         }
         catch (Exception error) when (error is StorageUnavailableException or OverloadedException && _owner is not null)
         {
-            // It has to go on with what is in memory.
+            // Keep the state in memory.
         }
         catch (Exception error) when (error is OverloadedException or OutOfMemoryException)
         {
-            // An activation that holds no user is of no use to anyone, and takes memory as well.
+            // An activation without a user only takes memory.
             DeactivateOnIdle();
             throw error as OverloadedException ?? users.Refuse();
         }
@@ -559,8 +559,8 @@ internal sealed partial class UserGrain(
 
     private async Task OpenAsync()
     {
-        // Where an ownership was lost, what was acknowledged under it is in the table, in the journal or in this silo's
-        // queue; a copy in the cache may be older while Redis is only just back.
+        // Writes acknowledged under a lost ownership are in the table, the journal or this silo's queue. A cached copy may be
+        // older if Redis has only just come back.
         var opened = await table.OpenAsync(Id, atLeast: _acknowledged.Version, CancellationToken.None);
         _accepted = _acknowledged = opened.Row is { } row ? UserDocument.FromRow(row) : UserState.None;
         _isPossiblyStale = opened.IsPossiblyStale;
@@ -571,7 +571,7 @@ internal sealed partial class UserGrain(
         _memory.Hold(UserSize.Of(_accepted));
     }
 
-    /// <summary>Ends an ownership that was lost: the next call claims and loads afresh, on the activation that is left.</summary>
+    /// <summary>Ends a lost ownership: the next call claims and loads again, on the activation that is left.</summary>
     private void GiveUp(Ownership owner)
     {
         if (owner != _owner) return;
@@ -580,49 +580,50 @@ internal sealed partial class UserGrain(
         DeactivateOnIdle();
     }
 
-    /// <summary>For answers that rest on the state in memory and cannot be marked as possibly stale.</summary>
-    /// <exception cref="StorageUnavailableException">It is not known whether this silo is still a member.</exception>
+    /// <summary>Guards answers that depend on the state in memory and cannot be marked as possibly stale.</summary>
+    /// <exception cref="StorageUnavailableException">It is unknown whether this silo is still a member.</exception>
     private void ThrowUnlessMember()
     {
         if (!lease.IsValid) throw MaybeOutdated();
     }
 
-    // What these mean to the caller of a write, some of them in so many words, is that it may be made again.
+    // These errors tell the caller of a write that it may be retried; some say explicitly that nothing was done.
     private static bool SaysNotDone(Exception error) => error is SiloEvictedException or OverloadedException or StorageUnavailableException;
 
     private StorageUnavailableException Unknown(long version) => new(
-        "Redis", $"Redis failed and user {WellFormedText.Quote(Id)} moved while version {version} was written; whether it was cannot be told."
-            + $" Repeat such writes with a {nameof(WriteOptions.RequestId)}, and they count once.")
+        "Redis", $"Redis failed and user {WellFormedText.Quote(Id)} moved while version {version} was being written; the outcome is unknown."
+            + $" Writes with a {nameof(WriteOptions.RequestId)} can be retried safely.")
     {
         MayHaveTakenEffect = true,
     };
 
     private StorageUnavailableException MaybeOutdated() => new(
-        "Redis", $"User {WellFormedText.Quote(Id)} may have changed elsewhere since this silo saw it last, and what it knows cannot be marked as possibly stale in this"
-            + " answer: neither the membership table nor the other silos say whether it is still a member. Nothing was done.");
+        "Redis", $"User {WellFormedText.Quote(Id)} may have changed on another silo, and this answer cannot be marked as possibly stale:"
+            + " neither the membership table nor the other silos confirm that this silo is still a member. Nothing was done.");
 
-    // The rows wait for their commit in this silo's queue and, if Redis has them, in the journal: only the call ends.
+    // The rows still wait for their commit in this silo's queue and, if Redis has them, in the journal: only the call ends.
     private StorageUnavailableException Departing(long version) => new(
-        "the database", $"User {WellFormedText.Quote(Id)} leaves this silo, and the database did not commit version {version} in the {Departure.Grace.TotalSeconds:0} s it could"
-            + " still wait. It may do so later; ask again.")
+        "the database", $"User {WellFormedText.Quote(Id)} is leaving this silo, and the database did not commit version {version} within"
+            + $" {Departure.Grace.TotalSeconds:0} s. It may still do so; ask again.")
     {
         MayHaveTakenEffect = true,
     };
 
     private StorageUnavailableException NotLoaded() => new(
-        "Redis and the database", $"User {WellFormedText.Quote(Id)} leaves this silo, and was not loaded in the {Departure.Grace.TotalSeconds:0} s it could still wait. Try again.");
+        "Redis and the database", $"User {WellFormedText.Quote(Id)} is leaving this silo and was not loaded within"
+            + $" {Departure.Grace.TotalSeconds:0} s. Try again.");
 
     private StorageUnavailableException Contested() =>
-        new("Redis", $"User {WellFormedText.Quote(Id)} was claimed by other activations {MaxAttempts} times in a row; try again.");
+        new("Redis", $"Other activations claimed user {WellFormedText.Quote(Id)} {MaxAttempts} times in a row; try again.");
 
-    [LoggerMessage(Message =
-        "User '{Id}' was deactivated with a write that the next activation may not find, for it is in this silo's memory only: {Reason}")]
+    [LoggerMessage(EventId = 2003, Message =
+        "User '{Id}' was deactivated with a write that is only in this silo's memory, so the next activation may not find it: {Reason}")]
     private static partial void LogLeftInMemory(ILogger logger, LogLevel level, string id, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "Version {Version} of user '{Id}', acknowledged in memory only, is lost: another activation had taken the user over")]
+    [LoggerMessage(EventId = 2004, Level = LogLevel.Warning, Message =
+        "Version {Version} of user '{Id}', acknowledged in memory only, is lost because another activation has taken over the user")]
     private static partial void LogMemoryLost(ILogger logger, string id, long version);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "User '{Id}' lost its ownership (epoch {Epoch}) to another activation")]
+    [LoggerMessage(EventId = 2005, Level = LogLevel.Information, Message = "User '{Id}' lost its ownership (epoch {Epoch}) to another activation")]
     private static partial void LogOwnershipLost(ILogger logger, string id, long epoch);
 }

@@ -1,23 +1,23 @@
 namespace Actors.Users;
 
-/// <summary>How many bytes of memory the state of a user takes: measured on 64 bits, rounded up.</summary>
+/// <summary>Estimates the memory of a user's state in bytes: measured on 64 bits, rounded up.</summary>
 internal static class UserSize
 {
-    // Of the objects every user has: state, user, times.
+    // The objects of every user: state, user, times.
     private const int Objects = 256;
 
-    // A dictionary or set, and its arrays at their least.
+    // A dictionary or set with its smallest arrays.
     private const int Collection = 256;
 
-    // A slot in the arrays of a collection, which are up to twice as long as what they hold.
+    // A slot in the arrays of a collection, which may be twice as long as their content.
     private const int Slot = 64;
 
-    // A string is an object of its own: header, length, alignment.
+    // A string object: header, length, alignment.
     private const int String = 32;
 
     private const int Request = 72;
 
-    /// <summary>The size of <paramref name="state"/>; 0 if there never was such a user.</summary>
+    /// <summary>The size of <paramref name="state"/>; 0 if the user never existed.</summary>
     public static long Of(UserState state)
     {
         if (state.Version == 0) return 0;

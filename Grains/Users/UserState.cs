@@ -2,22 +2,22 @@ using Actors.Redis;
 
 namespace Actors.Users;
 
-/// <summary>A request id that was accepted, and the version it made.</summary>
+/// <summary>An accepted request id and the version its write made.</summary>
 /// <param name="Id">The id.</param>
 /// <param name="Version">The version.</param>
-/// <param name="At">When, by the latest of the clocks that the silo knew: so none is forgotten early.</param>
+/// <param name="At">The time by the latest of the clocks known to the silo, so that no id is forgotten early.</param>
 internal sealed record RememberedRequest(string Id, long Version, DateTimeOffset At);
 
 /// <summary>
-/// All that is kept of a user as of one version: the user (null where there is none, or no longer) and the request ids
-/// still remembered. Immutable; each change makes a new one.
+/// The state of a user as of one version: the user (null if it never existed or is deleted) and the remembered request ids.
+/// Immutable; each change creates a new one.
 /// </summary>
 internal sealed record UserState
 {
-    /// <summary>A user that never was.</summary>
+    /// <summary>The state of a user that never existed.</summary>
     public static UserState None { get; } = new();
 
-    // Shared empties, never written to: most users lack some of the three.
+    // Shared empty collections, never written to: most users lack some of the three.
     public static IReadOnlyDictionary<string, string> NoAttributes { get; } = new Dictionary<string, string>();
 
     public static IReadOnlyDictionary<string, long> NoCounters { get; } = new Dictionary<string, long>();
@@ -30,7 +30,7 @@ internal sealed record UserState
 
     public IReadOnlyList<RememberedRequest> Requests { get; private init; } = [];
 
-    /// <summary>The version readers know: 0 where there is no user.</summary>
+    /// <summary>The version readers see: 0 if there is no user.</summary>
     public long ExistingVersion => User?.Version ?? 0;
 
     public static UserState Restore(long version, User? user, IReadOnlyList<RememberedRequest> requests) =>

@@ -1,6 +1,6 @@
 namespace Actors.Users;
 
-/// <summary>Holds what a caller sends against <see cref="UserLimits"/>, before anything is changed.</summary>
+/// <summary>Validates a caller's input against <see cref="UserLimits"/>, before anything is changed.</summary>
 internal static class UserValidation
 {
     public static void Check(WriteOptions options)
@@ -39,7 +39,7 @@ internal static class UserValidation
         CheckTags(patch.RemoveTags);
     }
 
-    /// <summary>Checks what no single patch shows: how much the whole user has become.</summary>
+    /// <summary>Checks the size of the resulting user, which no single patch shows.</summary>
     public static void Check(User user)
     {
         CheckCount("attributes", user.Attributes.Count, UserLimits.MaxAttributes);
@@ -59,7 +59,7 @@ internal static class UserValidation
         UserLimits.ValidateText("The e-mail address", email, 1, UserLimits.MaxEmailBytes);
         var at = email.IndexOf('@', StringComparison.Ordinal);
         if (at <= 0 || at == email.Length - 1 || email.IndexOf('@', at + 1) >= 0)
-            throw new InvalidUserException($"The e-mail address {WellFormedText.Quote(email)} is none: allowed is one @ that is neither first nor last.");
+            throw new InvalidUserException($"{WellFormedText.Quote(email)} is not a valid e-mail address: use exactly one @, not first or last.");
     }
 
     private static void CheckTags(HashSet<string>? tags)

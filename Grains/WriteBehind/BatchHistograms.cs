@@ -3,7 +3,7 @@ using Actors.Core;
 
 namespace Actors.WriteBehind;
 
-/// <summary>How large batches are and how long they take. Recorded once per batch, not per write; any thread records.</summary>
+/// <summary>Histograms of batch size and duration. Recorded once per batch, not per write; safe for any thread.</summary>
 internal sealed class BatchHistograms(Meter meter)
 {
     private static readonly InstrumentAdvice<int> Rows = new()

@@ -6,17 +6,17 @@ using Microsoft.Extensions.Logging;
 namespace Actors.WriteBehind;
 
 /// <summary>A row as its new owner found it.</summary>
-/// <param name="Owner">The ownership to write it under.</param>
-/// <param name="Row">The latest row, or null where there is none.</param>
-/// <param name="IsPossiblyStale">True where the journal could not be asked.</param>
+/// <param name="Owner">The ownership under which to write it.</param>
+/// <param name="Row">The latest row, or null if there is none.</param>
+/// <param name="IsPossiblyStale">True if the journal could not be read.</param>
 /// <param name="Writable">
-/// Ends once the row may be changed: not while a former owner, on a silo that was declared dead, may still answer from memory.
+/// Completes once the row may be changed. It waits while a former owner on a silo that was declared dead may still answer from memory.
 /// </param>
 internal readonly record struct OpenedRow(Ownership Owner, Row? Row, bool IsPossiblyStale, Task Writable);
 
 /// <summary>
-/// How a new owner finds the latest row of its key: in the journal, in this silo's queue, as a cached copy, in the database;
-/// or, where the journal cannot be asked, in the database and the queue alone.
+/// Finds the latest row of a key for its new owner: in the journal, in this silo's queue, in the cache, then in the database.
+/// If the journal is unreachable, only the queue and the database are read.
 /// </summary>
 internal sealed partial class RowLoader
 {
@@ -32,11 +32,11 @@ internal sealed partial class RowLoader
     private readonly ReadCounters _reads;
     private readonly ILogger _logger;
 
-    // Guards the field below: over which connection of the journal the others were last asked to flush, and when that is done.
+    // Guards the field below: the journal connection for which the other silos were last asked to flush, and when that completes.
     private readonly Lock _gate = new();
     private (long Connection, Task Flushed) _others = (0, Task.CompletedTask);
 
-    // Several, so that one slow answer does not hold up every key.
+    // Several batchers, so that one slow answer does not delay every key.
     private readonly Batcher<string, Row?>[] _storeReads;
 
     public RowLoader(
@@ -48,11 +48,11 @@ internal sealed partial class RowLoader
         _storeReads = [.. Enumerable.Range(0, StoreReaders).Select(_ => new Batcher<string, Row?>(JournalPartition.MaxBatchRows, ReadStoreAndFillAsync))];
     }
 
-    /// <summary>Makes the caller the owner of <paramref name="key"/>, fencing any former, and finds its latest row.</summary>
+    /// <summary>Makes the caller the owner of <paramref name="key"/>, fences any former owner, and finds the latest row.</summary>
     /// <param name="key">The key.</param>
-    /// <param name="atLeast">A version that the caller knows was written: a cached copy older than that is no answer.</param>
-    /// <param name="cancellationToken">Cancels the reading; the ownership may have changed all the same.</param>
-    /// <exception cref="StorageUnavailableException">No place that could hold the row can be reached.</exception>
+    /// <param name="atLeast">A version that the caller knows was written: an older cached copy is ignored.</param>
+    /// <param name="cancellationToken">Cancels the read; the ownership may still have changed.</param>
+    /// <exception cref="StorageUnavailableException">Neither Redis nor the database can be read.</exception>
     public async Task<OpenedRow> OpenAsync(string key, long atLeast, CancellationToken cancellationToken)
     {
         Claim claim;
@@ -66,19 +66,19 @@ internal sealed partial class RowLoader
         }
 
         var writable = _leases.OverAsync(claim.FormerSilo == _silo ? null : claim.FormerSilo);
-        // From here on no other owner journals it. What others had journaled before is in the database once they have flushed,
-        // should this journal have lost it.
+        // From here on no other owner can journal this key. If this journal lost earlier rows of other silos, those rows reach the
+        // database once the silos have flushed.
         await OthersFlushedAsync().WaitAsync(cancellationToken);
         if (claim.Row is { } journaled)
         {
             _reads.Count(ReadLayer.Redis, isHit: true);
 
-            // Ours to flush from now on. The silo that journaled it may do so too; the second of the two is a repeat.
+            // This silo flushes the row from now on. The silo that journaled it may flush it too; the second commit is a no-op.
             _queue.Enqueue(journaled);
             return new(claim.Owner, await LatestOfAsync(claim.Owner, journaled, cancellationToken), IsPossiblyStale: false, writable);
         }
 
-        // What this silo has not flushed is not in the journal where it went past that, or Redis lost its data.
+        // Unflushed rows are missing from the journal if they bypassed it or if Redis lost its data.
         if (_queue.Find(key) is { } unflushed)
         {
             _reads.Count(ReadLayer.Redis, isHit: false);
@@ -86,15 +86,15 @@ internal sealed partial class RowLoader
             return new(claim.Owner, await LatestOfAsync(claim.Owner, unflushed, cancellationToken), IsPossiblyStale: false, writable);
         }
 
-        // Not before the claim has come back: in between, the former owner's last row could leave the journal for the
-        // database, and a copy read earlier would be older than that. And not at all after an owner that did not release
-        // the key: if it was cut off from Redis, it wrote to the database and could not bring the copy up to date.
+        // Read the cache only after the claim. Before it, the former owner's last row could move from the journal to the database,
+        // and a copy read earlier would be older. Skip the cache if the former owner did not release the key: if it was cut off
+        // from Redis, it wrote to the database and could not update the copy.
         var copy = claim.WasOwned ? null : await ReadCacheAsync(key);
         if (copy?.Version < atLeast) copy = null;
         _reads.Count(ReadLayer.Redis, isHit: copy is not null);
         var row = copy ?? await ReadStoreAsync(key, cancellationToken);
 
-        // Copies are made of rows of the database by whoever opens them: where there is no row, there is no copy.
+        // Owners only cache rows that they read from the database: no row, no copy.
         return new(claim.Owner with { MayBeCached = row is not null }, row, IsPossiblyStale: false, writable);
     }
 
@@ -113,11 +113,11 @@ internal sealed partial class RowLoader
     {
         _reads.Count(ReadLayer.Redis, isHit: false);
 
-        // The others flush what they have in the journal, where this silo cannot see it, and leave the cache alone, of which
-        // this silo's writes will know nothing.
+        // The other silos flush their journaled rows, which this silo cannot see, and stop using the cache, which this silo's
+        // writes cannot update.
         await _cutOff.AnnounceAsync().WaitAsync(cancellationToken);
 
-        // Before the database is read: what leaves the queue meanwhile is found in neither otherwise.
+        // Check the queue before the database: a row that leaves the queue in between would be missed in both.
         var unflushed = _queue.Find(key);
         try
         {
@@ -131,7 +131,7 @@ internal sealed partial class RowLoader
         }
     }
 
-    // An unflushed row is the latest, unless it was left behind by an owner that had to write past a Redis that was away.
+    // An unflushed row is the latest, unless its owner was superseded by one that had to bypass an unreachable Redis.
     private async Task<Row> LatestOfAsync(Ownership owner, Row unflushed, CancellationToken cancellationToken)
     {
         var latest = Later(unflushed, _queue.Find(unflushed.Key))!;
@@ -145,7 +145,7 @@ internal sealed partial class RowLoader
             return latest;
         }
 
-        // Two owners made this version, and the table would keep that of the other: a further one settles it.
+        // Two owners made this version, and the table would keep the other one's. A further version settles it.
         latest = new Row(latest.Key, latest.Version + 1, owner.Epoch, latest.State);
         _queue.Enqueue(latest);
         return latest;
@@ -162,19 +162,19 @@ internal sealed partial class RowLoader
 
     private async Task<IReadOnlyList<Row?>> ReadStoreAndFillAsync(IReadOnlyList<string> keys)
     {
-        // The store has a time limit of its own.
+        // The store applies its own timeout.
         var rows = await _store.ReadAsync(keys, CancellationToken.None);
         var copied = rows;
         if (rows.Any(row => row.IsParked))
         {
-            // No copy is made of these: whoever found it would not learn that the row is parked.
+            // Parked rows are not cached: a reader of the copy would not learn that the row is parked.
             foreach (var row in rows.Where(row => row.IsParked)) _queue.Suspect(row.Key);
             copied = [.. rows.Where(row => !row.IsParked)];
         }
 
         try
         {
-            // Before the owners may write: a copy made later could be older than what was flushed meanwhile.
+            // Fill before owners may write: a later fill could be older than a row flushed in between.
             if (copied.Count > 0) await _cache.FillAsync(copied);
         }
         catch (RedisUnavailableException error)
@@ -202,6 +202,6 @@ internal sealed partial class RowLoader
     private static Row? Later(Row? one, Row? other) =>
         one is null ? other : other is null || other.Version <= one.Version ? one : other;
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "{Copies} cached copies could not be read or made: {Reason}")]
+    [LoggerMessage(EventId = 1521, Level = LogLevel.Debug, Message = "{Copies} cached copies could not be read or written: {Reason}")]
     private static partial void LogCacheFailed(ILogger logger, int copies, string reason);
 }

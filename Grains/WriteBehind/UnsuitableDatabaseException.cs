@@ -1,7 +1,7 @@
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// The database works, but must not serve this cluster as it is: it is of another encoding than UTF8, or its tables are
-/// another service's. The message is for an operator, in one line.
+/// The database is reachable but cannot serve this cluster: its encoding is not UTF8, or its tables belong to another service.
+/// The message is one line for an operator.
 /// </summary>
 public sealed class UnsuitableDatabaseException(string message) : Exception(message);

@@ -5,10 +5,10 @@ using Actors.Redis;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// What write-behind has done since the silo started. Any thread counts, with interlocked adds; readers see each figure
-/// whole, though not all at one instant.
+/// The counters of write-behind since the silo started. Safe for any thread: updates are interlocked. Each figure is read
+/// atomically, but not all at the same instant.
 /// </summary>
-/// <param name="meters">Makes the histograms, which are recorded per batch; null for none.</param>
+/// <param name="meters">Creates the per-batch histograms; null for none.</param>
 /// <param name="clock">The clock; null for the system's.</param>
 internal sealed class WriteBehindCounters(IMeterFactory? meters = null, TimeProvider? clock = null)
 {
@@ -30,13 +30,13 @@ internal sealed class WriteBehindCounters(IMeterFactory? meters = null, TimeProv
     private long _flushFailures;
     private long _parkedRows;
 
-    // The last one counts; whichever of two lanes that fail at once wins is as good as the other.
+    // The last error wins; if two lanes fail at once, either one will do.
     private volatile LastError? _lastFlushError;
 
-    /// <summary>Script calls that carried rows to the journal.</summary>
+    /// <summary>Script calls that appended rows to the journal.</summary>
     public long JournalCommits => Volatile.Read(ref _journalCommits);
 
-    /// <summary>Rows they carried.</summary>
+    /// <summary>Rows appended by these calls.</summary>
     public long JournaledRows => Volatile.Read(ref _journaledRows);
 
     /// <summary>Batches committed to the database.</summary>
@@ -45,37 +45,37 @@ internal sealed class WriteBehindCounters(IMeterFactory? meters = null, TimeProv
     /// <summary>Rows committed to the database.</summary>
     public long FlushedRows => Volatile.Read(ref _flushedRows);
 
-    /// <summary>How long the database took for a batch in the last half minute to minute.</summary>
+    /// <summary>The time the database took per batch, over the last 30 to 60 s.</summary>
     public LatencySnapshot FlushLatency => _flushLatency.Snapshot();
 
-    /// <summary>Rows that the database refused since it held the same or a later version.</summary>
+    /// <summary>Rows that the database refused because it held the same or a later version.</summary>
     public long FenceHits => Volatile.Read(ref _fenceHits);
 
-    /// <summary>Rows taken over from silos that have gone.</summary>
+    /// <summary>Rows taken over from silos that left.</summary>
     public long RecoveredRows => Volatile.Read(ref _recoveredRows);
 
-    /// <summary>How often there were such rows: at most once per partition of the journal and change of the membership.</summary>
+    /// <summary>How many recoveries found such rows: at most one per journal partition and membership change.</summary>
     public long Recoveries => Volatile.Read(ref _recoveries);
 
-    /// <summary>The version of the membership up to which all rows of silos that left are taken over.</summary>
+    /// <summary>The membership version up to which all rows of silos that left are taken over.</summary>
     public long RecoveredVersion => Volatile.Read(ref _recoveredVersion);
 
-    /// <summary>Attempts to commit a batch that failed; each is repeated.</summary>
+    /// <summary>Failed attempts to commit a batch; each is retried.</summary>
     public long FlushFailures => Volatile.Read(ref _flushFailures);
 
-    /// <summary>Why the last of them failed; null where none has.</summary>
+    /// <summary>The reason of the last failure; null if there was none.</summary>
     public string? LastFlushError => _lastFlushError?.Reason;
 
-    /// <summary>When that was.</summary>
+    /// <summary>The time of the last failure.</summary>
     public DateTimeOffset? LastFlushErrorAt => _lastFlushError?.At;
 
-    /// <summary>Writes refused since the ceiling was reached.</summary>
+    /// <summary>Writes refused because the ceiling was reached.</summary>
     public long RefusedWrites => Volatile.Read(ref _refusedWrites);
 
-    /// <summary>Writes that were held back before they were made.</summary>
+    /// <summary>Writes that backpressure delayed.</summary>
     public long SlowedWrites => Volatile.Read(ref _slowedWrites);
 
-    /// <summary>Rows that the database refused for what they hold, and that were parked; of a key each time anew.</summary>
+    /// <summary>Rows that were parked because the database refused their content; a key counts each time it is parked.</summary>
     public long ParkedRows => Volatile.Read(ref _parkedRows);
 
     /// <summary>Writes acknowledged with <paramref name="durability"/>.</summary>
@@ -84,7 +84,7 @@ internal sealed class WriteBehindCounters(IMeterFactory? meters = null, TimeProv
     /// <summary>How often <paramref name="state"/> was entered.</summary>
     public long Transitions(WriteBehindState state) => Volatile.Read(ref _entered[(int)state]);
 
-    /// <summary>Now, for what is told how long it took.</summary>
+    /// <summary>A timestamp to pass to a method that records a duration.</summary>
     internal long Start() => _clock.GetTimestamp();
 
     internal void Acknowledged(Durability durability) => Interlocked.Increment(ref _writes[(int)durability]);

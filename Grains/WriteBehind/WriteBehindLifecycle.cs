@@ -5,8 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// Write-behind as part of the silo's life: Redis is connected, the schema is there and flushing runs before the first grain does, and the
-/// queue is drained after the last grain has stopped.
+/// Ties write-behind to the silo's lifecycle. Redis is connected, the schema is current and flushing runs before the first grain
+/// starts; the queue is drained after the last grain has stopped.
 /// </summary>
 internal sealed partial class WriteBehindLifecycle(
     IRowStore store, RedisGateway redis, WriteBehindTable table, ILogger<WriteBehindLifecycle> logger)
@@ -31,10 +31,10 @@ internal sealed partial class WriteBehindLifecycle(
         else LogLeft(logger, left, watch.Elapsed);
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Drained: {Rows} rows flushed to {Store} in {Elapsed}; nothing is left")]
+    [LoggerMessage(EventId = 1522, Level = LogLevel.Information, Message = "Drained: {Rows} rows flushed to {Store} in {Elapsed}; nothing is left")]
     private static partial void LogDrained(ILogger logger, int rows, string store, TimeSpan elapsed);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "{Rows} rows could not be flushed within {Timeout}; what of them was journaled is flushed by another silo or at the next start")]
+    [LoggerMessage(EventId = 1523, Level = LogLevel.Warning, Message =
+        "{Rows} rows were not flushed within {Timeout}; another silo or the next start flushes those that are journaled")]
     private static partial void LogLeft(ILogger logger, int rows, TimeSpan timeout);
 }

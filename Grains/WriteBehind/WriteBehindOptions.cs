@@ -8,42 +8,42 @@ public sealed class WriteBehindOptions
     /// <summary>The configuration section of these options.</summary>
     public const string Section = "Actors:WriteBehind";
 
-    /// <summary>How long a row may wait for further writes to be coalesced with, before it is flushed. Default: 1 s.</summary>
+    /// <summary>How long a row may wait to be coalesced with later writes before it is flushed. Default: 1 s.</summary>
     /// <value>1 ms to 1 minute.</value>
     [Range(typeof(TimeSpan), "00:00:00.001", "00:01:00")]
     public TimeSpan FlushInterval { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>The most rows in one batch. Default: 1000.</summary>
+    /// <summary>The maximum number of rows in one batch. Default: 1000.</summary>
     /// <value>1 to 50,000.</value>
     [Range(1, 50_000)]
     public int BatchSize { get; set; } = 1000;
 
-    /// <summary>How many batches may be on their way to the database at once; keys are divided among the lanes. Default: 2.</summary>
+    /// <summary>How many batches may be in flight to the database at once; keys are divided among the lanes. Default: 2.</summary>
     /// <value>1 to 64.</value>
     [Range(1, 64)]
     public int Lanes { get; set; } = 2;
 
     /// <summary>
-    /// The most bytes of unflushed rows this silo holds; beyond that writes are refused with
-    /// <see cref="OverloadedException"/>, and well before that they are held back. Default: a sixteenth of the memory this
-    /// process may use, but at least 16 and at most 256 MiB. What memory that takes in all is some four times as much.
+    /// The maximum bytes of unflushed rows this silo holds. Writes beyond it are refused with <see cref="OverloadedException"/>;
+    /// from half of it on, writes are delayed. Default: a sixteenth of the memory this process may use, but at least 16 and at
+    /// most 256 MiB. The actual memory used is about four times as much.
     /// </summary>
     /// <value>1 MiB to 1 TiB.</value>
     [Range(1L << 20, 1L << 40)]
     public long MaxUnflushedBytes { get; set; } = CeilingFor(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
 
     /// <summary>
-    /// How many replicas of the journal's Redis must have a write before it counts as journaled (Redis' <c>WAIT</c>); a write
-    /// that they do not confirm in time waits for its commit in the database instead, and says so. Default: 0, none.
+    /// How many replicas of the journal's Redis must hold a write before it counts as journaled (Redis' <c>WAIT</c>). A write
+    /// that they do not confirm in time waits for its commit in the database instead, and its receipt says so. Default: 0, none.
     /// </summary>
     /// <value>0 to 10.</value>
     [Range(0, 10)]
     public int JournalReplicas { get; set; }
 
     /// <summary>
-    /// How long a user that is not in memory waits for a journal that was there until just now, before it is read from the
-    /// database alone: that may lack what a silo had journaled that was killed. A Redis that is only slow is back by then.
-    /// Once Redis has been away for so long, nobody waits. Default: 5 s.
+    /// How long a user that is not in memory waits for a journal that became unreachable, before it is read from the database
+    /// alone. The database may lack writes that a killed silo had journaled. A slow Redis usually answers within this time.
+    /// Once Redis has been unreachable for this long, reads no longer wait. Default: 5 s.
     /// </summary>
     /// <value>0 to 1 minute.</value>
     [Range(typeof(TimeSpan), "00:00:00", "00:01:00")]
@@ -55,13 +55,13 @@ public sealed class WriteBehindOptions
     public TimeSpan CommitTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// How long a graceful stop flushes at most; what is left stays in the journal and is flushed by another silo or at
-    /// the next start. Default: 20 s.
+    /// The maximum time a graceful stop spends flushing. Rows that remain stay in the journal; another silo or the next start
+    /// flushes them. Default: 20 s.
     /// </summary>
     /// <value>0 to 10 minutes.</value>
     [Range(typeof(TimeSpan), "00:00:00", "00:10:00")]
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>The default ceiling for a process that may use <paramref name="memory"/> bytes, 0 where that is not known.</summary>
+    /// <summary>The default ceiling for a process that may use <paramref name="memory"/> bytes; 0 if that is unknown.</summary>
     internal static long CeilingFor(long memory) => memory <= 0 ? 256L << 20 : Math.Clamp(memory / 16, 16L << 20, 256L << 20);
 }

@@ -7,19 +7,19 @@ using Microsoft.Extensions.Options;
 namespace Actors.WriteBehind;
 
 /// <summary>A row that was written.</summary>
-/// <param name="Durability">What it has reached.</param>
-/// <param name="IsJournaled">True where the next owner finds it in the journal, until it is in the database and in the cached copy.</param>
+/// <param name="Durability">The durability it has reached.</param>
+/// <param name="IsJournaled">True if the next owner finds it in the journal until the database and the cached copy hold it.</param>
 internal readonly record struct WrittenRow(Durability Durability, bool IsJournaled);
 
 /// <summary>
 /// One table of the database, written behind: a write is acknowledged from the journal and reaches the table in a batch.
-/// This is the whole of write-behind as a grain sees it: open a key, write it, release it.
+/// This is the whole interface of write-behind to a grain: open a key, write it, release it.
 /// </summary>
 internal sealed partial class WriteBehindTable : IDisposable
 {
     private static readonly Task<AppendOutcome> PastTheJournal = Task.FromResult(AppendOutcome.Unavailable);
 
-    // What is shorter no timer keeps.
+    // Timers cannot honour shorter delays.
     private static readonly TimeSpan ShortestDelay = TimeSpan.FromMilliseconds(1);
 
     private readonly IRowStore _store;
@@ -53,10 +53,10 @@ internal sealed partial class WriteBehindTable : IDisposable
 
     public WriteBehindOptions Options { get; }
 
-    /// <summary>True while the next owner may be a silo that cannot read the journal, though this one can.</summary>
+    /// <summary>True while another silo, which may become the next owner, cannot read the journal.</summary>
     public bool IsAnyOtherCutOff => _cutOff.IsAny;
 
-    /// <summary>True while the journal takes all writes.</summary>
+    /// <summary>True while the journal accepts all writes.</summary>
     public bool IsJournaling => _redis.IsClosed(RedisRole.Journal);
 
     public WriteBehindCounters Counters { get; }
@@ -75,8 +75,8 @@ internal sealed partial class WriteBehindTable : IDisposable
     public WriteBehindState State => _queue.State;
 
     /// <summary>
-    /// Holds a write back while more is written than the database takes, before it is made: see <see cref="Backpressure"/>.
-    /// Usually it is not, and this costs next to nothing.
+    /// Delays a write, before it is made, while writes arrive faster than the database takes them: see <see cref="Backpressure"/>.
+    /// Usually returns at once and costs next to nothing.
     /// </summary>
     public ValueTask PaceAsync(Durability durability, CancellationToken cancellationToken)
     {
@@ -85,26 +85,26 @@ internal sealed partial class WriteBehindTable : IDisposable
     }
 
     /// <summary>
-    /// Refuses a write that has nowhere to go, before any work is put into it. One that is let pass may still be refused by
-    /// <see cref="AppendAsync"/>, which knows how large it is.
+    /// Refuses a write that cannot be stored, before any work is done for it. <see cref="AppendAsync"/> may still refuse an
+    /// admitted write, because only it knows the size.
     /// </summary>
-    /// <exception cref="OverloadedException">As much is unflushed as may be.</exception>
-    /// <exception cref="StorageUnavailableException">Neither the journal nor the database takes anything at present.</exception>
+    /// <exception cref="OverloadedException">The ceiling on unflushed bytes is reached.</exception>
+    /// <exception cref="StorageUnavailableException">Neither the journal nor the database accepts writes at present.</exception>
     public void Admit(Durability durability)
     {
         _queue.Admit();
         if (durability == Durability.Memory || IsJournaling || !_queue.IsFailing) return;
         throw new StorageUnavailableException(
-            "Redis and the database", $"Nothing was changed: Redis is not in use at present, and {_store.Description} does not take anything either.");
+            "Redis and the database", $"Nothing was changed: Redis is unavailable, and {_store.Description} does not accept writes either.");
     }
 
     /// <summary>
-    /// Begins to write <paramref name="row"/>: into the journal, unless that knows nothing of its owner. Once it is answered,
-    /// <see cref="WrittenAsync"/> is to be called: it tells what was reached. So it is with every durability: the journal
-    /// alone knows whether the owner may still write, and nothing reaches the database past a later owner.
+    /// Begins to write <paramref name="row"/> to the journal, unless the journal does not know its owner. The caller must then
+    /// pass the outcome to <see cref="WrittenAsync"/>, which returns the durability reached. Every durability goes through the
+    /// journal: only the journal knows whether the owner may still write, so no write bypasses a later owner.
     /// </summary>
     /// <exception cref="OverloadedException">
-    /// The row does not fit below the ceiling. Thrown by the call itself, not by its task: nothing has happened then.
+    /// The row does not fit below the ceiling. Thrown by the call itself, not by its task; nothing has happened then.
     /// </exception>
     public Task<AppendOutcome> AppendAsync(Row row)
     {
@@ -112,24 +112,24 @@ internal sealed partial class WriteBehindTable : IDisposable
         return Ownership.IsEpochWithoutJournal(row.Epoch) ? PastTheJournal : _journal.AppendAsync(row);
     }
 
-    /// <summary>Returns once <paramref name="row"/> has reached <paramref name="durability"/>, or more.</summary>
+    /// <summary>Returns once <paramref name="row"/> has reached at least <paramref name="durability"/>.</summary>
     /// <param name="row">The row.</param>
-    /// <param name="outcome">What became of it in the journal.</param>
-    /// <param name="durability">What is asked for.</param>
+    /// <param name="outcome">The outcome of the append to the journal.</param>
+    /// <param name="durability">The durability requested.</param>
     /// <exception cref="OwnershipLostException">
     /// The key has another owner; the row was not written, unless <see cref="OwnershipLostException.IsWritten"/> says so.
     /// </exception>
     /// <exception cref="RowParkedException">
-    /// It was to reach the database, which refused and parked it; the next owner finds it all the same. To a caller content
-    /// with less that is no error.
+    /// The database was requested, and it refused and parked the row; the next owner still finds it. A caller that requests less
+    /// does not get this error.
     /// </exception>
-    /// <exception cref="StorageUnavailableException">It took longer than a commit may. The row goes on waiting for its commit.</exception>
+    /// <exception cref="StorageUnavailableException">The commit timed out. The row still waits for its commit.</exception>
     public ValueTask<WrittenRow> WrittenAsync(Row row, AppendOutcome outcome, Durability durability)
     {
         var isPastJournal = outcome is AppendOutcome.Unavailable or AppendOutcome.Unknown;
         if (isPastJournal) _queue.Enqueue(row);
 
-        // The queue has counted it by now, or it is not to come there.
+        // The queue counts the row by now, or never will.
         _queue.Release(row);
         if (outcome == AppendOutcome.Fenced) return ValueTask.FromException<WrittenRow>(new OwnershipLostException(row.Key));
         return durability == Durability.Memory || (durability == Durability.Journal && outcome == AppendOutcome.Journaled && !_queue.IsWritingThrough)
@@ -141,7 +141,7 @@ internal sealed partial class WriteBehindTable : IDisposable
     {
         try
         {
-            // Not back to the grain's scheduler at every step: a turn of the grain is needed once it is all done.
+            // Do not resume on the grain's scheduler at every step: the grain needs a turn only at the end.
             var isJournaled = outcome == AppendOutcome.Journaled;
             if (isJournaled && durability == Durability.Journal)
                 return new(await IsCommittedSoonAsync(row).ConfigureAwait(false) ? Durability.Database : durability, isJournaled);
@@ -150,18 +150,18 @@ internal sealed partial class WriteBehindTable : IDisposable
         }
         catch (RowParkedException) when (durability == Durability.Journal)
         {
-            // It is in the database, though not in the table: no less durable than in the journal.
+            // A parked row is in the database, outside the table: no less durable than in the journal.
             return new(durability, IsJournaled: outcome == AppendOutcome.Journaled);
         }
         catch (OwnershipLostException lost) when (outcome == AppendOutcome.Journaled && lost.StoredVersion > row.Version)
         {
-            // Whoever claimed the key after the row was journaled found it there: the later version holds this one. To
-            // write it again would be to write it twice.
+            // The next owner found the row in the journal, and its later version includes this write. Writing it again would apply
+            // it twice.
             throw new OwnershipLostException(row.Key) { StoredVersion = lost.StoredVersion, IsWritten = true };
         }
         catch (OwnershipLostException lost) when (outcome == AppendOutcome.Journaled && lost.StoredVersion == row.Version)
         {
-            // The journal keeps it, and whoever claims the key builds on it.
+            // The journal keeps the row, and the next owner builds on it.
             throw new OwnershipLostException(row.Key) { StoredVersion = lost.StoredVersion, IsLeftInJournal = true };
         }
         catch (OwnershipLostException lost) when (outcome == AppendOutcome.Unknown && lost.StoredVersion >= row.Version)
@@ -171,9 +171,9 @@ internal sealed partial class WriteBehindTable : IDisposable
     }
 
     /// <summary>
-    /// As <see cref="CommittedAsync(string, long, CancellationToken)"/>, and no older copy is left in the cache by then. For
-    /// a row that is not in the journal, where the next owner would find it before it looks for a copy. False where the cache
-    /// cannot be reached, so that an older copy may be left.
+    /// As <see cref="CommittedAsync(string, long, CancellationToken)"/>, and also removes older copies from the cache. For a row
+    /// that is not in the journal, which the next owner would read before the cache. False if the cache is unreachable, so an
+    /// older copy may remain.
     /// </summary>
     public async Task<bool> CommittedAndUncachedAsync(string key, long version, CancellationToken cancellationToken)
     {
@@ -183,7 +183,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         }
         catch (RowParkedException)
         {
-            // It is in the database as well, and the next owner finds it there.
+            // The parked row is in the database too, and the next owner finds it there.
         }
 
         try
@@ -204,8 +204,8 @@ internal sealed partial class WriteBehindTable : IDisposable
     /// <inheritdoc cref="FlushQueue.CommittedAsync"/>
     public Task CommittedAsync(string key, long version) => _queue.CommittedAsync(key, version);
 
-    /// <summary>As <see cref="CommittedAsync(string, long)"/>, for no longer than a commit may take.</summary>
-    /// <exception cref="StorageUnavailableException">It took longer. The row goes on waiting for its commit.</exception>
+    /// <summary>As <see cref="CommittedAsync(string, long)"/>, but limited to the commit timeout.</summary>
+    /// <exception cref="StorageUnavailableException">The commit timed out. The row still waits for its commit.</exception>
     public async Task CommittedAsync(string key, long version, CancellationToken cancellationToken)
     {
         try
@@ -223,9 +223,9 @@ internal sealed partial class WriteBehindTable : IDisposable
     }
 
     /// <summary>
-    /// Gives up <paramref name="owner"/>. False where the next owner, who takes over just the same, may not find in the
-    /// journal what this one put there: the journal cannot be reached, does not know this owner, or has lost what is not
-    /// flushed yet. In the last case it is not released; it may be again, once that is committed.
+    /// Gives up <paramref name="owner"/>. False if the next owner, which takes over anyway, may not find this owner's rows in the
+    /// journal: the journal is unreachable, does not know this owner, or has lost unflushed rows. In the last case the key is not
+    /// released; the caller may try again once those rows are committed.
     /// </summary>
     public async Task<bool> ReleaseAsync(Ownership owner)
     {
@@ -248,17 +248,17 @@ internal sealed partial class WriteBehindTable : IDisposable
     public Task<int> DrainAsync(CancellationToken cancellationToken = default) => _queue.DrainAsync(Options.DrainTimeout, cancellationToken);
 
     /// <summary>
-    /// Takes over what silos that have gone left unflushed in one partition of the journal, and flushes it. Returns how
-    /// many rows that were.
+    /// Takes over the rows that silos which left have not flushed in one partition of the journal, and flushes them. Returns
+    /// the number of rows.
     /// </summary>
     public async Task<int> RecoverAsync(int partition, Func<string, bool> isGone, CancellationToken cancellationToken)
     {
         var recovered = 0;
 
-        // What a silo that was cut off from Redis wrote before it went is newer than the copies it could not reach.
+        // A silo that was cut off from Redis wrote rows that are newer than the copies it could not reach.
         await foreach (var row in _journal.AdoptAsync(partition, isGone, _cache.RemoveAsync, cancellationToken))
         {
-            // Recovery can wait for the writes of the living.
+            // Recovery yields to the writes of live silos.
             while (_queue.IsHigh) await Task.Delay(Options.FlushInterval, _clock, cancellationToken);
             if (!_queue.Enqueue(row)) continue;
             Counters.Recovered();
@@ -287,14 +287,14 @@ internal sealed partial class WriteBehindTable : IDisposable
         }
         catch (Exception error) when (error is TimeoutException or StorageUnavailableException)
         {
-            // It is journaled, which is what was asked for. What becomes of its commit, the lane owns and tells.
+            // The row is journaled, as requested. The lane retries and reports its commit.
             return false;
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "The ownership of '{Key}' could not be released: {Reason}")]
+    [LoggerMessage(EventId = 1524, Level = LogLevel.Debug, Message = "The ownership of '{Key}' could not be released: {Reason}")]
     private static partial void LogReleaseFailed(ILogger logger, string key, string reason);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "A cached copy of '{Key}' could not be removed: {Reason}")]
+    [LoggerMessage(EventId = 1525, Level = LogLevel.Debug, Message = "A cached copy of '{Key}' could not be removed: {Reason}")]
     private static partial void LogCopyLeft(ILogger logger, string key, string reason);
 }

@@ -13,7 +13,7 @@ public sealed class CacheOptions
     [Range(typeof(TimeSpan), "00:00:01", "30.00:00:00")]
     public TimeSpan TimeToLive { get; set; } = TimeSpan.FromHours(1);
 
-    /// <summary>By what part of it the time to live varies either way, so that copies made together do not expire together. Default: 0.1.</summary>
+    /// <summary>The fraction by which the time to live varies either way, so that copies do not expire together. Default: 0.1.</summary>
     /// <value>0 to 0.5.</value>
     [Range(0.0, 0.5)]
     public double Jitter { get; set; } = 0.1;

@@ -1,6 +1,6 @@
 namespace Actors.WriteBehind;
 
-/// <summary>Where a user was found.</summary>
+/// <summary>The layer that answered a read.</summary>
 internal enum ReadLayer
 {
     /// <summary>In the memory of its grain.</summary>
@@ -13,7 +13,7 @@ internal enum ReadLayer
     Database,
 }
 
-/// <summary>Hits and misses per layer since the silo started. Any thread counts, with interlocked adds.</summary>
+/// <summary>Hits and misses per layer since the silo started. Safe for any thread: updates are interlocked.</summary>
 internal sealed class ReadCounters
 {
     private readonly long[] _hits = new long[3];
@@ -22,10 +22,10 @@ internal sealed class ReadCounters
     /// <summary>Calls that found their user in memory, and calls that did not.</summary>
     public LayerStatus Memory => Status(ReadLayer.Memory);
 
-    /// <summary>Of those that did not: found in Redis, or not.</summary>
+    /// <summary>Look-ups in Redis, after a miss in memory.</summary>
     public LayerStatus Redis => Status(ReadLayer.Redis);
 
-    /// <summary>Of those that did not: found in the database, or nowhere.</summary>
+    /// <summary>Look-ups in the database, after a miss in Redis.</summary>
     public LayerStatus Database => Status(ReadLayer.Database);
 
     internal void Count(ReadLayer layer, bool isHit) => Interlocked.Increment(ref (isHit ? _hits : _misses)[(int)layer]);

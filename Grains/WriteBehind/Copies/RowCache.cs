@@ -6,13 +6,13 @@ using StackExchange.Redis;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// Copies of rows in Redis, so that a new activation is spared a read of the database: a hash per key with the fields
+/// Copies of rows in Redis, so that a new activation need not read the database: a hash per key with the fields
 /// <c>version</c>, <c>epoch</c>, <c>state</c> and <c>generation</c>. A copy is never replaced by an older one.
 /// </summary>
 /// <remarks>
-/// A copy counts only while its generation is that of its partition. A silo whose circuit was not closed has written to the
-/// database past the copies, and so may others have. While it is not closed the silo neither reads nor makes copies; once
-/// it is, it begins a new generation before it does.
+/// A copy is valid only if its generation is the current one of its partition. While its circuit is not closed, a silo writes to
+/// the database without updating the copies, and other silos may too. During that time the silo neither reads nor writes copies.
+/// Once the circuit is closed, it first begins a new generation.
 /// </remarks>
 internal sealed class RowCache
 {
@@ -21,7 +21,7 @@ internal sealed class RowCache
     private readonly CacheOptions _options;
     private readonly Batcher<string, Row?>[] _reads;
 
-    // In which span of the connection each partition last began a generation. Any thread: begun twice does no harm.
+    // The closed span in which each partition last began a generation. Any thread; beginning two generations is harmless.
     private readonly Reconciled[] _reconciled;
 
     public RowCache(RedisGateway redis, PartitionedSilos cutOff, IOptions<CacheOptions> options)
@@ -34,9 +34,9 @@ internal sealed class RowCache
     }
 
     /// <summary>
-    /// KEYS generation, copies; ARGV mode, then version, epoch, state, time to live in ms for each. Mode "fill" also makes
-    /// copies that are not there; "refresh" replaces older ones only. A generation that is gone begins afresh by the
-    /// server's clock: the same one never comes twice.
+    /// KEYS generation, copies; ARGV mode, then version, epoch, state, time to live in ms for each. Mode "fill" also creates
+    /// missing copies; "refresh" only replaces older ones. A missing generation is created from the server's clock, so no value
+    /// occurs twice.
     /// </summary>
     private const string Store = """
         local generation = redis.call('GET', KEYS[1])
@@ -57,8 +57,8 @@ internal sealed class RowCache
         end
         """;
 
-    // Scripts that only look begin with a write that changes nothing: a server that has become a replica refuses it, and would
-    // otherwise answer from the past.
+    // Read-only scripts begin with a write that changes nothing: a server that became a replica refuses it, and would otherwise
+    // return stale data.
 
     /// <summary>KEYS generation, copies. Returns version, epoch and state of each.</summary>
     private const string Read = """
@@ -73,7 +73,7 @@ internal sealed class RowCache
         return copies
         """;
 
-    /// <summary>KEYS generation, copies; ARGV version for each. Returns the positions (from 1) of copies older than that.</summary>
+    /// <summary>KEYS generation, copies; ARGV version for each. Returns the positions (from 1) of older copies.</summary>
     private const string Older = """
         redis.call('PERSIST', KEYS[1])
         local older = {}
@@ -85,7 +85,7 @@ internal sealed class RowCache
         return older
         """;
 
-    /// <summary>KEYS copies; ARGV version for each. Removes copies older than that.</summary>
+    /// <summary>KEYS copies; ARGV version for each. Removes older copies.</summary>
     private const string Forget = """
         redis.call('HDEL', KEYS[1], '')
         for i = 1, #KEYS do
@@ -99,7 +99,7 @@ internal sealed class RowCache
         return redis.call('DEL', (table.unpack or unpack)(KEYS))
         """;
 
-    /// <summary>KEYS generation. Begins a new one: no copy made so far counts any more.</summary>
+    /// <summary>KEYS generation. Begins a new generation, which invalidates all copies.</summary>
     private const string Begin = """
         local now = redis.call('TIME')
         redis.call('SET', KEYS[1], now[1] .. '.' .. now[2])
@@ -108,16 +108,16 @@ internal sealed class RowCache
     /// <summary>The copy of <paramref name="key"/>, or null.</summary>
     public Task<Row?> ReadAsync(string key) => _reads[Partition.Of(key)].AskAsync(key);
 
-    /// <summary>Keeps copies of <paramref name="rows"/>, as they were read from the database.</summary>
+    /// <summary>Stores copies of <paramref name="rows"/>, as read from the database.</summary>
     public Task FillAsync(IReadOnlyList<Row> rows) => EachPartitionAsync(rows, row => row.Key, async part =>
     {
         if (await IsReconciledAsync(Partition.Of(part[0].Key))) await StoreAsync("fill", part);
     });
 
-    /// <summary>Brings the copies there are of <paramref name="rows"/> up to date; makes none.</summary>
+    /// <summary>Updates existing copies of <paramref name="rows"/>; creates none.</summary>
     public Task RefreshAsync(IReadOnlyList<Row> rows) => EachPartitionAsync(rows, row => row.Key, RefreshAsync);
 
-    /// <summary>Removes the copies of the keys that are older than the version given.</summary>
+    /// <summary>Removes copies that are older than the version given for their key.</summary>
     public Task ForgetAsync(IReadOnlyCollection<KeyValuePair<string, long>> versions) =>
         EachPartitionAsync(versions, entry => entry.Key, part => _redis.EvaluateAsync(
             RedisRole.Cache,
@@ -130,14 +130,13 @@ internal sealed class RowCache
     public Task RemoveAsync(IReadOnlyList<string> keys) => EachPartitionAsync(keys, key => key, part => _redis.EvaluateAsync(
         RedisRole.Cache, Remove, Array.ConvertAll(part, KeyOf), []));
 
-    /// <summary>Makes all copies void.</summary>
+    /// <summary>Invalidates all copies.</summary>
     public Task VoidAsync() => Task.WhenAll(Enumerable.Range(0, Partition.Count)
         .Select(partition => _redis.EvaluateAsync(RedisRole.Cache, Begin, [GenerationOf(partition)], [])));
 
     /// <summary>
-    /// Makes sure that no copy from before the last break, or the last change of the connection, counts any more: another
-    /// server may have copies that were brought up to date on the one before only. False while the circuit is not closed, or another
-    /// silo is cut off.
+    /// Invalidates all copies from before the circuit last closed or the connection last changed: another server may hold copies
+    /// that were only updated on the former one. False while the circuit is not closed or another silo is cut off.
     /// </summary>
     private async ValueTask<bool> IsReconciledAsync(int partition)
     {
@@ -157,7 +156,7 @@ internal sealed class RowCache
             key, JournalFormat.ParseVersion(copies[3 * i]), JournalFormat.Epoch(copies[(3 * i) + 1]), (byte[])copies[(3 * i) + 2]!))];
     }
 
-    // Asks first which copies there are: most rows have none, and their states need not travel.
+    // First asks which copies exist: most rows have none, and their states need not be sent.
     private async Task RefreshAsync(Row[] rows)
     {
         var older = (RedisValue[])(await _redis.EvaluateAsync(
@@ -183,7 +182,7 @@ internal sealed class RowCache
         return _redis.EvaluateAsync(RedisRole.Cache, Store, KeysOf(rows), arguments);
     }
 
-    // One script per partition, since all keys of a script must share a hash tag.
+    // One script per partition, because all keys of a script must share a hash tag.
     private static Task EachPartitionAsync<T>(IEnumerable<T> items, Func<T, string> keyOf, Func<T[], Task> run) =>
         Task.WhenAll(items
             .GroupBy(item => Partition.Of(keyOf(item)))

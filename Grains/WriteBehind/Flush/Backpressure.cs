@@ -1,22 +1,22 @@
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// The rules by which writers are held back; no state, no clock. A state is entered at its share of the ceiling and left
-/// again an eighth of the ceiling below that, so that what hovers about a bound does not go to and fro.
+/// The rules of backpressure; no state, no clock. A state is entered at its share of the ceiling and left an eighth of the
+/// ceiling below it. The hysteresis avoids flapping.
 /// </summary>
 internal static class Backpressure
 {
-    /// <summary>How long a write is held back at most: where the ceiling is all but reached.</summary>
+    /// <summary>The maximum delay of a write, applied when the ceiling is almost reached.</summary>
     public static readonly TimeSpan MaxDelay = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>How long a journaled write waits for its commit at most, while it is written through.</summary>
+    /// <summary>The maximum time a journaled write waits for its commit while writes go through.</summary>
     public static readonly TimeSpan MaxThrough = TimeSpan.FromSeconds(1);
 
     /// <summary>The state that follows <paramref name="current"/>.</summary>
-    /// <param name="current">The state so far.</param>
+    /// <param name="current">The current state.</param>
     /// <param name="used">The bytes in use.</param>
-    /// <param name="ceiling">The bytes there are.</param>
-    /// <param name="isTaking">True while the database takes rows; there is nothing to wait for otherwise.</param>
+    /// <param name="ceiling">The maximum bytes.</param>
+    /// <param name="isTaking">True while the database accepts rows; otherwise waiting for a commit is useless.</param>
     public static WriteBehindState Next(WriteBehindState current, long used, long ceiling, bool isTaking)
     {
         for (var state = WriteBehindState.Refusing; state > WriteBehindState.Buffering; state--)
@@ -28,7 +28,7 @@ internal static class Backpressure
         return WriteBehindState.Buffering;
     }
 
-    /// <summary>The bytes from which on <paramref name="state"/> is entered.</summary>
+    /// <summary>The bytes at which <paramref name="state"/> is entered.</summary>
     public static long EnteredAt(WriteBehindState state, long ceiling) => state switch
     {
         WriteBehindState.Slowing => ceiling / 2,
@@ -40,7 +40,7 @@ internal static class Backpressure
     /// <summary>The bytes below which <paramref name="state"/> is left.</summary>
     public static long LeftBelow(WriteBehindState state, long ceiling) => Math.Max(EnteredAt(state, ceiling) - (ceiling / 8), 0);
 
-    /// <summary>How long a write is held back: nothing up to half of the ceiling, from there in proportion to <see cref="MaxDelay"/>.</summary>
+    /// <summary>The delay of a write: none up to half of the ceiling, then growing in proportion up to <see cref="MaxDelay"/>.</summary>
     public static TimeSpan DelayAt(long used, long ceiling)
     {
         var half = ceiling / 2;

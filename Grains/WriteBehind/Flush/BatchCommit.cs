@@ -5,8 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// One batch on its way to the database. What the table refuses for what it holds is singled out and parked; what can
-/// neither be committed nor parked is held; all others are committed. Used by one lane.
+/// Commits one batch to the database. Rows that the table refuses because of their content are isolated and parked. Rows that
+/// can be neither committed nor parked are held. All others are committed. Used by one lane.
 /// </summary>
 internal sealed partial class BatchCommit
 {
@@ -23,8 +23,8 @@ internal sealed partial class BatchCommit
     /// <param name="rows">The batch, sorted by key.</param>
     /// <param name="store">The database.</param>
     /// <param name="suspects">The keys that were refused before.</param>
-    /// <param name="counters">What is counted.</param>
-    /// <param name="logger">Where each parked row is told of.</param>
+    /// <param name="counters">Counts flushed and parked rows.</param>
+    /// <param name="logger">Logs each parked row.</param>
     public BatchCommit(IReadOnlyList<Row> rows, IRowStore store, RejectedKeyCache suspects, WriteBehindCounters counters, ILogger logger)
     {
         (_store, _suspects, _counters, _logger) = (store, suspects, counters, logger);
@@ -32,8 +32,7 @@ internal sealed partial class BatchCommit
     }
 
     /// <summary>
-    /// True for rows that failed before: an unexpected error singles out those it is due to at once, since they get one
-    /// attempt at a time.
+    /// True for rows that failed before. They get one attempt at a time, so the first unexpected error isolates the rows that cause it.
     /// </summary>
     public bool IsRetry
     {
@@ -43,16 +42,16 @@ internal sealed partial class BatchCommit
     /// <summary>The rows that the fence refused, by key.</summary>
     public IReadOnlyDictionary<string, RefusedRow> Fenced => _fenced ?? (IReadOnlyDictionary<string, RefusedRow>)ReadOnlyDictionary<string, RefusedRow>.Empty;
 
-    /// <summary>The keys of the rows that were parked, and why.</summary>
+    /// <summary>The keys of the rows that were parked, with the reasons.</summary>
     public IReadOnlyDictionary<string, string> Parked => _parked;
 
-    /// <summary>The keys of the rows that are neither committed nor parked nor fenced, and why. They are to be tried again by themselves.</summary>
+    /// <summary>The keys of the rows that are neither committed, parked nor fenced, with the reasons. They are retried by themselves.</summary>
     public IReadOnlyDictionary<string, string> Held => _held;
 
-    /// <summary>How many of those are held for a reason that may as well lie with the database.</summary>
+    /// <summary>The number of held rows whose error may be the database's rather than the row's.</summary>
     public int Undecided { get; private set; }
 
-    /// <summary>Returns once each row is in the table, parked, fenced or held. After an error the next call goes on where it ended.</summary>
+    /// <summary>Returns once each row is committed, parked, fenced or held. After an error, the next call resumes where it stopped.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         await _bisection.RunAsync(cancellationToken);
@@ -67,13 +66,13 @@ internal sealed partial class BatchCommit
         foreach (var row in fenced) Fence(row);
         _counters.Flushed(rows.Count - (Fenced.Count - before), started);
 
-        // A row may have been fenced by one that is parked: its key stays a suspect.
+        // A row may be fenced by a parked one; its key stays suspect.
         _suspects.Clear(fenced.Count == 0 ? rows.Select(row => row.Key) : rows.Select(row => row.Key).Except(fenced.Select(row => row.Key)));
     }
 
     /// <summary>
-    /// An error of no known kind may be a passing one. Where it stays, it may be due to some of the rows, and the others must
-    /// not wait for them: they are singled out as those are that the table refuses, but are held and not parked.
+    /// An unexpected error may be transient. If it repeats, some of the rows may cause it. They are isolated like rows that the
+    /// table refuses, but held instead of parked, so that the other rows do not wait for them.
     /// </summary>
     private async Task<IReadOnlyList<RefusedRow>> UpsertOrRefuseAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
     {
@@ -108,8 +107,7 @@ internal sealed partial class BatchCommit
         }
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
-            // Whatever keeps them from being parked, the rows behind them need not wait for it. If it is an outage, it befalls
-            // the next batch as well.
+            // Whatever prevents parking, the rows behind these need not wait. If it is an outage, the next batch fails as well.
             foreach (var (row, reason) in refused.Where(refusal => !IsSettled(refusal.Row.Key))) Hold(row.Key, NotParked(reason, error.Message));
         }
 
@@ -125,7 +123,7 @@ internal sealed partial class BatchCommit
         }
         catch (RowsRefusedException) when (rows is [{ IsPlain: false } only])
         {
-            // What keeps it from being parked may be the words of the reason.
+            // The text of the reason may be what prevents parking.
             answer = await _store.Parked.ParkAsync([only.InPlainWords()], cancellationToken);
         }
 
@@ -135,7 +133,7 @@ internal sealed partial class BatchCommit
         {
             if (notParked.TryGetValue(row.Key, out var stored))
             {
-                // The very row: an earlier attempt had committed it, before the table would have refused it.
+                // The very same row: an earlier attempt committed it before the table would have refused it.
                 if ((stored.StoredVersion, stored.StoredEpoch) != (row.Version, row.Epoch)) Fence(stored);
                 continue;
             }
@@ -159,6 +157,6 @@ internal sealed partial class BatchCommit
         _held[key] = reason;
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The database refused '{Key}' version {Version}, which is parked now: {Reason}")]
+    [LoggerMessage(EventId = 1500, Level = LogLevel.Warning, Message = "The database refused '{Key}' version {Version}; the row is parked: {Reason}")]
     private static partial void LogParked(ILogger logger, string key, long version, string reason);
 }

@@ -1,28 +1,28 @@
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// Commits a batch in parts that it halves wherever the database refuses one, until those that are refused alone are
-/// singled out: for one among n in about 2 log2 n steps. Used by one task at a time.
+/// Commits a batch in parts and halves each part that the database refuses, until the refused items are isolated. One refused
+/// item among n takes about 2 log2 n steps. Used by one task at a time.
 /// </summary>
 /// <param name="commit">
-/// Commits a part, all or nothing; throws <see cref="RowsRefusedException"/> where the part cannot be committed for what is in it.
+/// Commits a part, all or nothing; throws <see cref="RowsRefusedException"/> if the content of the part cannot be committed.
 /// </param>
-/// <param name="parts">What to commit. Each part keeps its order.</param>
+/// <param name="parts">The parts to commit. Each keeps its order.</param>
 internal sealed class Bisection<T>(Func<IReadOnlyList<T>, CancellationToken, Task> commit, params IEnumerable<T[]> parts)
 {
-    // What is not done yet, the next on top: at most one part per step of halving, beside those given.
+    // The parts that remain, the next one on top: at most one per halving, plus those given.
     private readonly Stack<ArraySegment<T>> _left = new(parts.Where(part => part.Length > 0).Select(part => new ArraySegment<T>(part)).Reverse());
     private readonly List<(T Item, string Reason, bool IsCertain)> _refused = [];
 
-    /// <summary>The key of an item, by which a refusal may name those that it is due to; null if it cannot.</summary>
+    /// <summary>Returns the key of an item, so that a refusal can name the refused items; null if items have no keys.</summary>
     public Func<T, string>? KeyOf { get; init; }
 
-    /// <summary>Those that were refused, each by itself, and why; with <see cref="RowsRefusedException.IsCertain"/>.</summary>
+    /// <summary>The items that were refused by themselves, with the reason and <see cref="RowsRefusedException.IsCertain"/>.</summary>
     public IReadOnlyList<(T Item, string Reason, bool IsCertain)> Refused => _refused;
 
     /// <summary>
-    /// Goes on until nothing is left. Where <paramref name="cancellationToken"/> or any error but a refusal ends it, the next
-    /// call goes on with the part that it ended at.
+    /// Runs until no part remains. If <paramref name="cancellationToken"/> or an error other than a refusal ends it, the next call
+    /// resumes with the same part.
     /// </summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {

@@ -4,21 +4,21 @@ using Microsoft.Extensions.Logging;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// The rows of some of the keys on their way to the database: coalesced per key while they wait, committed in batches,
-/// one batch at a time. So rows of one key are committed in order, and a batch never races a later one. A row that can be
-/// neither committed nor parked is held apart and tried again by itself, so that the others do not wait for it.
+/// The rows of some of the keys on their way to the database. Rows of a key are coalesced while they wait and committed in
+/// batches, one batch at a time. So the rows of one key are committed in order, and a batch never races a later one. A row that
+/// can be neither committed nor parked is held and retried by itself, so other rows do not wait for it.
 /// </summary>
 internal sealed partial class FlushLane(
     BackgroundLoop loop, IRowStore store, FlushSettlement settlement, RejectedKeyCache suspects, UnflushedBytes unflushed, WriteBehindOptions options,
     WriteBehindCounters counters, TimeProvider clock, ILogger logger) : IDisposable
 {
-    /// <summary>How many rows that were taken out of turn may stay queued by age before they are looked for.</summary>
+    /// <summary>How many already taken rows may stay in the queue by age before they are removed.</summary>
     private const int Spare = 64;
 
-    /// <summary>How many held rows are tried at once: each of them may take statements of its own.</summary>
+    /// <summary>How many held rows are retried at once; each may need statements of its own.</summary>
     private const int HeldBatch = 100;
 
-    /// <summary>How many times as long as an attempt with held rows the lane is left to others after it.</summary>
+    /// <summary>After an attempt with held rows, other rows get the lane for this many times its duration.</summary>
     private const int HeldPause = 9;
 
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
@@ -27,53 +27,53 @@ internal sealed partial class FlushLane(
     private static readonly TimeSpan LastHeldRetry = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
 
-    // Guards all the fields below and every PendingRow of this lane; never held over an await.
+    // Guards all fields below and every PendingRow of this lane; never held over an await.
     private readonly Lock _gate = new();
     private readonly Dictionary<string, PendingRow> _waiting = [];
     private readonly Dictionary<string, PendingRow> _committing = [];
 
-    // The waiting rows by age, and those of them that someone waits for. Both bounded by the ceiling on unflushed bytes;
-    // each may still name rows that were taken from the other.
+    // The waiting rows by age, and those that a caller waits for. Both are bounded by the ceiling on unflushed bytes; each may
+    // still contain rows that were taken from the other.
     private readonly Queue<PendingRow> _byAge = new();
     private readonly Queue<PendingRow> _urgent = new();
     private readonly SemaphoreSlim _signal = new(0, 1);
     private bool _isDraining;
     private long _dueThrough = long.MinValue;
 
-    // The rows that are held, by key and in the order in which they are tried again; none of them is waiting or being
-    // committed. Bounded by the ceiling on unflushed bytes.
+    // The held rows by key, and in retry order; none of them is waiting or being committed. Bounded by the ceiling on unflushed
+    // bytes.
     private readonly Dictionary<string, PendingRow> _held = [];
     private readonly Queue<PendingRow> _heldInOrder = new();
     private TimeSpan _heldRetry = FirstHeldRetry;
     private long _heldDue;
 
-    // True if other rows were taken although held ones were due. The next batch is of held ones then, so that neither starves.
+    // True if other rows were taken although held ones were due. The next batch is then of held ones, so that neither starves.
     private bool _haveHeldWaited;
 
-    // Why the last attempt failed, so that it is logged once. Touched by the one loop only.
+    // The reason of the last failure, so that it is logged once. Accessed by the loop only.
     private string? _saidFailure;
 
-    // Written by the one loop, read by any thread.
+    // Written by the loop, read by any thread.
     private volatile bool _isFailing;
 
-    /// <summary>True from an attempt to commit that failed until one that succeeds.</summary>
+    /// <summary>True from a failed commit until one succeeds.</summary>
     public bool IsFailing => _isFailing || loop.IsFailing;
 
-    /// <summary>How many rows can be neither committed nor parked at present, and why one of them cannot.</summary>
+    /// <summary>The number of rows that can be neither committed nor parked at present, and the reason for one of them.</summary>
     public (int Rows, string? Reason) Held
     {
         get
         {
             lock (_gate)
             {
-                // Those that are being tried again count as well.
+                // Held rows that are being retried count as well.
                 var tried = _committing.Values.Where(pending => pending.HeldFor is not null).ToList();
                 return (_held.Count + tried.Count, (_heldInOrder.TryPeek(out var first) ? first : tried.FirstOrDefault())?.HeldFor);
             }
         }
     }
 
-    /// <summary>The rows that are not committed yet, and since when the oldest of them waits (null: none).</summary>
+    /// <summary>The number of uncommitted rows, and the timestamp of the oldest (null: none).</summary>
     public (int Rows, long? Since) Backlog
     {
         get
@@ -89,7 +89,7 @@ internal sealed partial class FlushLane(
         }
     }
 
-    /// <summary>Takes <paramref name="row"/> in, unless the same or a later version of it is here already (false).</summary>
+    /// <summary>Queues <paramref name="row"/>; returns false if the same or a later version is queued already.</summary>
     public bool Enqueue(Row row)
     {
         lock (_gate)
@@ -98,7 +98,7 @@ internal sealed partial class FlushLane(
             {
                 if (pending.Row.Version >= row.Version)
                 {
-                    // Where the one that came may be journaled or cached, that is to be settled all the same.
+                    // If the incoming row may be journaled or cached, that must be settled all the same.
                     pending.Row = pending.Row.InPlaceOf(row);
                     return false;
                 }
@@ -131,9 +131,9 @@ internal sealed partial class FlushLane(
     }
 
     /// <summary>
-    /// Completes once every row of <paramref name="key"/> taken in so far, up to <paramref name="version"/>, is committed;
-    /// faults with <see cref="OwnershipLostException"/> where the fence refused it, with <see cref="RowParkedException"/>
-    /// where the table did and it was parked.
+    /// Completes once every queued row of <paramref name="key"/> up to <paramref name="version"/> is committed. Faults with
+    /// <see cref="OwnershipLostException"/> if the fence refused it, and with <see cref="RowParkedException"/> if the table
+    /// refused it and it was parked.
     /// </summary>
     public Task CommittedAsync(string key, long version)
     {
@@ -161,7 +161,7 @@ internal sealed partial class FlushLane(
     /// <inheritdoc cref="RejectedKeyCache.Add"/>
     public void Suspect(string key) => suspects.Add(key);
 
-    /// <summary>Commits at once what has come until <paramref name="timestamp"/>.</summary>
+    /// <summary>Makes all rows queued up to <paramref name="timestamp"/> due at once.</summary>
     public void FlushThrough(long timestamp)
     {
         lock (_gate)
@@ -171,7 +171,7 @@ internal sealed partial class FlushLane(
         }
     }
 
-    /// <summary>From now on nothing is kept waiting for others to be coalesced with; <see cref="RunAsync"/> ends when all is committed.</summary>
+    /// <summary>Stops waiting for rows to coalesce; <see cref="RunAsync"/> ends when all rows are committed.</summary>
     public void Drain()
     {
         lock (_gate)
@@ -183,10 +183,10 @@ internal sealed partial class FlushLane(
     }
 
     /// <summary>Commits batch after batch until drained or until <paramref name="abort"/>.</summary>
-    /// <remarks>Where the drain runs out of time, what is left is in the journal, and the caller reports it.</remarks>
+    /// <remarks>If the drain times out, the remaining rows are in the journal, and the caller reports them.</remarks>
     public Task RunAsync(CancellationToken abort) => loop.RunAsync(PassAsync, abort);
 
-    /// <summary>Commits one batch, once there is one; false when drained.</summary>
+    /// <summary>Commits one batch once one is due; returns false when drained.</summary>
     private async Task<bool> PassAsync(CancellationToken abort)
     {
         var (batch, areHeld) = (Unfinished(), false);
@@ -196,7 +196,7 @@ internal sealed partial class FlushLane(
             if (!isDrained) (batch, areHeld) = TakeBatch();
             if (batch.Count == 0)
             {
-                // Nothing to commit for a while: time for what is left over from earlier.
+                // Nothing to commit for a while: settle what was postponed.
                 await settlement.FinishAsync(abort);
                 return !isDrained;
             }
@@ -208,14 +208,14 @@ internal sealed partial class FlushLane(
         var failure = areHeld ? await TryCommitAsync(commit, abort) : null;
         if (!areHeld) await CommitAsync(commit, rows.Count, abort);
 
-        // As they are now: of a row that was being committed it may have come out that it is journaled or cached.
+        // Read the rows again: during the commit, a row may have been marked as journaled or cached.
         var settled = Complete(batch, commit, areHeld ? clock.GetElapsedTime(started) : null, failure);
         if (areHeld && settled.Count > 0) _isFailing = false;
         if (settled.Count > 0) await settlement.SettleAsync(settled, commit.Fenced.Values.ToList(), commit.Parked, abort);
         return true;
     }
 
-    // What a pass that failed unexpectedly was committing. It begins anew: a row that is committed twice is as if it were once.
+    // The batch of a pass that failed unexpectedly. It starts again: committing a row twice has no further effect.
     private List<PendingRow> Unfinished()
     {
         lock (_gate)
@@ -227,7 +227,7 @@ internal sealed partial class FlushLane(
         }
     }
 
-    /// <summary>Waits for a batch to be due, or for a while to pass without one: false when drained, else true.</summary>
+    /// <summary>Waits until a batch is due or an idle interval has passed; returns false when drained, else true.</summary>
     private async Task<bool> IsDueAsync(CancellationToken abort)
     {
         while (true)
@@ -253,9 +253,8 @@ internal sealed partial class FlushLane(
     }
 
     /// <summary>
-    /// The rows someone waits for. Where the oldest of the others is due, half of the batch is theirs, by age: however many
-    /// are waited for, nothing is left behind for good. Rows that are held make a batch of their own when their time comes, and
-    /// let one batch of others go first.
+    /// Takes the rows that callers wait for. If the oldest of the others is due, half of the batch is taken by age, so urgent rows
+    /// never starve them. Held rows form a batch of their own when due, after one batch of other rows.
     /// </summary>
     private (List<PendingRow> Batch, bool AreHeld) TakeBatch()
     {
@@ -284,7 +283,7 @@ internal sealed partial class FlushLane(
             ForgetTaken();
         }
 
-        // By key, so that the batches of two silos lock the rows they share in one order and cannot deadlock.
+        // Sorted by key, so that batches of two silos lock shared rows in one order and cannot deadlock.
         batch.Sort(ByKey);
         return (batch, areHeld);
     }
@@ -313,8 +312,8 @@ internal sealed partial class FlushLane(
         }
     }
 
-    // A row that was taken because someone waits for it is still queued by age, maybe behind one that is not due for long;
-    // such rows are counted no more, and must not pile up. One pass per doubling costs nothing that shows.
+    // A row taken as urgent stays in the queue by age, possibly behind one that is not due for long. Such rows no longer count
+    // against the ceiling and must not pile up. The amortized cost is one pass per doubling.
     private void ForgetTaken()
     {
         if (_byAge.Count <= Spare + (2 * _waiting.Count)) return;
@@ -323,7 +322,7 @@ internal sealed partial class FlushLane(
         foreach (var pending in waiting) _byAge.Enqueue(pending);
     }
 
-    /// <summary>Commits the rows, again and again until the database has them all: nothing is dropped.</summary>
+    /// <summary>Retries the commit until the database has all rows: none is dropped.</summary>
     private async Task CommitAsync(BatchCommit commit, int rows, CancellationToken abort)
     {
         for (var retry = FirstRetry; ; retry = retry * 2 < LastRetry ? retry * 2 : LastRetry)
@@ -332,7 +331,7 @@ internal sealed partial class FlushLane(
             {
                 await commit.RunAsync(abort);
 
-                // All of them refused for no reason that is known to lie with a row: it may well be the database.
+                // All rows were refused for reasons not known to lie with a row: the database may be the cause.
                 _isFailing = rows > 1 && commit.Undecided == rows;
                 if (_isFailing || _saidFailure is null) return;
                 _saidFailure = null;
@@ -341,12 +340,12 @@ internal sealed partial class FlushLane(
             }
             catch (Exception error)
             {
-                // Once it is to end, it ends, whatever the store makes of that.
+                // Once aborted, end whatever the store threw.
                 abort.ThrowIfCancellationRequested();
                 _isFailing = true;
                 counters.FlushFailed(error);
 
-                // Once for each reason rather than for each attempt.
+                // A warning once per reason, not per attempt.
                 if (_saidFailure == error.Message) LogRetryAgain(logger, rows, store.Description, retry, error.Message);
                 else LogRetry(logger, rows, store.Description, retry, error is StorageUnavailableException ? error.Message : error.ToString());
                 _saidFailure = error.Message;
@@ -356,7 +355,7 @@ internal sealed partial class FlushLane(
         }
     }
 
-    /// <summary>Tries once to commit rows that are held; returns why that failed, or null.</summary>
+    /// <summary>Tries once to commit held rows; returns the reason of a failure, or null.</summary>
     private async Task<string?> TryCommitAsync(BatchCommit commit, CancellationToken abort)
     {
         try
@@ -372,7 +371,7 @@ internal sealed partial class FlushLane(
         }
     }
 
-    /// <summary>Tells all who wait for the rows of a batch, and returns those rows that are done with; the others are held.</summary>
+    /// <summary>Completes the waiting callers of a batch and returns the settled rows; the others are held.</summary>
     private List<Row> Complete(List<PendingRow> batch, BatchCommit commit, TimeSpan? heldTook, string? failure)
     {
         var settled = new List<Row>(batch.Count);
@@ -419,7 +418,7 @@ internal sealed partial class FlushLane(
         if (pending.HeldFor != reason) LogHeld(logger, row.Key, row.Version, reason);
         if (_waiting.TryGetValue(row.Key, out var later))
         {
-            // A later version came meanwhile, and holds this one.
+            // A later version arrived meanwhile and includes this one.
             unflushed.Add(-row.Bytes);
             later.Replace(pending);
             return;
@@ -432,7 +431,7 @@ internal sealed partial class FlushLane(
         counters.Held(reason);
     }
 
-    // Most of the lane's time belongs to other rows, which wait while an attempt waits for a lock.
+    // Most of the lane's time belongs to other rows, which must wait during an attempt.
     private void ScheduleHeld(TimeSpan took, bool hasProgress)
     {
         _heldRetry = hasProgress ? FirstHeldRetry : _heldRetry * 2 < LastHeldRetry ? _heldRetry * 2 : LastHeldRetry;
@@ -443,7 +442,7 @@ internal sealed partial class FlushLane(
 
     private long After(TimeSpan span) => clock.GetTimestamp() + (long)(span.TotalSeconds * clock.TimestampFrequency);
 
-    // A write that went by the journal may come here after a later one of the same owner that did not; the later one holds it.
+    // A write that bypassed the journal may arrive after a later one of the same owner that did not; the later one includes it.
     private static bool IsOvertaken(Row row, RefusedRow stored) => stored.StoredEpoch == row.Epoch && stored.StoredVersion > row.Version;
 
     public void Dispose() => _signal.Dispose();
@@ -464,20 +463,22 @@ internal sealed partial class FlushLane(
         if (_signal.CurrentCount == 0) _signal.Release();
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Rows} rows could not be committed to {Store}; next attempt in about {Retry}: {Reason}")]
+    [LoggerMessage(EventId = 1501, Level = LogLevel.Warning, Message =
+        "{Rows} rows could not be committed to {Store}; next attempt in about {Retry}: {Reason}")]
     private static partial void LogRetry(ILogger logger, int rows, string store, TimeSpan retry, string reason);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "{Rows} rows could not be committed to {Store} again; next attempt in about {Retry}: {Reason}")]
+    [LoggerMessage(EventId = 1502, Level = LogLevel.Debug, Message =
+        "{Rows} rows could not be committed to {Store} again; next attempt in about {Retry}: {Reason}")]
     private static partial void LogRetryAgain(ILogger logger, int rows, string store, TimeSpan retry, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Rows are committed to {Store} again")]
+    [LoggerMessage(EventId = 1503, Level = LogLevel.Information, Message = "Rows are committed to {Store} again")]
     private static partial void LogRecovered(ILogger logger, string store);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
-        "'{Key}' version {Version} can be neither committed nor parked: {Reason}. It is tried again; other rows do not wait for it")]
+    [LoggerMessage(EventId = 1504, Level = LogLevel.Warning, Message =
+        "'{Key}' version {Version} can be neither committed nor parked: {Reason}. It is retried by itself; other rows do not wait for it")]
     private static partial void LogHeld(ILogger logger, string key, long version, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message =
+    [LoggerMessage(EventId = 1505, Level = LogLevel.Warning, Message =
         "The database refused '{Key}' version {Version} (epoch {Epoch}): it holds version {StoredVersion} (epoch {StoredEpoch}), written by another owner")]
     private static partial void LogFenceHit(
         ILogger logger, string key, long version, long epoch, long storedVersion, long storedEpoch);

@@ -3,12 +3,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.WriteBehind;
 
-/// <summary>The silo's queue to the database: the keys divided among lanes, under one budget of bytes.</summary>
+/// <summary>The silo's queue to the database: keys are divided among lanes under one budget of bytes.</summary>
 internal sealed class FlushQueue : IDisposable
 {
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(10);
 
-    // When one that was refused had better come again: once a few batches have gone, or while nothing goes, after a while.
+    // The retry-after hint of a refused write: the time to flush a few batches, or longer while the database fails.
     private static readonly TimeSpan ShortestRetry = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RetryWhileFailing = TimeSpan.FromSeconds(2);
@@ -34,14 +34,14 @@ internal sealed class FlushQueue : IDisposable
         _pressure = new PressureGauge(options, () => IsFailing, counters, clock, logger);
         _unflushed = new UnflushedBytes(options, _pressure);
 
-        // Each takes less than a row does that waits: so what is left to settle stays within what may wait.
+        // A postponed entry takes less memory than a waiting row, so postponed entries stay within the same bound.
         var maxPostponed = (int)Math.Min(options.MaxUnflushedBytes / Row.Overhead / options.Lanes, 1_000_000);
         _lanes = [.. Enumerable.Range(0, options.Lanes).Select(lane => new FlushLane(
             new BackgroundLoop($"Flushing to the database (lane {lane})", loops, clock, logger),
             store, new FlushSettlement(journal, cache, maxPostponed, clock, logger), new RejectedKeyCache(store.Parked), _unflushed, options, counters, clock, logger))];
     }
 
-    /// <summary>How much waits to be committed, and for how long the oldest of it has.</summary>
+    /// <summary>The rows and bytes that wait for their commit, and the age of the oldest.</summary>
     public (int Rows, long Bytes, TimeSpan Oldest) Backlog
     {
         get
@@ -52,16 +52,16 @@ internal sealed class FlushQueue : IDisposable
         }
     }
 
-    /// <summary>What writers are to expect.</summary>
+    /// <summary>The current state of backpressure.</summary>
     public WriteBehindState State => _unflushed.State;
 
-    /// <summary>True while journaled writes wait for their commit as well.</summary>
+    /// <summary>True while journaled writes also wait for their commit.</summary>
     public bool IsWritingThrough =>
         _pressure.State >= WriteBehindState.WritingThrough && State >= WriteBehindState.WritingThrough && _pressure.IsTaking;
 
     /// <summary>
-    /// How long a write is to be held back before it is made: not at all where it is going to wait for its commit anyway, or
-    /// where there is no room, so that it is going to be refused.
+    /// How long to delay a write before it is made. Zero if the write will wait for its commit anyway, or will be refused because
+    /// there is no room.
     /// </summary>
     public TimeSpan DelayOf(Durability durability)
     {
@@ -69,21 +69,21 @@ internal sealed class FlushQueue : IDisposable
         return durability == Durability.Journal && IsWritingThrough ? TimeSpan.Zero : _unflushed.Delay;
     }
 
-    /// <summary>Refuses a write before any work is put into it, where no row could fit.</summary>
+    /// <summary>Refuses a write before any work is done for it, if no row could fit.</summary>
     /// <exception cref="OverloadedException">The ceiling is reached.</exception>
     public void Admit()
     {
         if (!_unflushed.HasRoom) throw Refused();
     }
 
-    /// <summary>Takes the room for a row that is on its way to the queue; to be given back by <see cref="Release"/> once it is there, or is not to be.</summary>
-    /// <exception cref="OverloadedException">It does not fit below the ceiling.</exception>
+    /// <summary>Reserves room for a row on its way to the queue; call <see cref="Release"/> once it is queued or will not be.</summary>
+    /// <exception cref="OverloadedException">The row does not fit below the ceiling.</exception>
     public void Reserve(Row row)
     {
         if (!_unflushed.TryReserve(row.Bytes)) throw Refused();
     }
 
-    /// <summary>Gives back what <see cref="Reserve"/> took.</summary>
+    /// <summary>Releases what <see cref="Reserve"/> reserved.</summary>
     public void Release(Row row) => _unflushed.Release(row.Bytes);
 
     /// <inheritdoc cref="FlushLane.Enqueue"/>
@@ -98,10 +98,10 @@ internal sealed class FlushQueue : IDisposable
     /// <inheritdoc cref="FlushLane.Suspect"/>
     public void Suspect(string key) => LaneOf(key).Suspect(key);
 
-    /// <summary>True while the database does not take what is given to it.</summary>
+    /// <summary>True while the database does not accept rows.</summary>
     public bool IsFailing => Array.Exists(_lanes, lane => lane.IsFailing);
 
-    /// <summary>How many rows can be neither committed nor parked at present, and why one of them cannot.</summary>
+    /// <summary>The number of rows that can be neither committed nor parked at present, and the reason for one of them.</summary>
     public (int Rows, string? Reason) Held
     {
         get
@@ -111,10 +111,10 @@ internal sealed class FlushQueue : IDisposable
         }
     }
 
-    /// <summary>True where more than half of the budget is spent, so that what can wait should.</summary>
+    /// <summary>True if more than half of the budget is used, so background work should wait.</summary>
     public bool IsHigh => _unflushed.IsHigh;
 
-    /// <summary>Returns once all that has come so far is committed.</summary>
+    /// <summary>Returns once all rows queued so far are committed.</summary>
     public async Task FlushAsync(CancellationToken cancellationToken)
     {
         var now = _clock.GetTimestamp();
@@ -122,12 +122,12 @@ internal sealed class FlushQueue : IDisposable
         while (Array.Exists(_lanes, lane => lane.Backlog.Since <= now)) await Task.Delay(Look, _clock, cancellationToken);
     }
 
-    /// <summary>Starts committing.</summary>
+    /// <summary>Starts the lanes.</summary>
     public void Start() => _running = Task.WhenAll(Array.ConvertAll(_lanes, lane => Task.Run(() => lane.RunAsync(_abort.Token))));
 
     /// <summary>
-    /// Commits what is left, for at most <paramref name="timeout"/> or until it is cancelled; then stops. Returns how many rows
-    /// are still left.
+    /// Commits the remaining rows for at most <paramref name="timeout"/> or until cancelled, then stops. Returns the number of
+    /// rows that remain.
     /// </summary>
     public async Task<int> DrainAsync(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
@@ -141,7 +141,7 @@ internal sealed class FlushQueue : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        // Also after a start that failed, when nobody drains it: then the lanes are still running.
+        // Also runs after a failed start without a drain: then the lanes are still running.
         _abort.Cancel();
         foreach (var lane in _lanes) lane.Dispose();
     }
@@ -151,7 +151,7 @@ internal sealed class FlushQueue : IDisposable
         _unflushed.Refused();
         _counters.Refused();
         return new OverloadedException(
-            $"{_unflushed.Current:N0} bytes wait to be written to the database, and {_options.MaxUnflushedBytes:N0} are allowed"
+            $"{_unflushed.Current:N0} bytes wait to be written to the database; the limit is {_options.MaxUnflushedBytes:N0}"
             + $" ({WriteBehindOptions.Section}:{nameof(_options.MaxUnflushedBytes)}). Nothing was changed; try again later.",
             !_pressure.IsTaking ? RetryWhileFailing
             : _options.FlushInterval < ShortestRetry ? ShortestRetry
@@ -159,6 +159,6 @@ internal sealed class FlushQueue : IDisposable
             : _options.FlushInterval);
     }
 
-    // The high bits, since the low ones choose the partition of the journal.
+    // The high bits, because the low ones choose the partition of the journal.
     private FlushLane LaneOf(string key) => _lanes[(Partition.Hash(key) >> 32) % (ulong)_lanes.Length];
 }

@@ -5,23 +5,22 @@ using Microsoft.Extensions.Logging;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// What follows a commit, in this order: the copies in the cache are brought up to date, then the journal lets go of the
-/// rows. Were it the other way round, a user might be read from an old copy in between. Used by one lane, one call at a
-/// time.
+/// The work after a commit: first updates the cached copies, then trims the journal. In the reverse order, a user might be read
+/// from an old copy in between. Used by one lane, one call at a time.
 /// </summary>
 internal sealed partial class FlushSettlement(Journal journal, RowCache cache, int maxPostponed, TimeProvider clock, ILogger logger)
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
-    // What could not be settled since Redis was away: what is in the database, by key. No more than maxPostponed; the rest is
-    // settled when its key is claimed or recovered.
+    // Flushed rows that could not be settled because Redis was unavailable, by key. At most maxPostponed; any others are settled
+    // when their key is claimed or recovered.
     private readonly Dictionary<string, FlushedRow> _postponed = [];
     private long _postponedSince;
     private Task _settling = Task.CompletedTask;
 
     /// <summary>
-    /// Settles a committed batch; a row that was parked is in the database as well. Returns while that is still under way, so
-    /// that the next batch may be committed meanwhile; the next call waits for it first.
+    /// Starts to settle a committed batch; parked rows are in the database as well. Returns while this is still in progress, so that
+    /// the next batch can be committed meanwhile; the next call waits for it first.
     /// </summary>
     public async Task SettleAsync(
         IReadOnlyList<Row> rows, IReadOnlyCollection<RefusedRow> refused, IReadOnlyDictionary<string, string> parked, CancellationToken abort)
@@ -30,7 +29,7 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, i
         _settling = SettleOneAsync(rows, refused, parked);
     }
 
-    /// <summary>Waits for the last settlement, and tries once more what was postponed.</summary>
+    /// <summary>Waits for the last settlement, then retries what was postponed.</summary>
     public async Task FinishAsync(CancellationToken abort)
     {
         await SettledAsync(abort);
@@ -47,7 +46,7 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, i
         }
         finally
         {
-            // One that failed unexpectedly fails one call, not all that follow.
+            // An unexpected failure fails one call, not all later ones.
             if (_settling.IsCompleted) _settling = Task.CompletedTask;
         }
     }
@@ -59,19 +58,19 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, i
         var lost = refused.ToDictionary(row => row.Key, row => row.StoredVersion);
         foreach (var row in refused)
         {
-            // A later version in the database makes the journaled one obsolete. An equal one of another owner does not:
-            // which of the two was acknowledged is not for us to decide, so the journal keeps its own.
+            // A later version in the database makes the journaled one obsolete. An equal version of another owner does not:
+            // either of the two may have been acknowledged, so the journal keeps its own.
             if (!settled.TryGetValue(row.Key, out var sent)) continue;
             if (row.StoredVersion > sent.Version) settled[row.Key] = new(row.Key, row.StoredVersion, row.StoredEpoch);
             else settled.Remove(row.Key);
         }
 
-        // No copy is made of a parked row: whoever found it would not learn that it is one.
+        // Parked rows are not cached: a reader of the copy would not learn that the row is parked.
         foreach (var row in rows.Where(row => parked.ContainsKey(row.Key))) lost[row.Key] = row.Version;
 
         try
         {
-            // A row that was refused is not what the database holds, and must not become the copy.
+            // The database does not hold a refused row, so it must not become the copy.
             await cache.RefreshAsync([.. rows.Where(row => row.MayBeCached && !lost.ContainsKey(row.Key))]);
             await cache.ForgetAsync(lost);
             await journal.TrimAsync(settled.Values);
@@ -118,9 +117,11 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, i
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "{Rows} rows are in the database; the journal and the cache will be told later: {Reason}")]
+    [LoggerMessage(EventId = 1506, Level = LogLevel.Debug, Message =
+        "{Rows} rows are in the database; the journal and the cache are updated later: {Reason}")]
     private static partial void LogPostponed(ILogger logger, int rows, string reason);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Rows} rows are in the database, but the journal and the cache could not be told, and not because Redis is down")]
+    [LoggerMessage(EventId = 1507, Level = LogLevel.Error, Message =
+        "{Rows} rows are in the database; updating the journal and the cache failed unexpectedly")]
     private static partial void LogDefect(ILogger logger, int rows, Exception error);
 }

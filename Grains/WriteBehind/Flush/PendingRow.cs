@@ -2,40 +2,40 @@ using Actors.Core;
 
 namespace Actors.WriteBehind;
 
-/// <summary>A key's place in a lane: its latest row, and who waits for its commit. Touched under the lane's lock only.</summary>
+/// <summary>A key's entry in a lane: its latest row and the callers that wait for its commit. Accessed under the lane's lock only.</summary>
 internal sealed class PendingRow(Row row, long since)
 {
     private TaskCompletionSource? _committed;
 
-    // An earlier version that this one is committed in place of, if someone waits for that.
+    // An earlier version that this one supersedes, if a caller waits for it.
     private PendingRow? _earlier;
 
-    /// <summary>The latest row of the key; later ones replace it while it waits.</summary>
+    /// <summary>The latest row of the key; later versions replace it while it waits.</summary>
     public Row Row { get; set; } = row;
 
     /// <summary>When the first of the rows coalesced here arrived (a timestamp of the clock).</summary>
     public long Since { get; } = since;
 
-    /// <summary>True once it is part of a batch; a queue that still names it passes it over.</summary>
+    /// <summary>True once it is part of a batch; queues skip it then.</summary>
     public bool IsTaken { get; set; }
 
-    /// <summary>True where someone waits for it, so that it goes with the next batch.</summary>
+    /// <summary>True if a caller waits for it, so it goes into the next batch.</summary>
     public bool IsUrgent { get; set; }
 
-    /// <summary>Why it can be neither committed nor parked at present; null in ordinary times.</summary>
+    /// <summary>Why the row can be neither committed nor parked at present; null if it is not held.</summary>
     public string? HeldFor { get; set; }
 
-    /// <summary>Completes with the commit of <see cref="Row"/>; made on demand, since mostly nobody asks.</summary>
+    /// <summary>Completes with the commit of <see cref="Row"/>; created on demand because callers rarely wait.</summary>
     public Task Committed =>
         (_committed ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 
-    /// <summary>Stands in for an earlier version of the key, which is not committed any more: who waits for that waits for this.</summary>
+    /// <summary>Supersedes an earlier version that is no longer committed: callers that wait for it wait for this one.</summary>
     public void Replace(PendingRow earlier)
     {
         Row = Row.InPlaceOf(earlier.Row);
         if (earlier._committed is null && earlier._earlier is null) return;
 
-        // At most as many as there are callers that wait.
+        // The chain is at most as long as the number of waiting callers.
         var first = this;
         while (first._earlier is { } next) first = next;
         first._earlier = earlier;

@@ -3,31 +3,31 @@ using Microsoft.Extensions.Logging;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// The state of backpressure, kept up to date by whoever changes the bytes in use; each change is counted and logged once.
-/// Any thread looks. As long as nothing changes that costs two comparisons.
+/// The state of backpressure, updated on each change of the bytes in use. Each transition is counted and logged once. Safe for
+/// any thread. Without a transition, an update costs two comparisons.
 /// </summary>
 internal sealed partial class PressureGauge(
     WriteBehindOptions options, Func<bool> isFailing, WriteBehindCounters counters, TimeProvider clock, ILogger logger)
 {
-    /// <summary>How long the database must have failed nothing to count as taking rows again: a flaky one is no reason to go to and fro.</summary>
+    /// <summary>How long the database must work without a failure before it counts as accepting rows. Hysteresis: avoids flapping.</summary>
     private static readonly TimeSpan Calm = TimeSpan.FromSeconds(1);
 
     private readonly long _ceiling = options.MaxUnflushedBytes;
     private readonly long _quiet = Backpressure.EnteredAt(WriteBehindState.Slowing, options.MaxUnflushedBytes);
 
-    // Makes the changes one by one, so that each is told once and from the state it was made in.
+    // Serializes transitions, so that each is reported once and from the right state.
     private readonly Lock _gate = new();
 
     // Written under the lock, read by any thread.
     private volatile WriteBehindState _state;
 
-    // When the database was last seen to fail, or 0. Any thread writes it, whole; which of two that look at once is later does not matter.
+    // The timestamp of the last failure seen, or 0. Any thread writes it atomically; the order of concurrent writes does not matter.
     private long _failed;
 
     /// <summary>The state as of the last change of the bytes in use.</summary>
     public WriteBehindState State => _state;
 
-    /// <summary>True unless the database refuses what it is given, or did so a moment ago.</summary>
+    /// <summary>True unless the database rejects rows now or did so within the last second.</summary>
     public bool IsTaking
     {
         get
@@ -60,13 +60,13 @@ internal sealed partial class PressureGauge(
             if (from == to) return to;
             _state = to;
             counters.Entered(to);
-            Log(logger, to > from ? LogLevel.Warning : LogLevel.Information, from, to, used, _ceiling, isTaking ? "takes rows" : "took none of late");
+            Log(logger, to > from ? LogLevel.Warning : LogLevel.Information, from, to, used, _ceiling, isTaking ? "accepts rows" : "is failing");
             return to;
         }
     }
 
-    [LoggerMessage(Message =
-        "Write-behind {From} -> {To}: {Bytes} bytes wait to be written to the database, which {Takes}; {Ceiling} are allowed")]
+    [LoggerMessage(EventId = 1508, Message =
+        "Write-behind {From} -> {To}: {Bytes} bytes wait to be written to the database, which {DatabaseState}; the limit is {Ceiling}")]
     private static partial void Log(
-        ILogger logger, LogLevel level, WriteBehindState from, WriteBehindState to, long bytes, long ceiling, string takes);
+        ILogger logger, LogLevel level, WriteBehindState from, WriteBehindState to, long bytes, long ceiling, string databaseState);
 }

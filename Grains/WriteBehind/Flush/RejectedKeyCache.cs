@@ -3,17 +3,17 @@ using Actors.Core;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// Keys whose row the table refused, as far as this silo knows: it parked them, or read them as parked. Their rows go to
-/// the table apart from others, and whoever waits for them is told of what became of them.
+/// Keys whose row the table refused, as far as this silo knows: it parked them or read them as parked. Their rows are committed
+/// apart from others, and callers that wait for them learn the outcome.
 /// </summary>
 /// <remarks>
-/// Bounded: of more than 2 × <paramref name="generation"/> keys the oldest are forgotten. Then any key may be one, and is
-/// looked for in the database.
+/// Bounded: beyond 2 × <paramref name="generation"/> keys, the oldest are evicted. After an eviction any key may be a rejected
+/// one, so it is looked up in the database.
 /// </remarks>
 internal sealed class RejectedKeyCache(IParkedRows parked, int generation = 50_000)
 {
-    // Guards the fields below; held for a few look-ups, never over an await. Taken by the lane's loop, by those who wait
-    // for commits, and by reads.
+    // Guards the fields below; held for a few look-ups, never over an await. Taken by the lane's loop, by callers that wait for
+    // commits, and by reads.
     private readonly Lock _gate = new();
     private HashSet<string> _newer = [];
     private HashSet<string> _older = [];
@@ -33,7 +33,7 @@ internal sealed class RejectedKeyCache(IParkedRows parked, int generation = 50_0
         }
     }
 
-    /// <summary>The table took the rows of these keys.</summary>
+    /// <summary>Removes keys whose rows the table accepted.</summary>
     public void Clear(IEnumerable<string> keys)
     {
         lock (_gate)
@@ -47,7 +47,7 @@ internal sealed class RejectedKeyCache(IParkedRows parked, int generation = 50_0
         }
     }
 
-    /// <summary>The rows in two parts, each in the order given: those of no suspect, and those of suspects.</summary>
+    /// <summary>Divides the rows into those of unsuspected keys and those of suspect keys; each part keeps its order.</summary>
     public Row[][] Divide(IReadOnlyList<Row> rows)
     {
         lock (_gate)
@@ -58,10 +58,10 @@ internal sealed class RejectedKeyCache(IParkedRows parked, int generation = 50_0
     }
 
     /// <summary>
-    /// To be asked of a key of which no row waits for its commit any more: completes where <paramref name="version"/> of it
-    /// is in the table, which for most keys is known without asking.
+    /// Completes if <paramref name="version"/> of <paramref name="key"/> is in the table. For keys of which no row waits for its
+    /// commit. For most keys this is known without a query.
     /// </summary>
-    /// <exception cref="RowParkedException">It is parked.</exception>
+    /// <exception cref="RowParkedException">The row is parked.</exception>
     public Task CommittedAsync(string key, long version)
     {
         lock (_gate)
@@ -74,7 +74,7 @@ internal sealed class RejectedKeyCache(IParkedRows parked, int generation = 50_0
 
     private async Task LookAsync(string key, long version)
     {
-        // The store has a time limit of its own.
+        // The store applies its own timeout.
         if (await parked.FindReasonAsync(key, version, CancellationToken.None) is { } reason) throw new RowParkedException(key, reason);
     }
 

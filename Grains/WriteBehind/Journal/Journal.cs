@@ -6,15 +6,15 @@ using StackExchange.Redis;
 
 namespace Actors.WriteBehind;
 
-/// <summary>A key claimed.</summary>
+/// <summary>The result of claiming a key.</summary>
 /// <param name="Owner">The ownership.</param>
-/// <param name="Row">What is journaled for the key, if anything.</param>
+/// <param name="Row">The journaled row of the key, if any.</param>
 internal readonly record struct Claim(Ownership Owner, Row? Row)
 {
-    /// <summary>The silo of the former owner, if that had not released the key.</summary>
+    /// <summary>The silo of the former owner, if it had not released the key.</summary>
     public string? FormerSilo { get; init; }
 
-    /// <summary>True where it was taken from an owner that had not released it.</summary>
+    /// <summary>True if the former owner had not released the key.</summary>
     public bool WasOwned => FormerSilo is not null;
 }
 
@@ -22,8 +22,8 @@ internal readonly record struct Claim(Ownership Owner, Row? Row)
 internal readonly record struct FlushedRow(string Key, long Version, long Epoch);
 
 /// <summary>
-/// What is acknowledged and not yet in the database, in Redis, where it outlives this silo. Also the arbiter of who may
-/// write a key. Layout and rules: <see cref="JournalScripts"/>.
+/// The log of acknowledged rows that are not yet in the database, kept in Redis, where it outlives this silo. It also decides
+/// which activation may write a key. Layout and rules: <see cref="JournalScripts"/>.
 /// </summary>
 internal sealed class Journal
 {
@@ -40,13 +40,13 @@ internal sealed class Journal
     private readonly Batcher<string, Claim>[] _claims;
     private readonly Batcher<(Ownership Owner, long Unflushed), bool>[] _releases;
 
-    /// <param name="redis">The way to Redis.</param>
+    /// <param name="redis">The gateway to Redis.</param>
     /// <param name="silo">The name of this silo.</param>
-    /// <param name="journaled">Is given each row once it is journaled, before its writers know.</param>
-    /// <param name="counters">What is counted.</param>
-    /// <param name="logger">Where defects are logged.</param>
+    /// <param name="journaled">Receives each journaled row before its writers are resumed.</param>
+    /// <param name="counters">Counts appends.</param>
+    /// <param name="logger">Logs defects.</param>
     /// <param name="patience">See <see cref="WriteBehindOptions.JournalGracePeriod"/>.</param>
-    /// <param name="clock">The clock of its pauses.</param>
+    /// <param name="clock">The clock for retry delays.</param>
     public Journal(
         RedisGateway redis, string silo, Action<Row> journaled, WriteBehindCounters counters, ILogger logger,
         TimeSpan patience = default, TimeProvider? clock = null)
@@ -62,23 +62,23 @@ internal sealed class Journal
             new Batcher<(Ownership Owner, long Unflushed), bool>(JournalPartition.MaxBatchRows, owners => ReleaseAsync(partition, owners)));
     }
 
-    /// <summary>Another after each new connection, whose server may not have heard of the last rows.</summary>
+    /// <summary>Changes with each new connection; its server may lack the last rows.</summary>
     public long Connection => _redis.Reconnects(RedisRole.Journal);
 
     /// <summary>Makes the caller the owner of <paramref name="key"/> and returns what is journaled for it, if anything.</summary>
     public Task<Claim> ClaimAsync(string key) => _claims[Partition.Of(key)].AskAsync(key);
 
-    /// <summary>Journals <paramref name="row"/>, together with whatever else this silo has to journal at the moment.</summary>
+    /// <summary>Journals <paramref name="row"/> together with the other rows this silo is appending.</summary>
     public Task<AppendOutcome> AppendAsync(Row row) => PartitionOf(row.Key).AppendAsync(row);
 
     /// <summary>
-    /// Gives up <paramref name="owner"/>, so that nothing of it is kept once its last row is flushed. False where the journal
-    /// knows no such owner: another has claimed the key, or the journal was lost, and the rows with it. Nor is it released
-    /// where the journal has lost <paramref name="unflushed"/>, the version that waits to be flushed (0: none).
+    /// Gives up <paramref name="owner"/>, so that its entry is removed once its last row is flushed. False if the journal does not
+    /// know the owner: another has claimed the key, or the journal lost its data. Also false, and not released, if the journal has
+    /// lost <paramref name="unflushed"/>, the version that waits to be flushed (0: none).
     /// </summary>
     public Task<bool> ReleaseAsync(Ownership owner, long unflushed = 0) => _releases[Partition.Of(owner.Key)].AskAsync((owner, unflushed));
 
-    /// <summary>Removes what is in the database by now: each of the rows given, and earlier ones of their keys.</summary>
+    /// <summary>Removes flushed rows: each of the rows given, and earlier versions of their keys.</summary>
     public Task TrimAsync(IEnumerable<FlushedRow> flushed)
     {
         var trims = flushed
@@ -88,14 +88,14 @@ internal sealed class Journal
     }
 
     /// <summary>
-    /// The rows that silos which <paramref name="isGone"/> left unflushed in <paramref name="partition"/>. Each row is this
-    /// silo's to flush from the moment it is returned. Among them are rows that are this silo's already and have no owner:
-    /// the answer to an earlier adoption may have been lost, and nobody else would flush what it took over.
+    /// Adopts the unflushed rows of silos that left (<paramref name="isGone"/>) in <paramref name="partition"/>. This silo must flush
+    /// each row once it is returned. Rows that this silo adopted before and that have no owner are returned again: the answer to
+    /// that adoption may have been lost, and no other silo would flush them.
     /// </summary>
     /// <param name="partition">The partition.</param>
-    /// <param name="isGone">Tells which silos have gone.</param>
-    /// <param name="adopting">Is given keys just before their ownership ends, also those of which there is no row.</param>
-    /// <param name="cancellationToken">Ends it between two pages.</param>
+    /// <param name="isGone">Returns whether a silo has left.</param>
+    /// <param name="adopting">Receives keys just before their ownership ends, including keys without a row.</param>
+    /// <param name="cancellationToken">Stops the adoption between two pages.</param>
     public async IAsyncEnumerable<Row> AdoptAsync(
         int partition, Func<string, bool> isGone, Func<IReadOnlyList<string>, Task> adopting,
         [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -103,7 +103,7 @@ internal sealed class Journal
         var (owners, rows) = (_partitions[partition].Owners, _partitions[partition].Rows);
         var left = new List<RedisValue> { _silo };
 
-        // What a server that has become a replica has not heard of would be left where it is.
+        // Fail on a server that became a replica: adoption would miss rows it has not received.
         await _redis.EvaluateAsync(RedisRole.Journal, JournalScripts.EnsurePrimary, [owners], []);
         await foreach (var owner in _redis.HashScanAsync(RedisRole.Journal, owners, ScanPage).WithCancellation(cancellationToken))
         {
@@ -140,9 +140,9 @@ internal sealed class Journal
         })];
     }
 
-    // Whoever goes on without the journal builds on what the database has, and what a silo journaled that was killed before it
-    // flushed may be lost by that. So a Redis that has only just gone is waited for. A claim that was carried out and not
-    // answered is made again: it fences nobody but itself.
+    // Without the journal, an owner builds on the database, and rows that a killed silo had journaled but not flushed may be lost.
+    // So retry while Redis has only just become unreachable. Repeating a claim whose answer was lost is safe: it fences only
+    // itself.
     private async Task<RedisValue[]> EvaluateClaimAsync(JournalPartition partition, IReadOnlyList<string> keys)
     {
         RedisValue[] arguments = [_silo, .. keys.Select(key => (RedisValue)key)];

@@ -6,20 +6,20 @@ using StackExchange.Redis;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// The rows of one script call and who waits for them. Filled under the partition's lock, then used by the one commit loop:
-/// the one phase ends before the other begins.
+/// The rows of one script call and the callers that wait for them. Filled under the partition's lock, then used by the one commit
+/// loop; the two phases do not overlap.
 /// </summary>
 internal sealed class JournalBatch
 {
-    // Every row that was added, in that order, with its caller.
+    // Every added row with its caller, in order.
     private readonly List<(Row Row, TaskCompletionSource<AppendOutcome> Outcome)> _appends = [];
 
-    // The rows that travel, and where the latest row of a key stands among them: several versions of one key go as the last.
+    // The rows to send, and the index of each key's latest row: several versions of one key are sent as the last one.
     private readonly List<Row> _rows = [];
     private readonly Dictionary<string, int> _positions = [];
     private byte[] _encoded = [];
 
-    // Of all rows that were added, those that a later one replaced included: an upper bound.
+    // The bytes of all added rows, including superseded ones: an upper bound.
     private long _bytes;
 
     public int Count => _rows.Count;
@@ -28,7 +28,7 @@ internal sealed class JournalBatch
 
     public Task<AppendOutcome> Add(Row row)
     {
-        // Whoever awaits it goes on where it was, a grain on its own scheduler: so nothing of it runs on the commit loop.
+        // Continuations run asynchronously, each grain on its own scheduler: none of them runs on the commit loop.
         var outcome = new TaskCompletionSource<AppendOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
         _appends.Add((row, outcome));
         _bytes += row.State.Length;
@@ -39,7 +39,7 @@ internal sealed class JournalBatch
             return outcome.Task;
         }
 
-        // A second owner's row of the same key goes along as well: the script knows which of the two is fenced.
+        // A second owner's row of the same key is sent as well: the script knows which of the two is fenced.
         position = _rows.Count;
         _rows.Add(row);
         return outcome.Task;
@@ -63,9 +63,9 @@ internal sealed class JournalBatch
         return arguments;
     }
 
-    /// <summary>Takes in what the script answered, the positions (from 1) of the rows it refused, and tells all who wait.</summary>
-    /// <param name="fencedPositions">The positions.</param>
-    /// <param name="journaled">Is given each row that was journaled, before anyone is told.</param>
+    /// <summary>Applies the script's answer, the positions (from 1) of the fenced rows, and completes all callers.</summary>
+    /// <param name="fencedPositions">The positions of the fenced rows.</param>
+    /// <param name="journaled">Receives each journaled row before any caller is resumed.</param>
     public void Complete(RedisValue[] fencedPositions, Action<Row> journaled)
     {
         ArrayPool<byte>.Shared.Return(_encoded);
@@ -81,7 +81,7 @@ internal sealed class JournalBatch
 
     public void Fail(AppendOutcome failure)
     {
-        // The encoded rows are not given back: a call that was given up on may still be sending them.
+        // Do not return the buffer to the pool: an abandoned call may still be sending it.
         foreach (var (_, outcome) in _appends) outcome.TrySetResult(failure);
     }
 }

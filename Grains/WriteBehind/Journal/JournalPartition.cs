@@ -5,16 +5,16 @@ using StackExchange.Redis;
 
 namespace Actors.WriteBehind;
 
-/// <summary>What became of a row that was to be journaled.</summary>
+/// <summary>The outcome of an append to the journal.</summary>
 internal enum AppendOutcome
 {
-    /// <summary>It is in the journal.</summary>
+    /// <summary>The row is in the journal.</summary>
     Journaled,
 
-    /// <summary>It is not, since its key has another owner.</summary>
+    /// <summary>The row is not in the journal because its key has another owner.</summary>
     Fenced,
 
-    /// <summary>It is not, since the journal cannot be reached.</summary>
+    /// <summary>The row is not in the journal because the journal is unreachable.</summary>
     Unavailable,
 
     /// <summary>The journal did not answer. The row may or may not be in it.</summary>
@@ -22,15 +22,15 @@ internal enum AppendOutcome
 }
 
 /// <summary>
-/// Group commit for one partition of the journal: one script call is in flight at a time, and carries every row that
-/// arrived while the one before it was. Under load the calls grow instead of growing in number.
+/// Group commit for one partition of the journal. One script call is in flight at a time; the next carries every row that
+/// arrived meanwhile. Under load the calls become larger, not more frequent.
 /// </summary>
 internal sealed partial class JournalPartition(
     RedisGateway redis, string silo, int index, Action<Row> journaled, WriteBehindCounters counters, ILogger logger)
 {
     /// <summary>
-    /// The most rows in one script call, and the bytes after which it takes no more: so a call blocks Redis for no more
-    /// than about a millisecond.
+    /// The maximum rows in one script call, and the bytes after which it takes no more. The limits keep a call from blocking Redis
+    /// for more than about a millisecond.
     /// </summary>
     public const int MaxBatchRows = 500;
 
@@ -40,15 +40,14 @@ internal sealed partial class JournalPartition(
     // Guards _waiting and _isCommitting; held for a few field accesses, never over an await.
     private readonly Lock _gate = new();
 
-    // Batches that have not been sent, oldest first. Bounded by the write-behind's ceiling on unflushed bytes, which
-    // every row was counted against before it came here.
+    // Unsent batches, oldest first. Bounded by the ceiling on unflushed bytes: every row is counted against it beforehand.
     private readonly Queue<JournalBatch> _waiting = new();
     private JournalBatch? _open;
     private bool _isCommitting;
 
     private readonly RedisKey _last = $"{redis.KeyPrefix}:journal:{Partition.Tag(index)}:last:{silo}";
 
-    // Of the last append. Touched by the commit loop only, of which there is one at a time.
+    // The number of the last append. Accessed by the commit loop only, of which at most one runs.
     private long _number;
 
     public RedisKey Owners { get; } = $"{redis.KeyPrefix}:journal:{Partition.Tag(index)}:owners";
@@ -57,7 +56,7 @@ internal sealed partial class JournalPartition(
 
     public RedisKey Epoch { get; } = $"{redis.KeyPrefix}:journal:{Partition.Tag(index)}:epoch";
 
-    /// <summary>Who awaits the outcome goes on where it was: a turn of the grain is needed once it is there, not at every step.</summary>
+    /// <summary>The returned task resumes callers asynchronously: a grain needs a turn only once the outcome is known.</summary>
     public Task<AppendOutcome> AppendAsync(Row row)
     {
         lock (_gate)
@@ -68,8 +67,7 @@ internal sealed partial class JournalPartition(
             {
                 _isCommitting = true;
 
-                // On the thread pool, off the calling grain's scheduler. It owns its failures: every batch it takes is
-                // completed, whatever happens.
+                // On the thread pool, off the grain's scheduler. Failures are handled inside: every batch it takes is completed.
                 _ = Task.Run(CommitAsync);
             }
 
@@ -106,23 +104,23 @@ internal sealed partial class JournalPartition(
                 JournalScripts.Append, [Owners, Rows, _last], batch.ToArguments(++_number)))!;
             counters.JournalCommitted(batch.Count, started);
 
-            // Before anyone is told and in the order of the journal: so a row that is journaled is also on its way to the
-            // database, and never comes there after a later one.
+            // Enqueue before callers are resumed, in journal order. A journaled row is then always queued for the database, and
+            // never after a later one.
             batch.Complete(fenced, journaled);
         }
         catch (RedisUnavailableException error)
         {
-            // The rows go another way (WriteBehindTable).
+            // WriteBehindTable writes these rows directly to the database.
             batch.Fail(error.MayHaveHappened ? AppendOutcome.Unknown : AppendOutcome.Unavailable);
         }
         catch (Exception error)
         {
-            // So they do here, but what is no outage is a defect that someone must see.
+            // The same fallback, but an error that is not an outage is a defect and must be logged.
             batch.Fail(AppendOutcome.Unknown);
             LogDefect(logger, index, error);
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Journal partition {Partition} failed to commit, and not because Redis is down")]
+    [LoggerMessage(EventId = 1509, Level = LogLevel.Error, Message = "Journal partition {Partition} failed to commit with an unexpected error")]
     private static partial void LogDefect(ILogger logger, int partition, Exception error);
 }

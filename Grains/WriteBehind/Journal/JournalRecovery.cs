@@ -6,9 +6,8 @@ using MemberStatus = Orleans.Runtime.SiloStatus;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// Flushes what silos that have gone left in the journal: once at start, and whenever the membership changes. The
-/// partitions are divided among the active silos; should two disagree on who does which, both do it, and one of them
-/// finds nothing left.
+/// Flushes the rows that silos which left have journaled: once at start, and on each membership change. The active silos divide
+/// the partitions. If two disagree on the division, both try, and one of them finds nothing.
 /// </summary>
 internal sealed partial class JournalRecovery(
     WriteBehindTable table, IClusterMembershipService membership, ILocalSiloDetails self, BackgroundLoops loops, TimeProvider clock,
@@ -21,7 +20,7 @@ internal sealed partial class JournalRecovery(
     private readonly CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
 
-    // The names of the silos that are not dead, as of a version of the membership. Touched by the one loop only.
+    // The names of the silos that are not dead, as of a membership version. Accessed by the loop only.
     private (MembershipVersion Version, HashSet<string> Silos) _living = (MembershipVersion.MinValue, []);
 
     public void Participate(ISiloLifecycle observer) => observer.Subscribe(
@@ -38,7 +37,7 @@ internal sealed partial class JournalRecovery(
             await _running;
         });
 
-    // Also after a start that failed, when nobody stops it. The loop may still look at it, and it holds nothing that must be freed.
+    // Also runs after a failed start without a stop. The loop may still use the source, which holds nothing that must be freed.
     public void Dispose() => _stop.Cancel();
 
     private async Task<bool> WatchAsync(CancellationToken stop)
@@ -50,7 +49,7 @@ internal sealed partial class JournalRecovery(
             _loop.Succeeded();
         }
 
-        throw new InvalidOperationException("Orleans tells of no further changes of the membership.");
+        throw new InvalidOperationException("The membership update stream of Orleans has ended.");
     }
 
     private async Task RecoverAsync(ClusterMembershipSnapshot snapshot)
@@ -63,7 +62,7 @@ internal sealed partial class JournalRecovery(
         for (var partition = mine; partition < Partition.Count; partition += sharing.Count) await RecoverAsync(partition);
     }
 
-    // By what is known now: a recovery may take long, and a silo that joined meanwhile is not gone.
+    // Uses the current membership: a recovery may take long, and a silo that joined meanwhile has not left.
     private bool IsGone(string silo)
     {
         var snapshot = membership.CurrentSnapshot;
@@ -79,7 +78,7 @@ internal sealed partial class JournalRecovery(
 
     private async Task RecoverAsync(int partition)
     {
-        // As long as it takes: with Redis away there is nothing else to do for these rows, and nobody waits for this loop.
+        // Retry without a limit: these rows have no other way while Redis is unavailable, and no caller waits for this loop.
         while (true)
         {
             try
@@ -101,13 +100,14 @@ internal sealed partial class JournalRecovery(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message =
+    [LoggerMessage(EventId = 1510, Level = LogLevel.Information, Message =
         "Took over {Rows} journaled rows of partition {Partition} from silos that have gone; flushing them")]
     private static partial void LogRecovered(ILogger logger, int rows, int partition);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Partition {Partition} cannot be recovered yet: {Reason}")]
+    [LoggerMessage(EventId = 1511, Level = LogLevel.Debug, Message = "Partition {Partition} cannot be recovered yet: {Reason}")]
     private static partial void LogWaiting(ILogger logger, int partition, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Partition {Partition} cannot be recovered yet, trying again in about {RetryAfter}: {Reason}")]
+    [LoggerMessage(EventId = 1512, Level = LogLevel.Warning, Message =
+        "Partition {Partition} cannot be recovered yet; next attempt in about {RetryAfter}: {Reason}")]
     private static partial void LogPostponed(ILogger logger, int partition, TimeSpan retryAfter, string reason);
 }

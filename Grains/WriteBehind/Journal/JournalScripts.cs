@@ -1,25 +1,25 @@
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// The scripts over one partition of the journal. They run on Redis 7 (Lua 5.1) and on Garnet (Lua 5.4) alike.
+/// The scripts over one partition of the journal. They run on Redis 7 (Lua 5.1) and on Garnet (Lua 5.4).
 /// </summary>
 /// <remarks>
 /// Two hashes by key hold a partition:
 /// <list type="bullet">
-/// <item><c>rows</c>: version, epoch, state: the latest state that is journaled and not yet flushed.</item>
-/// <item><c>owners</c>: epoch, silo: which activation may write the key (epoch 0: none), and the silo that is answerable
-/// for flushing it. It stays as it is while its owner writes, so that a write changes one field and not two.</item>
+/// <item><c>rows</c>: version, epoch, state: the latest journaled state that is not yet flushed.</item>
+/// <item><c>owners</c>: epoch, silo: which activation may write the key (epoch 0: none), and the silo responsible for flushing
+/// it. It does not change while its owner writes, so a write changes one field, not two.</item>
 /// </list>
-/// Version is 16 hexadecimal digits and epoch 16 decimal digits, so that comparing the text compares the number, which
-/// Lua's doubles could not do beyond 2^53. <c>epoch</c> is the last one given out in the partition: the server's clock in
-/// microseconds, or one more than the last where that is later. So none is given out twice, also when Redis comes back
-/// empty or without its last moments. <c>last:SILO</c> is the number of the last append of a silo.
+/// Version is 16 hexadecimal digits and epoch 16 decimal digits, so that text comparison orders numbers; Lua's doubles could not
+/// beyond 2^53. <c>epoch</c> is the last epoch issued in the partition: the server's clock in microseconds, or the last plus one
+/// if that is later. So none is issued twice, even if Redis comes back empty or without its last writes. <c>last:SILO</c> is the
+/// number of the last append of a silo.
 /// </remarks>
 internal static class JournalScripts
 {
     /// <summary>
-    /// KEYS owners, rows, epoch; ARGV silo, key, key, … Makes a new owner of each key, fencing any former; returns of each
-    /// its epoch, its row, and the silo of a former owner that had not released it.
+    /// KEYS owners, rows, epoch; ARGV silo, key, key, … Makes a new owner of each key and fences any former owner. Returns for each
+    /// key the epoch, the row, and the silo of a former owner that had not released it.
     /// </summary>
     public const string Claim = """
         local unpack = table.unpack or unpack
@@ -45,9 +45,9 @@ internal static class JournalScripts
         """;
 
     /// <summary>
-    /// KEYS owners, rows, last; ARGV number, key, row, key, row, … Stores each row whose epoch still owns its key; returns
-    /// the positions (from 1) of those whose does not. The appends of a silo are numbered, and one that comes after a later
-    /// one (from a connection that was given up, when Redis had hung) stores nothing: so no row replaces a later one.
+    /// KEYS owners, rows, last; ARGV number, key, row, key, row, … Stores each row whose epoch still owns its key. Returns the
+    /// positions (from 1) of the others. The appends of a silo are numbered. An append that arrives after a later one (from an
+    /// abandoned connection after Redis hung) stores nothing, so no row replaces a later one.
     /// </summary>
     public const string Append = """
         local unpack, sub = table.unpack or unpack, string.sub
@@ -80,9 +80,8 @@ internal static class JournalScripts
         """;
 
     /// <summary>
-    /// KEYS owners, rows; ARGV key, version and epoch, key, … Removes each row that is earlier than the version flushed, or
-    /// the very row, and with it an owner that has gone. A row of that version that another epoch made is not in the
-    /// database, and stays.
+    /// KEYS owners, rows; ARGV key, version and epoch, key, … Removes each row that is the flushed one or an earlier version, and
+    /// then also an owner entry with epoch 0. A row of the same version from another epoch is not in the database, and stays.
     /// </summary>
     public const string Trim = """
         local unpack, sub = table.unpack or unpack, string.sub
@@ -108,9 +107,9 @@ internal static class JournalScripts
         """;
 
     /// <summary>
-    /// KEYS owners, rows; ARGV key, epoch and version, key, … Gives up each ownership; with a row left to flush the key
-    /// stays ownerless. Returns of each 1, or 0 and nothing changed where the key has another owner or none, or where its
-    /// row is not there in the version given (zeros: none is expected).
+    /// KEYS owners, rows; ARGV key, epoch and version, key, … Gives up each ownership; a key with a row to flush keeps an entry with
+    /// epoch 0. Returns 1 for each key. Returns 0 and changes nothing if the key has another owner or none, or if its row is
+    /// missing or earlier than the version given (zeros: none is expected).
     /// </summary>
     public const string Release = """
         local unpack, sub = table.unpack or unpack, string.sub
@@ -141,16 +140,15 @@ internal static class JournalScripts
         return released
         """;
 
-    /// <summary>KEYS any. A write that changes nothing: a server that has become a replica refuses it.</summary>
+    /// <summary>KEYS any. A write without effect: a server that became a replica refuses it.</summary>
     public const string EnsurePrimary = """
         return redis.call('PERSIST', KEYS[1])
         """;
 
     /// <summary>
-    /// KEYS owners, rows; ARGV silo, key, owner, key, owner, … with owner as it was read. Ends each ownership that is still
-    /// of the silo it was of (also where that one lives on and has written meanwhile; where it is the silo itself, only what
-    /// still has no owner), makes the silo answerable for what it left, and returns the key and row of those that have one
-    /// to flush.
+    /// KEYS owners, rows; ARGV silo, key, owner, key, owner, … with owner as it was read. Ends each ownership that still belongs to
+    /// the same silo, even if that silo is alive and has written since. For the adopting silo itself, only entries with epoch 0
+    /// qualify. Makes the adopting silo responsible for the rows, and returns key and row of each entry that has a row.
     /// </summary>
     public const string Adopt = """
         local rows = {}

@@ -5,8 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// How many rows the journal holds, of all silos together. Whoever asks gets the last figure at once; where that has aged,
-/// Redis is asked for a new one meanwhile. So nobody waits for Redis, and Redis is not asked where nobody wants to know.
+/// The number of rows in the journal, over all silos. A caller gets the last figure at once; if it is stale, a refresh starts in
+/// the background. So callers never wait for Redis, and Redis is queried only on demand.
 /// </summary>
 internal sealed partial class JournalSize(RedisGateway redis, TimeProvider clock, ILogger<JournalSize> logger)
 {
@@ -19,7 +19,7 @@ internal sealed partial class JournalSize(RedisGateway redis, TimeProvider clock
     private long _asked = long.MinValue;
     private Task _asking = Task.CompletedTask;
 
-    /// <summary>The last figure; null while there is none, or where Redis did not tell when it was asked last.</summary>
+    /// <summary>The last figure; null if there is none yet, or if the last query failed.</summary>
     public long? Rows
     {
         get
@@ -30,7 +30,7 @@ internal sealed partial class JournalSize(RedisGateway redis, TimeProvider clock
                 {
                     _asked = clock.GetTimestamp();
 
-                    // It owns its failures: what goes wrong makes the figure unknown.
+                    // Failures are handled inside: they make the figure unknown.
                     _asking = Task.Run(AskAsync);
                 }
 
@@ -56,6 +56,6 @@ internal sealed partial class JournalSize(RedisGateway redis, TimeProvider clock
         lock (_gate) _rows = rows;
     }
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "The size of the journal is not known: {Reason}")]
+    [LoggerMessage(EventId = 1513, Level = LogLevel.Debug, Message = "The size of the journal is unknown: {Reason}")]
     private static partial void LogUnknown(ILogger logger, string reason);
 }

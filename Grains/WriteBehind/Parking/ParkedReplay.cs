@@ -5,15 +5,15 @@ using Microsoft.Extensions.Logging;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// Has parked rows written to the table, past the queue: the fence lets none in that is older than what is there, so the
-/// owners of the keys, who hold the same state or a later one, need not be asked.
+/// Commits parked rows to the table without the queue. The fence rejects rows older than the table's, so the owners of the keys,
+/// which hold the same state or a later one, are not involved.
 /// </summary>
 internal sealed partial class ParkedReplay(IRowStore store, RowCache cache, ILogger<ParkedReplay> logger)
 {
     private const int Batch = 200;
     private const int MaxRefusals = 100;
 
-    /// <summary>Replays the rows of <paramref name="keys"/>; null is all that are parked when their turn comes.</summary>
+    /// <summary>Replays the rows of <paramref name="keys"/>; null for all parked rows.</summary>
     public async Task<ReplayResult> RunAsync(IReadOnlyList<string>? keys, CancellationToken cancellationToken)
     {
         var result = new ReplayResult();
@@ -67,13 +67,13 @@ internal sealed partial class ParkedReplay(IRowStore store, RowCache cache, ILog
             yield break;
         }
 
-        // By key, so that what is refused again is not met twice.
+        // In key order, so that a row that is refused again is not replayed twice.
         for (string? after = null; await store.Parked.ListAsync(after, Batch, cancellationToken) is [.., var last] page; after = last.Key)
             yield return [.. page.Select(row => row.Key)];
     }
 
-    // There should be none: the copies were seen to when the rows were parked. But that may have been left to later by a
-    // silo that could not reach Redis.
+    // Usually there are no copies: they were removed when the rows were parked. But a silo that could not reach Redis may have
+    // postponed that.
     private async Task ForgetAsync(List<ReplayedRow> rows)
     {
         try
@@ -86,10 +86,10 @@ internal sealed partial class ParkedReplay(IRowStore store, RowCache cache, ILog
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message =
+    [LoggerMessage(EventId = 1514, Level = LogLevel.Information, Message =
         "Replayed parked rows: {Committed} committed, {Superseded} obsolete, {Refused} refused again, {Missing} not parked")]
     private static partial void LogReplayed(ILogger logger, long committed, long superseded, long refused, long missing);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "The cached copies of {Rows} replayed rows could not be removed: {Reason}")]
+    [LoggerMessage(EventId = 1515, Level = LogLevel.Debug, Message = "The cached copies of {Rows} replayed rows could not be removed: {Reason}")]
     private static partial void LogCacheFailed(ILogger logger, int rows, string reason);
 }

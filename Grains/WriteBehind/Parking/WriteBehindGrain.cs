@@ -3,12 +3,12 @@ using Orleans.Concurrency;
 
 namespace Actors.WriteBehind;
 
-/// <summary>Hands on to the parked rows in the database, where any silo can reach them; holds no state of its own.</summary>
+/// <summary>Forwards to the parked rows in the database, which any silo can reach; has no state of its own.</summary>
 [StatelessWorker]
 [GrainType("write-behind")]
 internal sealed class WriteBehindGrain(IRowStore store, ParkedReplay replay) : Grain, IWriteBehindGrain
 {
-    // Of the largest users there are, about 13 MB: what a message may well carry.
+    // About 13 MB for the largest possible users, which a message can carry.
     private const int MaxPage = 200;
 
     public Task<ParkedPage> GetParkedAsync(int max, string? after, CancellationToken cancellationToken) => GuardAsync(async () =>
@@ -22,7 +22,7 @@ internal sealed class WriteBehindGrain(IRowStore store, ParkedReplay replay) : G
     public Task<ReplayResult> ReplayAsync(string[]? keys, CancellationToken cancellationToken) =>
         GuardAsync(() => replay.RunAsync(keys, cancellationToken));
 
-    // A table that is missing, for instance: a client has no use for the driver's types.
+    // Translates driver errors, such as a missing table: a client does not know the driver's types.
     private async Task<T> GuardAsync<T>(Func<Task<T>> call)
     {
         try

@@ -6,8 +6,8 @@ using MemberStatus = Orleans.Runtime.SiloStatus;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// Sees to it that cached copies are trusted again once no silo is cut off from Redis, and not before: it makes older copies
-/// void for this silo when it is back, and for one that died while it was cut off.
+/// Restores the trust in cached copies once no silo is cut off from Redis, and not before. It invalidates older copies when this
+/// silo is back, and when another silo died while it was cut off.
 /// </summary>
 internal sealed partial class PartitionMonitor(
     PartitionedSilos cutOff, RowCache cache, RedisGateway redis, IClusterMembershipService membership, BackgroundLoops loops,
@@ -16,14 +16,14 @@ internal sealed partial class PartitionMonitor(
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
-    // In looks: then all others are told again, also those that have confirmed.
+    // In passes: every fifth pass repeats the announcement to all silos, including those that have confirmed.
     private const int RepeatEvery = 5;
 
     private readonly BackgroundLoop _loop = new("Watch over cached copies", loops, clock, logger);
     private readonly CancellationTokenSource _stop = new();
     private Task _watching = Task.CompletedTask;
 
-    // Touched by the one loop only.
+    // Accessed by the loop only.
     private int _looks;
 
     public void Participate(ISiloLifecycle observer) => observer.Subscribe(
@@ -40,7 +40,7 @@ internal sealed partial class PartitionMonitor(
             await _watching;
         });
 
-    // Also after a start that failed, when nobody stops it. The loop may still look at it, and it holds nothing that must be freed.
+    // Also runs after a failed start without a stop. The loop may still use the source, which holds nothing that must be freed.
     public void Dispose() => _stop.Cancel();
 
     private async Task<bool> WatchAsync(CancellationToken stop)
@@ -52,7 +52,7 @@ internal sealed partial class PartitionMonitor(
         }
         catch (RedisUnavailableException error)
         {
-            // Looked at again in a second; until then the copies are not trusted.
+            // The next pass, a second later, retries; until then copies are not trusted.
             LogPostponed(logger, error.Message);
         }
 
@@ -61,7 +61,7 @@ internal sealed partial class PartitionMonitor(
 
     private async Task LookAsync()
     {
-        // First: it needs no Redis, and the rest may fail.
+        // First, because it needs no Redis and the rest may fail.
         await cutOff.ConvergeAsync(all: ++_looks % RepeatEvery == 0);
         if (cutOff.IsAnnounced && redis.IsClosed(RedisRole.Journal) && redis.IsClosed(RedisRole.Cache))
             await cutOff.WithdrawAsync(cache.VoidAsync);
@@ -75,6 +75,6 @@ internal sealed partial class PartitionMonitor(
 
     private bool IsGone(SiloAddress silo) => membership.CurrentSnapshot.GetSiloStatus(silo) is MemberStatus.Dead or MemberStatus.None;
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "The cached copies cannot be made void yet: {Reason}")]
+    [LoggerMessage(EventId = 1516, Level = LogLevel.Debug, Message = "The cached copies cannot be invalidated yet: {Reason}")]
     private static partial void LogPostponed(ILogger logger, string reason);
 }

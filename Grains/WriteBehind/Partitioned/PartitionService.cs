@@ -5,11 +5,11 @@ using Orleans.Services;
 
 namespace Actors.WriteBehind;
 
-/// <summary>Hears from other silos that they are partitioned from Redis. One per silo, for as long as the silo lives.</summary>
+/// <summary>Receives announcements of other silos that are partitioned from Redis. One per silo, for the silo's lifetime.</summary>
 [Alias("Actors.IPartitionService")]
 internal interface IPartitionService : IGrainService
 {
-    /// <summary>A silo announces that it is partitioned from Redis, or no longer. The call with the highest number counts.</summary>
+    /// <summary>A silo announces whether it is partitioned from Redis. The announcement with the highest number counts.</summary>
     [Alias("SetPartitioned")]
     Task SetPartitionedAsync(SiloAddress silo, long number, bool isPartitioned);
 
@@ -18,7 +18,7 @@ internal interface IPartitionService : IGrainService
     Task FlushAsync();
 }
 
-/// <summary>Hands on to objects that any thread may call; holds no state of its own.</summary>
+/// <summary>Forwards to thread-safe objects; has no state of its own.</summary>
 [Reentrant]
 internal sealed class PartitionService(GrainId id, Silo silo, ILoggerFactory loggers, PartitionedSilos partitioned, WriteBehindTable table)
     : GrainService(id, silo, loggers), IPartitionService

@@ -3,21 +3,21 @@ using MemberStatus = Orleans.Runtime.SiloStatus;
 
 namespace Actors.WriteBehind;
 
-/// <summary>How a silo reaches another one about being cut off from Redis.</summary>
+/// <summary>Calls other silos about being cut off from Redis.</summary>
 internal interface IPartitionedPeers
 {
     /// <summary>The other active silos.</summary>
     IReadOnlyCollection<SiloAddress> Others { get; }
 
-    /// <summary>Tells one of them how this silo stands. Returns once it knows.</summary>
+    /// <summary>Announces this silo's status to another silo. Returns once that silo knows.</summary>
     Task TellAsync(SiloAddress silo, long number, bool isCutOff);
 
-    /// <summary>Has one of them flush what it has journaled. Returns once that is in the database.</summary>
+    /// <summary>Makes another silo flush what it has journaled. Returns once the rows are in the database.</summary>
     Task FlushAsync(SiloAddress silo);
 }
 
-/// <summary>Reaches the others by their partition services.</summary>
-/// <param name="services">Asked when it is needed: the client needs a running silo, and that needs this.</param>
+/// <summary>Calls the partition services of the other silos.</summary>
+/// <param name="services">Resolved lazily: the client needs a running silo, and the silo needs this.</param>
 internal sealed class PartitionedPeers(IServiceProvider services) : IPartitionedPeers
 {
     private SiloAddress Self => services.GetRequiredService<ILocalSiloDetails>().SiloAddress;
@@ -40,7 +40,7 @@ internal sealed class PartitionedPeers(IServiceProvider services) : IPartitioned
     private IPartitionService Of(SiloAddress silo) => services.GetRequiredService<PartitionClient>().Of(silo);
 }
 
-/// <summary>For a silo that is alone.</summary>
+/// <summary>Used by a silo without peers.</summary>
 internal sealed class NoPeers : IPartitionedPeers
 {
     public IReadOnlyCollection<SiloAddress> Others => [];

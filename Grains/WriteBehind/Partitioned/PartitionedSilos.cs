@@ -3,46 +3,46 @@ using Microsoft.Extensions.Logging;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// Which silos of the cluster are cut off from Redis, by their own word. A silo that takes users on without the journal
-/// leaves no trace of that in Redis, its writes go past the cached copies, and it cannot see what others have journaled. So
-/// it tells the others first. They flush what they have, and as long as any silo is cut off, none reads or makes copies, and
-/// each commits a user to the database before it lets go of it.
+/// Tracks which silos are cut off from Redis, as they announce it. A silo that activates users without the journal leaves no
+/// trace in Redis, its writes bypass the cached copies, and it cannot see what others have journaled. So it first announces this.
+/// The others then flush. While any silo is cut off, no silo reads or writes copies, and each commits a user to the database
+/// before it releases it.
 /// </summary>
 /// <remarks>
-/// Messages may overtake each other and get lost. So each change of how a silo stands has a number of its own, a silo heeds
-/// only the highest number it has heard of another, and <see cref="ConvergeAsync"/> tells those again who have not confirmed.
+/// Messages may be reordered or lost. So each change of a silo's status has its own number, a receiver keeps only the highest
+/// number of each silo, and <see cref="ConvergeAsync"/> repeats the status to silos that have not confirmed it.
 /// </remarks>
 internal sealed partial class PartitionedSilos(IPartitionedPeers peers, ILogger<PartitionedSilos> logger)
 {
-    /// <summary>How long another silo is waited for: longer than any that lives needs, unless it has very much to flush.</summary>
+    /// <summary>The maximum wait for another silo: longer than a live silo needs, unless it has very much to flush.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
-    // Guards all below; held for a few field accesses, never over an await.
+    // Guards all fields below; held for a few field accesses, never over an await.
     private readonly Lock _gate = new();
 
-    // How the others stand, by the highest number heard of each. An entry goes with its silo (Forget).
+    // The status of the others with the highest number received. An entry is removed with its silo (Forget).
     private readonly Dictionary<SiloAddress, (long Number, bool IsCutOff)> _heard = [];
 
-    // Null while users taken on have to wait for an announcement first.
+    // Null if the next activation must first announce that this silo is cut off.
     private Task? _announcement;
 
-    // How this silo stands; the number rises with each change, so that each stands for one state.
+    // The status of this silo; the number increases with each change and identifies one status.
     private long _number;
     private bool _isCutOff;
 
-    // The number that each of the others has confirmed. An entry goes with its silo (ConvergeAsync).
+    // The number that each of the others has confirmed. An entry is removed with its silo (ConvergeAsync).
     private readonly Dictionary<SiloAddress, long> _confirmed = [];
 
-    // Those of _heard that are cut off: replaced as a whole under the gate, read by any thread.
+    // The silos in _heard that are cut off. Replaced as a whole under the lock, read by any thread.
     private volatile SiloAddress[] _cutOff = [];
 
     /// <summary>True while another silo is cut off.</summary>
     public bool IsAny => _cutOff.Length > 0;
 
-    /// <summary>The other silos that are.</summary>
+    /// <summary>The other silos that are cut off.</summary>
     public IReadOnlyList<SiloAddress> All => _cutOff;
 
-    /// <summary>All others that have ever told how they stand, and have not been forgotten.</summary>
+    /// <summary>All other silos that have announced a status and are not forgotten.</summary>
     public IReadOnlyList<SiloAddress> Heard
     {
         get
@@ -51,7 +51,7 @@ internal sealed partial class PartitionedSilos(IPartitionedPeers peers, ILogger<
         }
     }
 
-    /// <summary>True once this silo has told, or begun to tell, that it is cut off.</summary>
+    /// <summary>True once this silo has announced, or begun to announce, that it is cut off.</summary>
     public bool IsAnnounced
     {
         get
@@ -60,7 +60,7 @@ internal sealed partial class PartitionedSilos(IPartitionedPeers peers, ILogger<
         }
     }
 
-    /// <summary>Takes in what another silo tells of itself; not what it told before something that was heard already.</summary>
+    /// <summary>Applies the announcement of another silo, unless a later one was received already.</summary>
     public void Told(SiloAddress silo, long number, bool isCutOff)
     {
         lock (_gate)
@@ -71,7 +71,7 @@ internal sealed partial class PartitionedSilos(IPartitionedPeers peers, ILogger<
         }
     }
 
-    /// <summary>Forgets a silo that has gone.</summary>
+    /// <summary>Forgets a silo that has left.</summary>
     public void Forget(SiloAddress silo)
     {
         lock (_gate)
@@ -81,8 +81,7 @@ internal sealed partial class PartitionedSilos(IPartitionedPeers peers, ILogger<
     }
 
     /// <summary>
-    /// Returns once the others know that this silo is cut off and have flushed, or were waited for long enough. They are told
-    /// once per break.
+    /// Returns once the others know that this silo is cut off and have flushed, or have timed out. Announced once per outage.
     /// </summary>
     public Task AnnounceAsync()
     {
@@ -90,8 +89,8 @@ internal sealed partial class PartitionedSilos(IPartitionedPeers peers, ILogger<
     }
 
     /// <summary>
-    /// Makes older copies void and tells the others that this silo is cut off no longer, unless it is so again by then: who
-    /// takes a user on meanwhile announces it anew.
+    /// Invalidates older copies and announces that this silo is no longer cut off. If a user is activated without the journal
+    /// meanwhile, that activation announces the outage again, and nothing is withdrawn.
     /// </summary>
     public async Task WithdrawAsync(Func<Task> voidCopies)
     {
@@ -102,7 +101,7 @@ internal sealed partial class PartitionedSilos(IPartitionedPeers peers, ILogger<
         }
         catch
         {
-            // The others have been told, and are told of the end with the next attempt.
+            // The others still treat this silo as cut off; the next attempt withdraws that.
             lock (_gate) _announcement ??= Task.CompletedTask;
             throw;
         }
@@ -112,7 +111,7 @@ internal sealed partial class PartitionedSilos(IPartitionedPeers peers, ILogger<
         {
             if (_announcement is not null) return;
 
-            // Numbered before it can be announced anew: whichever message comes first, that one counts.
+            // Take the number before a new announcement can: the announcement then has the higher number and wins in any order.
             telling = TellAsync(peers.Others, Next(isCutOff: false), isCutOff: false, isNews: true);
         }
 
@@ -120,10 +119,10 @@ internal sealed partial class PartitionedSilos(IPartitionedPeers peers, ILogger<
     }
 
     /// <summary>
-    /// Tells those again how this silo stands who have not confirmed that they know: they have joined since, or the message
-    /// was lost. To be called again and again.
+    /// Repeats this silo's status to silos that have not confirmed it, because they joined later or the message was lost. To be
+    /// called periodically.
     /// </summary>
-    /// <param name="all">Tell those as well who have confirmed: one may have taken this silo for dead, and forgotten it.</param>
+    /// <param name="all">Also repeat it to silos that have confirmed: one may have taken this silo for dead and forgotten it.</param>
     public async Task ConvergeAsync(bool all = false)
     {
         var others = peers.Others;
@@ -132,7 +131,7 @@ internal sealed partial class PartitionedSilos(IPartitionedPeers peers, ILogger<
         {
             foreach (var gone in _confirmed.Keys.Except(others).ToList()) _confirmed.Remove(gone);
 
-            // Of a silo that was never cut off there is nothing to know.
+            // A silo that was never cut off has no status to announce.
             var untold = _number == 0 ? [] : others.Where(silo => all || _confirmed.GetValueOrDefault(silo) < _number).ToList();
             telling = TellAsync(untold, _number, _isCutOff, isNews: false);
         }
@@ -141,12 +140,12 @@ internal sealed partial class PartitionedSilos(IPartitionedPeers peers, ILogger<
     }
 
     /// <summary>
-    /// Has all others flush what they have journaled, and waits for each no longer than <see cref="Patience"/>: the journal
-    /// may be that of a server which had not heard of their last rows when it was promoted.
+    /// Makes all others flush what they have journaled, and waits for each at most <see cref="Patience"/>. The journal's server may
+    /// have been promoted without their last rows.
     /// </summary>
     public Task FlushOthersAsync() => Task.WhenAll(peers.Others.Select(silo => Task.Run(() => FlushAsync(silo, LogLevel.Debug))));
 
-    // Both under the gate.
+    // Both require the lock.
     private long Next(bool isCutOff)
     {
         _isCutOff = isCutOff;
@@ -155,13 +154,13 @@ internal sealed partial class PartitionedSilos(IPartitionedPeers peers, ILogger<
 
     private void Publish() => _cutOff = [.. _heard.Where(entry => entry.Value.IsCutOff).Select(entry => entry.Key)];
 
-    // On the thread pool: no turn of a grain is needed for it.
+    // On the thread pool, because this needs no turn of a grain.
     private Task TellAsync(IEnumerable<SiloAddress> silos, long number, bool isCutOff, bool isNews) =>
         Task.WhenAll(silos.Select(silo => Task.Run(() => TellAsync(silo, number, isCutOff, isNews))));
 
     private async Task TellAsync(SiloAddress silo, long number, bool isCutOff, bool isNews)
     {
-        // Those that are told again and again are not worth a line each time.
+        // Repeated announcements are logged at debug level.
         var level = isNews ? LogLevel.Warning : LogLevel.Debug;
         bool isFirst;
         try
@@ -179,7 +178,7 @@ internal sealed partial class PartitionedSilos(IPartitionedPeers peers, ILogger<
             return;
         }
 
-        // This silo reads the database from now on: what the other one has not flushed yet must be there by then.
+        // This silo reads the database from now on, so the other one's unflushed rows must get there first.
         if (isCutOff && (isFirst || isNews)) await FlushAsync(silo, level);
     }
 
@@ -195,11 +194,11 @@ internal sealed partial class PartitionedSilos(IPartitionedPeers peers, ILogger<
         }
     }
 
-    [LoggerMessage(Message =
-        "Silo {Silo} could not be told whether this one is cut off from Redis ({IsCutOff}), and is told again: {Reason}")]
+    [LoggerMessage(EventId = 1517, Message =
+        "Silo {Silo} could not be told whether this silo is cut off from Redis ({IsCutOff}); retrying: {Reason}")]
     private static partial void LogNotTold(ILogger logger, LogLevel level, SiloAddress silo, bool isCutOff, string reason);
 
-    [LoggerMessage(Message =
-        "Silo {Silo} was asked to flush what it has journaled, and has not flushed all of it in time; its users that move here may be stale: {Reason}")]
+    [LoggerMessage(EventId = 1518, Message =
+        "Silo {Silo} did not flush its journaled rows in time; its users that move to this silo may be stale: {Reason}")]
     private static partial void LogNotFlushed(ILogger logger, LogLevel level, SiloAddress silo, string reason);
 }

@@ -1,8 +1,8 @@
 namespace Actors.WriteBehind;
 
-/// <summary>A script of a migration failed, or what comes before the scripts. Never leaves the store.</summary>
+/// <summary>A migration script, or a step before the scripts, failed. Never leaves the store.</summary>
 internal sealed class MigrationFailedException(string? script, Exception error) : Exception(error.Message, error)
 {
-    /// <summary>The script; null if it failed before the first.</summary>
+    /// <summary>The script that failed; null if the migration failed before the first.</summary>
     public string? Script { get; } = script;
 }

@@ -3,7 +3,7 @@ using Npgsql;
 
 namespace Actors.WriteBehind;
 
-/// <summary>The session that holds the lock for migrations, as far as the database tells.</summary>
+/// <summary>The session that holds the migration lock, as reported by the database.</summary>
 internal sealed record MigrationLockHolder(int ProcessId, string Application, string Client, string State, DateTime? Since)
 {
     private const string Find = """

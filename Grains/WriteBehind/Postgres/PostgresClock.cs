@@ -8,13 +8,13 @@ public sealed class PostgresClock : IReferenceClock, IAsyncDisposable
 {
     private readonly PostgresConnections _connections;
 
-    /// <param name="connectionString">How to reach the server; whatever a <see cref="PostgresRowStore"/> can use.</param>
-    /// <param name="name">Where it is, without secrets.</param>
+    /// <param name="connectionString">The connection string of the server, as for <see cref="PostgresRowStore"/>.</param>
+    /// <param name="name">The address of the server, without secrets.</param>
     public PostgresClock(string connectionString, string name)
     {
         Name = name;
 
-        // Connections of its own: an answer that waits for a free one tells the time too late. Multiplexing needs a pool.
+        // A connection of its own: waiting for a pooled one would delay the answer. Multiplexing requires a pool.
         _connections = new PostgresConnections(new NpgsqlConnectionStringBuilder(connectionString)
         {
             ApplicationName = "actors-clock",
@@ -41,7 +41,7 @@ public sealed class PostgresClock : IReferenceClock, IAsyncDisposable
         }
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new StorageUnavailableException("the database", $"{Name} does not tell its time: {error.Message}");
+            throw new StorageUnavailableException("the database", $"{Name} did not return its time: {error.Message}");
         }
     }
 

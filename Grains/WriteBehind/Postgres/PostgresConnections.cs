@@ -5,8 +5,8 @@ using Npgsql;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// How a silo connects to PostgreSQL: what a connection string leaves open, what it may not say, and that only a server
-/// which takes writes is used.
+/// Connects a silo to PostgreSQL: sets defaults for the connection string, rejects settings that silos cannot use, and connects
+/// only to servers that accept writes.
 /// </summary>
 internal sealed class PostgresConnections : IAsyncDisposable
 {
@@ -31,10 +31,10 @@ internal sealed class PostgresConnections : IAsyncDisposable
         Source = builder.Build();
     }
 
-    /// <summary>Where all connections come from.</summary>
+    /// <summary>The source of all connections.</summary>
     public NpgsqlDataSource Source { get; }
 
-    /// <summary>What in a connection string keeps a silo from using it, in words that say what is allowed and quote no secret; else null.</summary>
+    /// <summary>The setting that makes a connection string unusable, with what is allowed and without secrets; null if there is none.</summary>
     public static string? FindFault(NpgsqlConnectionStringBuilder settings)
     {
         if (string.IsNullOrEmpty(settings.Host)) return "names no Host; allowed is e.g. Host=localhost;Database=actors;Username=actors;Password=...";
@@ -42,10 +42,10 @@ internal sealed class PostgresConnections : IAsyncDisposable
         if (settings.Encoding is { Length: > 0 } encoding && !IsUtf8(encoding)) return $"says Encoding={encoding}; allowed is UTF8";
         return FindPortFault(settings) ?? FindPoolFault(settings) ?? (settings.TargetSessionAttributes is null or "read-write" or "primary"
             ? null
-            : $"says Target Session Attributes={settings.TargetSessionAttributes}; allowed are read-write and primary, since silos write");
+            : $"says Target Session Attributes={settings.TargetSessionAttributes}; allowed are read-write and primary, because silos write");
     }
 
-    /// <summary>Gives up the connections there are: idle ones now, others once they are not in use any more.</summary>
+    /// <summary>Drops the existing connections: idle ones now, others once they are returned.</summary>
     public static void Reconnect(NpgsqlDataSource source)
     {
         source.Clear();
@@ -66,10 +66,10 @@ internal sealed class PostgresConnections : IAsyncDisposable
         if (settings.Port is < 1 or > IPEndPoint.MaxPort) return $"says Port={settings.Port}; allowed are 1 to {IPEndPoint.MaxPort}";
         foreach (var host in settings.Host!.Split(',', StringSplitOptions.TrimEntries))
         {
-            // A path is a Unix socket, and an IPv6 address alone has no port.
+            // A path is a Unix socket, and a plain IPv6 address has no port.
             var colon = host.StartsWith('/') || IPAddress.TryParse(host, out _) ? -1 : host.LastIndexOf(':');
             if (colon >= 0 && !(ushort.TryParse(host[(colon + 1)..], CultureInfo.InvariantCulture, out var port) && port > 0))
-                return $"says Host={settings.Host}; allowed is a host, or several with commas between them, each with a port of 1 to {IPEndPoint.MaxPort} or none";
+                return $"says Host={settings.Host}; allowed are hosts separated by commas, each with an optional port of 1 to {IPEndPoint.MaxPort}";
         }
 
         return null;
@@ -79,7 +79,7 @@ internal sealed class PostgresConnections : IAsyncDisposable
     {
         var size = WithDefaults(settings.ConnectionString).MaxPoolSize;
         if (!settings.Pooling) return null;
-        if (size < LeastPoolSize) return $"says Maximum Pool Size={size}; allowed are {LeastPoolSize} and more, since a migration takes two connections";
+        if (size < LeastPoolSize) return $"says Maximum Pool Size={size}; allowed are {LeastPoolSize} and more, because a migration uses two";
         return settings.MinPoolSize > size
             ? $"says Minimum Pool Size={settings.MinPoolSize}, which is more than Maximum Pool Size={size}; allowed are 0 to {size}, or a larger Maximum Pool Size"
             : null;
@@ -98,25 +98,25 @@ internal sealed class PostgresConnections : IAsyncDisposable
         if (!settings.ShouldSerialize("Command Timeout"))
             settings.CommandTimeout = 10;
 
-        // A handful of statements; prepared, a batch of thousands costs no parsing and no planning.
+        // There are few statements. Prepared, a batch of thousands of rows needs no parsing and planning.
         if (!settings.ShouldSerialize("Max Auto Prepare"))
         {
             settings.MaxAutoPrepare = 10;
             settings.AutoPrepareMinUsages = 2;
         }
 
-        // Many activations may read at once; they take turns, so that a few silos do not use up the server's connections.
+        // Many activations may read at once. They share a small pool, so that a few silos do not exhaust the server's connections.
         if (!settings.ShouldSerialize("Maximum Pool Size"))
             settings.MaxPoolSize = 20;
         if (!settings.ShouldSerialize("Application Name"))
             settings.ApplicationName = "actors";
 
-        // Said, so that no PGCLIENTENCODING and no setting of the role is taken instead.
+        // Set explicitly, so that PGCLIENTENCODING or a setting of the role does not apply.
         settings.ClientEncoding = "UTF8";
         return settings;
     }
 
-    // A standby answers reads, with what may be old. Asked once per connection: a server becomes a standby only by a restart.
+    // A standby answers reads with stale data. Checked once per connection: a server becomes a standby only by a restart.
     private static void RefuseStandby(NpgsqlConnection connection)
     {
         if (IsStandby(connection) is { } known)
@@ -141,12 +141,12 @@ internal sealed class PostgresConnections : IAsyncDisposable
         Refuse(await command.ExecuteScalarAsync() is true);
     }
 
-    // Servers from version 14 on say so by themselves, unless a pooler in between keeps that to itself.
+    // Servers from version 14 on report this at connect, unless a pooler hides it.
     private static bool? IsStandby(NpgsqlConnection connection) =>
         connection.PostgresParameters.TryGetValue("in_hot_standby", out var value) ? value == "on" : null;
 
     private static void Refuse(bool isStandby)
     {
-        if (isStandby) throw new NpgsqlException("It is a standby (in recovery), which takes no writes.");
+        if (isStandby) throw new NpgsqlException("The server is a standby (in recovery), which accepts no writes.");
     }
 }

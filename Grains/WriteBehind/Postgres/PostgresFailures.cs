@@ -5,7 +5,7 @@ using Npgsql;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// Tells a database that cannot be used now from one that refuses what it was given. No error of the driver passes it.
+/// Translates driver errors: either the database is unavailable, or it refuses the content of rows. No driver error passes it.
 /// </summary>
 internal sealed partial class PostgresFailures
 {
@@ -14,8 +14,8 @@ internal sealed partial class PostgresFailures
     private readonly string _user;
     private readonly Action _reconnect;
 
-    /// <param name="settings">Where the database is.</param>
-    /// <param name="reconnect">Gives up the connections there are, so that the next one is made anew.</param>
+    /// <param name="settings">The connection settings of the database.</param>
+    /// <param name="reconnect">Drops the existing connections, so that new ones are opened.</param>
     public PostgresFailures(NpgsqlConnectionStringBuilder settings, Action reconnect)
     {
         var host = settings.Host ?? "localhost";
@@ -26,18 +26,18 @@ internal sealed partial class PostgresFailures
         _reconnect = reconnect;
     }
 
-    /// <summary>What and where, without secrets.</summary>
+    /// <summary>The kind and address of the database, without secrets.</summary>
     public string Description { get; }
 
-    /// <summary>Runs <paramref name="work"/>, again where it met with a conflict, and tells of an unavailable database as such.</summary>
-    /// <param name="work">What to run.</param>
-    /// <param name="cancellationToken">Ends it.</param>
+    /// <summary>Runs <paramref name="work"/>, retries it after a conflict, and translates errors.</summary>
+    /// <param name="work">The work to run.</param>
+    /// <param name="cancellationToken">Cancels the work.</param>
     /// <param name="takesRows">
-    /// For work that writes rows: whether the table takes other rows; null if that is not known. With it, rows that are refused
-    /// are told of as such.
+    /// For work that writes rows: returns whether the table accepts other rows; null if unknown. Required to report refused rows as
+    /// such.
     /// </param>
-    /// <exception cref="StorageUnavailableException">The database cannot be used, or refuses every row.</exception>
-    /// <exception cref="RowsRefusedException">It refuses what these rows hold.</exception>
+    /// <exception cref="StorageUnavailableException">The database is unavailable, or refuses every row.</exception>
+    /// <exception cref="RowsRefusedException">The database refuses the content of these rows.</exception>
     public async Task<T> GuardAsync<T>(
         Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken, Func<CancellationToken, Task<bool?>>? takesRows = null)
     {
@@ -52,7 +52,7 @@ internal sealed partial class PostgresFailures
             }
             catch (PostgresException e) when (attempt < Attempts && IsConflict(e))
             {
-                // Someone else's statement crossed ours, and the database gave way to theirs; ours did nothing.
+                // The database aborted this statement in favour of a concurrent one; nothing was done.
                 continue;
             }
             catch (Exception e) when (!isFresh && IsOfConnection(e, cancellationToken))
@@ -77,19 +77,19 @@ internal sealed partial class PostgresFailures
         }
     }
 
-    /// <summary>A deadlock or a serialization failure: nothing was done, and the same again may well pass.</summary>
+    /// <summary>A deadlock or a serialization failure: nothing was done, and a retry may succeed.</summary>
     public static bool IsConflict(PostgresException e) =>
         e.SqlState is PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure;
 
     /// <summary>
-    /// True if a new connection may do: the table was altered ("cached plan must not change result type"), or the driver is out
-    /// of step with the server, as it is after a statement that failed while it was being prepared.
+    /// True if a new connection may help: the table was altered ("cached plan must not change result type"), or the driver lost
+    /// sync with the server, as after a statement that failed while it was being prepared.
     /// </summary>
     private static bool IsOfConnection(Exception e, CancellationToken cancellationToken) => e is PostgresException refusal
         ? refusal.SqlState == PostgresErrorCodes.FeatureNotSupported
         : PostgresFaults.Of(e, cancellationToken) is PostgresFault.Unclear;
 
-    /// <summary>As the server's own error when it is told to write.</summary>
+    /// <summary>Equals the server's own error for a write in a read-only session.</summary>
     public static PostgresException ReadOnly() => new(
         "the session is read-only", "ERROR", "ERROR", PostgresErrorCodes.ReadOnlySqlTransaction);
 
@@ -98,9 +98,9 @@ internal sealed partial class PostgresFailures
     {
         var message = (e as PostgresException)?.SqlState switch
         {
-            ['2', '8', ..] => $"{Description} does not let the user \"{_user}\" in: {Text(e)}",
+            ['2', '8', ..] => $"{Description} rejects the user \"{_user}\": {Text(e)}",
             PostgresErrorCodes.InvalidCatalogName => $"{Description}, as the user \"{_user}\": {Text(e)}",
-            PostgresErrorCodes.ReadOnlySqlTransaction => $"{Description} takes no writes, since it is a standby or read-only: {Text(e)}",
+            PostgresErrorCodes.ReadOnlySqlTransaction => $"{Description} accepts no writes because it is a standby or read-only: {Text(e)}",
             PostgresErrorCodes.InvalidSqlStatementName or PostgresErrorCodes.DuplicatePreparedStatement =>
                 $"{Description} is reached through a pooler that does not keep prepared statements; add Max Auto Prepare=0 to the connection string: {Text(e)}",
             _ => $"{Description} cannot be used: {Text(e)}",
@@ -108,7 +108,7 @@ internal sealed partial class PostgresFailures
         return new StorageUnavailableException("the database", message);
     }
 
-    /// <summary>The error for an operator when a migration failed: what the database refuses, and what to do.</summary>
+    /// <summary>The operator's error for a failed migration: what the database refuses, and what to do.</summary>
     public Exception NotMigrated(string? script, Exception e)
     {
         var state = (e as PostgresException)?.SqlState;
@@ -118,21 +118,22 @@ internal sealed partial class PostgresFailures
             return Unavailable(e);
         }
 
-        var what = $"The tables in {Description} cannot be made or changed by the user \"{_user}\"{(script is null ? "" : $" (script {script})")}: {Text(e)}.";
+        var where = script is null ? Description : $"{Description} (script {script})";
+        var what = $"The user \"{_user}\" cannot create or change the tables in {where}: {Text(e)}.";
         return state switch
         {
             PostgresErrorCodes.InsufficientPrivilege => new StorageUnavailableException("the database",
                 $"{what} Make it the owner of the tables, or grant it: GRANT USAGE, CREATE ON SCHEMA public TO \"{_user}\" (PostgreSQL 15 and later grant CREATE to the database's owner only)"),
             ['3', 'F', ..] => new UnsuitableDatabaseException(
-                $"{what} Name a schema that exists as Search Path in the connection string, or leave it out"),
+                $"{what} Set Search Path in the connection string to an existing schema, or remove it"),
             not null => new UnsuitableDatabaseException(
-                $"{what} Something else of that name is in the way: use a database or a schema (Search Path) that holds only these tables"),
+                $"{what} Another object of that name exists: use a database or a schema (Search Path) that holds only these tables"),
             null => new StorageUnavailableException("the database", what),
         };
     }
 
-    // Of data errors the message quotes the value, which has no place in a log. All in ASCII but for what the database itself
-    // said, so that any encoding can keep it.
+    // For data errors the message quotes the value, which must not be logged. Our own text is ASCII, so any encoding can
+    // store it.
     private static string Reason(Exception e) => e switch
     {
         EncoderFallbackException => "the id is not valid Unicode",
@@ -143,13 +144,13 @@ internal sealed partial class PostgresFailures
     [GeneratedRegex("\".*\"", RegexOptions.Singleline)]
     private static partial Regex Quoted();
 
-    // A trigger, or whoever named a table, may have put anything into it.
+    // The text may come from a trigger or from the name of a table, so it may contain anything.
     private static string Text(Exception e) => PrintableText.Of(e switch
     {
         PostgresException refusal => $"{refusal.MessageText} ({refusal.SqlState})",
         { InnerException: TimeoutException inner } => inner.Message,
 
-        // The table is not what the statements expect, for instance since a column has another type.
+        // The table does not match the statements, for instance because a column has another type.
         InvalidCastException or FormatException or OverflowException => $"{e.GetType().Name}: {e.Message}",
         _ => e.Message,
     });

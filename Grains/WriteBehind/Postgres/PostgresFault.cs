@@ -4,26 +4,26 @@ using Npgsql;
 
 namespace Actors.WriteBehind;
 
-/// <summary>What an error of PostgreSQL, or of the way to it, is the fault of.</summary>
+/// <summary>The cause of an error of PostgreSQL or of the connection to it.</summary>
 internal enum PostgresFault
 {
-    /// <summary>None of the database: a cancellation that the caller asked for, or an error that is told of already.</summary>
+    /// <summary>Not the database: the caller cancelled, or the error is translated already.</summary>
     None,
 
-    /// <summary>The database, the machine under it or the way to it. Passes, or is mended there.</summary>
+    /// <summary>The database, its machine or the network. It passes, or must be fixed there.</summary>
     Outage,
 
-    /// <summary>The server takes no writes: a standby, after a failover. Another connection may lead to the right one.</summary>
+    /// <summary>The server refuses writes: a standby, after a failover. A new connection may reach the primary.</summary>
     WrongServer,
 
-    /// <summary>What a row holds.</summary>
+    /// <summary>The content of a row.</summary>
     Row,
 
-    /// <summary>A row or all of them: it takes a look at the table to know.</summary>
+    /// <summary>One row or all of them; only a probe of the table can tell.</summary>
     Unclear,
 }
 
-/// <summary>Tells faults apart, by SQLSTATE where there is one.</summary>
+/// <summary>Classifies errors, by SQLSTATE if there is one.</summary>
 internal static class PostgresFaults
 {
     public static PostgresFault Of(Exception error, CancellationToken cancellationToken) => error switch
@@ -31,34 +31,34 @@ internal static class PostgresFaults
         PostgresException refusal => Of(refusal.SqlState),
         NpgsqlException or SocketException or IOException or TimeoutException => PostgresFault.Outage,
 
-        // Npgsql reports its own time-outs as cancellations in places; the caller's stay what they are.
+        // Npgsql sometimes reports its own timeouts as cancellations; cancellations by the caller are not faults.
         OperationCanceledException => cancellationToken.IsCancellationRequested ? PostgresFault.None : PostgresFault.Outage,
 
-        // A key that is no Unicode: half of a surrogate pair.
+        // The key is not valid Unicode: it contains half of a surrogate pair.
         EncoderFallbackException => PostgresFault.Row,
         StorageUnavailableException or RowsRefusedException or UnsuitableDatabaseException => PostgresFault.None,
         _ => PostgresFault.Unclear,
     };
 
-    /// <summary>True where it waited too long, for instance for a lock.</summary>
+    /// <summary>True if the error is a timeout, for instance of a lock.</summary>
     public static bool IsTimeout(Exception error) => error is
         PostgresException { SqlState: PostgresErrorCodes.QueryCanceled or PostgresErrorCodes.LockNotAvailable }
         or NpgsqlException { InnerException: TimeoutException };
 
-    /// <summary>By the code alone. A code that is new is unclear: it is neither retried for ever nor held against a row unseen.</summary>
+    /// <summary>Classifies by SQLSTATE alone. Unknown codes are unclear: neither retried forever nor blamed on a row without a probe.</summary>
     public static PostgresFault Of(string state) => state switch
     {
         PostgresErrorCodes.ReadOnlySqlTransaction => PostgresFault.WrongServer,
         PostgresErrorCodes.InvalidCatalogName => PostgresFault.Outage, // No such database.
         PostgresErrorCodes.InvalidSqlStatementName or PostgresErrorCodes.DuplicatePreparedStatement => PostgresFault.Outage, // A pooler in between.
-        PostgresErrorCodes.NotNullViolation => PostgresFault.Unclear, // A column may have been added that nobody fills.
+        PostgresErrorCodes.NotNullViolation => PostgresFault.Unclear, // A new column without a default affects every row.
         PostgresErrorCodes.ProgramLimitExceeded => PostgresFault.Row, // A value too long for an index on it.
         { Length: >= 2 } => state[..2] switch
         {
             "08" // Connection.
                 or "25" // The state of the session, its time-outs.
                 or "28" // Authorization.
-                or "40" // Conflicts that last.
+                or "40" // Conflicts that persist after retries.
                 or "53" // Resources: disk, memory, connections.
                 or "55" // Locks, objects in use.
                 or "57" // Operator intervention: shutdown, starting up, statement_timeout.

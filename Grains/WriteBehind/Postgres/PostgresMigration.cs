@@ -5,7 +5,7 @@ using Npgsql;
 
 namespace Actors.WriteBehind;
 
-/// <summary>Brings a database up to the scripts that this assembly carries, each of them once, one silo at a time.</summary>
+/// <summary>Applies the migration scripts in this assembly to a database, each once, one silo at a time.</summary>
 internal static partial class PostgresMigration
 {
     private const string Scripts = "Actors.Schema.";
@@ -13,13 +13,13 @@ internal static partial class PostgresMigration
     // The key of the advisory lock: any number, the same for all silos ("actors" in ASCII).
     private const long LockKey = 0x6163746F7273;
 
-    // Within a transaction all of them would end it, or the session, while the scripts run on another connection.
+    // Any of these timeouts would end the transaction or the session while the scripts run on another connection.
     private const string NoTimeouts =
         "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')";
 
     private static readonly TimeSpan LockPoll = TimeSpan.FromMilliseconds(200);
 
-    /// <exception cref="UnsuitableDatabaseException">Its encoding is not UTF8, or its tables are another service's.</exception>
+    /// <exception cref="UnsuitableDatabaseException">The encoding is not UTF8, or the tables belong to another service.</exception>
     /// <exception cref="StorageUnavailableException">Another session held the lock for longer than <paramref name="patience"/>.</exception>
     /// <exception cref="MigrationFailedException">A script failed.</exception>
     public static async Task RunAsync(
@@ -30,7 +30,7 @@ internal static partial class PostgresMigration
         await CheckEncodingAsync(session, description, cancellationToken);
         await using var transaction = await LockAsync(session, description, logger, patience, cancellationToken);
 
-        // DbUp knows no async.
+        // DbUp is synchronous.
         await Task.Run(() => Upgrade(dataSource, description, logger), cancellationToken);
         if (serviceId is not null) await PostgresOwner.ClaimAsync(session, table, serviceId, description, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
@@ -45,22 +45,22 @@ internal static partial class PostgresMigration
         if (server != "UTF8")
         {
             throw new UnsuitableDatabaseException(
-                $"{description} has the encoding {server}, which cannot hold every user; allowed is UTF8:"
+                $"{description} has the encoding {server}, which cannot hold every user; the encoding must be UTF8:"
                 + " CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0.");
         }
 
-        if (client != "UTF8") throw new UnsuitableDatabaseException($"{description} is used with the client encoding {client}; allowed is UTF8.");
+        if (client != "UTF8") throw new UnsuitableDatabaseException($"{description} is used with the client encoding {client}; it must be UTF8.");
     }
 
     /// <summary>
-    /// Takes the lock, which ends with the transaction: behind a pooler the next statement may reach another session, but a
-    /// transaction stays on one. A silo that dies leaves no lock behind.
+    /// Takes the lock for the duration of a transaction: behind a pooler the next statement may reach another session, but a
+    /// transaction stays on one. The lock of a silo that dies is released.
     /// </summary>
     private static async Task<NpgsqlTransaction> LockAsync(
         NpgsqlConnection session, string description, ILogger logger, TimeSpan patience, CancellationToken cancellationToken)
     {
-        // Asked for again and again rather than waited for: a waiting statement would run into the command time-out, and
-        // would hold a snapshot that keeps a script's CREATE INDEX CONCURRENTLY from finishing.
+        // Polled: a waiting statement would hit the command timeout, and would hold a snapshot that prevents a script's
+        // CREATE INDEX CONCURRENTLY from finishing.
         var watch = Stopwatch.StartNew();
         string? said = null;
         while (true)
@@ -84,8 +84,8 @@ internal static partial class PostgresMigration
     }
 
     private static string GivenUp(string description, MigrationLockHolder? holder, TimeSpan patience) =>
-        $"{description}: another session has held the lock for migrations for {patience.TotalSeconds:0} s and more:"
-        + $" {holder?.ToString() ?? "one that is gone by now"}."
+        $"{description}: another session has held the migration lock for more than {patience.TotalSeconds:0} s:"
+        + $" {holder?.ToString() ?? "a session that has ended by now"}."
         + (holder is null ? "" : $" If no silo is starting, end that session: SELECT pg_terminate_backend({holder.ProcessId})");
 
     private static void Upgrade(NpgsqlDataSource dataSource, string description, ILogger logger)
@@ -107,10 +107,10 @@ internal static partial class PostgresMigration
         throw new MigrationFailedException(result.ErrorScript?.Name, result.Error);
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Applied {Script} to {Database}")]
+    [LoggerMessage(EventId = 1519, Level = LogLevel.Information, Message = "Applied {Script} to {Database}")]
     private static partial void LogApplied(ILogger logger, string script, string database);
 
-    [LoggerMessage(Level = LogLevel.Information, Message =
-        "Waiting for another session to end its migration of {Database}, for at most {Patience}: {Holder}")]
+    [LoggerMessage(EventId = 1520, Level = LogLevel.Information, Message =
+        "Waiting at most {Patience} for another session to finish its migration of {Database}: {Holder}")]
     private static partial void LogWaiting(ILogger logger, string database, string holder, TimeSpan patience);
 }

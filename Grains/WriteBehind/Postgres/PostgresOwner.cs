@@ -3,8 +3,8 @@ using Npgsql;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// Whose tables these are: a row beside them, in their schema, names the service. Two clusters that see one table by
-/// different search paths find the same row.
+/// Records which service owns the tables, in a row beside them in their schema. Two clusters that reach one table by different
+/// search paths find the same row.
 /// </summary>
 internal static class PostgresOwner
 {
@@ -13,8 +13,8 @@ internal static class PostgresOwner
         WHERE found.oid = to_regclass($1)
         """;
 
-    /// <summary>Records <paramref name="serviceId"/> as the owner, unless there is one.</summary>
-    /// <exception cref="UnsuitableDatabaseException">Another service owns them.</exception>
+    /// <summary>Records <paramref name="serviceId"/> as the owner, unless there is one already.</summary>
+    /// <exception cref="UnsuitableDatabaseException">Another service owns the tables.</exception>
     public static async Task ClaimAsync(
         NpgsqlConnection session, string table, string serviceId, string description, CancellationToken cancellationToken)
     {
@@ -32,9 +32,9 @@ internal static class PostgresOwner
         var (owner, since) = (reader.GetString(0), reader.GetDateTime(1));
         if (owner == serviceId) return;
         throw new UnsuitableDatabaseException(
-            $"The tables in the schema {schema} of {description} belong to the service \"{owner}\" since {since:yyyy-MM-dd HH:mm:ss}Z, and this silo is one"
-            + $" of \"{serviceId}\" (Actors:ServiceId). Give each service a database or a schema of its own, or hand them over once no silo"
-            + $" of the other runs: UPDATE {schema}.table_owner SET service_id = '{serviceId}'");
+            $"The tables in the schema {schema} of {description} belong to the service \"{owner}\" since {since:yyyy-MM-dd HH:mm:ss}Z, but this silo"
+            + $" belongs to \"{serviceId}\" (Actors:ServiceId). Give each service its own database or schema. Or, once no silo of the other service"
+            + $" runs, transfer them: UPDATE {schema}.table_owner SET service_id = '{serviceId}'");
     }
 
     private static async Task<string> SchemaAsync(NpgsqlConnection session, string table, CancellationToken cancellationToken)
@@ -42,6 +42,6 @@ internal static class PostgresOwner
         await using var command = new NpgsqlCommand(FindSchema, session);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = $"\"{table.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" });
         return await command.ExecuteScalarAsync(cancellationToken) as string
-            ?? throw new InvalidOperationException($"There is no table {table} on the search path.");
+            ?? throw new InvalidOperationException($"The table {table} is not on the search path.");
     }
 }

@@ -5,7 +5,7 @@ using NpgsqlTypes;
 
 namespace Actors.WriteBehind;
 
-/// <summary>The table <c>parked</c> in PostgreSQL. Its rows are locked in the order of their keys, before those of the table.</summary>
+/// <summary>The table <c>parked</c> in PostgreSQL. Its rows are locked in key order, before those of the table.</summary>
 internal sealed class PostgresParkedRows(
     NpgsqlDataSource dataSource, PostgresFailures failures, PostgresStatements statements, PostgresProbe probe, int commandSeconds) : IParkedRows
 {
@@ -14,7 +14,7 @@ internal sealed class PostgresParkedRows(
             ? Task.FromResult<IReadOnlyList<RefusedRow>>([])
             : failures.GuardAsync(
                 token => TryParkAsync(rows, token), cancellationToken,
-                // It does not matter here whose fault it is: what cannot be parked is kept by the caller.
+                // The cause does not matter here: the caller keeps rows that cannot be parked.
                 _ => Task.FromResult<bool?>(true));
 
     public Task<string?> FindReasonAsync(string key, long version, CancellationToken cancellationToken) => failures.GuardAsync(
@@ -101,8 +101,8 @@ internal sealed class PostgresParkedRows(
             await delete.ExecuteNonQueryAsync(cancellationToken);
         }
 
-        // Asked rather than returned by the statement itself: Npgsql loses track of the rows that a statement returns which
-        // failed while it was being prepared, as this one does when it meets a row that is refused.
+        // A separate query instead of RETURNING: Npgsql loses track of returned rows if the statement failed while it was being
+        // prepared, as this one does if a row is refused.
         var latest = written == rows.Count
             ? null
             : await StoredVersion.LatestAsync(connection, statements, replayed, commandSeconds, cancellationToken);
@@ -119,7 +119,7 @@ internal sealed class PostgresParkedRows(
         while (await reader.ReadAsync(cancellationToken))
             rows.Add(new Row(reader.GetString(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetFieldValue<byte[]>(3)));
 
-        // As all batches are sorted that go to the table.
+        // Batches to the table are sorted the same way.
         rows.Sort(static (one, other) => string.CompareOrdinal(one.Key, other.Key));
         return rows;
     }

@@ -4,25 +4,25 @@ using Npgsql;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// Tells a table that refuses every row from one that refuses some: writes others, just as a batch is written, and takes that
-/// back. Some rows that the table took before, some of those that were refused together, and an empty one.
+/// Distinguishes a table that refuses every row from one that refuses some. It writes other rows the way a batch is written,
+/// and rolls back: rows that the table holds, some of those that were refused together, and an empty one.
 /// </summary>
 internal sealed class PostgresProbe(NpgsqlDataSource dataSource, PostgresStatements statements, int commandSeconds)
 {
-    // Several, since some of them may be refused by now for what they hold.
+    // Several, because the table may now refuse some of its own rows because of their content.
     private const int Tries = 5;
 
-    /// <summary>True if the table takes one of those rows, false if none; null if none and it holds no other row to try.</summary>
+    /// <summary>True if the table accepts one of the probed rows, false if none; null if none and it holds no other row to probe with.</summary>
     /// <param name="refused">The keys of the rows that were refused.</param>
-    /// <param name="together">The rows, where it is known that they were refused together.</param>
-    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="together">The rows, if they are known to have been refused together.</param>
+    /// <param name="cancellationToken">Cancels the probe.</param>
     public async Task<bool?> TakesOthersAsync(IReadOnlyList<string> refused, IReadOnlyList<Row> together, CancellationToken cancellationToken)
     {
         try
         {
             await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
 
-            // Never committed: a trigger that tells others of a change tells nobody of these.
+            // Never committed, so triggers that notify others of a change have no effect.
             await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
             var rows = await ReadAsync(connection, refused, cancellationToken);
             IEnumerable<Row> tried = [.. rows, .. SomeOf(together), new Row($"probe-{Guid.NewGuid():n}", 1, 0, "{}"u8.ToArray())];
@@ -37,12 +37,12 @@ internal sealed class PostgresProbe(NpgsqlDataSource dataSource, PostgresStateme
         }
         catch (Exception) when (!cancellationToken.IsCancellationRequested)
         {
-            // It cannot even be asked.
+            // The probe itself failed, so the table accepts nothing.
             return false;
         }
     }
 
-    // Locked rows are passed over, so that this waits for nobody.
+    // Skips locked rows, so the probe never waits.
     private async Task<List<Row>> ReadAsync(NpgsqlConnection connection, IReadOnlyList<string> refused, CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand(statements.Some, connection) { CommandTimeout = commandSeconds };
@@ -55,11 +55,11 @@ internal sealed class PostgresProbe(NpgsqlDataSource dataSource, PostgresStateme
         return rows;
     }
 
-    // Evenly spread. One that was refused alone is refused again.
+    // Evenly spread. A single row would only be refused again.
     private static IEnumerable<Row> SomeOf(IReadOnlyList<Row> rows) =>
         rows.Count < 2 ? [] : rows.Where((row, i) => i % ((rows.Count + Tries - 1) / Tries) == 0 && IsText(row.Key));
 
-    // Others no table holds.
+    // No table can hold other keys.
     private static bool IsText(string key) => WellFormedText.Problem(key, 0, int.MaxValue) is null;
 
     private async Task<bool> IsTakenAsync(NpgsqlConnection connection, Row row, CancellationToken cancellationToken)

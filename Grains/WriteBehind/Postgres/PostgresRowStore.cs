@@ -7,7 +7,7 @@ using Npgsql;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// Rows in PostgreSQL: a batch is one statement, whatever its size, and one round trip unless the fence refused a row.
+/// Rows in PostgreSQL: a batch of any size is one statement, and one round trip unless the fence refused a row.
 /// </summary>
 public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
 {
@@ -21,27 +21,26 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
     private readonly PostgresStatements _statements;
     private readonly int _commandSeconds;
 
-    // Made on demand; any thread makes the same.
+    // Created on demand; any thread creates the same value.
     private string? _lockPatience;
 
-    // Lists that went out and came back: a batch of thousands of rows otherwise leaves four large arrays behind each time.
+    // A pool: otherwise each batch of thousands of rows would leave four large arrays to the garbage collector.
     private readonly ConcurrentBag<RowColumns> _columns = [];
 
-    /// <summary>Rows in a table of the database that <paramref name="connectionString"/> names.</summary>
+    /// <summary>Creates a store for a table of the database that <paramref name="connectionString"/> names.</summary>
     /// <param name="connectionString">
-    /// What it says of time-outs and prepared statements holds; where it is silent: 5 s to connect, 10 s for a command,
-    /// 20 connections, statements prepared by themselves (add "Max Auto Prepare=0" where a pooler between forbids it), and of
-    /// several hosts the one that takes writes.
+    /// The connection string. Defaults if it does not say otherwise: 5 s to connect, 10 s for a command, 20 connections, automatically
+    /// prepared statements (add "Max Auto Prepare=0" if a pooler forbids them), and of several hosts the one that accepts writes.
     /// </param>
-    /// <param name="table">The table, a name of ours and never user input.</param>
-    /// <param name="logger">Where migrations are logged.</param>
-    /// <param name="serviceId">Whose tables they are; recorded beside them, and no other's are used. Null: nobody's in particular.</param>
+    /// <param name="table">The name of the table, never user input.</param>
+    /// <param name="logger">Logs migrations.</param>
+    /// <param name="serviceId">The service that owns the tables; recorded beside them, and tables of another service are rejected. Null: any.</param>
     public PostgresRowStore(string connectionString, string table = "users", ILogger? logger = null, string? serviceId = null)
         : this(new PostgresConnections(connectionString), table, logger, serviceId)
     {
     }
 
-    /// <summary>Rows in a table of the database of <paramref name="dataSource"/>, which stays the caller's.</summary>
+    /// <summary>Creates a store for a table of the database of <paramref name="dataSource"/>, which the caller disposes.</summary>
     public PostgresRowStore(NpgsqlDataSource dataSource, string table = "users", ILogger? logger = null)
         : this(dataSource, () => PostgresConnections.Reconnect(dataSource), table, logger)
     {
@@ -69,10 +68,10 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
     }
 
     /// <summary>
-    /// What keeps silos from using a connection string, in words that follow its name, say what is allowed and quote no secret;
-    /// null if nothing does.
+    /// The setting that makes a connection string unusable, phrased to follow its name, with what is allowed and without secrets;
+    /// null if there is none.
     /// </summary>
-    /// <exception cref="ArgumentException">It is no connection string. The message may quote a part of a password.</exception>
+    /// <exception cref="ArgumentException">The text is not a connection string. The message may quote a part of a password.</exception>
     public static string? FindFault(string connectionString) => PostgresConnections.FindFault(new NpgsqlConnectionStringBuilder(connectionString));
 
     /// <inheritdoc/>
@@ -81,12 +80,12 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
     /// <inheritdoc/>
     public string Description => _failures.Description;
 
-    /// <summary>How long a migration waits for one of another silo. Default: 5 minutes.</summary>
+    /// <summary>The maximum time a migration waits for another silo's. Default: 5 minutes.</summary>
     internal TimeSpan MigrationPatience { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>
-    /// How long a batch waits for a lock of another session before its rows are looked at one by one; at most half the
-    /// command timeout. Default: 1 s.
+    /// The maximum time a batch waits for a lock of another session before its locked rows are identified; at most half the command
+    /// timeout. Default: 1 s.
     /// </summary>
     internal TimeSpan LockPatience { get; init; } = TimeSpan.FromSeconds(1);
 
@@ -135,7 +134,7 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
         }
         catch (MigrationFailedException failed) when (failed.InnerException is { } cause)
         {
-            // A conflict is repeated.
+            // The caller retries conflicts.
             if (cause is PostgresException conflict && PostgresFailures.IsConflict(conflict)) throw conflict;
             throw _failures.NotMigrated(failed.Script, cause);
         }
@@ -165,11 +164,11 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
             });
         }
 
-        // Of a key that has both, the later one; the table's where they are of one version.
+        // If a key has both, the later one counts; the table's if the versions are equal.
         return parked == 0 ? rows : [.. rows.GroupBy(row => row.Key, (_, both) => both.OrderByDescending(row => row.Version).ThenBy(row => row.IsParked).First())];
     }
 
-    // A session that someone left open may hold a row locked for hours. The other rows need not wait for it.
+    // An open session may hold a row locked for hours. The other rows need not wait for it.
     private async Task<IReadOnlyList<RefusedRow>> TryUpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
     {
         try
@@ -184,11 +183,11 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
             if (locked is null || error is not PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable }) throw;
         }
 
-        // The lock is gone by now, or is no row's: the table may be locked for a change of its schema, which passes.
+        // The lock is released by now, or is on the table: a schema change, which passes.
         return await UpsertAtOnceAsync(rows, isPatient: true, cancellationToken);
     }
 
-    // Null if the database does not tell.
+    // Null if the database does not answer.
     private async Task<HashSet<string>?> FindLockedAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
     {
         var locked = new HashSet<string>(StringComparer.Ordinal);
@@ -202,7 +201,7 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
         }
         catch (Exception) when (!cancellationToken.IsCancellationRequested)
         {
-            // Then it is no matter of a few rows.
+            // The problem is not limited to a few rows.
             return null;
         }
 
@@ -218,7 +217,7 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
         int written;
         await using (var batch = new NpgsqlBatch(connection) { Timeout = _commandSeconds })
         {
-            // Both are sent at once and are one transaction, so the setting ends with it.
+            // Both are sent together and are one transaction, so the setting ends with it.
             if (!isPatient) batch.BatchCommands.Add(new NpgsqlBatchCommand(_lockPatience ??= PostgresStatements.LockPatience(LockPatience, _commandSeconds)));
             var command = new NpgsqlBatchCommand(_statements.Upsert);
             columns.AddTo(command.Parameters);
@@ -227,14 +226,14 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
             written = command.RecordsAffected;
         }
 
-        // Not after an error: a command that was cancelled may still be reading them.
+        // Not after an error: a cancelled command may still be reading the lists.
         columns.Clear();
         _columns.Add(columns);
         return written == rows.Count ? [] : await FindRefusedAsync(connection, rows, cancellationToken);
     }
 
-    // A row that was written, or was there already word for word (a repeated call), now stands as it was given. Any
-    // other lost: to the row there before, or to a later version that came in between, which is the same to the caller.
+    // A row that was written now, or was already stored identically (a retry), matches the stored version. Any other row
+    // lost: to the row before it, or to a later version written in between, which is the same to the caller.
     private async Task<IReadOnlyList<RefusedRow>> FindRefusedAsync(
         NpgsqlConnection connection, IReadOnlyList<Row> rows, CancellationToken cancellationToken)
     {

@@ -4,17 +4,17 @@ using NpgsqlTypes;
 
 namespace Actors.WriteBehind;
 
-/// <summary>The SQL over one table and the rows parked beside it. A parked row fences as one in the table does.</summary>
-/// <param name="table">The table, a name of ours and never user input.</param>
+/// <summary>The SQL for one table and the rows parked beside it. A parked row fences like a row in the table.</summary>
+/// <param name="table">The name of the table, never user input.</param>
 internal sealed class PostgresStatements(string table)
 {
-    /// <summary>$1: keys. In the order of the bytes, as rows are parked, so that the two cannot deadlock.</summary>
+    /// <summary>$1: keys. In byte order, as rows are parked, so that the two cannot deadlock.</summary>
     public const string Lock = "SELECT id, version, epoch, state FROM parked WHERE id = ANY ($1) ORDER BY id COLLATE \"C\" FOR UPDATE";
 
     /// <summary>$1: keys.</summary>
     public const string Delete = "DELETE FROM parked WHERE id = ANY ($1)";
 
-    /// <summary>$1: the key to go on after, or null; $2: how many.</summary>
+    /// <summary>$1: the key to continue after, or null; $2: the maximum number.</summary>
     public const string List =
         "SELECT id, version, reason, parked_at, state FROM parked WHERE ($1 IS NULL OR id > $1) ORDER BY id LIMIT $2";
 
@@ -24,8 +24,8 @@ internal sealed class PostgresStatements(string table)
     private readonly string _name = $"\"{table.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
     /// <summary>
-    /// $1 to $4: keys, versions, epochs, states. OFFSET 0 keeps the planner from making a join of the look at the parked
-    /// rows: one probe of an index that is mostly empty, and the rows stay in the order in which they are locked.
+    /// $1 to $4: keys, versions, epochs, states. OFFSET 0 keeps the planner from joining with the parked rows: it probes a mostly
+    /// empty index instead, and the rows stay in the order in which they are locked.
     /// </summary>
     public string Upsert => field ??= $"""
         INSERT INTO {_name} AS stored (id, version, epoch, state)
@@ -37,13 +37,13 @@ internal sealed class PostgresStatements(string table)
         WHERE stored.version < excluded.version
         """;
 
-    /// <summary>$1: keys. Both what the table and what a parked row holds: the state is in the column of where it is from.</summary>
+    /// <summary>$1: keys. Rows of the table and parked rows: the state is in the column of its origin.</summary>
     public string Read => field ??= $"""
         SELECT id, version, epoch, state, NULL::bytea FROM {_name} WHERE id = ANY ($1)
         UNION ALL SELECT id, version, epoch, NULL, state FROM parked WHERE id = ANY ($1)
         """;
 
-    /// <summary>$1: keys. Key, version, epoch, and whether it is parked; up to two of each key.</summary>
+    /// <summary>$1: keys. Key, version, epoch, and whether the row is parked; up to two rows per key.</summary>
     public string Versions => field ??= $"""
         SELECT id, version, epoch, false FROM {_name} WHERE id = ANY ($1)
         UNION ALL SELECT id, version, epoch, true FROM parked WHERE id = ANY ($1)
@@ -65,25 +65,25 @@ internal sealed class PostgresStatements(string table)
         AND NOT EXISTS (SELECT 1 FROM {_name} AS stored WHERE stored.id = $1 AND stored.version >= $2)
         """;
 
-    /// <summary>$1: keys; $2: how many. Some rows of other keys, which nobody else holds locked.</summary>
+    /// <summary>$1: keys; $2: the maximum number. Some rows of other keys that no other session holds locked.</summary>
     public string Some => field ??=
         $"SELECT id, version, epoch, state FROM {_name} WHERE id <> ALL ($1) AND version < {long.MaxValue} LIMIT $2 FOR UPDATE SKIP LOCKED";
 
-    /// <summary>$1: keys. Those that another session holds locked.</summary>
+    /// <summary>$1: keys. The keys whose rows another session holds locked.</summary>
     public string Locked => field ??= $"""
         WITH free AS (SELECT id FROM {_name} WHERE id = ANY ($1) FOR UPDATE SKIP LOCKED)
         SELECT id FROM {_name} WHERE id = ANY ($1) AND id NOT IN (SELECT id FROM free)
         """;
 
-    /// <summary>Limits how long the rest of a transaction waits for each lock.</summary>
+    /// <summary>Limits how long the rest of the transaction waits for each lock.</summary>
     public static string LockPatience(TimeSpan patience, int commandSeconds)
     {
-        // A command timeout of 0 is none.
+        // A command timeout of 0 means none.
         var milliseconds = commandSeconds > 0 ? Math.Min((int)patience.TotalMilliseconds, commandSeconds * 500L) : (int)patience.TotalMilliseconds;
         return string.Create(CultureInfo.InvariantCulture, $"SELECT set_config('lock_timeout', '{milliseconds}', true)");
     }
 
-    /// <summary>True where the session can only read. Looks at the table as well, which must be there.</summary>
+    /// <summary>True if the session is read-only. Also reads the table, which must exist.</summary>
     public string Check => field ??=
         $"SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean OR EXISTS (SELECT 1 FROM {_name} WHERE id IS NULL)";
 

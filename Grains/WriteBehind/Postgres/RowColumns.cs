@@ -4,10 +4,10 @@ using NpgsqlTypes;
 
 namespace Actors.WriteBehind;
 
-/// <summary>A batch turned by 90 degrees: one list per column, kept from batch to batch.</summary>
+/// <summary>A batch as columns: one list per column, reused from batch to batch.</summary>
 internal sealed class RowColumns
 {
-    // Beyond this the lists of an unusually large batch go to the garbage collector.
+    // Larger lists are left to the garbage collector.
     private const int Kept = 16_384;
 
     private readonly List<string> _ids = [];
@@ -17,7 +17,7 @@ internal sealed class RowColumns
 
     public void Fill(IReadOnlyList<Row> rows)
     {
-        // Also what an earlier batch left that failed while being filled.
+        // An earlier batch may have failed while it was being filled.
         Clear();
         for (var i = 0; i < rows.Count; i++)
         {
@@ -29,8 +29,8 @@ internal sealed class RowColumns
         }
     }
 
-    /// <param name="parameters">Those of the command; the columns are added to them.</param>
-    /// <param name="state">As what the states go out. They are UTF-8 JSON already, and go out as they are.</param>
+    /// <param name="parameters">The command's parameters, to which the columns are added.</param>
+    /// <param name="state">The type of the states, which are UTF-8 JSON and sent as they are.</param>
     public void AddTo(NpgsqlParameterCollection parameters, NpgsqlDbType state = NpgsqlDbType.Jsonb)
     {
         Add(_ids, NpgsqlDbType.Text);

@@ -3,7 +3,7 @@ using Npgsql;
 
 namespace Actors.WriteBehind;
 
-/// <summary>What is stored of a key: the later of the row in the table and the parked one, the table's where they are equal.</summary>
+/// <summary>The stored version of a key: the later of the table's row and the parked one; the table's if they are equal.</summary>
 internal readonly record struct StoredVersion(long Version, long Epoch, bool IsParked)
 {
     public static async Task<Dictionary<string, StoredVersion>> LatestAsync(
@@ -24,7 +24,7 @@ internal readonly record struct StoredVersion(long Version, long Epoch, bool IsP
         return latest;
     }
 
-    /// <summary>True where it is that very row.</summary>
+    /// <summary>True if it is exactly that row.</summary>
     public bool IsOf(Row row) => (Version, Epoch) == (row.Version, row.Epoch);
 
     public RefusedRow Refusing(Row row) => new(row.Key, Version, Epoch);

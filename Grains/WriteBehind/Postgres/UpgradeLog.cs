@@ -4,8 +4,8 @@ using Microsoft.Extensions.Logging;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// Passes what DbUp has to say to a logger, its information and errors as debug: on each start it tells that there is nothing
-/// to do, and whoever runs it reports its error.
+/// Passes DbUp's messages to a logger. Information and errors become debug: each start reports that there is nothing to do, and
+/// the caller reports errors.
 /// </summary>
 internal sealed class UpgradeLog(ILogger logger) : IUpgradeLog
 {

@@ -150,7 +150,7 @@ public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<W
             ("Client Encoding=LATIN1; allowed is UTF8", "Host=localhost;Client Encoding=LATIN1"),
             ("Target Session Attributes=prefer-standby; allowed are", "Host=a,b;Target Session Attributes=prefer-standby"),
             ("Port=99999; allowed are 1 to 65535", "Host=localhost;Port=99999"),
-            ("each with a port of 1 to 65535", "Host=a:99999,b;Password=hunter2"),
+            ("each with an optional port of 1 to 65535", "Host=a:99999,b;Password=hunter2"),
             ("Minimum Pool Size=30", "Host=localhost;Minimum Pool Size=30;Password=hunter2"),
             ("Maximum Pool Size=1; allowed are 2 and more", "Host=localhost;Maximum Pool Size=1"),
         ];
@@ -164,12 +164,12 @@ public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<W
     private IEnumerable<WrongStart> Postgres()
     {
         yield return Wrong(4, "absent", new(servers.Database) { Database = "absent" });
-        yield return Wrong(4, "does not let the user", new(servers.Database) { Password = "hunter2" });
+        yield return Wrong(4, "rejects the user", new(servers.Database) { Password = "hunter2" });
         yield return Wrong(4, "cannot be used", new(servers.Database) { Port = 1, Password = "hunter2" });
         yield return Wrong(4, "GRANT USAGE, CREATE ON SCHEMA public TO \"weak\"", new(servers.WeakRole));
-        yield return Wrong(2, "Name a schema that exists as Search Path", new(servers.Database) { SearchPath = "nosuch" });
-        yield return Wrong(2, "is in the way", new(servers.ForeignTable));
-        yield return Wrong(2, "is in the way", new(servers.View));
+        yield return Wrong(2, "Set Search Path in the connection string to an existing schema", new(servers.Database) { SearchPath = "nosuch" });
+        yield return Wrong(2, "Another object of that name exists", new(servers.ForeignTable));
+        yield return Wrong(2, "Another object of that name exists", new(servers.View));
         yield return Wrong(2, "has the encoding LATIN1", new(servers.Latin1));
         yield return Wrong(4, "standby", new(servers.Standby));
 

@@ -56,7 +56,7 @@ public sealed class PartitionedSilosTests
         var silo = new PartitionedSilos(network, log);
         await silo.AnnounceAsync().WaitAsync(TimeSpan.FromSeconds(30));
         Assert.True(network.Receiver.IsAny);
-        Assert.Contains("has not flushed", Assert.Single(log.Lines), StringComparison.Ordinal);
+        Assert.Contains("did not flush", Assert.Single(log.Lines), StringComparison.Ordinal);
 
         // Confirmed: it is told nothing more.
         await silo.ConvergeAsync();

@@ -33,7 +33,7 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
         var error = await Assert.ThrowsAsync<UnsuitableDatabaseException>(() => store.MigrateAsync(Token));
 
         Assert.Contains("has the encoding LATIN1", error.Message, StringComparison.Ordinal);
-        Assert.Contains("allowed is UTF8", error.Message, StringComparison.Ordinal);
+        Assert.Contains("must be UTF8", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', error.Message);
     }
 
@@ -170,7 +170,7 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
         var error = await Assert.ThrowsAsync<UnsuitableDatabaseException>(() => second.MigrateAsync(Token));
 
         Assert.Contains("belong to the service \"first\" since ", error.Message, StringComparison.Ordinal);
-        Assert.Contains("this silo is one of \"second\"", error.Message, StringComparison.Ordinal);
+        Assert.Contains("this silo belongs to \"second\"", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', error.Message);
 
         await ExecuteAsync(_database, error.Message[error.Message.IndexOf("UPDATE", StringComparison.Ordinal)..]);
