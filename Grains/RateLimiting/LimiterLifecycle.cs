@@ -4,8 +4,8 @@ using Microsoft.Extensions.Logging;
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// Looks at the clock of Redis as the silo starts: a limiter that comes here in an outage can then go on with the times of the
-/// silo it comes from.
+/// Reads the Redis clock when the silo starts. A limiter that migrates here during an outage can then use the times of its
+/// previous silo.
 /// </summary>
 internal sealed partial class LimiterLifecycle(RedisGrantLogStore logs, ILogger<LimiterLifecycle> logger) : ILifecycleParticipant<ISiloLifecycle>
 {
@@ -20,15 +20,15 @@ internal sealed partial class LimiterLifecycle(RedisGrantLogStore logs, ILogger<
         }
         catch (RedisUnavailableException)
         {
-            // The first answer tells it.
+            // The first answer of Redis sets the clock.
         }
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
-            // For instance TIME is not permitted. No reason not to start: limiters without Redis fall back.
+            // For example, TIME may not be permitted. The silo starts anyway; limiters without Redis use a guess.
             LogNotTold(logger, error.Message);
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Redis does not tell its time to the limiters: {Reason}")]
+    [LoggerMessage(EventId = 1802, Level = LogLevel.Warning, Message = "Could not read the Redis clock for the limiters: {Reason}")]
     private static partial void LogNotTold(ILogger logger, string reason);
 }
