@@ -6,8 +6,8 @@ namespace Actors.Cli.Load;
 
 /// <summary>
 /// Writes one JSON line per second of a load while it runs: successes, failures and latencies. A call counts in the second it
-/// ended in. The last line is the second in which the load ended, if a call ended in it. The file is complete only after <see
-/// cref="CompleteAsync"/> returns. Thread-safe.
+/// ended in. The last line is the second in which the load ended, if a call ended in it. The file is complete only after
+/// <see cref="CompleteAsync"/> returns. Thread-safe.
 /// </summary>
 internal sealed class LoadTimeline : IAsyncDisposable
 {

@@ -48,6 +48,6 @@ internal sealed record DecideResponse
     /// <inheritdoc cref="Grants"/>
     public long BeforeGrants { get; init; }
 
-    /// <summary>True if there may be earlier grants that count (<see cref="RedisGrantLogStore.WholeAsync"/>).</summary>
+    /// <summary>True if there may be earlier grants that count (<see cref="RedisGrantLogStore.LoadOlderAsync"/>).</summary>
     public bool IsPartial { get; init; }
 }

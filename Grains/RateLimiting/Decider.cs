@@ -65,7 +65,7 @@ internal sealed class Decider(
             catch (RedisUnavailableException error)
             {
                 // The calls are decided locally. If Redis decided them as well, the next sync undoes that.
-                if (error.MayHaveHappened) Doubt(batch);
+                if (error.MayHaveHappened) MarkUncertain(batch);
                 DecideLocally(batch);
                 return;
             }
@@ -127,7 +127,7 @@ internal sealed class Decider(
     }
 
     /// <summary>Redis may have granted these tickets; makes it forget them.</summary>
-    private void Doubt(List<Ticket> batch)
+    private void MarkUncertain(List<Ticket> batch)
     {
         foreach (var ticket in batch)
         {
@@ -170,7 +170,7 @@ internal sealed class Decider(
         if (taken > 0)
         {
             log.Grant(at, taken);
-            host.IsUnsynced(TimeSpan.FromMicroseconds(log.Windows.Longest));
+            host.OnUnsynced(TimeSpan.FromMicroseconds(log.Windows.Longest));
         }
 
         Settle(batch, granted, taken, earliest, at, DecidedBy.Local);

@@ -138,7 +138,7 @@ internal sealed class GrantLogSession(
         }
 
         if (IsOwner) NoteGrants(request, response);
-        else BecomeOwner(response.IsPartial ? await logs.WholeAsync(_key, response, response.Time - Windows.Longest) : response);
+        else BecomeOwner(response.IsPartial ? await logs.LoadOlderAsync(_key, response, response.Time - Windows.Longest) : response);
         return response.Status == GrantScripts.Done && asked.Count == tickets.Count ? response : null;
     }
 

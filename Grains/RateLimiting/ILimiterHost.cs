@@ -12,7 +12,7 @@ internal interface ILimiterHost
     void Fenced();
 
     /// <summary>Some grants are not in Redis, so this activation should stay for as long as they count.</summary>
-    void IsUnsynced(TimeSpan longest);
+    void OnUnsynced(TimeSpan longest);
 
     /// <summary>A call failed because of a defect, not because Redis is unreachable.</summary>
     void Failed(Exception error);

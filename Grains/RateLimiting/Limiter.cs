@@ -104,7 +104,7 @@ internal sealed class Limiter
     /// <summary>Decides calls of one size, in order. A call that may wait is decided when its turn comes.</summary>
     public Task<RateLimitDecision[]> AcquireAsync(int calls, int permits, string? name, TimeSpan maxWait, CancellationToken cancellationToken)
     {
-        if (name is null && IsNobodyBefore && _decider.TryGrantReserved(calls, permits) is { } granted) return Task.FromResult(granted);
+        if (name is null && HasNoCallsAhead && _decider.TryGrantReserved(calls, permits) is { } granted) return Task.FromResult(granted);
         var now = _logs.Now;
         var waits = maxWait > TimeSpan.Zero && !Policy.IsShadow;
         var ticket = new Ticket(calls, permits, name, waits ? now + (long)maxWait.TotalMicroseconds : 0);
@@ -249,7 +249,7 @@ internal sealed class Limiter
     });
 
     // A call in flight also reports the grants from the reserve, so the reserve must not change meanwhile.
-    private bool IsNobodyBefore => !_isWorking && _line.Count == 0 && !_decider.IsClosed;
+    private bool HasNoCallsAhead => !_isWorking && _line.Count == 0 && !_decider.IsClosed;
 
     // Until a script says otherwise the windows are full: even the latest possible server time is before the next turn.
     private bool IsFull(int permits, long now) =>
@@ -397,7 +397,7 @@ internal sealed class Limiter
 
     private void OnUnsynced()
     {
-        _host.IsUnsynced(TimeSpan.FromMicroseconds(_log.Windows.Longest));
+        _host.OnUnsynced(TimeSpan.FromMicroseconds(_log.Windows.Longest));
 
         // Runs even if no call arrives. It handles all failures and ends when Redis has everything or the limiter closes.
         if (_syncing.IsCompleted) _syncing = SyncWhenReachableAsync();

@@ -10,13 +10,13 @@ namespace Actors.RateLimiting;
 internal sealed partial class LimiterLifecycle(RedisGrantLogStore logs, ILogger<LimiterLifecycle> logger) : ILifecycleParticipant<ISiloLifecycle>
 {
     public void Participate(ISiloLifecycle lifecycle) =>
-        lifecycle.Subscribe(nameof(LimiterLifecycle), ServiceLifecycleStage.ApplicationServices, LookAsync);
+        lifecycle.Subscribe(nameof(LimiterLifecycle), ServiceLifecycleStage.ApplicationServices, ReadClockAsync);
 
-    private async Task LookAsync(CancellationToken cancellationToken)
+    private async Task ReadClockAsync(CancellationToken cancellationToken)
     {
         try
         {
-            await logs.LookAtClockAsync().WaitAsync(cancellationToken);
+            await logs.ReadClockAsync().WaitAsync(cancellationToken);
         }
         catch (RedisUnavailableException)
         {
@@ -25,10 +25,10 @@ internal sealed partial class LimiterLifecycle(RedisGrantLogStore logs, ILogger<
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
             // For example, TIME may not be permitted. The silo starts anyway; limiters without Redis use a guess.
-            LogNotTold(logger, error.Message);
+            LogClockNotRead(logger, error.Message);
         }
     }
 
     [LoggerMessage(EventId = 1802, Level = LogLevel.Warning, Message = "Could not read the Redis clock for the limiters: {Reason}")]
-    private static partial void LogNotTold(ILogger logger, string reason);
+    private static partial void LogClockNotRead(ILogger logger, string reason);
 }

@@ -47,7 +47,7 @@ internal sealed partial class OwnPolicies(
     public RateLimitPolicy? Find(string policy) => All.GetValueOrDefault(policy);
 
     /// <summary>Uses the policies that the previous activation knew, until they are loaded.</summary>
-    public void Suppose(IReadOnlyDictionary<string, RateLimitPolicy> policies)
+    public void Assume(IReadOnlyDictionary<string, RateLimitPolicy> policies)
     {
         if (!IsLoaded && All.Count == 0) _stored = new(new() { Policies = new(policies) });
     }

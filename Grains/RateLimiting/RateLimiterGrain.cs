@@ -167,7 +167,7 @@ internal sealed partial class RateLimiterGrain(
 
     private async Task TakeOverLogsAsync(LimiterHandoff handoff)
     {
-        _own.Suppose(handoff.OwnPolicies);
+        _own.Assume(handoff.OwnPolicies);
         CountOwn();
         foreach (var (name, at) in handoff.Names.Concat(handoff.Logs.SelectMany(log => log.Noted)))
         {
@@ -372,7 +372,7 @@ internal sealed partial class RateLimiterGrain(
         DeactivateOnIdle();
     }
 
-    void ILimiterHost.IsUnsynced(TimeSpan longest) => DelayDeactivation(longest < LongestStay ? longest : LongestStay);
+    void ILimiterHost.OnUnsynced(TimeSpan longest) => DelayDeactivation(longest < LongestStay ? longest : LongestStay);
 
     void ILimiterHost.Failed(Exception error) => LogFailed(logger, Client, error);
 

@@ -147,7 +147,7 @@ internal sealed class RedisGrantLogStore : IDisposable
     /// <exception cref="RedisUnavailableException">
     /// Redis is unreachable or failed; the first request has taken effect.
     /// </exception>
-    public async Task<DecideResponse> WholeAsync(RedisKey log, DecideResponse response, long since)
+    public async Task<DecideResponse> LoadOlderAsync(RedisKey log, DecideResponse response, long since)
     {
         var grants = new List<(long At, long Before, long Permits)>();
         var (before, permits) = (response.BeforeGrants, 0L);
@@ -223,7 +223,7 @@ internal sealed class RedisGrantLogStore : IDisposable
 
     /// <summary>Reads the server's clock.</summary>
     /// <exception cref="RedisUnavailableException">Redis is unreachable or failed.</exception>
-    public async Task LookAtClockAsync()
+    public async Task ReadClockAsync()
     {
         const string Time = "local time = redis.call('TIME') return time[1] * 1000000 + time[2]";
         var sent = Now;

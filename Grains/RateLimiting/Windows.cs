@@ -52,8 +52,8 @@ internal sealed class Windows
     }
 
     /// <summary>
-    /// When <paramref name="permits"/> fit into all windows if no more are granted, and the window that admits them last; <see
-    /// cref="long.MinValue"/> if they fit at any time.
+    /// When <paramref name="permits"/> fit into all windows if no more are granted, and the window that admits them last;
+    /// <see cref="long.MinValue"/> if they fit at any time.
     /// </summary>
     public (long At, int Window) WhenFree(GrantLog log, int permits)
     {
