@@ -509,7 +509,7 @@ internal sealed class Limiter
         LimiterRoom.RetryAfter);
 
     private InvalidRateLimitException TooMany(int permits) =>
-        new($"Permits is {permits}; allowed are 1 to {_log.Windows.SmallestLimit}, the smallest limit of policy '{Policy.Name}'.");
+        new($"Permits is {permits}; use 1 to {_log.Windows.SmallestLimit}, the smallest limit of policy '{Policy.Name}'.");
 
     /// <summary>
     /// Converts a failure for callers. Errors of this product pass through; any other is a defect, which is logged and

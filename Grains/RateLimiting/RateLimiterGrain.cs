@@ -259,7 +259,7 @@ internal sealed partial class RateLimiterGrain(
     {
         Admit();
         if (grants is not { Length: >= 1 and <= RateLimits.MaxBatch })
-            throw new InvalidRateLimitException($"The call has {grants?.Length ?? 0} grants; allowed are 1 to {RateLimits.MaxBatch}.");
+            throw new InvalidRateLimitException($"The call has {grants?.Length ?? 0} grants; send 1 to {RateLimits.MaxBatch}.");
         foreach (var grant in grants) RateLimits.Validate(new RateLimitRequest { Policy = grant.Policy, Permits = grant.Permits });
         var (freed, charged) = (0, new List<UnusedGrant>(grants.Length));
         foreach (var grant in grants)
@@ -492,7 +492,7 @@ internal sealed partial class RateLimiterGrain(
     private async Task<Dictionary<string, Limiter>> LimitersAsync(RateLimitRequest[]? requests)
     {
         if (requests is not { Length: >= 1 and <= RateLimits.MaxBatch })
-            throw new InvalidRateLimitException($"The call has {requests?.Length ?? 0} requests; allowed are 1 to {RateLimits.MaxBatch}.");
+            throw new InvalidRateLimitException($"The call has {requests?.Length ?? 0} requests; send 1 to {RateLimits.MaxBatch}.");
         var limiters = new Dictionary<string, Limiter>();
         foreach (var request in requests)
         {
