@@ -6,7 +6,7 @@ using Microsoft.Extensions.Configuration;
 
 using var stop = new CancellationTokenSource();
 
-// The first Ctrl-C (or SIGTERM) asks the command to end well; a second one ends the process at once.
+// The first Ctrl-C or SIGTERM asks the command to end cleanly; a second one ends the process at once.
 void Stop(PosixSignalContext signal)
 {
     if (stop.IsCancellationRequested)

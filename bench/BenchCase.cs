@@ -1,23 +1,23 @@
 namespace Actors.Bench;
 
-/// <summary>Something to measure: ours, and the peers it is held against.</summary>
-/// <param name="Name">What it is called on the command line.</param>
-/// <param name="Work">What is done, in a few words.</param>
-/// <param name="Unit">What is counted, per second.</param>
-/// <param name="Ours">Makes our contender.</param>
-/// <param name="Peers">The peers, each with the ratio (ours by theirs) to reach.</param>
+/// <summary>A case to measure: ours, and the peers it is compared with.</summary>
+/// <param name="Name">The name on the command line.</param>
+/// <param name="Work">A short description of the work.</param>
+/// <param name="Unit">The unit that is counted per second.</param>
+/// <param name="Ours">Creates our contender.</param>
+/// <param name="Peers">The peers, each with the target ratio (ours / theirs).</param>
 internal sealed record BenchCase(
     string Name, string Work, string Unit, Func<BenchServers, Contender> Ours, params BenchPeer[] Peers)
 {
-    /// <summary>False where nothing but this process takes part.</summary>
+    /// <summary>False if only this process takes part.</summary>
     public bool NeedsServers { get; init; } = true;
 
-    /// <summary>True where ours must not allocate, beside the ratios.</summary>
+    /// <summary>True if ours must also not allocate.</summary>
     public bool AllocatesNothing { get; init; }
 }
 
 /// <summary>One peer of a case.</summary>
-/// <param name="Name">What it does, in a few words.</param>
-/// <param name="Target">The ratio (ours by theirs) to reach; null where it is measured for comparison only.</param>
-/// <param name="Make">Makes the contender.</param>
+/// <param name="Name">A short description.</param>
+/// <param name="Target">The target ratio (ours / theirs); null if it is measured for comparison only.</param>
+/// <param name="Make">Creates the contender.</param>
 internal sealed record BenchPeer(string Name, double? Target, Func<BenchServers, Contender> Make);

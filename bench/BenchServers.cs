@@ -7,9 +7,9 @@ using StackExchange.Redis;
 namespace Actors.Bench;
 
 /// <summary>
-/// Redis (append-only file, synced every second) and PostgreSQL (as installed), shared by all contenders of a case: those
-/// of <c>ConnectionStrings__redis</c> and <c>ConnectionStrings__postgres</c>, else started for it. Each contender has
-/// databases and a key prefix of its own, which are removed afterwards.
+/// Redis (append-only file, synced every second) and PostgreSQL (default settings), shared by all contenders of a case. They
+/// come from <c>ConnectionStrings__redis</c> and <c>ConnectionStrings__postgres</c>, or are started for the case. Each
+/// contender has its own databases and key prefix, which are removed afterwards.
 /// </summary>
 internal sealed class BenchServers : IAsyncDisposable
 {
@@ -24,13 +24,13 @@ internal sealed class BenchServers : IAsyncDisposable
     {
     }
 
-    /// <summary>Where Redis is.</summary>
+    /// <summary>The connection string of Redis.</summary>
     public string Redis { get; private set; } = "";
 
-    /// <summary>What all keys begin with.</summary>
+    /// <summary>The prefix of all keys.</summary>
     public string KeyPrefix => $"bench-{_run}";
 
-    /// <summary>No servers.</summary>
+    /// <summary>Without servers.</summary>
     public static BenchServers None() => new();
 
     public static async Task<BenchServers> StartAsync()
@@ -48,7 +48,7 @@ internal sealed class BenchServers : IAsyncDisposable
         }
     }
 
-    /// <summary>Makes a database with the table of users, as the silo's migrations make it, and returns the way to it.</summary>
+    /// <summary>Creates a database with the silo's migrations and returns its connection string.</summary>
     public async Task<string> CreateDatabaseAsync()
     {
         var name = $"bench_{_run}_{_databases.Count}";
@@ -60,10 +60,10 @@ internal sealed class BenchServers : IAsyncDisposable
         return database;
     }
 
-    /// <summary>Empties the table of users, so that each turn begins alike.</summary>
+    /// <summary>Empties the table of users, so that all turns start equal.</summary>
     public static Task TruncateUsersAsync(string database) => ExecuteAsync(database, "TRUNCATE users");
 
-    /// <summary>One number from a database.</summary>
+    /// <summary>Reads one number from a database.</summary>
     public static async Task<long> CountAsync(string database, string sql)
     {
         await using var source = NpgsqlDataSource.Create(database);
@@ -71,10 +71,10 @@ internal sealed class BenchServers : IAsyncDisposable
         return Convert.ToInt64(await command.ExecuteScalarAsync(), CultureInfo.InvariantCulture);
     }
 
-    /// <summary>Has PostgreSQL write down what is behind it, so that no contender pays for the one before.</summary>
+    /// <summary>Makes PostgreSQL flush its dirty pages, so that no contender pays for the previous one.</summary>
     public Task SettleAsync() => _postgres == "" ? Task.CompletedTask : ExecuteAsync(_postgres, "CHECKPOINT");
 
-    /// <summary>The CPU time Redis has used so far.</summary>
+    /// <summary>The CPU time that Redis has used so far.</summary>
     public async Task<TimeSpan> RedisCpuAsync()
     {
         if (_redis is null) return TimeSpan.Zero;
@@ -85,7 +85,7 @@ internal sealed class BenchServers : IAsyncDisposable
         return TimeSpan.FromSeconds(cpu);
     }
 
-    /// <summary>The bytes of memory Redis uses for what it holds.</summary>
+    /// <summary>The memory that Redis uses for its data, in bytes.</summary>
     public async Task<long> RedisMemoryAsync() => (await _redis!.GetServers()[0].InfoAsync("memory"))
         .SelectMany(section => section)
         .Where(entry => entry.Key == "used_memory_dataset")
@@ -117,7 +117,7 @@ internal sealed class BenchServers : IAsyncDisposable
             Redis = _ownRedis.ConnectionString;
         }
 
-        // For INFO.
+        // INFO needs admin mode.
         _redis = await ConnectionMultiplexer.ConnectAsync(Redis, options => options.AllowAdmin = true);
     }
 

@@ -15,8 +15,8 @@ using StackExchange.Redis;
 namespace Actors.Bench;
 
 /// <summary>
-/// A silo in this process, called through its hosted client, so that a call costs what it costs between two grains and
-/// no network stands between caller and silo. Ours and the peer that is a grain as well have one each.
+/// A silo in this process, called through its hosted client. A call costs as much as between two grains, without a network. Our
+/// contender and each peer that is a grain have a silo of their own.
 /// </summary>
 internal sealed class BenchSilo : IAsyncDisposable
 {
@@ -31,7 +31,7 @@ internal sealed class BenchSilo : IAsyncDisposable
 
     public WriteBehindTable Table => _host.Services.GetRequiredService<WriteBehindTable>();
 
-    /// <summary>A silo as an operator runs it, over the servers of the case.</summary>
+    /// <summary>A silo in its default configuration, on the servers of the case.</summary>
     public static Task<BenchSilo> StartOursAsync(
         BenchServers servers, string database, params KeyValuePair<string, string?>[] settings) => StartAsync(servers, settings, silo =>
     {
@@ -44,7 +44,7 @@ internal sealed class BenchSilo : IAsyncDisposable
         });
     });
 
-    /// <summary>A silo with nothing but Orleans' own Redis grain storage.</summary>
+    /// <summary>A silo with only Orleans' own Redis grain storage.</summary>
     public static Task<BenchSilo> StartGrainStorageAsync(BenchServers servers) => StartAsync(servers, [], silo =>
     {
         silo.Configure<ClusterOptions>(cluster => cluster.ServiceId = $"{servers.KeyPrefix}-{Storage}");
@@ -52,7 +52,7 @@ internal sealed class BenchSilo : IAsyncDisposable
             Storage, (RedisStorageOptions options) => options.ConfigurationOptions = ConfigurationOptions.Parse(servers.Redis));
     });
 
-    /// <summary>The settings of a policy of limits with one window.</summary>
+    /// <summary>The settings of a rate limit policy with one window.</summary>
     public static KeyValuePair<string, string?>[] Policy(string name, RateLimitWindow window)
     {
         var section = $"Actors:RateLimits:Policies:{name}:Windows:0";
@@ -63,14 +63,14 @@ internal sealed class BenchSilo : IAsyncDisposable
         ];
     }
 
-    /// <summary>What its limiters did so far.</summary>
+    /// <summary>The statistics of its limiters.</summary>
     public async Task<RateLimitStatus> LimitsAsync() =>
         (await Grains.GetGrain<IClusterGrain>("cluster").GetStatusAsync()).Silos.Single().RateLimits;
 
-    /// <summary>Deactivates all grains, so that memory does not grow from turn to turn.</summary>
+    /// <summary>Deactivates all grains, so that memory does not grow between turns.</summary>
     public Task DeactivateAllAsync() => Grains.GetGrain<IManagementGrain>(0).ForceActivationCollection(TimeSpan.Zero);
 
-    /// <summary>Returns once all is in the database.</summary>
+    /// <summary>Completes when everything is in the database.</summary>
     public async Task DrainedAsync()
     {
         while (Table.Backlog.Rows > 0) await Task.Delay(20);
@@ -87,12 +87,12 @@ internal sealed class BenchSilo : IAsyncDisposable
     {
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
 
-        // To try options of the silo, e.g. Actors__WriteBehind__FlushInterval.
+        // Allows trying silo options, e.g. Actors__WriteBehind__FlushInterval.
         builder.Configuration.AddInMemoryCollection(settings).AddEnvironmentVariables();
         builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace)
             .SetMinimumLevel(LogLevel.Warning)
 
-            // It notes that the CPU is busy, which is the purpose.
+            // The watchdog reports that the CPU is busy, which is intended.
             .AddFilter("Orleans.Runtime.Watchdog", LogLevel.Error);
         builder.UseOrleans(silo =>
         {

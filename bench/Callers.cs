@@ -2,10 +2,10 @@ using System.Diagnostics;
 
 namespace Actors.Bench;
 
-/// <summary>Concurrent callers, each of which calls again as soon as it was answered (a closed loop).</summary>
+/// <summary>Concurrent callers in a closed loop: each calls again as soon as it gets an answer.</summary>
 internal static class Callers
 {
-    /// <summary>Calls for <paramref name="duration"/>. Calls begun in time are waited for; count and time include them.</summary>
+    /// <summary>Calls for <paramref name="duration"/>, then waits for calls in flight; count and time include them.</summary>
     public static async Task<Turn> RunAsync(
         int callers, TimeSpan duration, Func<Random, Task> call, CancellationToken cancellationToken)
     {

@@ -5,7 +5,7 @@ using Actors.Bench.Writes;
 
 namespace Actors.Bench;
 
-/// <summary>All that can be measured.</summary>
+/// <summary>All cases.</summary>
 internal static class Cases
 {
     private const string SlidingLog = "stateless EVALSHA sliding log";
@@ -32,7 +32,7 @@ internal static class Cases
         Hot("limit.hot.allow.grain", isAllowed: true, LimitCalls.ByGrain, target: null),
         Hot("limit.hot.deny.grain", isAllowed: false, LimitCalls.ByGrain, target: null),
         new(
-            "limit.many", "10,000 clients, all allowed, each call of one at random, 256 callers", "decisions/s", servers => new ManyLimits(servers),
+            "limit.many", "10,000 clients, all allowed, each call for a random one, 256 callers", "decisions/s", servers => new ManyLimits(servers),
             new BenchPeer(SlidingLog, 1.5, servers => new ManySlidingLogs(servers))),
         new(
             "breaker.closed", "the guard around a call that does nothing, one thread", "calls/s", _ => new OurClosed(),

@@ -1,30 +1,30 @@
 namespace Actors.Bench;
 
-/// <summary>Ours or a peer: does the same work over and over, one turn at a time.</summary>
+/// <summary>Ours or a peer: repeats the same work, one turn at a time.</summary>
 internal abstract class Contender : IAsyncDisposable
 {
-    /// <summary>Makes what the turns need; not measured.</summary>
+    /// <summary>Prepares the turns; not measured.</summary>
     public abstract Task PrepareAsync(Load load);
 
-    /// <summary>Comes before every turn; not measured.</summary>
+    /// <summary>Runs before every turn; not measured.</summary>
     public virtual Task BeforeTurnAsync() => Task.CompletedTask;
 
-    /// <summary>One turn. Only what it says to have taken is measured.</summary>
+    /// <summary>Runs one turn. Only the time it reports is measured.</summary>
     public abstract Task<Turn> RunAsync(Load load, CancellationToken cancellationToken);
 
-    /// <summary>Comes after every turn, and leaves nothing running beside the next contender; not measured.</summary>
+    /// <summary>Runs after every turn and leaves no work running beside the next contender; not measured.</summary>
     public virtual Task AfterTurnAsync() => Task.CompletedTask;
 
-    /// <summary>Comes after the last turn: throws where what was counted has not happened.</summary>
+    /// <summary>Runs after the last turn; throws if the counted work did not happen.</summary>
     public virtual Task VerifyAsync() => Task.CompletedTask;
 
     public abstract ValueTask DisposeAsync();
 }
 
-/// <summary>What a turn came to.</summary>
+/// <summary>The result of a turn.</summary>
 /// <param name="Count">Writes, rows or calls done.</param>
-/// <param name="Elapsed">The time they took.</param>
-/// <param name="Doubt">What makes the figure questionable, or null.</param>
+/// <param name="Elapsed">The elapsed time.</param>
+/// <param name="Doubt">A reason to doubt the figure, or null.</param>
 internal sealed record Turn(long Count, TimeSpan Elapsed, string? Doubt = null)
 {
     public double PerSecond => Count / Elapsed.TotalSeconds;

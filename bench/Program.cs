@@ -9,26 +9,29 @@ using Spectre.Console;
 
 var cases = new Argument<string[]>("CASE")
 {
-    Description = "What to measure; all cases where none is named.",
+    Description = "The cases to measure; all if none is given.",
     Arity = ArgumentArity.ZeroOrMore,
 };
 cases.Validators.Add(result =>
 {
     foreach (var name in result.Tokens.Select(token => token.Value).Where(name => Cases.Find(name) is null))
-        result.AddError($"There is no case '{name}'. Cases: {string.Join(", ", Cases.All.Select(each => each.Name))}.");
+        result.AddError($"Unknown case '{name}'. Cases: {string.Join(", ", Cases.All.Select(each => each.Name))}.");
 });
 var list = new Option<bool>("--list") { Description = "List the cases and measure nothing." };
 var json = new Option<FileInfo?>("--json") { Description = "Also write the results to this file." };
 json.Validators.Add(result =>
 {
     if (result.Tokens is [var path, ..] && new FileInfo(path.Value).Directory is { Exists: false } directory)
-        result.AddError($"--json: there is no directory {directory.FullName}.");
+        result.AddError($"--json: directory {directory.FullName} does not exist.");
 });
-var quick = new Option<bool>("--quick") { Description = "One short round and fewer rows: to see that it works, not to quote." };
-var details = new Option<bool>("--details") { Description = "Also print what a write, row or call costs: allocations, CPU time." };
-var alone = new Option<bool>("--alone") { Description = "Leave the peers out and print the details of ours: for a profiler." };
-var growth = new Option<bool>("--growth") { Description = "Measure how the cost of unflushed users grows with their number, and that of limited clients with their limits, and no case." };
-var rounds = Number("--rounds", "Rounds, of which the median counts. Default: 5.", 1, 100);
+var quick = new Option<bool>("--quick") { Description = "One short round and fewer rows: a smoke test, not a measurement." };
+var details = new Option<bool>("--details") { Description = "Also print the cost of a write, row or call: allocations and CPU time." };
+var alone = new Option<bool>("--alone") { Description = "Skip the peers and print the details of ours, for a profiler." };
+var growth = new Option<bool>("--growth")
+{
+    Description = "Instead of cases, measure how the cost of unflushed users grows with their number, and of limited clients with their limits.",
+};
+var rounds = Number("--rounds", "Number of rounds; the median counts. Default: 5.", 1, 100);
 var seconds = Number("--seconds", "Seconds per turn. Default: 5.", 1, 600);
 var callers = Number("--callers", "Concurrent callers. Default: 512.", 1, 100_000);
 
@@ -38,7 +41,7 @@ var command = new RootCommand("Measures Actors and its peers side by side.")
 };
 command.SetAction(async (parsed, cancellationToken) =>
 {
-    // A file or pipe has no width of its own; the default would break words.
+    // A file or pipe has no width; the default would break words.
     if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 140;
     if (parsed.GetValue(list))
     {
@@ -104,7 +107,7 @@ static Option<int?> Number(string name, string description, int least, int most)
     {
         if (result.Tokens is not [var token, ..]) return;
         if (!int.TryParse(token.Value, out var value) || value < least || value > most)
-            result.AddError($"{name} is {token.Value}; allowed are {least} to {most}.");
+            result.AddError($"{name} is {token.Value}; use {least} to {most}.");
     });
     return option;
 }

@@ -1,6 +1,6 @@
 namespace Actors.Bench;
 
-/// <summary>Tells on stderr what is going on: one line rewritten on a terminal, plain lines elsewhere.</summary>
+/// <summary>Reports progress on stderr: one rewritten line on a terminal, plain lines elsewhere.</summary>
 internal sealed class ProgressLine : IDisposable
 {
     private const string Clear = "\r\e[2K";

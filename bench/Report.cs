@@ -6,7 +6,7 @@ using Spectre.Console;
 
 namespace Actors.Bench;
 
-/// <summary>How results are shown and written.</summary>
+/// <summary>Prints and writes the results.</summary>
 internal static class Report
 {
     public static void List(IAnsiConsole console)
@@ -37,7 +37,10 @@ internal static class Report
                 new Text(measured.Unit),
                 Right(Number(ours.PerSecond)),
                 Right(Number(theirs.PerSecond)),
-                new Text(Number(ratio), ratio >= (peer.Target ?? 0) && (!measured.AllocatesNothing || ours.AllocatesNothing) ? Color.Green : Color.Yellow).RightJustified(),
+                new Text(
+                    Number(ratio),
+                    ratio >= (peer.Target ?? 0) && (!measured.AllocatesNothing || ours.AllocatesNothing) ? Color.Green : Color.Yellow)
+                    .RightJustified(),
                 Right(Target(peer) + (measured.AllocatesNothing ? ", 0 bytes" : "")));
         }
 
@@ -82,7 +85,7 @@ internal static class Report
         }
 
         console.WriteLine();
-        console.WriteLine("What one write, row or call costs:");
+        console.WriteLine("Cost of one write, row or call:");
         console.Write(table);
 
         void Add(BenchCase measured, string name, Medians medians) => table.AddRow(
@@ -127,7 +130,8 @@ internal static class Report
         {
             table.AddRow([
                 Right(Number(step.Limit)), Right(Number(step.Clients)),
-                .. ((BytesEach[])[step.Full, step.Over, step.Gone]).SelectMany(bytes => (Text[])[Right(Number(bytes.Silo)), Right(Number(bytes.Redis))]),
+                .. ((BytesEach[])[step.Full, step.Over, step.Gone])
+                    .SelectMany(bytes => (Text[])[Right(Number(bytes.Silo)), Right(Number(bytes.Redis))]),
             ]);
         }
 

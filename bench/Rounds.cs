@@ -1,21 +1,23 @@
 namespace Actors.Bench;
 
-/// <summary>What a contender's turns came to: medians over the rounds.</summary>
+/// <summary>The results of a contender: medians over the rounds.</summary>
 /// <param name="PerSecond">Writes, rows or calls per second.</param>
-/// <param name="Bytes">Bytes allocated in this process, per write, row or call.</param>
-/// <param name="Cpu">CPU time of this process (callers, and silo or driver), per write, row or call, in microseconds.</param>
-/// <param name="RedisCpu">CPU time of Redis, likewise.</param>
-/// <param name="Doubts">What makes figures questionable.</param>
+/// <param name="Bytes">Bytes allocated in this process per write, row or call.</param>
+/// <param name="Cpu">CPU time of this process (callers and silo or driver) per write, row or call, in microseconds.</param>
+/// <param name="RedisCpu">CPU time of Redis per write, row or call, in microseconds.</param>
+/// <param name="Doubts">Reasons to doubt the figures.</param>
 internal sealed record Medians(double PerSecond, double Bytes, double Cpu, double RedisCpu, IReadOnlyList<string> Doubts)
 {
-    /// <summary>True where no call allocates: what else the process does in a turn comes to far less than this for each.</summary>
+    /// <summary>
+    /// True if calls do not allocate; other allocations of the process are far below this threshold per call.
+    /// </summary>
     public bool AllocatesNothing => Bytes < 0.01;
 }
 
-/// <summary>A case that was measured.</summary>
+/// <summary>A measured case.</summary>
 internal sealed record CaseResult(BenchCase Case, Medians Ours, IReadOnlyList<Medians> Theirs);
 
-/// <summary>Measures a case: ours and the peers have turns, round by round, the other way round every other round.</summary>
+/// <summary>Measures a case: ours and the peers have turns in each round, in reverse order every other round.</summary>
 internal static class Rounds
 {
     public static async Task<CaseResult> RunAsync(
@@ -39,7 +41,7 @@ internal static class Rounds
 
             for (var round = 1; round <= load.Rounds; round++)
             {
-                // What a contender leaves behind (pages to write, a heap to collect) is so spread over all of them.
+                // Alternating the order spreads the leftovers of a contender (dirty pages, garbage) over all of them.
                 foreach (var (name, contender, costs) in round % 2 == 1 ? contenders : contenders.Reverse())
                 {
                     progress.Tell($"{measured.Name}: round {round} of {load.Rounds}: {name}");

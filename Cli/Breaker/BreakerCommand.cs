@@ -14,7 +14,7 @@ internal static class BreakerCommand
 
     private static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(1);
 
-    public static Command Create(CommandContext context) => new("breaker", "See and steer the way of each silo to Redis.")
+    public static Command Create(CommandContext context) => new("breaker", "Show and control the circuit breakers of the silos.")
     {
         List(context),
         Health(context),
@@ -22,18 +22,18 @@ internal static class BreakerCommand
         Close(context),
     };
 
-    private static WatchOption Watch() => new(WatchPeriod, "Show it again every second, until Ctrl-C.");
+    private static WatchOption Watch() => new(WatchPeriod, "Refresh every second until Ctrl-C.");
 
     private static WatchOption WatchOn() =>
-        new(WatchPeriod, "Then show all breakers every second, until Ctrl-C, unless something failed.");
+        new(WatchPeriod, "If nothing failed, then show all breakers every second until Ctrl-C.");
 
     private static Command List(CommandContext context)
     {
         var watch = Watch();
         var transitions = OptionKinds.Number(
-            "--transitions", "How many of the last changes of state to show of each circuit; JSON has all that are kept.",
+            "--transitions", "Number of recent state changes to show per circuit; JSON has all that are kept.",
             UsualTransitions, 0, KeptTransitions);
-        var command = new Command("list", "Show the circuit breaker of every silo, a row for each Redis it uses.")
+        var command = new Command("list", "Show the circuit breakers of every silo, one row per Redis.")
         {
             transitions,
         };
@@ -52,7 +52,7 @@ internal static class BreakerCommand
     {
         var watch = Watch();
         var command = new Command("health",
-            "Show every Redis: what it says of itself, and how long its calls take, each figure as the slowest silo has it.");
+            "Show every Redis: its server figures, and the call latencies of the slowest silo.");
         watch.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -67,9 +67,9 @@ internal static class BreakerCommand
     private static Command Isolate(CommandContext context)
     {
         var (silos, watch) = (new SiloChoice(), WatchOn());
-        var reason = OptionKinds.Phrase("--reason", "Why, for whoever looks later.", "TEXT", LongestReason);
+        var reason = OptionKinds.Phrase("--reason", "The reason, for people who look later.", "TEXT", LongestReason);
         var command = new Command("isolate",
-            "Keep silos away from Redis, whatever its health, until 'breaker close'. They go on with memory and database.")
+            "Disconnect silos from Redis until 'breaker close'. They continue with memory and the database.")
         {
             reason,
         };
@@ -88,7 +88,7 @@ internal static class BreakerCommand
     {
         var (silos, watch) = (new SiloChoice(), WatchOn());
         var command = new Command("close",
-            "End an isolation, or a break before its time: calls go to Redis at once. It opens again should they fail.");
+            "Close an isolated or open breaker: calls go to Redis at once. It opens again if they fail.");
         silos.AddTo(command);
         watch.AddTo(command);
         command.SetAction((parsed, cancellationToken) => SteerAsync(context, parsed, silos, watch,
@@ -115,12 +115,12 @@ internal static class BreakerCommand
         Steering.WriteErrors(steered, steer, context.Terminal);
 
         var outcome = Steering.Outcome(steered, silos.IsAll(parsed));
-        // What failed is to be read, which a screen that is redrawn would prevent.
+        // Errors must stay readable, which a redrawn screen would prevent.
         if (outcome == ExitCode.Done && watch.IsGiven(parsed))
         {
             var show = Show(context, cluster, parsed.IsJson(), isRedrawn: true, BreakerJson.Of, (status, now, terminal) =>
             {
-                // Redrawing has taken them off the terminal.
+                // Redrawing has removed the errors from the terminal.
                 if (terminal.IsOutputInteractive)
                     Array.ForEach(lines, terminal.WriteLine);
                 BreakerTable.Write(status, UsualTransitions, now, terminal);
@@ -130,7 +130,7 @@ internal static class BreakerCommand
         return outcome;
     }
 
-    /// <summary>Asks once for the status of all silos and shows it, as JSON or as a table.</summary>
+    /// <summary>Requests the status of all silos once and shows it as JSON or as a table.</summary>
     private static Func<CancellationToken, Task> Show(
         CommandContext context, ICluster cluster, bool isJson, bool isRedrawn, Func<ClusterStatus, DateTimeOffset, object> toJson,
         Action<ClusterStatus, DateTimeOffset, Terminal> draw) => async cancellationToken =>

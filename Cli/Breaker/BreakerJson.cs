@@ -1,6 +1,6 @@
 namespace Actors.Cli.Breaker;
 
-/// <summary>Breakers as JSON: the figures as they are, times in seconds.</summary>
+/// <summary>Breakers as JSON: unformatted values, times in seconds.</summary>
 internal static class BreakerJson
 {
     public static object Of(ClusterStatus status, DateTimeOffset now) =>

@@ -4,16 +4,16 @@ using Text = Actors.Cli.Output.Text;
 
 namespace Actors.Cli.Breaker;
 
-/// <summary>The breakers as a table, a row per silo and circuit, and below it how each circuit came to its state.</summary>
+/// <summary>The breakers as a table with one row per silo and circuit, followed by the recent state changes.</summary>
 internal static class BreakerTable
 {
     private const int TransitionWidth = 22;
     private const int IndentOfReason = 50;
 
-    /// <param name="status">What to show.</param>
-    /// <param name="transitions">How many of the last changes of state to show of each circuit.</param>
+    /// <param name="status">The status to show.</param>
+    /// <param name="transitions">The number of recent state changes to show per circuit.</param>
     /// <param name="now">The time that durations end at.</param>
-    /// <param name="terminal">Where to.</param>
+    /// <param name="terminal">The terminal to write to.</param>
     public static void Write(ClusterStatus status, int transitions, DateTimeOffset now, Terminal terminal)
     {
         var table = new FittedTable()
@@ -72,7 +72,7 @@ internal static class BreakerTable
         var last = circuit.Transitions.TakeLast(transitions).ToArray();
         if (last.Length == 0 && circuit.LastError is null)
             return;
-        // A driver's error can fill a screen; the whole of it is in the JSON.
+        // A driver's error can fill a screen; JSON has all of it.
         var longest = Math.Max(terminal.Width - IndentOfReason, IndentOfReason);
         terminal.WriteLine("");
         terminal.WriteWords(Text.Printable($"{silo}, Redis {circuit.Address} ({BreakerText.Roles(circuit.Roles)})"));
@@ -83,7 +83,7 @@ internal static class BreakerTable
         }
         if (circuit.LastError is { } error)
         {
-            // Of a circuit that is closed again it may be long past.
+            // The last error of a closed circuit may be old.
             var age = circuit.LastErrorAt is { } at ? $", {Text.Of(BreakerText.Between(at, now))} ago" : "";
             terminal.WriteWords($"  last error{age}: {Text.Short(error, longest + IndentOfReason / 2)}", "    ");
         }

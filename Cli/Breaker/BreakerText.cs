@@ -2,10 +2,10 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Breaker;
 
-/// <summary>What of a breaker is written the same wherever it is shown.</summary>
+/// <summary>Texts about breakers that several views share.</summary>
 internal static class BreakerText
 {
-    /// <summary>The state of the breaker; of each circuit, where they differ.</summary>
+    /// <summary>The state of the breaker, or of each circuit if they differ.</summary>
     public static string States(BreakerSnapshot breaker) =>
         breaker.Circuits.DistinctBy(circuit => circuit.State).Count() == 1
             ? Text.Of(breaker.State)
@@ -13,7 +13,7 @@ internal static class BreakerText
 
     public static string Roles(IEnumerable<string> roles) => string.Join(", ", roles);
 
-    /// <summary>One figure of how long calls took; "-" where there was none.</summary>
+    /// <summary>One latency; "-" if there were no calls.</summary>
     public static string Latency(LatencySnapshot latency, Func<LatencySnapshot, TimeSpan> figure) =>
         latency.Calls == 0 ? "-" : Text.Of(figure(latency));
 
@@ -26,6 +26,6 @@ internal static class BreakerText
         _ => "magenta",
     };
 
-    /// <summary>How long from one to the other; never less than nothing, as clocks of silos differ from this one.</summary>
+    /// <summary>The time between two moments; never negative, because the silos' clocks may differ from this one.</summary>
     public static TimeSpan Between(DateTimeOffset start, DateTimeOffset end) => start < end ? end - start : TimeSpan.Zero;
 }

@@ -1,6 +1,6 @@
 namespace Actors.Cli.Breaker;
 
-/// <summary>The health of each Redis as JSON: the figures as they are, times in seconds.</summary>
+/// <summary>The health of each Redis as JSON: unformatted values, times in seconds.</summary>
 internal static class HealthJson
 {
     public static object Of(ClusterStatus status, DateTimeOffset now) => new

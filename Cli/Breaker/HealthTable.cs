@@ -3,12 +3,12 @@ using Text = Actors.Cli.Output.Text;
 
 namespace Actors.Cli.Breaker;
 
-/// <summary>The health of each Redis as a table: what it says of itself, and how long the silos wait for it.</summary>
+/// <summary>The health of each Redis as a table: its server figures and the latencies of the silos.</summary>
 internal static class HealthTable
 {
     private static readonly Cell None = FittedTable.None;
 
-    // What stands in the place of the figures of a Redis that no silo has asked yet.
+    // Shown instead of the figures of a Redis that no silo has queried yet.
     private static readonly Cell[][] Unknown = [[None, None], [None, None, None], [None], [None, None]];
 
     public static void Write(ClusterStatus status, DateTimeOffset now, Terminal terminal)

@@ -1,21 +1,21 @@
 namespace Actors.Cli.Breaker;
 
-/// <summary>One Redis as all silos that use it see it together.</summary>
+/// <summary>One Redis, combined from the reports of all silos that use it.</summary>
 internal sealed record RedisView(string Address, IReadOnlyList<(string Silo, CircuitSnapshot Circuit)> Seen)
 {
-    /// <summary>What any silo uses it for.</summary>
+    /// <summary>The roles that silos use it for.</summary>
     public IEnumerable<string> Roles => Seen.SelectMany(seen => seen.Circuit.Roles).Distinct(StringComparer.Ordinal);
 
-    /// <summary>The state of the circuit that lets through least.</summary>
+    /// <summary>The most restrictive circuit state.</summary>
     public BreakerState State => Seen.Max(seen => seen.Circuit.State);
 
-    /// <summary>What it said of itself last, to whichever silo.</summary>
+    /// <summary>The latest server figures, from any silo.</summary>
     public RedisHealth? Health => Seen.Select(seen => seen.Circuit.Health).OfType<RedisHealth>().MaxBy(health => health.At);
 
     /// <summary>A warning about this Redis that any silo reports although it answers; null if there is none.</summary>
     public string? Warning => Seen.Select(seen => seen.Circuit.Warning).FirstOrDefault(warning => warning is not null);
 
-    /// <summary>Each figure as the silo has it for which it is longest.</summary>
+    /// <summary>Each latency as reported by the slowest silo.</summary>
     public LatencySnapshot Latency => new()
     {
         Calls = Seen.Sum(seen => seen.Circuit.Latency.Calls),

@@ -4,13 +4,13 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Breaker;
 
-/// <summary><c>SILO|--all</c>: which silos a command is about.</summary>
+/// <summary><c>SILO|--all</c>: the silos that a command applies to.</summary>
 internal sealed class SiloChoice
 {
     private readonly Argument<string?> _silo = new("SILO")
     {
         Description =
-            "The silo's address as 'breaker list' shows it, or a part that only one has: its port, host:port, its beginning.",
+            "The silo's address as in 'breaker list', or a unique part of it: port, host:port, or prefix.",
         Arity = ArgumentArity.ZeroOrOne,
     };
 
@@ -24,19 +24,19 @@ internal sealed class SiloChoice
 
     public bool IsAll(ParseResult parsed) => parsed.GetValue(_all);
 
-    /// <summary>Wrong with any cluster, so told before a connection is sought.</summary>
-    /// <exception cref="UsageException">Neither is given, or both are.</exception>
+    /// <summary>Checked before connecting, because the choice is invalid for any cluster.</summary>
+    /// <exception cref="UsageException">Neither or both are given.</exception>
     public void Check(ParseResult parsed)
     {
         var silo = parsed.GetValue(_silo);
         if (IsAll(parsed) && silo is not null)
-            throw new UsageException($"'{Text.Short(silo)}' and --all contradict each other; allowed is one of SILO and --all");
+            throw new UsageException($"'{Text.Short(silo)}' and --all contradict each other; use either SILO or --all");
         if (!IsAll(parsed) && silo is null)
-            throw new UsageException("which silo? allowed is one of SILO and --all");
+            throw new UsageException("no silo given; use SILO or --all");
     }
 
-    /// <summary>The silos chosen; never none.</summary>
-    /// <exception cref="UsageException">SILO names no silo, or several.</exception>
+    /// <summary>The chosen silos; never empty.</summary>
+    /// <exception cref="UsageException">SILO matches no silo or several.</exception>
     public IReadOnlyList<SiloReport> Of(ClusterStatus status, ParseResult parsed)
     {
         if (IsAll(parsed))
@@ -45,13 +45,13 @@ internal sealed class SiloChoice
         return Find(status.Silos, given) switch
         {
             [var only] => [only],
-            [] => throw new UsageException($"'{Text.Short(given)}' names no silo; allowed are {Names(status.Silos)}"),
-            var several => throw new UsageException($"'{Text.Short(given)}' names several silos; allowed are {Names(several)}"),
+            [] => throw new UsageException($"'{Text.Short(given)}' matches no silo; silos are {Names(status.Silos)}"),
+            var several => throw new UsageException($"'{Text.Short(given)}' matches several silos: {Names(several)}"),
         };
     }
 
-    // Whole parts only, and before beginnings: a port must not be taken for a piece of another silo's generation, nor
-    // 127.0.0.1:1111 be ambiguous because there is a 127.0.0.1:11111.
+    // Match whole parts before prefixes: a port must not match part of another silo's generation, and 127.0.0.1:1111 must not
+    // be ambiguous with 127.0.0.1:11111.
     private static SiloReport[] Find(SiloReport[] silos, string given)
     {
         if (given.Length == 0)
@@ -70,7 +70,7 @@ internal sealed class SiloChoice
 
     private static string Endpoint(SiloReport silo) => Plain(silo.Silo).Split('@')[0];
 
-    // The brackets of an IPv6 address may be left out.
+    // The brackets of an IPv6 address are optional.
     private static string Plain(string name) =>
         name.Replace("[", "", StringComparison.Ordinal).Replace("]", "", StringComparison.Ordinal);
 

@@ -4,34 +4,34 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Breaker;
 
-/// <summary>What is done to a breaker.</summary>
-/// <param name="Doing">How it is told while it may fail: "isolating".</param>
-/// <param name="Done">How it is told once it is done: "isolated".</param>
-/// <param name="CallAsync">Does it.</param>
+/// <summary>An operation on a breaker.</summary>
+/// <param name="Doing">Its name in progress: "isolating".</param>
+/// <param name="Done">Its name when done: "isolated".</param>
+/// <param name="CallAsync">Runs the operation.</param>
 internal sealed record Steer(string Doing, string Done, Func<IRedisBreakerGrain, CancellationToken, Task> CallAsync);
 
-/// <summary>What steering the breaker of one silo came to.</summary>
+/// <summary>The result of an operation on one silo's breaker.</summary>
 /// <param name="Silo">The silo's address.</param>
-/// <param name="Before">The breaker as it was; null where the silo did not tell.</param>
-/// <param name="IsDone">True once the silo has confirmed it.</param>
-/// <param name="After">The breaker as it is then; null where that is not known.</param>
-/// <param name="Error">What went wrong, or null.</param>
+/// <param name="Before">The breaker before the operation; null if the silo did not report it.</param>
+/// <param name="IsDone">True if the silo has confirmed the operation.</param>
+/// <param name="After">The breaker after the operation; null if unknown.</param>
+/// <param name="Error">The failure, or null.</param>
 internal sealed record Steered(string Silo, BreakerSnapshot? Before, bool IsDone, BreakerSnapshot? After, Exception? Error);
 
-/// <summary>Steers the breakers of several silos at once; what goes wrong with one keeps no other from being steered.</summary>
+/// <summary>Runs an operation on several silos concurrently; a failure on one does not affect the others.</summary>
 internal static class Steering
 {
     public static Task<Steered[]> RunAsync(
         ICluster cluster, IEnumerable<SiloReport> silos, Steer steer, CancellationToken cancellationToken) =>
         Task.WhenAll(silos.Select(silo => RunAsync(cluster.Breaker(silo.Silo), silo, steer, cancellationToken)));
 
-    /// <summary>The result as a line; what went wrong goes to <see cref="WriteErrors"/>.</summary>
+    /// <summary>Writes the result as a line; failures go to <see cref="WriteErrors"/>.</summary>
     public static string Describe(Steered steered, Steer steer)
     {
         var before = steered.Before is { } known ? BreakerText.States(known) : "in an unknown state";
         var after = steered.After is { } then ? BreakerText.States(then) : "in an unknown state";
 
-        // A circuit that is closed by hand may have opened again by now.
+        // A circuit closed by hand may have opened again already.
         var outcome = after == steer.Done ? after : $"{steer.Done}, now {after}";
         return Text.Printable($"{steered.Silo}: {outcome}{(before == after ? ", as before" : $"; was {before}")}");
     }
@@ -59,7 +59,7 @@ internal static class Steering
     };
 
     /// <summary>
-    /// The first failure decides. Of all silos, one that has left meanwhile is none: nothing of it is left to steer.
+    /// The first failure decides. With --all, a silo that has left meanwhile is ignored, because it has no breaker any more.
     /// </summary>
     public static int Outcome(IEnumerable<Steered> all, bool isAll) => all
         .Select(steered => steered.Error)

@@ -9,13 +9,13 @@ internal static class ClusterCommand
 {
     private static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(2);
 
-    public static Command Create(CommandContext context) => new("cluster", "Look at the cluster as a whole.") { Status(context) };
+    public static Command Create(CommandContext context) => new("cluster", "Show the whole cluster.") { Status(context) };
 
     private static Command Status(CommandContext context)
     {
-        var watch = new WatchOption(WatchPeriod, "Show it again every 2 seconds, until Ctrl-C.");
+        var watch = new WatchOption(WatchPeriod, "Refresh every 2 seconds until Ctrl-C.");
         var command = new Command("status",
-            "Show every silo: its version, its write-behind, where reads are answered, its limiters, and its way to Redis.");
+            "Show every silo: version, write-behind, cache hits, limiters, and Redis.");
         watch.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {

@@ -2,7 +2,7 @@ using Actors.Cli.Breaker;
 
 namespace Actors.Cli.Cluster;
 
-/// <summary>The status of the cluster as JSON: the figures as they are, times in seconds.</summary>
+/// <summary>The status of the cluster as JSON: unformatted values, times in seconds.</summary>
 internal static class StatusJson
 {
     public static object Of(ClusterStatus status, DateTimeOffset now) => new

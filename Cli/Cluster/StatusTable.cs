@@ -7,8 +7,8 @@ using Text = Actors.Cli.Output.Text;
 namespace Actors.Cli.Cluster;
 
 /// <summary>
-/// The status of the cluster as a table: a column per silo, a row per figure. Silos that find no room beside the others get a
-/// table below; on a terminal that has no room for even one, a figure stands on each line.
+/// The status of the cluster as a table with one column per silo and one row per figure. Silos that do not fit get another
+/// table below. On a terminal too narrow for one silo, each figure takes a line.
 /// </summary>
 internal static class StatusTable
 {
@@ -77,7 +77,9 @@ internal static class StatusTable
         WriteCount(status, terminal);
     }
 
-    /// <summary>All figures of every silo if the screen has room; otherwise one row per silo with the main figures.</summary>
+    /// <summary>
+    /// All figures of every silo if they fit on the screen; otherwise one row per silo with the main figures.
+    /// </summary>
     public static void WriteScreen(ClusterStatus status, Terminal terminal)
     {
         using var full = new StringWriter();

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Configuration;
 
 namespace Actors.Cli.Commands;
 
-/// <summary>All that a command touches of the world outside.</summary>
+/// <summary>The environment of a command.</summary>
 internal sealed class CommandContext
 {
     public required Terminal Terminal { get; init; }
@@ -18,9 +18,9 @@ internal sealed class CommandContext
     /// <summary>Opens standard input.</summary>
     public Func<Stream> OpenInput { get; init; } = Console.OpenStandardInput;
 
-    /// <summary>Opens standard output for bytes; the terminal writes there as well.</summary>
+    /// <summary>Opens standard output for bytes; the terminal writes to it as well.</summary>
     public Func<Stream> OpenOutput { get; init; } = Console.OpenStandardOutput;
 
-    /// <summary>Where to begin looking for the embedded silo.</summary>
+    /// <summary>The directory where the search for the embedded silo starts.</summary>
     public string Directory { get; init; } = System.IO.Directory.GetCurrentDirectory();
 }

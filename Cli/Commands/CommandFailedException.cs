@@ -1,6 +1,6 @@
 namespace Actors.Cli.Commands;
 
-/// <summary>The command was understood and tried, and ends with this exit code for this reason.</summary>
+/// <summary>A valid command failed; carries the exit code and the reason.</summary>
 internal sealed class CommandFailedException(int exitCode, string message) : Exception(message)
 {
     public int ExitCode { get; } = exitCode;

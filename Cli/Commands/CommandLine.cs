@@ -15,21 +15,21 @@ using Actors.Cli.WriteBehind;
 
 namespace Actors.Cli.Commands;
 
-/// <summary>The whole command line: its tree of commands, and how running one ends.</summary>
+/// <summary>The command line: its command tree, and the mapping of results to exit codes.</summary>
 internal static class CommandLine
 {
     private const string Description = """
         The command line of an Actors cluster.
 
-        The cluster is found by --redis or --gateway, else by ConnectionStrings__redis or
-        Actors__Client__Gateways in the environment, else as the embedded silo of this
-        machine (.actors/embedded.json here or above). While Redis does not answer, the
-        gateways it listed last are used.
+        The cluster is taken from --redis or --gateway, else from ConnectionStrings__redis or
+        Actors__Client__Gateways in the environment, else from the embedded silo of this
+        machine (.actors/embedded.json here or above). If Redis does not respond, the
+        gateways that it listed last are used.
 
         Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 unavailable, 130 interrupted.
         """;
 
-    // A user id may begin with @, so that an argument never stands for the contents of a file.
+    // A user id may begin with @, so response files are disabled.
     private static readonly ParserConfiguration Parsing = new() { ResponseFileTokenReplacer = null };
 
     public static async Task<int> RunAsync(string[] args, CommandContext context, CancellationToken cancellationToken)
@@ -92,7 +92,7 @@ internal static class CommandLine
         return root;
     }
 
-    /// <summary>What is wrong with the command line; the parser's first error is not always the one that helps.</summary>
+    /// <summary>Explains a usage error; the parser's first error is not always the most helpful one.</summary>
     private static string Explain(ParseResult parsed)
     {
         var command = parsed.CommandResult.Command;
@@ -101,11 +101,11 @@ internal static class CommandLine
         if (parsed.UnmatchedTokens is [var unknown, ..])
         {
             return command.Subcommands.Count > 0
-                ? $"'{Text.Short(unknown)}' is no command of {name}; allowed are {subcommands}"
-                : $"'{Text.Short(unknown)}' is no option of {name}, or one argument too many; see --help";
+                ? $"unknown command '{Text.Short(unknown)}' of {name}; commands are {subcommands}"
+                : $"unknown option or extra argument '{Text.Short(unknown)}' of {name}; see --help";
         }
         return command.Subcommands.Count > 0 && parsed.CommandResult.Children.All(c => c is not CommandResult)
-            ? $"{name} needs a command; allowed are {subcommands}"
+            ? $"{name} needs a command; commands are {subcommands}"
             : parsed.Errors[0].Message;
     }
 }

@@ -3,10 +3,10 @@ using System.Globalization;
 
 namespace Actors.Cli.Commands;
 
-/// <summary>Durations as they are typed: "500ms", "1.5s", "10m", "1h", "7d", and a unit alone for one of it.</summary>
+/// <summary>Parses and formats durations: "500ms", "1.5s", "10m", "1h", "7d"; a unit alone means one of it.</summary>
 internal static class DurationText
 {
-    /// <summary>What is allowed, for messages.</summary>
+    /// <summary>The allowed format, for messages.</summary>
     public const string Allowed = "a number and one of ms, s, m, h, d, e.g. 500ms or 1.5s";
 
     private static readonly SearchValues<char> Digits = SearchValues.Create("0123456789.");
@@ -20,7 +20,7 @@ internal static class DurationText
         (["d", "day", "days"], TimeSpan.FromDays(1)),
     ];
 
-    /// <summary>False where it is none, or more than any duration can be.</summary>
+    /// <summary>False if the text is not a duration or exceeds the range.</summary>
     public static bool TryParse(string text, out TimeSpan duration)
     {
         duration = TimeSpan.Zero;
@@ -40,7 +40,7 @@ internal static class DurationText
         return true;
     }
 
-    /// <summary>As it can be typed, exactly, in the largest unit that needs no fraction: "1s", "1500ms", "1h".</summary>
+    /// <summary>The exact duration in the largest unit that needs no fraction: "1s", "1500ms", "1h".</summary>
     public static string Of(TimeSpan duration)
     {
         if (duration == TimeSpan.Zero)

@@ -1,6 +1,6 @@
 namespace Actors.Cli.Commands;
 
-/// <summary>What the process returns; part of the contract with scripts, so never renumbered.</summary>
+/// <summary>The exit codes. They are part of the contract with scripts and never change.</summary>
 internal static class ExitCode
 {
     public const int Done = 0;
@@ -9,11 +9,11 @@ internal static class ExitCode
 
     public const int Usage = 2;
 
-    /// <summary>A limiter said no.</summary>
+    /// <summary>A limiter denied the call.</summary>
     public const int Denied = 3;
 
     public const int Unavailable = 4;
 
-    /// <summary>Ended by Ctrl-C or SIGTERM, as shells have it.</summary>
+    /// <summary>Ended by Ctrl-C or SIGTERM; the value that shells use.</summary>
     public const int Interrupted = 130;
 }

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Options;
 
 namespace Actors.Cli.Commands;
 
-/// <summary>What an exception means to whoever typed the command: an exit code and one line.</summary>
+/// <summary>Maps an exception to an exit code and a one-line message.</summary>
 internal sealed record Failure(int ExitCode, string Message)
 {
     public static Failure Of(Exception exception) => exception switch
@@ -24,14 +24,14 @@ internal sealed record Failure(int ExitCode, string Message)
         _ => new(Commands.ExitCode.Failed, exception.Message),
     };
 
-    /// <summary>True where the same call may succeed later: something is down, full or on the move.</summary>
+    /// <summary>True if the same call may succeed later: a service is down, overloaded or moving.</summary>
     public static bool IsTransient(Exception exception) => exception switch
     {
         OverloadedException or StorageUnavailableException => true,
         ClusterNotFoundException or ClusterUnreachableException => true,
         OrleansConfigurationException => false,
         TimeoutException or OrleansException or SocketException => true,
-        // Npgsql says of a refused connection that it is transient, and of a wrong password that it is not.
+        // Npgsql reports a refused connection as transient, and a wrong password as not.
         DbException e => e.IsTransient || e.InnerException is SocketException or TimeoutException,
         _ => false,
     };

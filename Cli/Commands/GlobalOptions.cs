@@ -3,7 +3,7 @@ using Actors.Cli.Connection;
 
 namespace Actors.Cli.Commands;
 
-/// <summary>The options every command has.</summary>
+/// <summary>The options of every command.</summary>
 internal static class GlobalOptions
 {
     public static readonly Option<string?> Redis = new("--redis")
@@ -23,7 +23,7 @@ internal static class GlobalOptions
 
     public static readonly Option<bool> Verbose = new("--verbose")
     {
-        Description = "Show the warnings of the connection to the cluster, on standard error.",
+        Description = "Show warnings of the cluster connection on standard error.",
         Recursive = true,
     };
 
@@ -41,7 +41,7 @@ internal static class GlobalOptions
     {
         var gateway = new Option<string[]>("--gateway")
         {
-            Description = "The gateway of a silo, to connect without Redis. Can be repeated.",
+            Description = "Gateway of a silo, to connect without Redis. Can be repeated.",
             HelpName = "HOST:PORT",
             Arity = ArgumentArity.OneOrMore,
             AllowMultipleArgumentsPerToken = false,
@@ -50,7 +50,7 @@ internal static class GlobalOptions
         gateway.Validators.Add(result =>
         {
             foreach (var token in result.Tokens.Where(token => !GatewayAddress.TryParse(token.Value, out _)))
-                result.AddError($"--gateway is {GatewayAddress.Quote(token.Value)}; allowed is {GatewayAddress.Allowed}");
+                result.AddError($"--gateway is {GatewayAddress.Quote(token.Value)}; use {GatewayAddress.Allowed}");
         });
         return gateway;
     }

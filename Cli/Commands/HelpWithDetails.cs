@@ -4,7 +4,7 @@ using System.CommandLine.Invocation;
 
 namespace Actors.Cli.Commands;
 
-/// <summary>A command that has more to say in its own help than fits into the list of commands.</summary>
+/// <summary>A command whose own help has more text than fits into the list of commands.</summary>
 internal sealed class DetailedCommand(string name, string description, string details) : Command(name, description)
 {
     public string Details { get; } = details;
@@ -13,7 +13,7 @@ internal sealed class DetailedCommand(string name, string description, string de
 /// <summary>The usual help, followed by the details of the command.</summary>
 internal sealed class HelpWithDetails(HelpAction usual) : SynchronousCommandLineAction
 {
-    // A command line that asks for help need not be complete.
+    // A request for help need not be a complete command line.
     public override bool ClearsParseErrors => true;
 
     public override int Invoke(ParseResult parseResult)

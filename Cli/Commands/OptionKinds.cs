@@ -5,7 +5,7 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Commands;
 
-/// <summary>Options whose errors name the value and what is allowed.</summary>
+/// <summary>Options whose errors show the value and the allowed values.</summary>
 internal static class OptionKinds
 {
     public static Option<int> Number(string name, string description, int fallback, int min, int max) => new(name)
@@ -21,7 +21,7 @@ internal static class OptionKinds
             {
                 return value;
             }
-            result.AddError($"{name} '{Text.Short(text)}': allowed is a whole number from {Text.Of(min)} to {Text.Of(max)}");
+            result.AddError($"{name} '{Text.Short(text)}': use a whole number from {Text.Of(min)} to {Text.Of(max)}");
             return fallback;
         },
     };
@@ -35,7 +35,7 @@ internal static class OptionKinds
             var text = ValueOf(result);
             if (long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value))
                 return value;
-            result.AddError($"{name} '{Text.Short(text)}': allowed is a whole number from 0");
+            result.AddError($"{name} '{Text.Short(text)}': use a whole number from 0");
             return null;
         },
     };
@@ -48,10 +48,10 @@ internal static class OptionKinds
         CustomParser = result => Parse(result, ValueOf(result), allowed),
     };
 
-    /// <summary>As <see cref="DurabilityOf"/>, and several of them are separated by commas.</summary>
+    /// <summary>Like <see cref="DurabilityOf"/>, for several values separated by commas.</summary>
     public static Option<Durability[]> DurabilitiesOf(string description, params Durability[] allowed) => new("--durability")
     {
-        Description = $"{description} Of {NamesOf(allowed)}, separated by commas.",
+        Description = $"{description} One or more of {NamesOf(allowed)}, separated by commas.",
         HelpName = "D",
         DefaultValueFactory = _ => [Durability.Journal],
         CustomParser = result => [.. ValueOf(result).Split(',').Select(name => Parse(result, name, allowed)).Distinct()],
@@ -83,13 +83,13 @@ internal static class OptionKinds
             if (text.Length is 0 || text.Length > longest)
             {
                 result.AddError(
-                    $"{name} '{Text.Short(text)}': allowed are 1 to {Text.Of(longest)} characters, not {Text.Of(text.Length)}");
+                    $"{name} '{Text.Short(text)}': use 1 to {Text.Of(longest)} characters, not {Text.Of(text.Length)}");
             }
             return text;
         },
     };
 
-    /// <summary>One of a few words, of which the first is the default.</summary>
+    /// <summary>One of several words; the first is the default.</summary>
     public static Option<string> Choice(string name, string description, params string[] allowed) => new(name)
     {
         Description = description,
@@ -100,12 +100,12 @@ internal static class OptionKinds
             var text = ValueOf(result);
             if (allowed.FirstOrDefault(each => string.Equals(each, text, StringComparison.OrdinalIgnoreCase)) is { } choice)
                 return choice;
-            result.AddError($"{name} '{Text.Short(text)}': allowed are {string.Join(", ", allowed)}");
+            result.AddError($"{name} '{Text.Short(text)}': use one of {string.Join(", ", allowed)}");
             return allowed[0];
         },
     };
 
-    /// <summary>The name of a policy of limits.</summary>
+    /// <summary>The name of a rate limit policy.</summary>
     public static Option<string> Policy(string description) => new("--policy")
     {
         Description = description,
@@ -126,10 +126,10 @@ internal static class OptionKinds
         },
     };
 
-    /// <summary>How long a call of a limiter may wait for its turn.</summary>
+    /// <summary>How long a limiter call may wait for its turn.</summary>
     public static Option<TimeSpan> Wait() => new("--wait")
     {
-        Description = $"Wait for the permits, up to {DurationText.Of(RateLimits.MaxWait)}; 0: answer now.",
+        Description = $"Maximum time to wait for permits, up to {DurationText.Of(RateLimits.MaxWait)}; 0: do not wait.",
         HelpName = "DURATION",
         DefaultValueFactory = _ => TimeSpan.Zero,
         CustomParser = result =>
@@ -137,7 +137,7 @@ internal static class OptionKinds
             var text = ValueOf(result);
             if (DurationText.TryParse(text, out var wait) && wait <= RateLimits.MaxWait)
                 return wait;
-            result.AddError($"--wait '{Text.Short(text)}': allowed is 0 to {DurationText.Of(RateLimits.MaxWait)}: {DurationText.Allowed}");
+            result.AddError($"--wait '{Text.Short(text)}': use 0 to {DurationText.Of(RateLimits.MaxWait)}, {DurationText.Allowed}");
             return TimeSpan.Zero;
         },
     };
@@ -149,7 +149,7 @@ internal static class OptionKinds
             if (string.Equals(text, Text.Of(durability), StringComparison.OrdinalIgnoreCase))
                 return durability;
         }
-        result.AddError($"--durability '{Text.Short(text)}': allowed are {NamesOf(allowed)}");
+        result.AddError($"--durability '{Text.Short(text)}': use {NamesOf(allowed)}");
         return Durability.Journal;
     }
 

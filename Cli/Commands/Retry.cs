@@ -1,18 +1,18 @@
 namespace Actors.Cli.Commands;
 
-/// <summary>Repeats a call that failed for a passing reason, a bounded number of times, waiting longer each time.</summary>
+/// <summary>Retries a call after transient failures, a bounded number of times and with increasing delays.</summary>
 /// <param name="time">The clock.</param>
-/// <param name="attempts">How often a call is made at most.</param>
+/// <param name="attempts">The maximum number of attempts.</param>
 /// <param name="overloadPatience">
-/// How long a call that the cluster refuses because it is overloaded is repeated all the same, without that counting as an
-/// attempt: it asks its callers to come back later, and bulk work can.
+/// How long overload rejections are retried. They do not count as attempts, because an overloaded cluster asks callers to come
+/// back later and bulk work can wait.
 /// </param>
 internal sealed class Retry(TimeProvider time, int attempts = 8, TimeSpan overloadPatience = default)
 {
     private static readonly TimeSpan First = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(5);
 
-    /// <summary>Throws what the last attempt threw.</summary>
+    /// <summary>Throws the failure of the last attempt.</summary>
     public async Task<T> RunAsync<T>(Func<Task<T>> call, CancellationToken cancellationToken)
     {
         var (began, refusals) = (time.GetTimestamp(), 0);
@@ -42,7 +42,7 @@ internal sealed class Retry(TimeProvider time, int attempts = 8, TimeSpan overlo
             pause = Longest;
         if (exception is OverloadedException { RetryAfter: var asked } && asked > pause)
             pause = asked < Longest * 2 ? asked : Longest * 2;
-        // Jitter, so that hundreds of workers refused at once do not come back at once.
+        // Jitter spreads the retries of workers that were refused at the same time.
         return pause * (0.5 + Random.Shared.NextDouble());
     }
 }

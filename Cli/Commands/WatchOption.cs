@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace Actors.Cli.Commands;
 
-/// <summary><c>--watch</c>: shows the same again and again, until Ctrl-C.</summary>
+/// <summary><c>--watch</c>: refreshes the output until Ctrl-C.</summary>
 internal sealed class WatchOption(TimeSpan period, string description)
 {
     private readonly Option<bool> _watch = new("--watch") { Description = description };
@@ -12,8 +12,8 @@ internal sealed class WatchOption(TimeSpan period, string description)
     public bool IsGiven(ParseResult parsed) => parsed.GetValue(_watch);
 
     /// <summary>
-    /// Shows it once, or until cancelled, which is then no failure. Watching goes on when the cluster cannot answer for a
-    /// while, as one watches most when something is wrong; only the first answer must come.
+    /// Shows the output once, or repeatedly until it is cancelled, which is not a failure. Only the first answer is required.
+    /// Later failures do not end the watch, because people watch when something is wrong.
     /// </summary>
     public async Task<int> RunAsync(
         CommandContext context, ParseResult parsed, Func<CancellationToken, Task> show, CancellationToken cancellationToken)
@@ -34,7 +34,7 @@ internal sealed class WatchOption(TimeSpan period, string description)
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // Ctrl-C is how watching is meant to end.
+            // Ctrl-C is the normal end of watching.
             return ExitCode.Done;
         }
     }

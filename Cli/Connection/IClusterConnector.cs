@@ -2,34 +2,34 @@ using Microsoft.Extensions.Configuration;
 
 namespace Actors.Cli.Connection;
 
-/// <summary>Which cluster to connect to, as the command line and the environment have it.</summary>
+/// <summary>The cluster to connect to, from the command line and the environment.</summary>
 /// <param name="Redis">The value of --redis, if given.</param>
 /// <param name="Gateways">The values of --gateway.</param>
-/// <param name="Configuration">The environment, in which ConnectionStrings:redis may be.</param>
-/// <param name="Directory">Where to begin looking for the embedded silo.</param>
-/// <param name="IsVerbose">Show what the connection warns of.</param>
+/// <param name="Configuration">The environment, which may contain ConnectionStrings:redis.</param>
+/// <param name="Directory">The directory where the search for the embedded silo starts.</param>
+/// <param name="IsVerbose">Show warnings of the connection.</param>
 internal sealed record ClusterTarget(string? Redis, string[] Gateways, IConfiguration Configuration, string Directory, bool IsVerbose);
 
-/// <summary>Connects to clusters; the seam at which tests put one of their own.</summary>
+/// <summary>Connects to clusters; tests replace it.</summary>
 internal interface IClusterConnector
 {
     Task<ICluster> ConnectAsync(ClusterTarget target, CancellationToken cancellationToken);
 }
 
-/// <summary>A cluster one is connected to.</summary>
+/// <summary>A connection to a cluster.</summary>
 internal interface ICluster : IAsyncDisposable
 {
-    /// <exception cref="InvalidUserException">The id is outside of <see cref="UserLimits"/>.</exception>
+    /// <exception cref="InvalidUserException">The id violates <see cref="UserLimits"/>.</exception>
     IUserGrain User(string id);
 
-    /// <exception cref="InvalidRateLimitException">The id is outside of <see cref="RateLimits"/>.</exception>
+    /// <exception cref="InvalidRateLimitException">The id violates <see cref="RateLimits"/>.</exception>
     IRateLimiterGrain Limiter(string client);
 
     IClusterGrain Status { get; }
 
-    /// <summary>What the database refused and is parked beside it.</summary>
+    /// <summary>The rows that the database refused and that are parked.</summary>
     IWriteBehindGrain WriteBehind { get; }
 
-    /// <summary>The way to Redis of one silo, which is named as its report names it.</summary>
+    /// <summary>The breaker of one silo, addressed by the name in its report.</summary>
     IRedisBreakerGrain Breaker(string silo);
 }

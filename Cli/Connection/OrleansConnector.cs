@@ -6,10 +6,10 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Cli.Connection;
 
-/// <summary>Connects as every client app does, but without a host around it: a command has to start quickly.</summary>
+/// <summary>Connects like every client app, but without a generic host, because a command must start quickly.</summary>
 internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
 {
-    // A person is waiting; what takes longer than this is not just starting up.
+    // A person is waiting; a longer delay is not normal start-up.
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
 
     public async Task<ICluster> ConnectAsync(ClusterTarget target, CancellationToken cancellationToken)
@@ -37,7 +37,7 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
             foreach (var service in started)
                 await service.StartAsync(cancellationToken);
             if (provider.GetRequiredService<GatewayFinder>().RedisProblem is { } problem)
-                terminal.Note($"warning: {Text.Printable(problem)}; connected by gateways that are known otherwise");
+                terminal.Note($"warning: {Text.Printable(problem)}; connected through gateways from another source");
             return new OrleansCluster(provider, started);
         }
         catch
@@ -47,11 +47,14 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
         }
     }
 
-    /// <summary>The environment, in which Redis is passed over if the command line alone says where the cluster is.</summary>
+    /// <summary>The environment. Its Redis is ignored if the command line alone selects the cluster.</summary>
     private static IConfiguration ConfigurationOf(ClusterTarget target) => target is { Redis: null, Gateways.Length: > 0 }
         ? new ConfigurationBuilder()
             .AddConfiguration(target.Configuration)
-            .AddInMemoryCollection([new("ConnectionStrings:redis", ""), new($"{ActorsClientOptions.SectionName}:{nameof(ActorsClientOptions.Redis)}", "")])
+            .AddInMemoryCollection([
+                new("ConnectionStrings:redis", ""),
+                new($"{ActorsClientOptions.SectionName}:{nameof(ActorsClientOptions.Redis)}", ""),
+            ])
             .Build()
         : target.Configuration;
 
@@ -82,7 +85,7 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
             }
             catch (Exception)
             {
-                // All that was to be done is done and reported; how the connection ends does not change it.
+                // The work is done and reported; a failure to disconnect does not matter.
             }
         }
     }

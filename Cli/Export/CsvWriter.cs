@@ -7,13 +7,13 @@ using Actors.Cli.Output;
 namespace Actors.Cli.Export;
 
 /// <summary>
-/// CSV as <see cref="Import.CsvUsers"/> reads it: a column for each attribute and counter. Data that a cell cannot hold (a value
-/// that is empty, a name that a header row would lose, names beyond the most columns) is in JSON in the columns
-/// <c>attributes</c> and <c>counters</c>.
+/// Writes CSV that <see cref="Import.CsvUsers"/> reads: one column per attribute and counter. Data that a cell cannot hold is
+/// JSON in the columns <c>attributes</c> and <c>counters</c>: empty values, names that a header cannot keep, and names beyond
+/// the maximum number of columns.
 /// </summary>
 internal sealed class CsvWriter : IUserWriter
 {
-    /// <summary>Columns of attributes, and of counters: so much of the names is held in memory.</summary>
+    /// <summary>The maximum number of attribute columns and of counter columns. It bounds the memory for their names.</summary>
     public const int MostColumns = 500;
 
     private const string AttributePrefix = "attr.";
@@ -67,7 +67,7 @@ internal sealed class CsvWriter : IUserWriter
         row.End();
     }
 
-    // The names of columns are trimmed when they are read.
+    // Import trims the names of columns.
     private static bool Fits(string prefix, string name, SortedSet<string> columns)
     {
         if (columns.Contains(name)) return true;
@@ -79,7 +79,8 @@ internal sealed class CsvWriter : IUserWriter
     private static string Tags(List<string> tags)
     {
         if (tags.Count == 0) return "";
-        var isPlain = tags[0] is not ['[', ..] && tags.TrueForAll(tag => !tag.Contains(';', StringComparison.Ordinal) && tag.Length > 0 && tag.Trim().Length == tag.Length);
+        var isPlain = tags[0] is not ['[', ..] && tags.TrueForAll(tag =>
+            !tag.Contains(';', StringComparison.Ordinal) && tag.Length > 0 && tag.Trim().Length == tag.Length);
         return isPlain ? string.Join(';', tags) : JsonSerializer.Serialize(tags, Json.Line);
     }
 
@@ -89,7 +90,7 @@ internal sealed class CsvWriter : IUserWriter
         return others.Count == 0 ? null : JsonSerializer.Serialize(others, Json.Line);
     }
 
-    /// <summary>One record in the making.</summary>
+    /// <summary>A record being written.</summary>
     private ref struct Row(IBufferWriter<byte> output)
     {
         private bool _hasCells;

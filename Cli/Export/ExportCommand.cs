@@ -9,22 +9,22 @@ namespace Actors.Cli.Export;
 internal static class ExportCommand
 {
     private const string Details = """
-        What is in it:
-          Every user that is not deleted, in no order: id, name, email, attributes, counters and
-          tags. Versions and times are not, since an import makes its own. actors import reads
-          it back without loss, into a cluster without these users.
+        Content:
+          All users that are not deleted, in no order: id, name, email, attributes, counters and
+          tags. Versions and times are omitted, because an import creates its own. actors import
+          restores the file without loss into a cluster that does not have these users.
 
-        How it is read:
-          From the database, in one snapshot, past the cluster, so that its memory stays with
-          active users. All that was acknowledged before the export began is in it: first the
-          export asks the silos and waits up to a minute until they have flushed that, also what silos
-          that left or were killed had not. What is written meanwhile may be in it or not. --as-is
-          exports what the database holds now, and needs no cluster.
+        Source:
+          A snapshot of the database, read without the cluster, so that the silos' memory stays
+          with active users. The export first waits up to a minute until the silos have flushed
+          all earlier acknowledged writes, including those of silos that left or were killed.
+          Later writes may or may not be included. --as-is exports the current database and
+          needs no cluster.
 
         Formats:
           JSON lines, or CSV with a column for each attribute and counter, at most 500 of each;
-          what a cell cannot tell is in the columns attributes and counters, in JSON. CSV reads
-          the database twice.
+          values that a cell cannot hold are JSON in the columns attributes and counters. CSV
+          reads the database twice.
 
         Examples:
           actors export users.jsonl.gz
@@ -43,12 +43,12 @@ internal static class ExportCommand
             Description = "The file to write, compressed if it ends in .gz; default: - for standard output.",
             DefaultValueFactory = _ => "-",
         };
-        var format = OptionKinds.Word("--format", "jsonl or csv; default: by the extension of FILE, else jsonl.", "FORMAT");
-        var overwrite = new Option<bool>("--overwrite") { Description = "Replace a file that exists." };
+        var format = OptionKinds.Word("--format", "jsonl or csv; default: from the extension of FILE, else jsonl.", "FORMAT");
+        var overwrite = new Option<bool>("--overwrite") { Description = "Overwrite an existing file." };
         var asIs = new Option<bool>("--as-is") { Description = "Export what the database holds now, without asking the cluster." };
         var postgres = UserDatabase.PostgresOption();
         var sqlite = UserDatabase.SqliteOption();
-        var command = new DetailedCommand("export", "Export all users, for import to read back: JSON lines, or CSV.", Details)
+        var command = new DetailedCommand("export", "Export all users as JSON lines or CSV, in the format that import reads.", Details)
         {
             file, format, overwrite, asIs, postgres, sqlite,
         };

@@ -5,7 +5,7 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Export;
 
-/// <summary>The target of an export. A file gets its name only once it is complete.</summary>
+/// <summary>The target of an export. The file gets its final name when it is complete.</summary>
 internal sealed class ExportTarget : IAsyncDisposable
 {
     private readonly Stream _raw;
@@ -14,11 +14,11 @@ internal sealed class ExportTarget : IAsyncDisposable
 
     private ExportTarget(Stream raw, Stream content, string? file, string? part) => (_raw, Content, _file, _part) = (raw, content, file, part);
 
-    /// <summary>Takes the text.</summary>
+    /// <summary>The stream to write to.</summary>
     public Stream Content { get; }
 
     /// <summary>Opens a file, compressed if its name ends in .gz; <c>-</c> is standard output.</summary>
-    /// <exception cref="UsageException">There is such a file already.</exception>
+    /// <exception cref="UsageException">The file exists already.</exception>
     public static ExportTarget Open(string path, bool overwrites, Func<Stream> openOutput)
     {
         if (path == "-")
@@ -29,13 +29,13 @@ internal sealed class ExportTarget : IAsyncDisposable
         if (Directory.Exists(path))
             throw new UsageException($"'{Text.Short(path)}' is a directory");
         if (File.Exists(path) && !overwrites)
-            throw new UsageException($"'{Text.Short(path)}' exists; --overwrite replaces it");
+            throw new UsageException($"'{Text.Short(path)}' exists; use --overwrite to replace it");
         var part = path + ".part";
         var file = new FileStream(part, FileMode.Create, FileAccess.Write, FileShare.Read);
         return new(file, IsGzip(path) ? new GZipStream(file, CompressionLevel.Optimal, leaveOpen: true) : file, path, part);
     }
 
-    /// <summary>All is written: gives the file its name.</summary>
+    /// <summary>Completes the file and gives it its final name.</summary>
     public async Task CompleteAsync(CancellationToken cancellationToken)
     {
         if (Content != _raw) await Content.DisposeAsync();
@@ -46,7 +46,7 @@ internal sealed class ExportTarget : IAsyncDisposable
         File.Move(_part!, _file, overwrite: true);
     }
 
-    /// <summary>Removes a file that is not complete.</summary>
+    /// <summary>Removes an incomplete file.</summary>
     public async ValueTask DisposeAsync()
     {
         if (Content != _raw) await Content.DisposeAsync();

@@ -3,7 +3,9 @@ using System.Text.Json.Serialization;
 
 namespace Actors.Cli.Export;
 
-/// <summary>A user as the database has it (docs/schema.md), without its version and its times, which no import can bring back.</summary>
+/// <summary>
+/// A user as stored in the database (docs/schema.md), without version and times, which import cannot restore.
+/// </summary>
 internal sealed record ExportedUser
 {
     private static readonly JsonSerializerOptions Stored = new(JsonSerializerDefaults.Web) { RespectNullableAnnotations = true };
@@ -23,19 +25,19 @@ internal sealed record ExportedUser
 
     public bool Deleted { get; init; }
 
-    /// <exception cref="FormatException">The state is not that of a user.</exception>
+    /// <exception cref="FormatException">The state is not a valid user.</exception>
     public static ExportedUser Of(string id, ReadOnlyMemory<byte> state)
     {
         try
         {
             var user = JsonSerializer.Deserialize<ExportedUser>(state.Span, Stored);
             if (user is null || user.Attributes.ContainsValue(null!) || user.Tags.Contains(null!))
-                throw new FormatException("the state holds a null");
+                throw new FormatException("the state contains a null");
             return user with { Id = id };
         }
         catch (JsonException e)
         {
-            throw new FormatException($"the state is not the JSON of a user: {e.Message}", e);
+            throw new FormatException($"the state is not valid JSON of a user: {e.Message}", e);
         }
     }
 }

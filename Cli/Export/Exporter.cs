@@ -4,7 +4,7 @@ using Actors.Cli.Verify;
 
 namespace Actors.Cli.Export;
 
-/// <summary>Writes all users of a database, one after the other, in memory that does not depend on their number.</summary>
+/// <summary>Writes all users of a database one at a time, with memory independent of their number.</summary>
 internal sealed class Exporter(UserDatabase database, IUserWriter writer, Action<string> report, TimeProvider time)
 {
     private const int FlushAt = 64 * 1024;
@@ -16,14 +16,14 @@ internal sealed class Exporter(UserDatabase database, IUserWriter writer, Action
 
     public long Exported => Interlocked.Read(ref _exported);
 
-    /// <summary>Rows that are not those of a user, each of which was reported.</summary>
+    /// <summary>Rows that could not be read; each was reported.</summary>
     public long Failed { get; private set; }
 
     /// <summary>The progress of the export, on one line.</summary>
     public string Describe()
     {
         var exported = Exported;
-        if (exported == 0) return $"looked at {Text.Count(Interlocked.Read(ref _surveyed), "user")}";
+        if (exported == 0) return $"scanned {Text.Count(Interlocked.Read(ref _surveyed), "user")}";
         var rate = exported / Math.Max(0.001, time.GetElapsedTime(_began).TotalSeconds);
         return $"{Text.Of(exported)} exported  {Text.Bytes(Interlocked.Read(ref _bytes))}  {Text.Of((long)rate)}/s";
     }
@@ -59,7 +59,7 @@ internal sealed class Exporter(UserDatabase database, IUserWriter writer, Action
         await pipe.FlushAsync(cancellationToken);
     }
 
-    /// <summary>Null of a deleted user, and of a row that cannot be read.</summary>
+    /// <summary>Null for a deleted user or an unreadable row.</summary>
     private ExportedUser? TryRead(UserRow row, bool reports)
     {
         try

@@ -4,7 +4,7 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Export;
 
-/// <summary>Waits until all that was acknowledged before it began is in the database.</summary>
+/// <summary>Waits until all writes acknowledged before the wait began are in the database.</summary>
 internal sealed class FlushWait(ICluster cluster, TimeProvider time)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(1);
@@ -12,10 +12,10 @@ internal sealed class FlushWait(ICluster cluster, TimeProvider time)
 
     private long _rows;
 
-    /// <summary>The rows it waits for, on one line.</summary>
+    /// <summary>The remaining rows, on one line.</summary>
     public string Describe() => $"waiting for {Text.Count(Interlocked.Read(ref _rows), "row")} to reach the database";
 
-    /// <exception cref="CommandFailedException">They are not there in time, or a silo does not say.</exception>
+    /// <exception cref="CommandFailedException">The writes were not flushed in time, or a silo did not report.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
@@ -24,7 +24,9 @@ internal sealed class FlushWait(ICluster cluster, TimeProvider time)
             var elapsed = time.GetElapsedTime(began);
             var status = await cluster.Status.GetStatusAsync(cancellationToken);
             var late = status.Silos.Where(silo => !IsPast(silo, elapsed)).ToList();
-            var recovering = status.Silos.Where(silo => silo.WriteBehind.RecoveredVersion is { } version && version < status.MembershipVersion).ToList();
+            var recovering = status.Silos
+                .Where(silo => silo.WriteBehind.RecoveredVersion is { } version && version < status.MembershipVersion)
+                .ToList();
             if (late.Count == 0 && status.StoppingSilos.Length == 0 && recovering.Count == 0)
                 return;
             Interlocked.Exchange(ref _rows, late.Sum(silo => silo.WriteBehind.UnflushedRows));
@@ -34,7 +36,7 @@ internal sealed class FlushWait(ICluster cluster, TimeProvider time)
         }
     }
 
-    /// <summary>True if all rows of a silo that are not in the database were written after the wait began.</summary>
+    /// <summary>True if all unflushed rows of a silo were written after the wait began.</summary>
     private static bool IsPast(SiloReport silo, TimeSpan elapsed) =>
         silo.IsResponding && (silo.WriteBehind.UnflushedRows == 0 || silo.WriteBehind.OldestUnflushed < elapsed);
 
@@ -45,8 +47,8 @@ internal sealed class FlushWait(ICluster cluster, TimeProvider time)
         if (stopping.Length > 0) reasons.Add($"silo {string.Join(", ", stopping)} is stopping");
         if (recovering.Count > 0) reasons.Add($"silo {Names(recovering)} is taking over rows of silos that left");
         var error = late.Select(silo => silo.WriteBehind.LastFlushError).FirstOrDefault(error => error is not null);
-        return $"after {Text.Of(Limit)} not all that was acknowledged before the export is in the database ({string.Join("; ", reasons)})" +
-            $"{(error is null ? "" : $": {error}")}; --as-is exports what is there";
+        return $"after {Text.Of(Limit)} some writes acknowledged before the export are not in the database ({string.Join("; ", reasons)})" +
+            $"{(error is null ? "" : $": {error}")}; use --as-is to export the current rows";
     }
 
     private static string Names(List<SiloReport> silos) => string.Join(", ", silos.Select(silo => silo.Silo));

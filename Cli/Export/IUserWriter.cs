@@ -2,16 +2,16 @@ using System.Buffers;
 
 namespace Actors.Cli.Export;
 
-/// <summary>How users are written in one format.</summary>
+/// <summary>Writes users in one format.</summary>
 internal interface IUserWriter
 {
-    /// <summary>True if it has to see all users before it can write the first.</summary>
+    /// <summary>True if it must scan all users before it writes the first.</summary>
     bool NeedsSurvey { get; }
 
-    /// <summary>Looks at a user that will be written.</summary>
+    /// <summary>Scans a user that will be written.</summary>
     void Survey(ExportedUser user);
 
-    /// <summary>Writes the beginning, before the first user.</summary>
+    /// <summary>Writes the header, before the first user.</summary>
     void Begin(IBufferWriter<byte> output);
 
     void Write(ExportedUser user, IBufferWriter<byte> output);

@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace Actors.Cli.Export;
 
-/// <summary>A JSON object per line, as <see cref="Import.JsonUsers"/> reads it; absent values are left out.</summary>
+/// <summary>One JSON object per line, as <see cref="Import.JsonUsers"/> reads it; absent values are omitted.</summary>
 internal sealed class JsonLinesWriter : IUserWriter
 {
     private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };

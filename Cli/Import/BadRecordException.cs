@@ -1,4 +1,6 @@
 namespace Actors.Cli.Import;
 
-/// <summary>A record cannot be imported; the message says why. Caught where the record is read, and reported with its line.</summary>
+/// <summary>
+/// A record that cannot be imported, with the reason. Caught by the reader and reported with the record's line.
+/// </summary>
 internal sealed class BadRecordException(string message) : Exception(message);

@@ -1,14 +1,14 @@
 namespace Actors.Cli.Import;
 
-/// <summary>How far a file is done without a gap.</summary>
-/// <param name="Line">Every record up to this line is done; 0 where none is.</param>
-/// <param name="Imported">How many of them were imported.</param>
-/// <param name="Skipped">How many of them were bad.</param>
+/// <summary>The progress of a file: everything up to a line is done, without gaps.</summary>
+/// <param name="Line">Every record up to this line is done; 0 if none is.</param>
+/// <param name="Imported">The number of imported records.</param>
+/// <param name="Skipped">The number of bad records.</param>
 internal readonly record struct DoneThrough(long Line, long Imported, long Skipped);
 
 /// <summary>
-/// Records are begun in the order of the file and end in any order; this knows up to where all of them have ended, which is
-/// where an interrupted import has to go on. Safe for concurrent use.
+/// Records start in file order and end in any order. This tracks the line up to which all have ended, where an interrupted
+/// import resumes. Thread-safe.
 /// </summary>
 internal sealed class ContiguousLines(DoneThrough start)
 {
@@ -16,7 +16,7 @@ internal sealed class ContiguousLines(DoneThrough start)
     private readonly Queue<Entry> _begun = new();
     private DoneThrough _done = start;
 
-    /// <summary>Up to where all is done.</summary>
+    /// <summary>The line up to which all records are done.</summary>
     public DoneThrough Done
     {
         get
@@ -26,9 +26,9 @@ internal sealed class ContiguousLines(DoneThrough start)
         }
     }
 
-    /// <summary>Notes that work on a record begins.</summary>
-    /// <param name="line">The line it starts on; later than that of any record before.</param>
-    /// <returns>What to end it with.</returns>
+    /// <summary>Records the start of work on a record.</summary>
+    /// <param name="line">The line it starts on; later than that of any earlier record.</param>
+    /// <returns>A handle that ends the work.</returns>
     public Entry Begin(long line)
     {
         var entry = new Entry(line);
@@ -63,7 +63,7 @@ internal sealed class ContiguousLines(DoneThrough start)
         Skipped,
     }
 
-    /// <summary>A record that work has begun on.</summary>
+    /// <summary>A record in progress.</summary>
     internal sealed class Entry(long line)
     {
         public long Line { get; } = line;

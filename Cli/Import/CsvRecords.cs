@@ -3,15 +3,15 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Import;
 
-/// <summary>One record of a CSV file: its fields, or what is wrong with it.</summary>
+/// <summary>One record of a CSV file: its fields or its fault.</summary>
 /// <param name="Line">The line the record starts on.</param>
-/// <param name="Fields">The fields; empty where there is a fault.</param>
-/// <param name="Fault">What is wrong, or null.</param>
+/// <param name="Fields">The fields; empty if there is a fault.</param>
+/// <param name="Fault">The fault, or null.</param>
 internal sealed record CsvRecord(long Line, IReadOnlyList<string> Fields, string? Fault);
 
 /// <summary>
-/// Reads CSV by RFC 4180: commas, fields in quotes with doubled quotes and line ends inside; LF as well as CRLF; blank lines
-/// are passed over. Strict, since a lenient reader would import what it guessed.
+/// Reads CSV by RFC 4180: commas, quoted fields with doubled quotes and line ends inside, LF and CRLF; blank lines are skipped.
+/// Strict, because a lenient reader would import guesses.
 /// </summary>
 internal static class CsvRecords
 {
@@ -30,7 +30,7 @@ internal static class CsvRecords
             }
             if (line.Bytes is null || record.Bytes + line.Bytes.Length > LineReader.MaxBytes)
             {
-                // Within quotes nobody can tell where the next record would start.
+                // Within quotes the start of the next record is unknown.
                 var wasOpen = record.IsOpen && record.Bytes > 0;
                 yield return new(record.Line, [], wasOpen
                     ? $"a quote is opened and not closed within {Text.Bytes(LineReader.MaxBytes)}; nothing after it was read"
@@ -47,7 +47,7 @@ internal static class CsvRecords
             yield return new(record.Line, [], "a quote is opened and never closed; nothing after it was read");
     }
 
-    /// <summary>One record in the making; fed line by line, since only the quotes say where it ends.</summary>
+    /// <summary>A record being parsed, line by line, because only the quotes determine its end.</summary>
     private sealed class RecordParser
     {
         private readonly List<string> _fields = [];
@@ -78,7 +78,7 @@ internal static class CsvRecords
             IsOpen = false;
         }
 
-        /// <summary>Takes a line with its end of line; true where the record ends with it.</summary>
+        /// <summary>Parses a line with its end of line; true if the record ends with it.</summary>
         public bool Add(ReadOnlySpan<byte> line)
         {
             Bytes += line.Length;
@@ -113,7 +113,7 @@ internal static class CsvRecords
             return record;
         }
 
-        /// <summary>Up to the closing quote; false where the line ends before it.</summary>
+        /// <summary>Parses up to the closing quote; false if the line ends before it.</summary>
         private bool TakeQuoted(ReadOnlySpan<byte> line, ref int at)
         {
             while (at < line.Length)
@@ -142,7 +142,7 @@ internal static class CsvRecords
             while (at < text.Length && text[at] != (byte)',')
             {
                 if (text[at] == (byte)'"')
-                    Blame("a quote stands within a field that does not begin with one");
+                    Blame("a quote appears inside an unquoted field");
                 _field.Add(text[at++]);
             }
         }
@@ -155,7 +155,7 @@ internal static class CsvRecords
             }
             catch (DecoderFallbackException)
             {
-                Blame("holds text that is not valid UTF-8");
+                Blame("contains text that is not valid UTF-8");
             }
             _field.Clear();
         }

@@ -5,9 +5,9 @@ using Actors.Cli.Output;
 namespace Actors.Cli.Import;
 
 /// <summary>
-/// Users as CSV, with a header row of <c>id, name, email, tags</c> (separated by ;, or a JSON array), <c>attr.X</c> and
-/// <c>counter.X</c>, and <c>attributes</c> and <c>counters</c> for JSON objects of further ones, in any order. An empty cell
-/// leaves what it stands for unchanged.
+/// Users as CSV with a header row, in any order: <c>id, name, email, tags</c> (separated by ;, or a JSON array), <c>attr.X</c>,
+/// <c>counter.X</c>, and <c>attributes</c> and <c>counters</c> with JSON objects of further ones. An empty cell leaves its
+/// value unchanged.
 /// </summary>
 internal static class CsvUsers
 {
@@ -25,7 +25,7 @@ internal static class CsvUsers
         Counters,
     }
 
-    /// <exception cref="UsageException">The header row names no id, or something unknown.</exception>
+    /// <exception cref="UsageException">The header row has no id column, or an unknown one.</exception>
     public static async IAsyncEnumerable<ImportRecord> ReadAsync(IAsyncEnumerable<FileLine> lines)
     {
         Column[]? columns = null;
@@ -41,7 +41,7 @@ internal static class CsvUsers
     private static Column[] ReadHeader(CsvRecord header)
     {
         if (header.Fault is { } fault)
-            throw new UsageException($"the header row (line {header.Line}) cannot be read: {fault}");
+            throw new UsageException($"the header row (line {header.Line}) is invalid: {fault}");
         var columns = header.Fields.Select(Column.Parse).ToArray();
         if (columns.GroupBy(c => c).FirstOrDefault(same => same.Count() > 1) is { Key: var twice })
             throw new UsageException($"the header row (line {header.Line}) names '{Text.Short(twice.Name)}' twice");
@@ -71,7 +71,7 @@ internal static class CsvUsers
         }
     }
 
-    /// <exception cref="BadRecordException">A cell cannot be read.</exception>
+    /// <exception cref="BadRecordException">A cell is invalid.</exception>
     private static (string Id, UserPatch Patch) Read(IReadOnlyList<string> fields, Column[] columns)
     {
         var id = "";
@@ -108,7 +108,7 @@ internal static class CsvUsers
                     break;
                 case Kind.Counter:
                     throw new BadRecordException(
-                        $"counter.{Text.Short(name)} is '{Text.Short(value)}'; expected is a whole number of 64 bits");
+                        $"counter.{Text.Short(name)} is '{Text.Short(value)}'; expected a 64-bit integer");
                 case Kind.Counters:
                     patch = patch with { Increment = Merged(patch.Increment, JsonUsers.Counters(value), "counter") };
                     break;

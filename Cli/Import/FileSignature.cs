@@ -1,11 +1,11 @@
 namespace Actors.Cli.Import;
 
-/// <summary>The kind of a file by its first bytes, independent of its name.</summary>
+/// <summary>Detects the kind of a file by its first bytes, independent of its name.</summary>
 internal static class FileSignature
 {
     public static bool IsGzip(ReadOnlySpan<byte> begins) => begins.StartsWith((ReadOnlySpan<byte>)[0x1F, 0x8B]);
 
-    /// <summary>Why it cannot be imported, or null.</summary>
+    /// <summary>Why the file cannot be imported, or null.</summary>
     public static string? Problem(ReadOnlySpan<byte> begins) => begins switch
     {
         _ when begins.StartsWith("PK\u0003\u0004"u8) => Compressed("a ZIP archive", "unzip -p"),
@@ -14,10 +14,10 @@ internal static class FileSignature
         _ when begins.StartsWith((ReadOnlySpan<byte>)[0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00]) => Compressed("compressed by xz", "xz -dc"),
         _ when IsGzip(begins) => Compressed("compressed twice", "gzip -dc"),
         _ when begins.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xFE]) || begins.StartsWith((ReadOnlySpan<byte>)[0xFE, 0xFF]) =>
-            "is UTF-16; allowed is UTF-8: iconv -f UTF-16 -t UTF-8",
+            "is UTF-16; convert it to UTF-8: iconv -f UTF-16 -t UTF-8",
         _ => null,
     };
 
     private static string Compressed(string what, string command) =>
-        $"is {what}; allowed is a text, or one compressed by gzip: {command} FILE | actors import - --format jsonl";
+        $"is {what}; use plain text or gzip: {command} FILE | actors import - --format jsonl";
 }

@@ -2,10 +2,10 @@ using System.Security.Cryptography;
 
 namespace Actors.Cli.Import;
 
-/// <summary>Tells one content of a file from another.</summary>
+/// <summary>Identifies the content of a file.</summary>
 internal static class Fingerprint
 {
-    /// <summary>32 hexadecimal digits over the whole content; leaves the stream at its beginning.</summary>
+    /// <summary>32 hexadecimal digits over the whole content; rewinds the stream.</summary>
     public static async Task<string> OfAsync(Stream stream, CancellationToken cancellationToken)
     {
         var hash = await SHA256.HashDataAsync(stream, cancellationToken);

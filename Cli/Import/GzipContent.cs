@@ -4,8 +4,8 @@ using ICSharpCode.SharpZipLib.GZip;
 namespace Actors.Cli.Import;
 
 /// <summary>
-/// The content of a gzip file. A file that is cut off or damaged is an error, while .NET's own <c>GZipStream</c> silently
-/// returns a shorter content.
+/// The content of a gzip file. A truncated or damaged file is an error, whereas <c>GZipStream</c> silently returns shorter
+/// content.
 /// </summary>
 internal sealed class GzipContent(Stream compressed) : Stream
 {
@@ -25,7 +25,7 @@ internal sealed class GzipContent(Stream compressed) : Stream
         set => throw new NotSupportedException();
     }
 
-    /// <exception cref="InvalidDataException">The file is cut off or damaged.</exception>
+    /// <exception cref="InvalidDataException">The file is truncated or damaged.</exception>
     public override int Read(byte[] buffer, int offset, int count)
     {
         try
@@ -34,7 +34,7 @@ internal sealed class GzipContent(Stream compressed) : Stream
         }
         catch (Exception error) when (error is SharpZipBaseException or EndOfStreamException)
         {
-            throw new InvalidDataException($"the gzip file is cut off or damaged ({error.Message})", error);
+            throw new InvalidDataException($"the gzip file is truncated or damaged ({error.Message})", error);
         }
     }
 

@@ -11,12 +11,12 @@ internal static class ImportCommand
         Formats:
           JSON lines: {"id","displayName" or "name","email","attributes":{},"counters":{},"tags":[]}
                       null leaves a value unchanged, and removes an attribute
-          JSON:       [ … ] of the same objects, or one after the other, over any number of
+          JSON:       [ … ] of the same objects, or one object after another, over any number of
                       lines
           CSV:        a header row of id, name, email, tags (separated by ;, or a JSON array),
                       attr.X, counter.X; attributes and counters hold a JSON object of more
                       an empty cell leaves a value unchanged
-          Counters are added to what is there. Files compressed by gzip are recognised.
+          Counters are added to the existing values. gzip files are detected.
           FILE is - for standard input: zstd -dc users.zst | actors import - --format jsonl
 
         Ids:
@@ -24,25 +24,25 @@ internal static class ImportCommand
           reported and skipped.
 
         Resuming:
-          FILE.progress records how far all is done; the same command goes on from there.
+          FILE.progress records the finished lines; the same command resumes after them.
           An import from a pipe cannot be resumed.
-          An import that was killed outright (not by Ctrl-C) repeats its last moments. Its
+          An import that was killed (not by Ctrl-C) repeats its last moments. Its
           counters stay exact if it is resumed within 10 minutes.
 
         Exit codes:
-          1 where records were skipped (each is reported by its line), 4 where the cluster
+          1 if records were skipped (each is reported by its line), 4 if the cluster
           was unavailable for too long.
         """;
 
     public static Command Create(CommandContext context)
     {
         var file = new Argument<string>("FILE") { Description = "The file to import; - for standard input." };
-        var format = OptionKinds.Word("--format", "jsonl or csv; default: by the extension of FILE, before a .gz.", "FORMAT");
-        var concurrency = OptionKinds.Number("--concurrency", "Users written at the same time.", 256, 1, 10_000);
-        // An import must not tick off a line that a killed silo would lose.
+        var format = OptionKinds.Word("--format", "jsonl or csv; default: from the extension of FILE, before a .gz.", "FORMAT");
+        var concurrency = OptionKinds.Number("--concurrency", "Users written concurrently.", 256, 1, 10_000);
+        // A finished line must survive the kill of a silo.
         var durability = OptionKinds.DurabilityOf(
-            "What must be reached before a line counts as done.", Durability.Journal, Durability.Database);
-        var restart = new Option<bool>("--restart") { Description = "Begin from the first line, whatever FILE.progress says." };
+            "The durability to reach before a line counts as done.", Durability.Journal, Durability.Database);
+        var restart = new Option<bool>("--restart") { Description = "Start from the first line and ignore FILE.progress." };
 
         var command = new DetailedCommand("import", "Import users from a file or pipe: JSON lines, a JSON array, or CSV with a header row.", Details)
         {
@@ -71,11 +71,11 @@ internal static class ImportCommand
 
         if (state.Complete)
         {
-            context.Terminal.Note($"{saved?.Path} says that this file is imported already; --restart imports it again");
+            context.Terminal.Note($"{saved?.Path} says that this file is already imported; use --restart to import it again");
             return report.Summarize(state);
         }
         if (state.Line > 0)
-            context.Terminal.Note($"going on after {unit} {Text.Of(state.Line)}");
+            context.Terminal.Note($"resuming after {unit} {Text.Of(state.Line)}");
 
         await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
         var importer = new Importer(cluster, file.Fingerprint, request.Durability, request.Concurrency, context.Time);
@@ -94,8 +94,8 @@ internal static class ImportCommand
             throw new CommandFailedException(failure.ExitCode,
                 $"{failure.Message.TrimEnd('.')}; stopped after {unit} {Text.Of(done.Line)} ({Text.Of(done.Imported)} imported, " +
                 $"{Text.Of(done.Skipped)} skipped). " + (saved is null
-                    ? "An import from a pipe cannot be resumed; counters are added again by another import of it."
-                    : "The same command goes on from there."));
+                    ? "An import from a pipe cannot be resumed; another import of it adds the counters again."
+                    : "Run the same command to resume."));
         }
         state = new(file.Fingerprint, lines.Done.Line, lines.Done.Imported, lines.Done.Skipped, true);
         saved?.Write(state);

@@ -8,7 +8,7 @@ namespace Actors.Cli.Import;
 /// <summary>The input of an import: a file, compressed or not, or a pipe, which can be read only once.</summary>
 internal sealed class ImportFile : IAsyncDisposable
 {
-    // Far more than any signature; blanks before the first character of a text may be more than a few.
+    // Longer than any signature, because blanks may precede the first character of a text.
     private const int Peeked = 4096;
 
     private readonly Stream _raw;
@@ -22,22 +22,22 @@ internal sealed class ImportFile : IAsyncDisposable
         Format = format;
     }
 
-    /// <summary>The text of it.</summary>
+    /// <summary>The decompressed content.</summary>
     public Stream Content { get; }
 
-    /// <summary>Tells this content from others; of a pipe, this import from others.</summary>
+    /// <summary>Identifies the content; for a pipe, identifies this import.</summary>
     public string Fingerprint { get; }
 
-    /// <summary>True if it can be read again from its beginning, and a progress file may stand beside it.</summary>
+    /// <summary>True if it can be read again from its beginning and have a progress file next to it.</summary>
     public bool IsResumable { get; }
 
     public ImportFormat Format { get; }
 
-    /// <summary>How much of it is read; null if its length is not known.</summary>
+    /// <summary>The fraction read so far; null if the length is unknown.</summary>
     public int? Percent => _raw.CanSeek ? (int)(_raw.Position * 100 / Math.Max(1, _raw.Length)) : null;
 
     /// <summary>Opens a file; <c>-</c> is standard input.</summary>
-    /// <exception cref="UsageException">There is none, or nothing says what is in it.</exception>
+    /// <exception cref="UsageException">The file does not exist or its format is unknown.</exception>
     public static async Task<ImportFile> OpenAsync(string path, string? format, Func<Stream> openInput, CancellationToken cancellationToken)
     {
         var named = ImportFormats.Of(format, path);
@@ -78,7 +78,9 @@ internal sealed class ImportFile : IAsyncDisposable
             path, FileMode.Open, FileAccess.Read, FileShare.Read, 64 * 1024, FileOptions.Asynchronous | FileOptions.SequentialScan);
     }
 
-    /// <summary>True of names that mean another file each time, such as /dev/stdin: nothing can be noted down beside them.</summary>
+    /// <summary>
+    /// True for names that mean another file each time, such as /dev/stdin. They cannot have a progress file.
+    /// </summary>
     private static bool IsDevice(string path)
     {
         if (path == "-")
@@ -87,7 +89,7 @@ internal sealed class ImportFile : IAsyncDisposable
         return full.StartsWith("/dev/", StringComparison.Ordinal) || full.StartsWith("/proc/", StringComparison.Ordinal);
     }
 
-    /// <summary>Reads the first bytes of a stream; the stream that is returned begins with them again.</summary>
+    /// <summary>Reads the first bytes of a stream; the returned stream starts with them again.</summary>
     private static async Task<(Stream Stream, byte[] Begins)> PeekAsync(Stream stream, CancellationToken cancellationToken)
     {
         var reader = PipeReader.Create(stream, new(bufferSize: 64 * 1024, minimumReadSize: Peeked));

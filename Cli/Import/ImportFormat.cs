@@ -3,7 +3,7 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Import;
 
-/// <summary>How users stand in a file.</summary>
+/// <summary>The formats of import files.</summary>
 internal enum ImportFormat
 {
     JsonLines,
@@ -13,21 +13,21 @@ internal enum ImportFormat
 
 internal static class ImportFormats
 {
-    private const string Allowed = "allowed are jsonl and csv";
+    private const string Allowed = "jsonl or csv";
 
-    /// <summary>The format asked for, else the one the file's extension names; of JSON the first character says which.</summary>
-    /// <exception cref="UsageException">Neither names one.</exception>
+    /// <summary>The requested format, or the format of the file extension. For JSON, the content selects the variant.</summary>
+    /// <exception cref="UsageException">The format is not given and the extension does not determine it.</exception>
     public static ImportFormat Of(string? asked, string file)
     {
         if (asked is not null)
-            return Named(asked) ?? throw new UsageException($"--format '{Text.Short(asked)}': {Allowed}");
+            return Named(asked) ?? throw new UsageException($"--format '{Text.Short(asked)}': use {Allowed}");
         return Named(ExtensionOf(file))
             ?? throw new UsageException(file == "-"
-                ? $"nothing says the format of standard input; name it with --format, {Allowed}"
-                : $"the extension of '{Text.Short(file)}' does not say its format; name it with --format, {Allowed}");
+                ? $"the format of standard input is unknown; set --format to {Allowed}"
+                : $"the extension of '{Text.Short(file)}' does not determine its format; set --format to {Allowed}");
     }
 
-    /// <summary>As the text that begins like this has it.</summary>
+    /// <summary>Refines JSON to its multi-line variant if the text starts like it.</summary>
     public static ImportFormat With(this ImportFormat format, ReadOnlySpan<byte> begins)
     {
         if (begins.StartsWith(LineReader.ByteOrderMark)) begins = begins[LineReader.ByteOrderMark.Length..];
@@ -36,8 +36,8 @@ internal static class ImportFormats
     }
 
     /// <summary>
-    /// True if an object begins that goes on in the next line. A first line that is only cut off is not one: the next would
-    /// begin with another object.
+    /// True if the text starts with an object that continues on the next line. A truncated first line does not count, because
+    /// its next line would start another object.
     /// </summary>
     private static bool IsLaidOut(ReadOnlySpan<byte> begins)
     {
@@ -55,17 +55,17 @@ internal static class ImportFormats
             _ => JsonUsers.ReadAsync(LineReader.ReadAsync(stream, cancellationToken)),
         };
 
-    /// <summary>The unit in which records are counted: an array may stand on a single line.</summary>
+    /// <summary>The unit of records: a whole array may be on a single line.</summary>
     public static string Unit(this ImportFormat format) => format == ImportFormat.MultilineJson ? "record" : "line";
 
-    /// <summary>Without the dot, and without that of a compression.</summary>
+    /// <summary>The extension without its dot and without a compression suffix.</summary>
     public static string ExtensionOf(string file)
     {
         var extension = Path.GetExtension(file).TrimStart('.');
         return IsGzip(extension) ? Path.GetExtension(Path.GetFileNameWithoutExtension(file)).TrimStart('.') : extension;
     }
 
-    /// <summary>True if the name says that the file is compressed by gzip.</summary>
+    /// <summary>True if the extension means gzip.</summary>
     public static bool IsGzip(string extension) => extension.ToUpperInvariant() is "GZ" or "GZIP";
 
     private static ImportFormat? Named(string name) => name.ToUpperInvariant() switch

@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Actors.Cli.Import;
 
-/// <summary>One user of a file to import: what to write, or why it cannot be.</summary>
+/// <summary>One user to import: the change to write, or its fault.</summary>
 internal sealed class ImportRecord
 {
     private ImportRecord(long line, string? id, UserPatch? patch, string? fault)
@@ -13,14 +13,14 @@ internal sealed class ImportRecord
         Fault = fault;
     }
 
-    /// <summary>The line the record starts on, 1 for the first.</summary>
+    /// <summary>The line the record starts on; the first is 1.</summary>
     public long Line { get; }
 
     public string? Id { get; }
 
     public UserPatch? Patch { get; }
 
-    /// <summary>What is wrong with the record, or null.</summary>
+    /// <summary>The fault of the record, or null.</summary>
     public string? Fault { get; }
 
     [MemberNotNullWhen(true, nameof(Id), nameof(Patch))]

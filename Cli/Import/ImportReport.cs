@@ -3,14 +3,14 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Import;
 
-/// <summary>Says what an import skipped and what it came to.</summary>
+/// <summary>Reports skipped records and the result of an import.</summary>
 internal sealed class ImportReport(Terminal terminal, string unit, bool isJson)
 {
     private const int MostInJson = 100;
 
     private readonly List<SkippedLine> _skipped = [];
 
-    /// <summary>Reports a record that is skipped. Safe for concurrent use.</summary>
+    /// <summary>Reports a skipped record. Thread-safe.</summary>
     public void Skip(long line, string reason)
     {
         terminal.Note($"{unit} {line}: {Text.Printable(reason)}");
@@ -22,7 +22,7 @@ internal sealed class ImportReport(Terminal terminal, string unit, bool isJson)
     }
 
     /// <summary>Prints the summary of a finished import.</summary>
-    /// <returns>The exit code: a skipped record is not to go unnoticed in a script.</returns>
+    /// <returns>The exit code, which tells a script about skipped records.</returns>
     public int Summarize(ImportState state)
     {
         if (isJson)

@@ -6,33 +6,34 @@ using Actors.Cli.Connection;
 namespace Actors.Cli.Import;
 
 /// <summary>
-/// Writes the users of a file through their grains, many at a time. Records of one user are written one after the other and
-/// in the order of the file: the last one has to win.
+/// Writes the users of a file through their grains, many concurrently. Records of one user are written sequentially in file
+/// order, so that the last one wins.
 /// </summary>
 /// <remarks>
-/// A counter is incremented under a request id made of the file's fingerprint and the line, so that a record repeated after
-/// a lost answer, or after the import was killed and resumed, does not count twice (for as long as the grain remembers it:
-/// <see cref="UserLimits.RequestIdMemory"/>).
+/// A counter increment carries a request id made of the file's fingerprint and the line. A record repeated after a lost answer,
+/// or after the import was killed and resumed, therefore counts once, as long as the grain remembers the id (<see
+/// cref="UserLimits.RequestIdMemory"/>).
 /// </remarks>
 internal sealed class Importer(ICluster cluster, string fingerprint, Durability durability, int concurrency, TimeProvider time)
 {
     private const int QueuedPerWorker = 4;
 
-    /// <summary>How long calls in flight may still take once the import was told to stop.</summary>
+    /// <summary>How long calls in flight may take after the import was told to stop.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
-    /// <summary>How long a user is tried again while the cluster refuses more than it can take.</summary>
+    /// <summary>How long a user is retried while the cluster is overloaded.</summary>
     private static readonly TimeSpan OverloadPatience = TimeSpan.FromMinutes(10);
 
     private readonly Retry _retry = new(time, overloadPatience: OverloadPatience);
 
     /// <summary>
-    /// Imports all records after those done already. Throws what stopped it; <paramref name="lines"/> is right in any case.
+    /// Imports all records after those already done. Throws the failure that stopped it; <paramref name="lines"/> is correct in
+    /// any case.
     /// </summary>
     /// <param name="records">The records of the file.</param>
-    /// <param name="lines">Where to begin, and where to keep up to where all is done.</param>
-    /// <param name="report">Told of each record that is skipped: its line and the reason.</param>
-    /// <param name="cancellationToken">Stops reading, and lets calls in flight end.</param>
+    /// <param name="lines">The line to resume after; tracks the finished lines.</param>
+    /// <param name="report">Receives the line and the reason of each skipped record.</param>
+    /// <param name="cancellationToken">Stops reading; calls in flight still end.</param>
     public async Task RunAsync(
         IAsyncEnumerable<ImportRecord> records, ContiguousLines lines, Action<long, string> report,
         CancellationToken cancellationToken)
@@ -56,7 +57,7 @@ internal sealed class Importer(ICluster cluster, string fingerprint, Durability 
         {
             foreach (var queue in queues)
                 queue.Writer.Complete();
-            // Told apart below: what stopped the import counts, not what came of stopping.
+            // The first failure is rethrown below; failures caused by stopping do not count.
             await ((Task)Task.WhenAll(workers)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         if (workers.Select(w => w.Exception?.InnerException).FirstOrDefault(e => e is not null) is { } failure)
@@ -100,7 +101,7 @@ internal sealed class Importer(ICluster cluster, string fingerprint, Durability 
     {
         await foreach (var work in queue.ReadAllAsync(CancellationToken.None))
         {
-            // What was dealt and not begun stays undone, and is read again by the import that goes on from here.
+            // Queued records that were not started stay undone; a resumed import reads them again.
             if (stop.IsCancellationRequested)
                 return;
             try
@@ -126,7 +127,7 @@ internal sealed class Importer(ICluster cluster, string fingerprint, Durability 
         }
     }
 
-    /// <summary>Whoever fails stops all the others.</summary>
+    /// <summary>The first failure stops all workers.</summary>
     private static async Task OrStop(Func<Task> work, CancellationTokenSource stop)
     {
         try

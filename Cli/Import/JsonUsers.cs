@@ -4,14 +4,14 @@ using Actors.Cli.Output;
 namespace Actors.Cli.Import;
 
 /// <summary>
-/// Users as JSON lines:
-/// <c>{"id","displayName" or "name","email","attributes":{},"counters":{},"tags":[]}</c>. Blank lines are passed over.
+/// Users as JSON lines: <c>{"id","displayName" or "name","email","attributes":{},"counters":{},"tags":[]}</c>. Blank lines are
+/// skipped.
 /// </summary>
 internal static class JsonUsers
 {
     private const string Allowed = "id, displayName (or name), email, attributes, counters, tags";
 
-    // Of a name given twice, one would be dropped without a word.
+    // One of two equal names would be dropped silently.
     private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false, MaxDepth = 8 };
 
     public static async IAsyncEnumerable<ImportRecord> ReadAsync(IAsyncEnumerable<FileLine> lines)
@@ -42,20 +42,20 @@ internal static class JsonUsers
         }
         catch (InvalidOperationException)
         {
-            // What GetString throws for bytes that are no UTF-8 and for half a surrogate pair.
-            return ImportRecord.Bad(line, "holds text that is not valid UTF-8");
+            // GetString throws this for invalid UTF-8 and for unpaired surrogates.
+            return ImportRecord.Bad(line, "contains text that is not valid UTF-8");
         }
     }
 
-    /// <summary>A cell that holds an object of attributes.</summary>
-    /// <exception cref="BadRecordException">It does not.</exception>
+    /// <summary>Parses a cell that holds an object of attributes.</summary>
+    /// <exception cref="BadRecordException">The cell holds something else.</exception>
     public static Dictionary<string, string?> Attributes(string json) => Cell(json, "attributes", Attributes) ?? [];
 
-    /// <summary>A cell that holds an object of counters.</summary>
-    /// <exception cref="BadRecordException">It does not.</exception>
+    /// <summary>Parses a cell that holds an object of counters.</summary>
+    /// <exception cref="BadRecordException">The cell holds something else.</exception>
     public static Dictionary<string, long> Counters(string json) => Cell(json, "counters", Counters) ?? [];
 
-    /// <summary>A cell that holds an array of tags; null if it does not.</summary>
+    /// <summary>Parses a cell that holds an array of tags; null if it holds something else.</summary>
     public static HashSet<string>? TryReadTags(string json)
     {
         try
@@ -81,14 +81,14 @@ internal static class JsonUsers
         }
         catch (InvalidOperationException)
         {
-            throw new BadRecordException($"{name} holds text that is not valid UTF-8");
+            throw new BadRecordException($"{name} contains text that is not valid UTF-8");
         }
     }
 
     private static ImportRecord Read(long line, JsonElement user)
     {
         if (user.ValueKind != JsonValueKind.Object)
-            throw new BadRecordException($"is {Kind(user)}; expected is an object with {Allowed}");
+            throw new BadRecordException($"is {Kind(user)}; expected an object with {Allowed}");
 
         string? id = null;
         var patch = new UserPatch();
@@ -100,7 +100,7 @@ internal static class JsonUsers
                     id = String(field.Value, "id");
                     break;
                 case "displayName" or "name" when patch.DisplayName is not null:
-                    throw new BadRecordException("both displayName and name are given; give one");
+                    throw new BadRecordException("both displayName and name are given; use one");
                 case "displayName" or "name":
                     patch = patch with { DisplayName = String(field.Value, field.Name) };
                     break;
@@ -117,7 +117,7 @@ internal static class JsonUsers
                     patch = patch with { AddTags = Tags(field.Value) };
                     break;
                 default:
-                    throw new BadRecordException($"unknown field '{Text.Short(field.Name)}'; allowed are {Allowed}");
+                    throw new BadRecordException($"unknown field '{Text.Short(field.Name)}'; fields are {Allowed}");
             }
         }
         return id is null
@@ -144,7 +144,7 @@ internal static class JsonUsers
             if (counter.Value.ValueKind != JsonValueKind.Number || !counter.Value.TryGetInt64(out var amount))
             {
                 throw new BadRecordException($"counters.{Text.Short(counter.Name)} is {Text.Short(counter.Value.GetRawText())}; " +
-                    "expected is a whole number of 64 bits");
+                    "expected a 64-bit integer");
             }
             counters.Add(counter.Name, amount);
         }
@@ -159,7 +159,7 @@ internal static class JsonUsers
         return [.. value.EnumerateArray().Select(tag => String(tag, "a tag") ?? throw new BadRecordException("a tag is null"))];
     }
 
-    /// <summary>A string, or null where it says null: "not given", but for an attribute "remove it".</summary>
+    /// <summary>A string, or null for a JSON null: "not given", but for an attribute "remove it".</summary>
     private static string? String(JsonElement value, string field)
     {
         if (value.ValueKind == JsonValueKind.Null)
@@ -171,7 +171,7 @@ internal static class JsonUsers
     private static void Expect(JsonElement value, JsonValueKind kind, string field, string expected)
     {
         if (value.ValueKind != kind)
-            throw new BadRecordException($"{Text.Short(field)} is {Kind(value)}; expected is {expected}");
+            throw new BadRecordException($"{Text.Short(field)} is {Kind(value)}; expected {expected}");
     }
 
     private static string Kind(JsonElement value) => value.ValueKind switch
@@ -184,7 +184,7 @@ internal static class JsonUsers
         _ => "null",
     };
 
-    /// <summary>The parser counts lines within the line, from 0, which would only mislead.</summary>
+    /// <summary>Removes the parser's position: it counts lines within the line, from 0, which would mislead.</summary>
     private static string WithoutPosition(string message)
     {
         var at = message.IndexOf(" LineNumber:", StringComparison.Ordinal);

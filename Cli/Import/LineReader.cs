@@ -5,17 +5,17 @@ using System.Runtime.CompilerServices;
 namespace Actors.Cli.Import;
 
 /// <summary>One line of a file.</summary>
-/// <param name="Number">1 for the first.</param>
-/// <param name="Bytes">The line with its end of line, or null where it is longer than <see cref="LineReader.MaxBytes"/>.</param>
+/// <param name="Number">The line number; the first is 1.</param>
+/// <param name="Bytes">The line with its end of line; null if it is longer than <see cref="LineReader.MaxBytes"/>.</param>
 internal readonly record struct FileLine(long Number, byte[]? Bytes);
 
 /// <summary>
-/// Reads a file line by line, as bytes: what is not UTF-8 in one line must not be the end of all others, and a line without
-/// end must not fill the memory.
+/// Reads a file line by line as bytes. Invalid UTF-8 in one line must not affect other lines, and an endless line must not fill
+/// the memory.
 /// </summary>
 internal static class LineReader
 {
-    /// <summary>No user is larger than 64 KiB; escapes and quotes can blow that up six-fold.</summary>
+    /// <summary>A user has at most 64 KiB; escapes and quotes can multiply that by six.</summary>
     public const int MaxBytes = 1024 * 1024;
 
     public static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];

@@ -5,8 +5,8 @@ using Actors.Cli.Output;
 namespace Actors.Cli.Import;
 
 /// <summary>
-/// Users as the objects that <see cref="JsonUsers"/> reads, but over any number of lines: one JSON array of them, or one after
-/// the other as <c>jq</c> writes them. Records are numbered from 1, because several may share a line.
+/// Users as the objects that <see cref="JsonUsers"/> reads, over any number of lines: one JSON array, or one object after
+/// another as <c>jq</c> writes them. Records are numbered from 1, because several may share a line.
 /// </summary>
 internal static class MultilineJsonUsers
 {
@@ -34,7 +34,9 @@ internal static class MultilineJsonUsers
         await pipe.CompleteAsync();
     }
 
-    /// <summary>Finds the bounds of the objects and parses each alone, so that a bad one spoils no other.</summary>
+    /// <summary>
+    /// Finds the bounds of the objects and parses each one separately, so that a bad object does not affect others.
+    /// </summary>
     private sealed class Parser
     {
         private readonly List<byte> _element = [];
@@ -46,7 +48,7 @@ internal static class MultilineJsonUsers
         private bool _isInString;
         private bool _isEscaped;
 
-        // False if the objects follow one another without commas.
+        // False if the objects follow each other without commas.
         private bool _isArray;
 
         private enum State
@@ -57,11 +59,11 @@ internal static class MultilineJsonUsers
             InElement,
             AfterArray,
 
-            // Nothing more can be told apart.
+            // The bounds of later objects are unknown.
             Ended,
         }
 
-        /// <summary>Takes a byte; returns a record if one ends with it.</summary>
+        /// <summary>Consumes a byte; returns a record if one ends with it.</summary>
         public ImportRecord? Take(byte next)
         {
             if (next == (byte)'\n')
@@ -77,17 +79,17 @@ internal static class MultilineJsonUsers
                     _isArray = true;
                     return null;
                 case (State.Start, not (byte)'{'):
-                    // The byte order mark.
+                    // Byte order mark.
                     return null;
                 case (State.AfterArray, _):
                     _state = State.Ended;
-                    return Bad(_line, "something follows the end of the array; nothing after it was read");
+                    return Bad(_line, "there is text after the end of the array; nothing after it was read");
                 case (State.BeforeFirst, (byte)']'):
                     _state = State.AfterArray;
                     return null;
                 case (State.BeforeNext, (byte)']') when _isArray:
                     _state = State.AfterArray;
-                    return Bad(_line, "the last comma of the array is followed by no user");
+                    return Bad(_line, "there is no user after the last comma of the array");
                 case (_, (byte)','):
                     _state = State.BeforeNext;
                     return Bad(_line, "there is no user before a comma");
@@ -99,12 +101,12 @@ internal static class MultilineJsonUsers
             }
         }
 
-        /// <summary>To be called after the last byte.</summary>
+        /// <summary>Call after the last byte.</summary>
         public ImportRecord? End() => _state switch
         {
             State.AfterArray or State.Ended => null,
-            State.InElement => Bad(_startLine, $"the {(_isArray ? "array" : "object")} is not closed; the file may be cut off"),
-            _ => _isArray ? Bad(_line, "the array is not closed; the file may be cut off") : null,
+            State.InElement => Bad(_startLine, $"the {(_isArray ? "array" : "object")} is not closed; the file may be truncated"),
+            _ => _isArray ? Bad(_line, "the array is not closed; the file may be truncated") : null,
         };
 
         private ImportRecord? TakeInElement(byte next)

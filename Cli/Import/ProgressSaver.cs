@@ -1,9 +1,9 @@
 namespace Actors.Cli.Import;
 
-/// <summary>Keeps the progress file up with the import while it runs, and at its end, however that comes.</summary>
+/// <summary>Saves the progress file periodically while the import runs, and at its end.</summary>
 internal sealed class ProgressSaver : IAsyncDisposable
 {
-    // What lies between two saves is written again after a kill; a file this small can be saved often.
+    // After a kill, the lines since the last save are imported again. A file this small can be saved often.
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(200);
 
     private readonly ProgressFile _file;
@@ -16,7 +16,7 @@ internal sealed class ProgressSaver : IAsyncDisposable
     public ProgressSaver(ProgressFile file, string fingerprint, ContiguousLines lines, TimeProvider time)
     {
         (_file, _fingerprint, _lines) = (file, fingerprint, lines);
-        // Once before the first user is written: a directory that cannot be written to is found out before it matters.
+        // Saved before the first user is written, so that an unwritable directory fails early.
         Save(lines.Done);
         _saving = SaveAsync(new PeriodicTimer(Period, time));
     }
@@ -40,7 +40,7 @@ internal sealed class ProgressSaver : IAsyncDisposable
             }
             catch (OperationCanceledException)
             {
-                // The import is over.
+                // The import has ended.
             }
         }
     }

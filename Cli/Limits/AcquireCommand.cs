@@ -10,12 +10,12 @@ internal static class AcquireCommand
 
     public static Command Create(CommandContext context)
     {
-        var (client, policy, permits) = (LimitCommand.Client(), OptionKinds.Policy("The policy that is charged."), LimitCommand.Permits());
-        var count = OptionKinds.Number("--count", "Make so many calls, one after the other.", 1, 1, MostCalls);
+        var (client, policy, permits) = (LimitCommand.Client(), OptionKinds.Policy("The policy to charge."), LimitCommand.Permits());
+        var count = OptionKinds.Number("--count", "Number of sequential calls.", 1, 1, MostCalls);
         var wait = OptionKinds.Wait();
         var requestId = OptionKinds.Word(
-            "--request-id", "Names the call: repeating it with the same id is granted again and not charged again.", "R");
-        var command = new Command("acquire", "Ask for permits, and use them up. Exit code 3 where they, or with --count any of them, are denied.")
+            "--request-id", "Id of the call. A repeated id gets the same grant and is not charged again.", "R");
+        var command = new Command("acquire", "Acquire permits. Exit code 3 if a call is denied.")
         {
             client, policy, permits, count, wait, requestId,
         };

@@ -1,6 +1,6 @@
 namespace Actors.Cli.Limits;
 
-/// <summary>Decisions as JSON: the figures as they are, times in seconds.</summary>
+/// <summary>Decisions as JSON: unformatted values, times in seconds.</summary>
 internal static class DecisionJson
 {
     public static object Of(string client, int permits, RateLimitDecision decision) => new
@@ -20,7 +20,7 @@ internal static class DecisionJson
         decision.DecidedAt,
     };
 
-    /// <summary>One of many: without what is the same in all of them.</summary>
+    /// <summary>One decision of many, without the fields that are the same in all of them.</summary>
     public static object Of(RateLimitDecision decision) => new
     {
         decision.IsAllowed,

@@ -7,7 +7,7 @@ namespace Actors.Cli.Limits;
 /// <summary><c>actors limit acquire|peek|reset|refund|set|show CLIENT</c></summary>
 internal static class LimitCommand
 {
-    public static Command Create(CommandContext context) => new("limit", "Use, see and change the limits of one client.")
+    public static Command Create(CommandContext context) => new("limit", "Use, show and change the limits of one client.")
     {
         AcquireCommand.Create(context),
         Peek(context),
@@ -20,9 +20,9 @@ internal static class LimitCommand
     public static Argument<string> Client() => new("CLIENT") { Description = "The id of the client: 1 to 512 bytes of UTF-8." };
 
     public static Option<int> Permits() =>
-        OptionKinds.Number("--permits", "How many permits, all or none.", 1, 1, RateLimits.MaxLimit);
+        OptionKinds.Number("--permits", "Number of permits, granted together or not at all.", 1, 1, RateLimits.MaxLimit);
 
-    /// <summary>A bad id is told before a connection is sought: it is wrong with any cluster.</summary>
+    /// <summary>Checked before connecting, because an invalid id is invalid for any cluster.</summary>
     public static string Checked(string client)
     {
         RateLimits.ValidateId(client);
@@ -31,8 +31,8 @@ internal static class LimitCommand
 
     private static Command Peek(CommandContext context)
     {
-        var (client, policy, permits) = (Client(), OptionKinds.Policy("The policy that is looked at."), Permits());
-        var command = new Command("peek", "Show the decision a call would get now, and charge nothing. Exit code 3 where it would be denied.")
+        var (client, policy, permits) = (Client(), OptionKinds.Policy("The policy to check."), Permits());
+        var command = new Command("peek", "Show the decision that a call would get now, without charging it. Exit code 3 if it would be denied.")
         {
             client, policy, permits,
         };
@@ -53,8 +53,8 @@ internal static class LimitCommand
 
     private static Command Reset(CommandContext context)
     {
-        var (client, policy) = (Client(), OptionKinds.Policy("The policy whose windows are emptied."));
-        var command = new Command("reset", "Empty the windows of a policy: all its permits are free again.") { client, policy };
+        var (client, policy) = (Client(), OptionKinds.Policy("The policy to reset."));
+        var command = new Command("reset", "Reset a policy: all its permits are free again.") { client, policy };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var (name, of) = (Checked(parsed.GetRequiredValue(client)), parsed.GetRequiredValue(policy));
@@ -72,8 +72,8 @@ internal static class LimitCommand
     private static Command Refund(CommandContext context)
     {
         var client = Client();
-        var requestId = new Option<string>("--request-id") { Description = "The request whose grant is given back.", HelpName = "R", Required = true };
-        var command = new Command("refund", "Give back what a named request was granted, as if it had never been.") { client, requestId };
+        var requestId = new Option<string>("--request-id") { Description = "The id of the request to refund.", HelpName = "R", Required = true };
+        var command = new Command("refund", "Refund the grant of a request id.") { client, requestId };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var (name, request) = (Checked(parsed.GetRequiredValue(client)), parsed.GetRequiredValue(requestId));
@@ -83,9 +83,9 @@ internal static class LimitCommand
             if (parsed.IsJson())
                 context.Terminal.WriteJson(new { Client = name, RequestId = request, Freed = freed });
             else if (freed == 0)
-                context.Terminal.WriteLine($"{Text.Printable(name)}: nothing to give back; no grant of '{Text.Short(request)}' counts now");
+                context.Terminal.WriteLine($"{Text.Printable(name)}: nothing to refund; no grant of '{Text.Short(request)}' is active");
             else
-                context.Terminal.WriteLine($"{Text.Printable(name)}: {Text.Count(freed, "permit")} given back");
+                context.Terminal.WriteLine($"{Text.Printable(name)}: {Text.Count(freed, "permit")} refunded");
             return ExitCode.Done;
         });
         return command;
@@ -93,8 +93,8 @@ internal static class LimitCommand
 
     private static Command Show(CommandContext context)
     {
-        var (client, policy) = (Client(), OptionKinds.Policy("The policy that is shown."));
-        var command = new Command("show", "Show the policy that counts for a client, its own or the configured one, and what is left of it.")
+        var (client, policy) = (Client(), OptionKinds.Policy("The policy to show."));
+        var command = new Command("show", "Show the policy that applies to a client, its own or the configured one, and the remaining permits.")
         {
             client, policy,
         };
@@ -114,7 +114,9 @@ internal static class LimitCommand
         return command;
     }
 
-    /// <summary>What is left before the call a look stands for: it sees one as if it were granted, where it would be.</summary>
+    /// <summary>
+    /// The permits left before the call that was peeked. A peek reports the state after the call if it would be granted.
+    /// </summary>
     private static RateLimitDecision FreeNow(RateLimitPolicy policy, RateLimitDecision look)
     {
         var isCharged = look is { IsAllowed: true, IsShadowDenial: false }

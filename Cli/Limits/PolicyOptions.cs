@@ -4,21 +4,21 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Limits;
 
-/// <summary>The options that say what a policy of a client is to be.</summary>
+/// <summary>The options that define a client's own policy.</summary>
 internal sealed class PolicyOptions
 {
     private readonly Option<string[]> _limits = OptionKinds.Repeated(
-        "--limit", "A window: so many permits per duration, e.g. 10/1s, 100/min, 1000/1h; several are judged together.", "N/DURATION");
+        "--limit", "A window of permits per duration, e.g. 10/1s, 100/min, 1000/1h; a call must fit into all windows.", "N/DURATION");
 
     private readonly Option<string> _onRedisDown = OptionKinds.Choice(
-        "--on-redis-down", "While Redis is away: go on with the same limits, allow all, or deny all.",
+        "--on-redis-down", "While Redis is away: apply the same limits locally, allow all, or deny all.",
         [.. Enum.GetValues<RedisDownBehavior>().Select(Text.Of)]);
 
-    private readonly Option<bool> _shadow = new("--shadow") { Description = "Decide and report, and never deny." };
+    private readonly Option<bool> _shadow = new("--shadow") { Description = "Decide and report, but never deny." };
 
     private readonly Option<bool> _remove = new("--remove")
     {
-        Description = "Take the client's own policy away, so that the configured one counts again.",
+        Description = "Remove the client's own policy; the configured one applies again.",
     };
 
     public void AddTo(Command command)
@@ -27,9 +27,9 @@ internal sealed class PolicyOptions
             command.Add(option);
     }
 
-    /// <summary>The policy; null where it is to be removed.</summary>
-    /// <exception cref="UsageException">A value cannot be read, two contradict each other, or there is none.</exception>
-    /// <exception cref="InvalidRateLimitException">The policy is outside of <see cref="RateLimits"/>.</exception>
+    /// <summary>The policy; null to remove it.</summary>
+    /// <exception cref="UsageException">A value is invalid, two values contradict each other, or no value is given.</exception>
+    /// <exception cref="InvalidRateLimitException">The policy violates <see cref="RateLimits"/>.</exception>
     public RateLimitPolicy? Read(ParseResult parsed, string name)
     {
         var limits = parsed.GetValue(_limits) ?? [];
@@ -37,10 +37,10 @@ internal sealed class PolicyOptions
         {
             return limits.Length == 0 && !parsed.GetValue(_shadow) && parsed.GetResult(_onRedisDown) is not { Implicit: false }
                 ? null
-                : throw new UsageException("--remove stands alone; allowed beside it is --policy");
+                : throw new UsageException("--remove can be combined only with --policy");
         }
         if (limits.Length == 0)
-            throw new UsageException("nothing to set; name at least one --limit, e.g. --limit 10/1s, or --remove");
+            throw new UsageException("nothing to set; use at least one --limit, e.g. --limit 10/1s, or --remove");
         var policy = new RateLimitPolicy
         {
             Name = name,

@@ -2,7 +2,7 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Limits;
 
-/// <summary>A policy of a client: one value per line for people, and as JSON.</summary>
+/// <summary>A policy of a client as text, one value per line, and as JSON.</summary>
 internal static class PolicyView
 {
     public static void Write(string client, RateLimitPolicy policy, Terminal terminal)
@@ -15,13 +15,13 @@ internal static class PolicyView
             Line("limit", WindowText.Of(window));
         Line("Redis down", policy.OnRedisDown switch
         {
-            RedisDownBehavior.Local => "local: goes on with the same limits",
+            RedisDownBehavior.Local => "local: applies the same limits locally",
             RedisDownBehavior.Allow => "allow: grants everything",
             RedisDownBehavior.Deny => "deny: denies everything",
             _ => Text.Of(policy.OnRedisDown),
         });
         if (policy.IsShadow)
-            Line("note", "shadow mode: decides and reports, and never denies");
+            Line("note", "shadow mode: decides and reports, but never denies");
     }
 
     public static void Write(string client, RateLimitPolicy policy, RateLimitDecision now, Terminal terminal)

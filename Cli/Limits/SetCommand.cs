@@ -9,10 +9,10 @@ internal static class SetCommand
 {
     public static Command Create(CommandContext context)
     {
-        var (client, policy) = (LimitCommand.Client(), OptionKinds.Policy("The policy the client is given."));
+        var (client, policy) = (LimitCommand.Client(), OptionKinds.Policy("The name of the policy."));
         var options = new PolicyOptions();
         var command = new Command("set",
-            "Give a client a policy of its own, over the configured one of that name. What it used so far counts against it at once.")
+            "Give a client its own policy, which replaces the configured one of that name. Earlier usage counts.")
         {
             client, policy,
         };

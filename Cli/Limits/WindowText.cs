@@ -4,18 +4,18 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Limits;
 
-/// <summary>Windows as they are typed and shown: "10/1s", "1000/1h", "5/500ms", "100/min".</summary>
+/// <summary>Parses and formats windows: "10/1s", "1000/1h", "5/500ms", "100/min".</summary>
 internal static class WindowText
 {
-    /// <exception cref="UsageException">It is no window, or one outside of <see cref="RateLimits"/>.</exception>
+    /// <exception cref="UsageException">The text is not a window, or violates <see cref="RateLimits"/>.</exception>
     public static RateLimitWindow Parse(string text)
     {
         if (text.Split('/') is not [var permits, var per])
             throw Invalid(text, "it is not PERMITS/DURATION");
         if (!int.TryParse(permits, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) || limit is < 1 or > RateLimits.MaxLimit)
-            throw Invalid(text, $"'{Text.Short(permits)}' is no number of permits");
+            throw Invalid(text, $"'{Text.Short(permits)}' is not a valid number of permits");
         if (!DurationText.TryParse(per, out var duration) || duration < RateLimits.MinDuration || duration > RateLimits.MaxDuration)
-            throw Invalid(text, $"'{Text.Short(per)}' is no duration of a window");
+            throw Invalid(text, $"'{Text.Short(per)}' is not a valid window duration");
         return new(limit, duration);
     }
 
@@ -24,6 +24,6 @@ internal static class WindowText
     public static string Of(IEnumerable<RateLimitWindow> windows) => string.Join(", ", windows.Select(Of));
 
     private static UsageException Invalid(string text, string problem) => new(
-        $"--limit '{Text.Short(text)}': {problem}; allowed are 1 to {Text.Of(RateLimits.MaxLimit)} permits per " +
+        $"--limit '{Text.Short(text)}': {problem}; use 1 to {Text.Of(RateLimits.MaxLimit)} permits per " +
         $"{DurationText.Of(RateLimits.MinDuration)} to {DurationText.Of(RateLimits.MaxDuration)}, e.g. 10/1s, 5/500ms, 100/min or 1000/1h");
 }

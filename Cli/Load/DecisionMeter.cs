@@ -1,6 +1,6 @@
 namespace Actors.Cli.Load;
 
-/// <summary>Counts what limiters decided. Safe for concurrent use.</summary>
+/// <summary>Counts the decisions of limiters. Thread-safe.</summary>
 internal sealed class DecisionMeter
 {
     public const string Allowed = "allowed";
@@ -8,19 +8,19 @@ internal sealed class DecisionMeter
     public const string AllowedLocally = "allowedLocally";
     public const string DeniedLocally = "deniedLocally";
 
-    // Counted up by Interlocked only.
+    // Changed by Interlocked only.
     private long _allowed;
     private long _denied;
     private long _local;
     private long _shadowDenied;
     private long _permits;
 
-    /// <summary>What it was so far; figures of calls that end meanwhile may be in some of them only.</summary>
+    /// <summary>A snapshot. Calls that end meanwhile may be in only some of its values.</summary>
     public DecisionCounts Counts => new(
         Interlocked.Read(ref _allowed), Interlocked.Read(ref _denied), Interlocked.Read(ref _local),
         Interlocked.Read(ref _shadowDenied), Interlocked.Read(ref _permits));
 
-    /// <summary>Counts a decision on that many permits. Returns its name in a timeline.</summary>
+    /// <summary>Counts a decision on this many permits. Returns its name in a timeline.</summary>
     public string Note(RateLimitDecision decision, int permits)
     {
         var isLocal = decision.Source == RateLimitSource.Local;
@@ -40,10 +40,10 @@ internal sealed class DecisionMeter
     }
 }
 
-/// <summary>How often limiters decided what.</summary>
-/// <param name="Allowed">Calls that were granted.</param>
-/// <param name="Denied">Calls that were denied.</param>
-/// <param name="Local">Calls of both that were decided without Redis.</param>
-/// <param name="ShadowDenied">Calls that were granted only since the policy is in shadow mode.</param>
-/// <param name="Permits">Permits that were charged.</param>
+/// <summary>The number of decisions by outcome.</summary>
+/// <param name="Allowed">Granted calls.</param>
+/// <param name="Denied">Denied calls.</param>
+/// <param name="Local">Calls of both kinds that were decided without Redis.</param>
+/// <param name="ShadowDenied">Calls granted only because the policy is in shadow mode.</param>
+/// <param name="Permits">Charged permits.</param>
 internal readonly record struct DecisionCounts(long Allowed, long Denied, long Local, long ShadowDenied, long Permits);

@@ -5,8 +5,8 @@ using Actors.Cli.Output;
 namespace Actors.Cli.Load;
 
 /// <summary>
-/// Draws what limiters decided over time: a chart of those allowed and one of those denied, each with a scale of its own, as
-/// there can be a thousand times more of the one. Seconds decided without Redis have another colour, and a mark.
+/// Plots decisions over time: one chart of allowed and one of denied calls, with separate scales, because one can exceed the
+/// other a thousandfold. Seconds decided without Redis have another colour and a mark.
 /// </summary>
 internal static class DecisionPlot
 {
@@ -16,20 +16,20 @@ internal static class DecisionPlot
     private const int MostColumns = 100;
     private const string Blocks = " ▁▂▃▄▅▆▇█";
 
-    // So that a bar does not change with every second, and is seldom much below the top.
+    // Keeps the scale from changing every second, while the bars stay near the top.
     private static readonly double[] Steps = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
 
-    /// <summary>The columns that fit into a width.</summary>
+    /// <summary>The number of columns that fit into a width.</summary>
     public static int Columns(int width) => Math.Clamp(width - LabelWidth - 4, 10, MostColumns);
 
-    /// <summary>The last seconds, the latest of them on the right. Lines of Spectre's markup.</summary>
+    /// <summary>The last seconds, the latest on the right, as lines of Spectre markup.</summary>
     public static IReadOnlyList<string> Latest(IReadOnlyList<DecisionRate> rates, int width)
     {
         var columns = Columns(width);
         return Draw([.. rates.Skip(Math.Max(0, rates.Count - columns))], columns, $"the last {Text.Of(columns)} s");
     }
 
-    /// <summary>All seconds; where there are more of them than columns, several to a column. Lines of Spectre's markup.</summary>
+    /// <summary>All seconds, merged if there are more than columns, as lines of Spectre markup.</summary>
     public static IReadOnlyList<string> Whole(IReadOnlyList<DecisionRate> rates, int width)
     {
         var perColumn = Math.Max(1, (int)Math.Ceiling(rates.Count / (double)Columns(width)));
@@ -67,7 +67,7 @@ internal static class DecisionPlot
         var line = new StringBuilder();
         for (var start = 0; start < rates.Length;)
         {
-            // One run of a colour at a time.
+            // One run per colour.
             var end = start;
             while (end < rates.Length && IsLocal(rates[end]) == IsLocal(rates[start]))
                 end++;
@@ -81,7 +81,7 @@ internal static class DecisionPlot
 
     private static bool IsLocal(DecisionRate rate) => rate.Local > 0;
 
-    /// <summary>How much of a row a bar fills; anything above nothing shows in the lowest.</summary>
+    /// <summary>How much of a row a bar fills; any value above zero shows in the lowest row.</summary>
     private static char Block(double value, int row, int rows, double top)
     {
         var eighths = (int)Math.Round(value / top * rows * 8);

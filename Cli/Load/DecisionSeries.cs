@@ -1,11 +1,11 @@
 namespace Actors.Cli.Load;
 
-/// <summary>A stretch of a load of limits: what was decided in it, per second.</summary>
+/// <summary>An interval of a limiter load: the decisions per second in it.</summary>
 internal readonly record struct DecisionRate(double Allowed, double Denied, double Local);
 
 /// <summary>
-/// What was decided in each second of a load: one entry per second, so its bound is the length of the load. Whoever samples
-/// it is its only user until the load is over.
+/// The decisions in each second of a load. There is one entry per second, so the length of the load bounds it. Only the sampler
+/// uses it until the load has ended.
 /// </summary>
 internal sealed class DecisionSeries(DecisionMeter meter, TimeProvider time)
 {
@@ -15,7 +15,7 @@ internal sealed class DecisionSeries(DecisionMeter meter, TimeProvider time)
 
     public IReadOnlyList<DecisionRate> Rates => _rates;
 
-    /// <summary>Closes the current stretch where it is a second long, or where the load is over.</summary>
+    /// <summary>Closes the current interval if it is a second long or the load has ended.</summary>
     public void Sample(bool isEnd = false)
     {
         var elapsed = time.GetElapsedTime(_sampledAt).TotalSeconds;

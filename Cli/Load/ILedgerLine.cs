@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Actors.Cli.Load;
 
-/// <summary>What a <see cref="LedgerWriter{TEntry}"/> writes: one JSON object.</summary>
+/// <summary>An entry of a <see cref="LedgerWriter{TEntry}"/>: one JSON object.</summary>
 internal interface ILedgerLine
 {
     void WriteTo(Utf8JsonWriter json);

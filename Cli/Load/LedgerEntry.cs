@@ -2,11 +2,11 @@ using System.Text.Json;
 
 namespace Actors.Cli.Load;
 
-/// <summary>One acknowledged write: a line <c>{"id","version","durability","state"}</c> of a ledger.</summary>
+/// <summary>One acknowledged write: the ledger line <c>{"id","version","durability","state"}</c>.</summary>
 /// <param name="Id">The user.</param>
-/// <param name="Version">The version the write made.</param>
-/// <param name="Durability">What the receipt says was reached.</param>
-/// <param name="State">What must hold of the user at that version, as a JSON object of UTF-8.</param>
+/// <param name="Version">The version that the write created.</param>
+/// <param name="Durability">The durability that the receipt confirms.</param>
+/// <param name="State">The required state of the user at that version, as a UTF-8 JSON object.</param>
 internal readonly record struct LedgerEntry(string Id, long Version, Durability Durability, ReadOnlyMemory<byte> State) : ILedgerLine
 {
     private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
@@ -22,7 +22,7 @@ internal readonly record struct LedgerEntry(string Id, long Version, Durability 
         json.WriteEndObject();
     }
 
-    /// <exception cref="FormatException">The line is not a ledger entry; the message says why.</exception>
+    /// <exception cref="FormatException">The line is not a ledger entry; the message has the reason.</exception>
     public static LedgerEntry Parse(ReadOnlyMemory<byte> line)
     {
         try
@@ -50,7 +50,7 @@ internal readonly record struct LedgerEntry(string Id, long Version, Durability 
         "memory" => Durability.Memory,
         "journal" => Durability.Journal,
         "database" => Durability.Database,
-        _ => throw new FormatException($"its durability is '{name}'; allowed are memory, journal and database"),
+        _ => throw new FormatException($"its durability is '{name}'; use memory, journal or database"),
     };
 
     private static byte[] ParseState(JsonElement state) => state.ValueKind == JsonValueKind.Object

@@ -5,8 +5,8 @@ using System.Threading.Channels;
 namespace Actors.Cli.Load;
 
 /// <summary>
-/// Writes entries to a ledger, a line of JSON each, in the background, so that the load does not wait for a disk. Complete
-/// only once <see cref="CompleteAsync"/> has returned.
+/// Writes entries to a ledger, one JSON line each, in the background so that the load does not wait for the disk. The file is
+/// complete only after <see cref="CompleteAsync"/> returns.
 /// </summary>
 internal sealed class LedgerWriter<TEntry> : IAsyncDisposable
     where TEntry : struct, ILedgerLine
@@ -19,7 +19,7 @@ internal sealed class LedgerWriter<TEntry> : IAsyncDisposable
     private readonly FileStream _stream;
     private readonly Task _writing;
 
-    /// <summary>Begins the ledger afresh, over any that was there.</summary>
+    /// <summary>Starts a new ledger and overwrites an existing one.</summary>
     public LedgerWriter(string file)
     {
         File = file;
@@ -29,10 +29,10 @@ internal sealed class LedgerWriter<TEntry> : IAsyncDisposable
 
     public string File { get; }
 
-    /// <summary>How many entries stand in the file.</summary>
+    /// <summary>The number of entries in the file.</summary>
     public long Written { get; private set; }
 
-    /// <summary>Adds an entry; waits where the disk is slower than the cluster.</summary>
+    /// <summary>Adds an entry; waits if the disk is slower than the cluster.</summary>
     /// <exception cref="IOException">The ledger cannot be written.</exception>
     public async ValueTask AddAsync(TEntry entry)
     {
@@ -46,7 +46,7 @@ internal sealed class LedgerWriter<TEntry> : IAsyncDisposable
         }
     }
 
-    /// <summary>Writes what is left and closes the file.</summary>
+    /// <summary>Writes the remaining entries and closes the file.</summary>
     public async Task CompleteAsync()
     {
         _entries.Writer.TryComplete();
@@ -62,7 +62,7 @@ internal sealed class LedgerWriter<TEntry> : IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Whoever added an entry, or waited for the end, was told.
+            // The callers of AddAsync and CompleteAsync get the failure.
         }
         await _stream.DisposeAsync();
     }
@@ -84,7 +84,7 @@ internal sealed class LedgerWriter<TEntry> : IAsyncDisposable
         }
         catch (Exception e)
         {
-            // Entries that wait for room must not wait for ever.
+            // Releases entries that wait for room.
             _entries.Writer.TryComplete(e);
             throw;
         }

@@ -3,8 +3,8 @@ using Actors.Cli.Output;
 namespace Actors.Cli.Load;
 
 /// <summary>
-/// Shows a load of limits while it runs: a plot several times a second on a terminal, a line every few seconds where it ends
-/// up in a log. Keeps the seconds of it for the summary.
+/// Shows a running limiter load: a plot several times per second on a terminal, a line every few seconds in a log. Keeps all
+/// seconds for the summary.
 /// </summary>
 internal sealed class LimitDisplay : IAsyncDisposable
 {
@@ -30,7 +30,7 @@ internal sealed class LimitDisplay : IAsyncDisposable
         _drawing = DrawAsync(new PeriodicTimer(Look, time));
     }
 
-    /// <summary>The whole load; once it is over.</summary>
+    /// <summary>All seconds of the load; valid after it has ended.</summary>
     public IReadOnlyList<DecisionRate> Rates => _series.Rates;
 
     public async ValueTask DisposeAsync()
@@ -59,7 +59,7 @@ internal sealed class LimitDisplay : IAsyncDisposable
             }
             catch (OperationCanceledException)
             {
-                // The load is over.
+                // The load has ended.
             }
         }
     }

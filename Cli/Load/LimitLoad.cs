@@ -4,24 +4,24 @@ using Actors.Cli.Connection;
 
 namespace Actors.Cli.Load;
 
-/// <summary>What a load of limits is to do.</summary>
-/// <param name="Clients">How many clients ask; each call is of one at random.</param>
-/// <param name="Concurrency">Calls in flight at most.</param>
-/// <param name="Policy">The policy that is charged.</param>
-/// <param name="MostPermits">Permits of a call.</param>
+/// <summary>The parameters of a limiter load.</summary>
+/// <param name="Clients">The number of clients; each call is for a random one.</param>
+/// <param name="Concurrency">The maximum number of calls in flight.</param>
+/// <param name="Policy">The policy to charge.</param>
+/// <param name="MostPermits">The permits of a call.</param>
 /// <param name="HasRandomPermits">Each call asks for 1 to <paramref name="MostPermits"/>.</param>
-/// <param name="Wait">How long a call waits for its turn.</param>
-/// <param name="Prefix">Clients are named by this and a number.</param>
-/// <param name="WaitsOnDenial">A caller that is denied waits for as long as the denial says; else it calls again at once.</param>
-/// <param name="Rate">Calls begun per second; null where each caller calls again once it was answered.</param>
-/// <param name="HasRequestIds">Name each call, and repeat it until its answer is known.</param>
+/// <param name="Wait">How long a call may wait for its turn.</param>
+/// <param name="Prefix">The prefix of client names; a number follows.</param>
+/// <param name="WaitsOnDenial">A denied caller waits for the delay of the denial; otherwise it calls again at once.</param>
+/// <param name="Rate">Calls started per second; null if each caller calls again after its answer.</param>
+/// <param name="HasRequestIds">Give each call a request id and repeat it until its answer is known.</param>
 internal sealed record LimitLoadPlan(
     int Clients, int Concurrency, string Policy, int MostPermits, bool HasRandomPermits, TimeSpan Wait, string Prefix,
     bool WaitsOnDenial, int? Rate, bool HasRequestIds);
 
 /// <summary>
-/// Asks limiters for permits, and notes down every grant with the times between which it was given: so the ledger can be
-/// held against the limits, by the clock of Redis and by one of its own.
+/// Acquires permits from limiters and records every grant with the time before and after its call. The ledger can then be
+/// checked against the limits, on the Redis clock and on its own clock.
 /// </summary>
 internal sealed class LimitLoad(
     ICluster cluster, LimitLoadPlan plan, LoadMeter meter, DecisionMeter decisions, LedgerWriter<GrantEntry>? ledger, TimeProvider time)
@@ -35,7 +35,7 @@ internal sealed class LimitLoad(
     private readonly string _run = Guid.NewGuid().ToString("N")[..12];
     private readonly Pace _pace = new(plan.Rate, time);
 
-    /// <summary>Runs until told to stop; a call in flight then is still waited for, so that its grant is in the ledger.</summary>
+    /// <summary>Runs until stopped, then waits for calls in flight, so that their grants are in the ledger.</summary>
     public Task RunAsync(CancellationToken stop) => Task.WhenAll(Enumerable.Range(0, plan.Concurrency)
         .Select(worker => Task.Run(() => WorkAsync(worker, stop), CancellationToken.None)));
 
@@ -70,7 +70,7 @@ internal sealed class LimitLoad(
             var ended = Seconds();
             meter.Success(started, decisions.Note(decision, request.Permits));
 
-            // What only shadow mode let pass was not charged, so it is no grant.
+            // A shadow denial was not charged, so it is not a grant.
             if (ledger is not null && decision is { IsAllowed: true, IsShadowDenial: false })
                 await ledger.AddAsync(new(client, plan.Policy, request.Permits, decision.DecidedAt, decision.Source, began, ended));
             if (!decision.IsAllowed && plan is { WaitsOnDenial: true, Rate: null })
@@ -88,7 +88,7 @@ internal sealed class LimitLoad(
         }
     }
 
-    /// <summary>With jitter, so that callers that were denied at once do not come back at once.</summary>
+    /// <summary>Jitter spreads callers that were denied at the same time.</summary>
     private async Task PauseAsync(TimeSpan pause, TimeSpan least, CancellationToken stop)
     {
         pause = TimeSpan.FromTicks(Math.Clamp(pause.Ticks, least.Ticks, LongestPause.Ticks));

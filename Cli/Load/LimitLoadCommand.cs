@@ -14,17 +14,17 @@ internal static class LimitLoadCommand
     private const int MostRandomPermits = 10;
 
     private const string Details = """
-        Denied callers wait for as long as the denial says, up to a second, so that the plot shows what clients
-        that behave come to. --on-denied spin has them call again at once: the rate is then what the limiter can
-        decide, and most of it denials.
+        Denied callers wait for the delay of the denial, up to a second, so the plot shows the throughput of
+        well-behaved clients. With --on-denied spin they call again at once: the rate is then what the limiter
+        can decide, and most decisions are denials.
         """;
 
     public static Command Create(CommandContext context)
     {
         var options = new Options();
         var command = new DetailedCommand("limits",
-            "Ask limiters for permits, and plot what is allowed and denied per second. A denial is no failure; exit code 4 where " +
-            "not one call was answered.", Details);
+            "Acquire permits and plot the allowed and denied calls per second. Denials are not failures; exit code 4 if " +
+            "no call was answered.", Details);
         options.AddTo(command);
         command.SetAction((parsed, cancellationToken) => RunAsync(context, parsed, options, cancellationToken));
         return command;
@@ -56,7 +56,9 @@ internal static class LimitLoadCommand
         return LoadCommand.Outcome(meter, cancellationToken);
     }
 
-    /// <summary>A policy that is not known, or that never grants as much, is told before the load, not by each of its calls.</summary>
+    /// <summary>
+    /// Checks once before the load that the policy exists and can grant calls of this size; otherwise every call would fail.
+    /// </summary>
     private static async Task<LimitLoadPlan> CheckedAsync(ICluster cluster, LimitLoadPlan plan, CancellationToken cancellationToken)
     {
         var policy = await cluster.Limiter(plan.Prefix + "0").GetPolicyAsync(plan.Policy, cancellationToken);
@@ -66,7 +68,8 @@ internal static class LimitLoadCommand
         return plan.MostPermits <= least
             ? plan
             : throw new UsageException(
-                $"--permits '{Text.Of(plan.MostPermits)}': policy '{policy.Name}' ({WindowText.Of(policy.Windows)}) allows calls of up to {Text.Of(least)}");
+                $"--permits '{Text.Of(plan.MostPermits)}': policy '{policy.Name}' ({WindowText.Of(policy.Windows)}) "
+                    + $"allows calls of up to {Text.Of(least)}");
     }
 
     private sealed class Options
@@ -76,13 +79,13 @@ internal static class LimitLoadCommand
         private readonly Option<string?> _timeline = LoadCommand.Timeline();
 
         private readonly Option<int> _clients = OptionKinds.Number(
-            "--clients", "How many clients, each with its limits; each call is of one at random.", 10, 1, 10_000_000);
+            "--clients", "Number of clients, each with its own limits; each call is for a random one.", 10, 1, 10_000_000);
 
-        private readonly Option<string> _policy = OptionKinds.Policy("The policy that is charged.");
+        private readonly Option<string> _policy = OptionKinds.Policy("The policy to charge.");
 
         private readonly Option<string> _permits = new("--permits")
         {
-            Description = $"Permits of a call; '{Random}': 1 to {MostRandomPermits}, or to the limit of the policy.",
+            Description = $"Permits per call; '{Random}': 1 to {MostRandomPermits}, at most the limit of the policy.",
             HelpName = "K|random",
             DefaultValueFactory = _ => "1",
         };
@@ -90,27 +93,27 @@ internal static class LimitLoadCommand
         private readonly Option<TimeSpan> _wait = OptionKinds.Wait();
 
         private readonly Option<string> _onDenied = OptionKinds.Choice(
-            "--on-denied", "What a denied caller does: wait as long as the denial says, or call again at once.", "wait", "spin");
+            "--on-denied", "What a denied caller does: wait for the delay of the denial, or call again at once.", "wait", "spin");
 
         private readonly Option<int> _rate = LoadCommand.Rate();
 
         private readonly Option<string> _prefix = new("--prefix")
         {
-            Description = "The clients are named by this and a number from 0.",
+            Description = "Prefix of client names; a number from 0 follows.",
             HelpName = "P",
             DefaultValueFactory = _ => "load-",
         };
 
-        private readonly Option<string?> _ledger = OptionKinds.Word("--ledger", "Note every grant here (overwritten).", "FILE");
+        private readonly Option<string?> _ledger = OptionKinds.Word("--ledger", "Record every grant in this file (overwritten).", "FILE");
 
         private readonly Option<bool> _requestIds = new("--request-ids")
         {
-            Description = "Name each call, and repeat it until its answer is known; it is charged once.",
+            Description = "Give each call a request id and repeat it until its answer is known; it is charged once.",
         };
 
         public void AddTo(Command command)
         {
-            // As the other loads have it.
+            // Like the other loads.
             _clients.Aliases.Add("--users");
             foreach (Option option in (Option[])
                 [_seconds, _clients, _concurrency, _policy, _permits, _wait, _onDenied, _rate, _ledger, _timeline, _prefix, _requestIds])
@@ -125,7 +128,7 @@ internal static class LimitLoadCommand
 
         public string? Timeline(ParseResult parsed) => parsed.GetValue(_timeline);
 
-        /// <exception cref="UsageException">A value is none that is allowed.</exception>
+        /// <exception cref="UsageException">A value is not allowed.</exception>
         public LimitLoadPlan Read(ParseResult parsed)
         {
             var prefix = parsed.GetRequiredValue(_prefix);
@@ -144,6 +147,6 @@ internal static class LimitLoadCommand
             int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var permits) && permits is >= 1 and <= RateLimits.MaxLimit
                 ? permits
                 : throw new UsageException(
-                    $"--permits '{Text.Short(text)}': allowed is a whole number from 1 to {Text.Of(RateLimits.MaxLimit)}, or '{Random}'");
+                    $"--permits '{Text.Short(text)}': use a whole number from 1 to {Text.Of(RateLimits.MaxLimit)}, or '{Random}'");
     }
 }

@@ -4,10 +4,10 @@ using Text = Actors.Cli.Output.Text;
 
 namespace Actors.Cli.Load;
 
-/// <summary>What a load of limits came to.</summary>
+/// <summary>The result of a limiter load.</summary>
 internal static class LimitSummary
 {
-    /// <summary>For people: the plot of it all, and the figures.</summary>
+    /// <summary>As text: the plot and the figures.</summary>
     public static void Write(
         LoadMeter meter, DecisionMeter decisions, IReadOnlyList<DecisionRate> rates, LedgerWriter<GrantEntry>? ledger, Terminal terminal)
     {
@@ -28,7 +28,7 @@ internal static class LimitSummary
             terminal.WriteLine($"{Text.Count(ledger.Written, "entry", "entries")} in {ledger.File}");
     }
 
-    /// <summary>For scripts.</summary>
+    /// <summary>As JSON.</summary>
     public static Dictionary<string, object> ToJson(LoadMeter meter, DecisionMeter decisions, LedgerWriter<GrantEntry>? ledger)
     {
         var counts = decisions.Counts;

@@ -10,51 +10,51 @@ internal static class LoadCommand
 {
     private const int MostCallsPerSecond = 1_000_000;
 
-    public static Command Create(CommandContext context) => new("load", "Put load on the cluster, and measure it.")
+    public static Command Create(CommandContext context) => new("load", "Generate load on the cluster and measure it.")
     {
         Writes(context),
         Reads(context),
         LimitLoadCommand.Create(context),
     };
 
-    public static Option<int> Seconds() => OptionKinds.Number("--seconds", "How long.", 10, 1, 86_400);
+    public static Option<int> Seconds() => OptionKinds.Number("--seconds", "Duration in seconds.", 10, 1, 86_400);
 
-    private static Option<int> Users() => OptionKinds.Number("--users", "How many users.", 10_000, 1, 10_000_000);
+    private static Option<int> Users() => OptionKinds.Number("--users", "Number of users.", 10_000, 1, 10_000_000);
 
     public static Option<int> Concurrency() => OptionKinds.Number("--concurrency", "Calls in flight.", 256, 1, 10_000);
 
     private static Option<string> Prefix() => new("--prefix")
     {
-        Description = "The users are named by this and a number from 0.",
+        Description = "Prefix of user names; a number from 0 follows.",
         HelpName = "P",
         DefaultValueFactory = _ => "load-",
     };
 
     public static Option<int> Rate() => OptionKinds.Number(
-        "--rate", "Begin this many calls per second, however long answers take; 0: each caller as fast as it is answered.",
+        "--rate", "Calls to start per second, independent of response times; 0: each caller calls again after its answer.",
         0, 0, MostCallsPerSecond);
 
-    /// <summary>The value of <see cref="Rate"/>; null where callers are as fast as they are answered.</summary>
+    /// <summary>The value of <see cref="Rate"/>; null if each caller calls again after its answer.</summary>
     public static int? RateOf(ParseResult parsed, Option<int> rate) => parsed.GetValue(rate) is > 0 and var given ? given : null;
 
     public static Option<string?> Timeline() => OptionKinds.Word(
-        "--timeline", "Write a line of JSON per second here (overwritten), while the load runs.", "FILE");
+        "--timeline", "Write one JSON line per second to this file (overwritten) while the load runs.", "FILE");
 
     private static Command Writes(CommandContext context)
     {
         var (seconds, users, concurrency, rate, prefix, timeline) = (Seconds(), Users(), Concurrency(), Rate(), Prefix(), Timeline());
         var durabilities = OptionKinds.DurabilitiesOf(
-            "What each write asks for; of several, each write for one at random.",
+            "The durability of each write; if several are given, one at random.",
             Durability.Memory, Durability.Journal, Durability.Database);
         var file = OptionKinds.Word(
-            "--ledger", "Note every acknowledged write here (overwritten), for 'actors verify'.", "FILE");
+            "--ledger", "Record every acknowledged write in this file (overwritten), for 'actors verify'.", "FILE");
         var requestIds = new Option<bool>("--request-ids")
         {
-            Description = "Name each write, repeat it until its receipt is known, and note exact counters in the ledger.",
+            Description = "Give each write a request id, repeat it until its receipt is known, and record exact counters in the ledger.",
         };
         var command = new Command("writes",
-            "Write to users: each write sets a value that never occurred before and adds one to a counter. " +
-            "Failed writes are counted; exit code 4 where not one was acknowledged.")
+            "Write to users: each write sets a unique value and increments a counter. " +
+            "Failed writes are counted; exit code 4 if no write was acknowledged.")
         {
             seconds, users, concurrency, rate, durabilities, file, timeline, prefix, requestIds,
         };
@@ -73,7 +73,7 @@ internal static class LoadCommand
     private static Command Reads(CommandContext context)
     {
         var (seconds, users, concurrency, rate, prefix, timeline) = (Seconds(), Users(), Concurrency(), Rate(), Prefix(), Timeline());
-        var command = new Command("reads", "Read users at random. Exit code 4 where not one read was answered.")
+        var command = new Command("reads", "Read users at random. Exit code 4 if no read was answered.")
         {
             seconds, users, concurrency, rate, timeline, prefix,
         };
@@ -150,7 +150,7 @@ internal static class LoadCommand
     private static Progress ProgressOf(CommandContext context, LoadMeter meter, string calls) =>
         new(context.Terminal, context.Time, () => meter.Describe(calls));
 
-    /// <summary>Runs a load for its time, beside what shows where it is.</summary>
+    /// <summary>Runs a load for its duration and shows its progress.</summary>
     public static async Task RunAsync(
         CommandContext context, TimeSpan duration, LoadMeter meter, IAsyncDisposable display, Func<CancellationToken, Task> run,
         CancellationToken cancellationToken)
@@ -162,7 +162,7 @@ internal static class LoadCommand
         meter.End();
     }
 
-    /// <summary>The summary stands in any case; the exit code says how the load came to its end.</summary>
+    /// <summary>Always prints the summary; the exit code reports how the load ended.</summary>
     public static int Outcome(LoadMeter meter, CancellationToken cancellationToken) => meter switch
     {
         _ when cancellationToken.IsCancellationRequested => ExitCode.Interrupted,

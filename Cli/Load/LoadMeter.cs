@@ -4,9 +4,9 @@ using HdrHistogram;
 
 namespace Actors.Cli.Load;
 
-/// <summary>Counts and times the calls of a load. Safe for concurrent use.</summary>
+/// <summary>Counts and times the calls of a load. Thread-safe.</summary>
 /// <param name="time">The clock.</param>
-/// <param name="timeline">Where each call is noted as well, if anywhere.</param>
+/// <param name="timeline">Also receives each call; may be null.</param>
 internal sealed class LoadMeter(TimeProvider time, LoadTimeline? timeline = null)
 {
     private static readonly long LongestMicroseconds = (long)TimeSpan.FromHours(1).TotalMicroseconds;
@@ -16,7 +16,7 @@ internal sealed class LoadMeter(TimeProvider time, LoadTimeline? timeline = null
     private readonly ConcurrentDictionary<string, string> _firstFailures = new(StringComparer.Ordinal);
     private readonly LongConcurrentHistogram _latency = new(1, LongestMicroseconds, 3);
 
-    // By durability: counted up by Interlocked only.
+    // By durability; changed by Interlocked only.
     private readonly long[] _receipts = new long[Enum.GetValues<Durability>().Length];
     private long _longestFailureTicks;
     private long _abandoned;
@@ -32,27 +32,27 @@ internal sealed class LoadMeter(TimeProvider time, LoadTimeline? timeline = null
 
     public IReadOnlyDictionary<string, long> Failures => _failures;
 
-    /// <summary>Calls given up because the load ended, before it was known whether they took effect.</summary>
+    /// <summary>Calls abandoned when the load ended, with an unknown outcome.</summary>
     public long Abandoned => Interlocked.Read(ref _abandoned);
 
-    /// <summary>How long the longest of the failed calls took to fail.</summary>
+    /// <summary>The longest duration of a failed call.</summary>
     public TimeSpan LongestFailure => TimeSpan.FromTicks(Interlocked.Read(ref _longestFailureTicks));
 
-    /// <summary>What the receipts said was reached.</summary>
+    /// <summary>The durabilities that receipts confirmed.</summary>
     public IReadOnlyDictionary<string, long> Durabilities => Enum.GetValues<Durability>()
         .ToDictionary(Text.Of, durability => Interlocked.Read(ref _receipts[(int)durability]));
 
-    /// <summary>Where a call begins that <see cref="Success(long, string?)"/> or <see cref="Failure"/> ends.</summary>
+    /// <summary>Starts a call that ends with <see cref="Success(long, string?)"/> or <see cref="Failure"/>.</summary>
     public long Start() => time.GetTimestamp();
 
-    /// <summary>A call that succeeded, and what it came to, where that tells it from others.</summary>
+    /// <summary>Records a successful call, with its outcome if the timeline distinguishes outcomes.</summary>
     public void Success(long started, string? outcome = null)
     {
         _latency.RecordValue(Math.Clamp((long)time.GetElapsedTime(started).TotalMicroseconds, 1, LongestMicroseconds));
         timeline?.Success(started, outcome);
     }
 
-    /// <summary>A write that was acknowledged.</summary>
+    /// <summary>Records an acknowledged write.</summary>
     public void Success(long started, Durability reached)
     {
         Interlocked.Increment(ref _receipts[(int)reached]);
@@ -84,12 +84,12 @@ internal sealed class LoadMeter(TimeProvider time, LoadTimeline? timeline = null
         ? TimeSpan.Zero
         : TimeSpan.FromMicroseconds(_latency.GetValueAtPercentile(percentile));
 
-    /// <summary>Where the load is, on one line.</summary>
+    /// <summary>The progress of the load, on one line.</summary>
     public string Describe(string calls) =>
         $"{Elapsed.TotalSeconds,4:0} s  {Text.Of(Succeeded)} {calls}  {Text.Of((long)PerSecond)}/s  " +
         $"p50 {Text.Of(Latency(50))}  p99 {Text.Of(Latency(99))}" + (Failed == 0 ? "" : $"  {Text.Of(Failed)} failed");
 
-    /// <summary>What the load came to, for people.</summary>
+    /// <summary>Writes the result of the load as text.</summary>
     public void Write(Terminal terminal, string calls)
     {
         terminal.WriteLine(
@@ -99,7 +99,7 @@ internal sealed class LoadMeter(TimeProvider time, LoadTimeline? timeline = null
             terminal.WriteLine($"{Text.Of(count)} failed with {error}");
     }
 
-    /// <summary>The same for scripts.</summary>
+    /// <summary>The result of the load as JSON.</summary>
     public Dictionary<string, object> ToJson() => new()
     {
         ["seconds"] = Math.Round(Elapsed.TotalSeconds, 3),

@@ -2,15 +2,15 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Load;
 
-/// <summary>What the successful calls of a load are told apart by in its timeline.</summary>
-/// <param name="Name">The field they are under.</param>
-/// <param name="Usual">Those a reader may count on to be there; others are there where they occurred.</param>
+/// <summary>The outcomes by which a timeline groups successful calls.</summary>
+/// <param name="Name">The JSON field that holds them.</param>
+/// <param name="Usual">Outcomes that are always present; others appear only if they occurred.</param>
 internal sealed record LoadOutcomes(string Name, params string[] Usual)
 {
-    /// <summary>What receipts of writes say was reached.</summary>
+    /// <summary>The durabilities that write receipts confirm.</summary>
     public static LoadOutcomes Durabilities { get; } = new("durabilities", Text.Of(Durability.Journal), Text.Of(Durability.Database));
 
-    /// <summary>What limiters decided.</summary>
+    /// <summary>The decisions of limiters.</summary>
     public static LoadOutcomes Decisions { get; } = new(
         "decisions", DecisionMeter.Allowed, DecisionMeter.Denied, DecisionMeter.AllowedLocally, DecisionMeter.DeniedLocally);
 }

@@ -5,9 +5,9 @@ using HdrHistogram;
 namespace Actors.Cli.Load;
 
 /// <summary>
-/// Writes a line of JSON per second of a load, as the seconds pass: what succeeded, what failed and how long it took. A
-/// call counts in the second it ended in. The last line is of the second the load ended in, if any call ended in that.
-/// Complete only once <see cref="CompleteAsync"/> has returned. Safe for concurrent use.
+/// Writes one JSON line per second of a load while it runs: successes, failures and latencies. A call counts in the second it
+/// ended in. The last line is the second in which the load ended, if a call ended in it. The file is complete only after
+/// <see cref="CompleteAsync"/> returns. Thread-safe.
 /// </summary>
 internal sealed class LoadTimeline : IAsyncDisposable
 {
@@ -23,7 +23,7 @@ internal sealed class LoadTimeline : IAsyncDisposable
     private readonly CancellationTokenSource _end = new();
     private readonly Task _writing;
 
-    // Guards the fields below, over the reading of the clock as well: so no call comes in for a second that is closed.
+    // Guards the fields below and the reading of the clock, so no call is added to a closed second.
     private readonly Lock _gate = new();
     private readonly LongHistogram _latency = new(1, LongestMicroseconds, Digits);
     private readonly Dictionary<string, long> _failures = new(StringComparer.Ordinal);
@@ -31,12 +31,12 @@ internal sealed class LoadTimeline : IAsyncDisposable
     private TimeSpan _longestFailure;
     private long _second;
 
-    // Written out several times a second; one entry per second, so its bound is the length of the load.
+    // Written out several times per second. One entry per second, so the length of the load bounds it.
     private readonly Queue<string> _closed = new();
 
-    /// <summary>Begins the file afresh, over any that was there, and the first second now.</summary>
-    /// <param name="file">Where to write.</param>
-    /// <param name="outcomes">What successful calls are told apart by, if by anything.</param>
+    /// <summary>Starts a new file, overwrites an existing one, and starts the first second now.</summary>
+    /// <param name="file">The file to write.</param>
+    /// <param name="outcomes">The outcomes to group successful calls by; may be null.</param>
     /// <param name="time">The clock.</param>
     public LoadTimeline(string file, LoadOutcomes? outcomes, TimeProvider time)
     {
@@ -70,7 +70,7 @@ internal sealed class LoadTimeline : IAsyncDisposable
         }
     }
 
-    /// <summary>Writes what is left and closes the file.</summary>
+    /// <summary>Writes the remaining seconds and closes the file.</summary>
     /// <exception cref="IOException">The timeline cannot be written.</exception>
     public async Task CompleteAsync()
     {
@@ -82,7 +82,7 @@ internal sealed class LoadTimeline : IAsyncDisposable
     {
         await _end.CancelAsync();
 
-        // Whoever waited for the end was told.
+        // The caller of CompleteAsync gets the failure.
         await _writing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _end.Dispose();
     }
@@ -119,7 +119,7 @@ internal sealed class LoadTimeline : IAsyncDisposable
             await _file.FlushAsync();
     }
 
-    /// <summary>Closes the seconds that are over, those without any call as well. Returns what the clock says.</summary>
+    /// <summary>Closes the seconds that have ended, including those without calls. Returns the current time.</summary>
     private long Advance()
     {
         var now = _time.GetTimestamp();

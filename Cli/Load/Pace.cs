@@ -1,21 +1,20 @@
 namespace Actors.Cli.Load;
 
 /// <summary>
-/// When calls begin: so many per second, however long answers take, or each as soon as its caller was answered. Safe for
-/// concurrent use.
+/// Schedules the starts of calls: at a fixed rate, independent of response times, or as soon as callers are free. Thread-safe.
 /// </summary>
-/// <param name="rate">Calls per second; null for as soon as callers are answered.</param>
+/// <param name="rate">Calls per second; null to call as soon as callers are free.</param>
 /// <param name="time">The clock.</param>
 internal sealed class Pace(int? rate, TimeProvider time)
 {
     private readonly long _began = time.GetTimestamp();
 
-    // Counted up by Interlocked only: the calls that have their time.
+    // The number of scheduled calls; changed by Interlocked only.
     private long _scheduled;
 
     /// <summary>
-    /// Waits for the time of the next call, and returns it: what a call waits for callers that are all busy is part of how
-    /// long it takes.
+    /// Waits for the scheduled time of the next call and returns it. The wait for a free caller counts as part of the call's
+    /// latency.
     /// </summary>
     public async Task<long> NextAsync(CancellationToken stop)
     {

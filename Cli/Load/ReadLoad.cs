@@ -11,7 +11,7 @@ internal sealed class ReadLoad(ICluster cluster, int users, int concurrency, str
     private readonly Pace _pace = new(rate, time);
     private long _found;
 
-    /// <summary>How many reads found a user.</summary>
+    /// <summary>The number of reads that found a user.</summary>
     public long Found => Interlocked.Read(ref _found);
 
     public Task RunAsync(CancellationToken stop) =>

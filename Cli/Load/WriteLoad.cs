@@ -5,28 +5,28 @@ using Actors.Cli.Connection;
 
 namespace Actors.Cli.Load;
 
-/// <summary>What a write load is to do.</summary>
-/// <param name="Users">How many users are written to.</param>
-/// <param name="Concurrency">How many of them at the same time.</param>
-/// <param name="Durabilities">What writes ask for: each for one of these, at random.</param>
-/// <param name="Prefix">Users are named by this and a number.</param>
-/// <param name="Rate">Writes begun per second; null where each caller writes again once it was answered.</param>
+/// <summary>The parameters of a write load.</summary>
+/// <param name="Users">The number of users.</param>
+/// <param name="Concurrency">The number of concurrent writes.</param>
+/// <param name="Durabilities">The durabilities to choose from at random.</param>
+/// <param name="Prefix">The prefix of user names; a number follows.</param>
+/// <param name="Rate">Writes started per second; null if each caller writes again after its receipt.</param>
 /// <param name="HasRequestIds">
-/// Name each write, repeat it until its receipt is known, and demand exact counters in the ledger.
+/// Give each write a request id, repeat it until its receipt is known, and require exact counters in the ledger.
 /// </param>
 internal sealed record WriteLoadPlan(
     int Users, int Concurrency, IReadOnlyList<Durability> Durabilities, string Prefix, int? Rate, bool HasRequestIds);
 
 /// <summary>
-/// Writes to users, at a rate or as fast as the cluster acknowledges. Each user belongs to one worker, and each write sets a value that
-/// never occurred before: so the ledger can say of every acknowledged version exactly what it must hold.
+/// Writes to users at a rate or as fast as the cluster acknowledges. Each user belongs to one worker and each write sets a
+/// unique value, so the ledger has the exact state of every acknowledged version.
 /// </summary>
 internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter meter, LedgerWriter<LedgerEntry>? ledger, TimeProvider time)
 {
-    /// <summary>The attribute that carries the unique value.</summary>
+    /// <summary>The attribute with the unique value.</summary>
     public const string Attribute = "load";
 
-    /// <summary>The counter each write adds one to.</summary>
+    /// <summary>The counter that each write increments.</summary>
     public const string Counter = "writes";
 
     private const int AttemptsPerRequest = 10;
@@ -36,10 +36,10 @@ internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter 
     private readonly Retry _retry = new(time, AttemptsPerRequest);
     private readonly Pace _pace = new(plan.Rate, time);
 
-    /// <summary>Tells the values of this run from those of any other.</summary>
+    /// <summary>Distinguishes the values of this run from those of others.</summary>
     public string Run { get; } = Guid.NewGuid().ToString("N")[..12];
 
-    /// <summary>Runs until told to stop; a write in flight then is still waited for, so that its receipt is in the ledger.</summary>
+    /// <summary>Runs until stopped, then waits for writes in flight, so that their receipts are in the ledger.</summary>
     public Task RunAsync(CancellationToken stop)
     {
         var workers = Math.Min(plan.Concurrency, plan.Users);
@@ -49,7 +49,7 @@ internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter 
 
     private async Task WorkAsync(int worker, int workers, CancellationToken stop)
     {
-        // Counters as they must be by the receipts so far; a user whose count is not known is not in it.
+        // The counters according to the receipts so far. Users with an unknown count are missing.
         var counts = new Dictionary<int, long>();
         for (var sequence = 0L; !stop.IsCancellationRequested;)
         {
@@ -89,7 +89,7 @@ internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter 
         }
         catch (Exception e) when (e is not IOException)
         {
-            // Whether this write took effect is not known, and so neither is the count.
+            // The write may have taken effect, so the count is unknown.
             counts.Remove(number);
             if (stop.IsCancellationRequested && e is OperationCanceledException)
             {
@@ -109,7 +109,7 @@ internal sealed class WriteLoad(ICluster cluster, WriteLoadPlan plan, LoadMeter 
         return JsonSerializer.SerializeToUtf8Bytes(state);
     }
 
-    /// <summary>A cluster that refuses writes at once would otherwise be asked thousands of times a second.</summary>
+    /// <summary>Backs off when the cluster refuses writes at once.</summary>
     private async Task PauseAsync(Exception exception, CancellationToken stop)
     {
         var pause = exception is OverloadedException overloaded ? overloaded.RetryAfter : PauseAfterFailure;

@@ -2,7 +2,7 @@ using Spectre.Console;
 
 namespace Actors.Cli.Output;
 
-/// <summary>One figure of a table, and the colour it has where there are colours.</summary>
+/// <summary>A value of a table, with its colour on terminals that support colours.</summary>
 internal readonly record struct Cell(string Text, string? Colour = null)
 {
     public static implicit operator Cell(string text) => new(text);
@@ -15,18 +15,18 @@ internal readonly record struct Cell(string Text, string? Colour = null)
 }
 
 /// <summary>
-/// A table made of groups of columns. If the terminal is too narrow for all of them side by side, the columns of a group are put
-/// one below the other, group by group from the left, until the rest fits. If not even that is enough, each row becomes a list
-/// with a figure per line, so that no address or figure is ever broken.
+/// A table of column groups. If the terminal is too narrow, the columns of a group are stacked, group by group from the left,
+/// until the table fits. If that is not enough, each row becomes a list with one figure per line, so no address or figure is
+/// ever broken.
 /// </summary>
 internal sealed class FittedTable
 {
-    /// <summary>The cell of a figure that is not there.</summary>
+    /// <summary>The cell of a missing figure.</summary>
     public const string None = "-";
 
     private const int Gap = 2;
 
-    // Prose may be wrapped, but not to a word per line.
+    // Prose may wrap, but not to one word per line.
     private const int NarrowestProse = 24;
 
     private readonly List<(string[] Headings, Kind Kind)> _groups = [];
@@ -39,19 +39,19 @@ internal sealed class FittedTable
         Figures,
     }
 
-    /// <summary>Words, aligned left.</summary>
+    /// <summary>Adds columns of words, aligned left.</summary>
     public FittedTable Words(params string[] headings) => Add(headings, Kind.Words);
 
-    /// <summary>Sentences, aligned left, which may be wrapped.</summary>
+    /// <summary>Adds columns of sentences, aligned left, which may wrap.</summary>
     public FittedTable Prose(string heading) => Add([heading], Kind.Prose);
 
-    /// <summary>Figures, aligned right.</summary>
+    /// <summary>Adds columns of figures, aligned right.</summary>
     public FittedTable Figures(params string[] headings) => Add(headings, Kind.Figures);
 
-    /// <summary>Adds a row: for each group its cells, as many as it has headings.</summary>
+    /// <summary>Adds a row: the cells of each group, as many as the group has headings.</summary>
     public void AddRow(params Cell[][] groups) => _rows.Add(groups);
 
-    /// <summary>The lines it takes on a terminal of this width, headings included; of a list, too.</summary>
+    /// <summary>The number of lines at this terminal width, including headings; also for a list.</summary>
     public void Write(Terminal terminal)
     {
         var console = TerminalConsole.Of(terminal);
@@ -64,7 +64,7 @@ internal sealed class FittedTable
             return;
         }
 
-        // The terminal wraps longer words itself, so that copying them does not insert line breaks.
+        // The terminal wraps longer words itself, so copied text gets no extra line breaks.
         console.Profile.Width = int.MaxValue;
         var headings = _groups.SelectMany(group => group.Headings).ToArray();
         var longest = headings.Max(heading => heading.Length) + Gap;
@@ -104,7 +104,7 @@ internal sealed class FittedTable
     {
         if (!isStacked)
             return cells.Select(cell => cell.ToMarkup());
-        // Lines below the last figure would only make the row taller.
+        // Empty lines below the last figure would only make the row taller.
         var used = Math.Max(Array.FindLastIndex(cells, cell => cell.Text != None) + 1, 1);
         return [string.Join('\n', cells.Take(used).Select(cell => cell.ToMarkup()))];
     }

@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace Actors.Cli.Output;
 
-/// <summary>How results are written as JSON: camelCase, enums by name, other alphabets as they are.</summary>
+/// <summary>Writes results as JSON: camelCase, enums by name, non-ASCII letters unescaped.</summary>
 internal static class Json
 {
     public static readonly JsonSerializerOptions Readable = new(JsonSerializerDefaults.Web)

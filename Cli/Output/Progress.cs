@@ -1,8 +1,7 @@
 namespace Actors.Cli.Output;
 
 /// <summary>
-/// Redraws the progress of a long command while it runs: several times a second on a terminal, every few seconds where it
-/// ends up in a log.
+/// Redraws the progress of a long command: several times per second on a terminal, every few seconds in a log.
 /// </summary>
 internal sealed class Progress : IAsyncDisposable
 {
@@ -38,7 +37,7 @@ internal sealed class Progress : IAsyncDisposable
             }
             catch (OperationCanceledException)
             {
-                // The command is over.
+                // The command has ended.
             }
         }
     }

@@ -1,16 +1,16 @@
 namespace Actors.Cli.Output;
 
-/// <summary>Draws over what a terminal shows, and never more than it can show at once: the top would scroll away.</summary>
+/// <summary>Redraws the terminal. It never draws more lines than fit, because the top would scroll away.</summary>
 internal static class Screen
 {
-    /// <summary>Draws what would be written, in the place of all that stands on the terminal.</summary>
+    /// <summary>Draws the output in place of everything on the terminal.</summary>
     public static void Redraw(Terminal terminal, Action<Terminal> draw)
     {
         using var text = new StringWriter();
         draw(terminal.WithOutput(text));
         var lines = text.ToString().TrimEnd().Split('\n');
 
-        // The last line of a terminal stays free for the cursor.
+        // The last line of the terminal is left for the cursor.
         var room = Math.Max(terminal.Height - 1, 2);
         if (lines.Length > room)
         {

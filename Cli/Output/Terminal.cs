@@ -4,8 +4,8 @@ using System.Text.Json;
 namespace Actors.Cli.Output;
 
 /// <summary>
-/// Where results go (standard output), and where progress, notes and errors go (standard error), so that results can be
-/// piped while progress is watched. Safe for concurrent use.
+/// Writes results to standard output, and progress, notes and errors to standard error, so that results can be piped while
+/// progress is shown. Thread-safe.
 /// </summary>
 internal sealed class Terminal(
     TextWriter output, TextWriter error, bool isOutputInteractive = false, bool isErrorInteractive = false, int width = 160,
@@ -16,7 +16,7 @@ internal sealed class Terminal(
 
     private readonly Lock _gate = new();
 
-    // Guarded by the lock: what is drawn below the last line that stays.
+    // Guarded by the lock: the progress drawn below the last permanent line.
     private string _progress = "";
     private int _panelLines;
 
@@ -26,16 +26,16 @@ internal sealed class Terminal(
     /// <summary>Standard error.</summary>
     public TextWriter ErrorOutput { get; } = error;
 
-    /// <summary>True where standard output is a terminal that can be redrawn.</summary>
+    /// <summary>True if standard output is a terminal that can be redrawn.</summary>
     public bool IsOutputInteractive { get; } = isOutputInteractive;
 
-    /// <summary>True where standard error is a terminal that can be redrawn.</summary>
+    /// <summary>True if standard error is a terminal that can be redrawn.</summary>
     public bool IsErrorInteractive { get; } = isErrorInteractive;
 
-    /// <summary>The columns there are.</summary>
+    /// <summary>The number of columns.</summary>
     public int Width { get; } = width;
 
-    /// <summary>The lines there are.</summary>
+    /// <summary>The number of lines.</summary>
     public int Height { get; } = height;
 
     /// <summary>The terminal of this process.</summary>
@@ -54,17 +54,17 @@ internal sealed class Terminal(
         }
         catch (IOException)
         {
-            // No window to ask; the fallback below does.
+            // There is no window; the default below applies.
         }
         return new(Console.Out, Console.Error, isOutputInteractive, isErrorInteractive, width > 20 ? width : 160, height > 2 ? height : 50);
     }
 
-    /// <summary>The same terminal, whose results go elsewhere.</summary>
+    /// <summary>The same terminal with another target for results.</summary>
     public Terminal WithOutput(TextWriter other) => new(other, ErrorOutput, IsOutputInteractive, IsErrorInteractive, Width, Height);
 
-    /// <summary>Writes a line of the result whose words are put on further lines if the terminal is too narrow for it.</summary>
+    /// <summary>Writes a line of the result, wrapped between words if the terminal is too narrow.</summary>
     /// <param name="line">The line.</param>
-    /// <param name="indent">What the further lines begin with.</param>
+    /// <param name="indent">The prefix of continuation lines.</param>
     public void WriteWords(string line, string indent = "  ")
     {
         while (line.Length > Width && line.LastIndexOf(' ', Width) is var end && end > indent.Length)
@@ -92,7 +92,7 @@ internal sealed class Terminal(
     /// <summary>Writes "error: …" on one line.</summary>
     public void Error(string message) => Note("error: " + OneLine(message));
 
-    /// <summary>Writes a line beside the result.</summary>
+    /// <summary>Writes a line to standard error.</summary>
     public void Note(string line)
     {
         lock (_gate)
@@ -102,7 +102,7 @@ internal sealed class Terminal(
         }
     }
 
-    /// <summary>Shows where a long command is: over the last one on a terminal, else on a line of its own.</summary>
+    /// <summary>Shows the progress of a long command: in place on a terminal, else on a new line.</summary>
     public void ShowProgress(string line)
     {
         lock (_gate)
@@ -114,7 +114,7 @@ internal sealed class Terminal(
             }
             if (line.Length >= Width)
                 line = line[..(Width - 1)];
-            // Blanks over the rest of a longer line, rather than an escape sequence some terminals would print.
+            // Blanks over the rest of a longer line work on terminals that would print an escape sequence.
             ErrorOutput.Write('\r' + line.PadRight(_progress.Length) + '\r' + line);
             ErrorOutput.Flush();
             _progress = line;
@@ -122,14 +122,14 @@ internal sealed class Terminal(
     }
 
     /// <summary>
-    /// Shows where a long command is on several lines, over the last ones. Only where standard error can be redrawn
-    /// (<see cref="TerminalConsole.CanRedrawErrors"/>); lines must be shorter than <see cref="Width"/>.
+    /// Shows the progress of a long command on several lines, in place. Requires a redrawable standard error (<see
+    /// cref="TerminalConsole.CanRedrawErrors"/>); lines must be shorter than <see cref="Width"/>.
     /// </summary>
     public void ShowPanel(IReadOnlyList<string> lines)
     {
         lock (_gate)
         {
-            // Drawn over rather than cleared first, so that it does not flicker.
+            // Overwriting instead of clearing avoids flicker.
             var drawing = new StringBuilder(Up(_panelLines));
             foreach (var line in lines)
                 drawing.Append(line).Append(ClearRestOfLine).Append('\n');
@@ -140,7 +140,7 @@ internal sealed class Terminal(
         }
     }
 
-    /// <summary>Takes the progress off the terminal again.</summary>
+    /// <summary>Removes the progress from the terminal.</summary>
     public void EndProgress()
     {
         lock (_gate)

@@ -3,7 +3,7 @@ using Spectre.Console;
 
 namespace Actors.Cli.Output;
 
-/// <summary>Draws tables on the terminal: in colour where it is one, as plain text where the output ends up elsewhere.</summary>
+/// <summary>Draws tables: in colour on a terminal, as plain text otherwise.</summary>
 internal static class TerminalConsole
 {
     public static IAnsiConsole Of(Terminal terminal) => AnsiConsole.Create(new()
@@ -13,20 +13,20 @@ internal static class TerminalConsole
         Interactive = InteractionSupport.No,
     });
 
-    /// <summary>True where standard error is a terminal that understands more than plain text.</summary>
+    /// <summary>True if standard error is a terminal that supports more than plain text.</summary>
     public static bool CanRedrawErrors(Terminal terminal) => terminal.IsErrorInteractive && AnsiConsole.Create(new()
     {
         Out = new AnsiConsoleOutput(terminal.ErrorOutput),
         Ansi = AnsiSupport.Detect,
     }).Profile.Capabilities.Ansi;
 
-    /// <summary>Lines of markup as a terminal takes them.</summary>
+    /// <summary>Converts lines of markup to terminal output.</summary>
     public static IReadOnlyList<string> ToAnsi(IReadOnlyList<string> markup)
     {
         using var text = new StringWriter();
         var console = AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(text), Ansi = AnsiSupport.Yes, Interactive = InteractionSupport.No });
 
-        // Each fits its line already.
+        // Each line fits already.
         console.Profile.Width = int.MaxValue;
         foreach (var line in markup)
             console.MarkupLine(line);
@@ -45,7 +45,7 @@ internal static class TerminalConsole
 
         public void SetEncoding(Encoding encoding)
         {
-            // Set once, for the process.
+            // Set once per process.
         }
     }
 }

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Actors.Cli.Output;
 
-/// <summary>How values are written for people: the same everywhere, and safe to send to a terminal.</summary>
+/// <summary>Formats values as text: consistent, and safe to write to a terminal.</summary>
 internal static class Text
 {
     public static string Of(Durability durability) => durability switch
@@ -71,7 +71,7 @@ internal static class Text
         _ => $"{bytes} B",
     };
 
-    /// <summary>A rate of 0 to 1; "-" where nothing was counted.</summary>
+    /// <summary>A rate of 0 to 1; "-" if nothing was counted.</summary>
     public static string Percent(double rate, long of) =>
         of == 0 ? "-" : (rate * 100).ToString("0.0", CultureInfo.InvariantCulture) + " %";
 
@@ -82,7 +82,7 @@ internal static class Text
     /// <inheritdoc cref="PrintableText.Of"/>
     public static string Printable(string text) => PrintableText.Of(text);
 
-    /// <summary>As <see cref="Printable"/>, and no longer than fits into a message.</summary>
+    /// <summary>Like <see cref="Printable"/>, shortened to fit into a message.</summary>
     public static string Short(string text, int longest = 64) =>
         text.Length <= longest ? Printable(text) : Printable(text[..longest]) + "…";
 }

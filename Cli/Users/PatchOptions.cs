@@ -5,7 +5,7 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Users;
 
-/// <summary>The options that say what to change of a user.</summary>
+/// <summary>The options that define the changes to a user.</summary>
 internal sealed class PatchOptions
 {
     private readonly Option<string?> _name = OptionKinds.Word("--name", "The display name; empty removes it.", "NAME");
@@ -22,7 +22,7 @@ internal sealed class PatchOptions
             command.Add(option);
     }
 
-    /// <exception cref="UsageException">A value cannot be read, two contradict each other, or there is none.</exception>
+    /// <exception cref="UsageException">A value is invalid, two values contradict each other, or no value is given.</exception>
     public UserPatch Read(ParseResult parsed)
     {
         var patch = new UserPatch
@@ -35,9 +35,9 @@ internal sealed class PatchOptions
             RemoveTags = ReadTags(parsed, _removedTags),
         };
         if (patch is { AddTags: { } added, RemoveTags: { } removed } && added.FirstOrDefault(removed.Contains) is { } both)
-            throw new UsageException($"tag '{Text.Short(both)}' stands in both --tag and --untag");
+            throw new UsageException($"tag '{Text.Short(both)}' is in both --tag and --untag");
         if (patch == new UserPatch())
-            throw new UsageException("nothing to set; name at least one of --name, --email, --attr, --unset, --incr, --tag, --untag");
+            throw new UsageException("nothing to set; use at least one of --name, --email, --attr, --unset, --incr, --tag, --untag");
         return patch;
     }
 
@@ -53,7 +53,7 @@ internal sealed class PatchOptions
         foreach (var name in parsed.GetValue(_removedAttributes) ?? [])
         {
             if (attributes.TryGetValue(name, out var value) && value is not null)
-                throw new UsageException($"attribute '{Text.Short(name)}' stands in both --attr and --unset");
+                throw new UsageException($"attribute '{Text.Short(name)}' is in both --attr and --unset");
             attributes[name] = null;
         }
         return attributes.Count == 0 ? null : attributes;
@@ -67,8 +67,8 @@ internal sealed class PatchOptions
             var (name, value) = Split("--incr", given, "k=n");
             if (!long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var amount))
             {
-                throw new UsageException($"--incr '{Text.Short(given)}': '{Text.Short(value)}' is not a whole number of 64 bits; " +
-                    "expected is k=n, for example logins=1");
+                throw new UsageException($"--incr '{Text.Short(given)}': '{Text.Short(value)}' is not a 64-bit integer; " +
+                    "expected k=n, for example logins=1");
             }
             if (!increments.TryAdd(name, amount))
                 throw new UsageException($"--incr names '{Text.Short(name)}' twice");
@@ -84,6 +84,6 @@ internal sealed class PatchOptions
         var at = given.IndexOf('=', StringComparison.Ordinal);
         return at > 0
             ? (given[..at], given[(at + 1)..])
-            : throw new UsageException($"{option} '{Text.Short(given)}': expected is {expected}");
+            : throw new UsageException($"{option} '{Text.Short(given)}': expected {expected}");
     }
 }

@@ -20,7 +20,7 @@ internal static class UserCommand
     private static Command Get(CommandContext context)
     {
         var id = Id();
-        var command = new Command("get", "Show a user. Exit code 1 where there is none.") { id };
+        var command = new Command("get", "Show a user. Exit code 1 if the user does not exist.") { id };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var name = Checked(parsed.GetRequiredValue(id));
@@ -42,7 +42,7 @@ internal static class UserCommand
         var id = Id();
         var patch = new PatchOptions();
         var write = new WriteOptionSet();
-        var command = new Command("set", "Change a user, or create it: what is not named stays as it is.") { id };
+        var command = new Command("set", "Change or create a user. Values that are not given stay unchanged.") { id };
         patch.AddTo(command);
         write.AddTo(command);
         command.SetAction((parsed, cancellationToken) =>
@@ -58,7 +58,7 @@ internal static class UserCommand
     {
         var id = Id();
         var write = new WriteOptionSet();
-        var command = new Command("delete", "Delete a user. Deleting one that is not there changes nothing.") { id };
+        var command = new Command("delete", "Delete a user. Deleting a user that does not exist changes nothing.") { id };
         write.AddTo(command);
         command.SetAction((parsed, cancellationToken) =>
             WriteAsync(context, parsed, parsed.GetRequiredValue(id),
@@ -69,7 +69,7 @@ internal static class UserCommand
     private static Command Flush(CommandContext context)
     {
         var id = Id();
-        var command = new Command("flush", "Wait until all that was acknowledged of a user is in the database.") { id };
+        var command = new Command("flush", "Wait until all acknowledged writes of a user are in the database.") { id };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var name = Checked(parsed.GetRequiredValue(id));
@@ -98,7 +98,7 @@ internal static class UserCommand
         return ExitCode.Done;
     }
 
-    /// <summary>A bad id is told before a connection is sought: it is wrong with any cluster.</summary>
+    /// <summary>Checked before connecting, because an invalid id is invalid for any cluster.</summary>
     private static string Checked(string id)
     {
         UserLimits.ValidateId(id);

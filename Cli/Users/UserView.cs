@@ -3,7 +3,7 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Users;
 
-/// <summary>A user as people read it: one value per line.</summary>
+/// <summary>A user as text, one value per line.</summary>
 internal static class UserView
 {
     private const int NameWidth = 14;
@@ -27,6 +27,6 @@ internal static class UserView
         Line("created", Text.Of(user.CreatedAt));
         Line("updated", Text.Of(user.UpdatedAt));
         if (user.IsPossiblyStale)
-            Line("note", "possibly stale: Redis cannot be reached, and with it what a dead silo had journaled");
+            Line("note", "possibly stale: Redis is unreachable, and a dead silo may have journaled later writes there");
     }
 }

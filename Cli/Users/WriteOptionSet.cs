@@ -3,17 +3,17 @@ using Actors.Cli.Commands;
 
 namespace Actors.Cli.Users;
 
-/// <summary>The options that say how a write is to be made.</summary>
+/// <summary>The options of a write.</summary>
 internal sealed class WriteOptionSet
 {
     private readonly Option<Durability> _durability = OptionKinds.DurabilityOf(
-        "What must be reached before the write is acknowledged.", Durability.Memory, Durability.Journal, Durability.Database);
+        "The durability to reach before the write is acknowledged.", Durability.Memory, Durability.Journal, Durability.Database);
 
     private readonly Option<long?> _expectedVersion = OptionKinds.Version(
-        "--expect-version", "Write only where the user is at this version; 0: where there is no such user.");
+        "--expect-version", "Write only if the user is at this version; 0: only if the user does not exist.");
 
     private readonly Option<string?> _requestId = OptionKinds.Word(
-        "--request-id", "Names the write: repeating it with the same id changes nothing.", "R");
+        "--request-id", "Id of the write. A repeated id changes nothing.", "R");
 
     public void AddTo(Command command)
     {

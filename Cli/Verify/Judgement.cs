@@ -1,28 +1,28 @@
 namespace Actors.Cli.Verify;
 
-/// <summary>In which way a user failed.</summary>
+/// <summary>The kinds of violations.</summary>
 internal enum Offence
 {
-    /// <summary>An acknowledged user is not there.</summary>
+    /// <summary>An acknowledged user is missing.</summary>
     Missing,
 
-    /// <summary>It is there at a version before the one acknowledged.</summary>
+    /// <summary>The stored version is older than the acknowledged one.</summary>
     Stale,
 
-    /// <summary>What is there is not what was acknowledged, or cluster and database disagree.</summary>
+    /// <summary>The stored state differs from the acknowledged one, or cluster and database disagree.</summary>
     Wrong,
 }
 
-/// <summary>What is wrong with one user.</summary>
+/// <summary>One violation of a user.</summary>
 internal sealed record Finding(string Id, Offence Offence, string Reason);
 
 /// <summary>
-/// Judges one user: what the ledger demands against what cluster and database hold after a flush. A version later than the
-/// ledger's is right (a write may take effect without its receipt ever arriving), as long as both hold the same.
+/// Checks one user: the ledger's requirement against the state of cluster and database after a flush. A later version than the
+/// ledger's is valid, because a write may take effect without its receipt, as long as cluster and database agree.
 /// </summary>
 internal static class Judgement
 {
-    /// <returns>All that is wrong with the user; empty where nothing is.</returns>
+    /// <returns>All violations of the user; empty if there are none.</returns>
     public static IReadOnlyList<Finding> Of(LedgerUser demanded, StoredState? cluster, StoredState? database)
     {
         var findings = new List<Finding>();
@@ -31,7 +31,7 @@ internal static class Judgement
         if (demanded.RepeatedVersion() is { } repeated)
             Blame(Offence.Wrong, $"version {repeated} was acknowledged twice");
 
-        // The cluster has no tombstones to show: where there is one in the database, no user in the cluster is as it must be.
+        // The cluster does not show tombstones. If the database has one, the cluster must not have the user.
         if (cluster is null && database is not { IsDeleted: true })
             Blame(Offence.Missing, $"not in the cluster; version {demanded.Version} was acknowledged");
         else if (cluster is not null)

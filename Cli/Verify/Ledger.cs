@@ -5,17 +5,17 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Verify;
 
-/// <summary>What a ledger demands of one user.</summary>
+/// <summary>The requirement of a ledger for one user.</summary>
 internal sealed class LedgerUser(string id)
 {
     private readonly List<long> _versions = [];
 
     public string Id { get; } = id;
 
-    /// <summary>The latest version that was acknowledged as safe in journal or database.</summary>
+    /// <summary>The latest version acknowledged as durable in journal or database.</summary>
     public long Version { get; private set; }
 
-    /// <summary>What must hold at that version, as UTF-8 JSON.</summary>
+    /// <summary>The required state at that version, as UTF-8 JSON.</summary>
     public ReadOnlyMemory<byte> State { get; private set; }
 
     public void Add(LedgerEntry entry)
@@ -25,7 +25,7 @@ internal sealed class LedgerUser(string id)
             (Version, State) = (entry.Version, entry.State);
     }
 
-    /// <summary>A version that was acknowledged twice, or null: two writes cannot both have made it.</summary>
+    /// <summary>A version that was acknowledged twice, or null. Two writes cannot both have created it.</summary>
     public long? RepeatedVersion()
     {
         _versions.Sort();
@@ -38,21 +38,21 @@ internal sealed class LedgerUser(string id)
     }
 }
 
-/// <summary>A ledger as a whole.</summary>
+/// <summary>The content of a ledger.</summary>
 internal sealed class Ledger
 {
     private readonly Dictionary<string, LedgerUser> _users = new(StringComparer.Ordinal);
 
-    /// <summary>The users with at least one write that was acknowledged as safe in journal or database.</summary>
+    /// <summary>The users with at least one write acknowledged as durable in journal or database.</summary>
     public IReadOnlyDictionary<string, LedgerUser> Users => _users;
 
-    /// <summary>Writes acknowledged as safe in journal or database.</summary>
+    /// <summary>Writes acknowledged as durable in journal or database.</summary>
     public long Writes { get; private set; }
 
-    /// <summary>Writes acknowledged in memory only. Nothing is demanded of them: a silo that dies may lose them.</summary>
+    /// <summary>Writes acknowledged in memory only. They are not required, because a silo that dies may lose them.</summary>
     public long MemoryWrites { get; private set; }
 
-    /// <summary>True where the last line was cut off, as a load that was killed leaves it.</summary>
+    /// <summary>True if the last line is truncated, as after the kill of a load.</summary>
     public bool IsCutOff { get; private set; }
 
     public void Add(LedgerEntry entry)
@@ -87,7 +87,7 @@ internal sealed class Ledger
                     ledger.IsCutOff = true;
                     break;
                 }
-                throw new UsageException($"line {line.Number} of '{Text.Short(name)}' cannot be read: {e.Message}");
+                throw new UsageException($"line {line.Number} of '{Text.Short(name)}' is invalid: {e.Message}");
             }
         }
         return ledger;

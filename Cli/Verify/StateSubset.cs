@@ -3,10 +3,10 @@ using Actors.Cli.Output;
 
 namespace Actors.Cli.Verify;
 
-/// <summary>Whether a state holds all that was demanded of it; what it holds beside does not matter.</summary>
+/// <summary>Checks that a state contains everything required; additional content does not matter.</summary>
 internal static class StateSubset
 {
-    /// <summary>The first place where <paramref name="actual"/> differs from what is demanded, or null.</summary>
+    /// <summary>The first path where <paramref name="actual"/> differs from the requirement, or null.</summary>
     public static string? Difference(JsonElement demanded, JsonElement actual, string path = "state")
     {
         switch (demanded.ValueKind)
@@ -32,7 +32,7 @@ internal static class StateSubset
                 foreach (var element in demanded.EnumerateArray())
                 {
                     if (!actual.EnumerateArray().Any(candidate => JsonElement.DeepEquals(element, candidate)))
-                        return $"{path} does not hold {Text.Short(element.GetRawText())}";
+                        return $"{path} does not contain {Text.Short(element.GetRawText())}";
                 }
                 return null;
 

@@ -4,14 +4,19 @@ using System.Text.Json;
 
 namespace Actors.Cli.Verify;
 
-/// <summary>What cluster or database holds of a user, boiled down to what is compared, since a ledger may name millions.</summary>
+/// <summary>
+/// The state of a user in cluster or database, reduced to what is compared, because a ledger may have millions of users.
+/// </summary>
 /// <param name="Version">The version.</param>
 /// <param name="IsDeleted">True for a tombstone.</param>
-/// <param name="Difference">Where the state differs from what the ledger demands, or null where it holds it.</param>
-/// <param name="Digest">Equal where two states are.</param>
+/// <param name="Difference">Where the state differs from the ledger's requirement, or null if it does not.</param>
+/// <param name="Digest">Equal if two states are equal.</param>
 internal sealed record StoredState(long Version, bool IsDeleted, string? Difference, string Digest)
 {
-    /// <summary>From the database: <paramref name="state"/> is <c>{"displayName","email","attributes","counters","tags",…}</c>.</summary>
+    /// <summary>
+    /// Reads a state of the database: <paramref name="state"/> is
+    /// <c>{"displayName","email","attributes","counters","tags",…}</c>.
+    /// </summary>
     /// <exception cref="FormatException">The state is not such an object.</exception>
     public static StoredState Of(long version, ReadOnlyMemory<byte> state, ReadOnlyMemory<byte> demanded)
     {
@@ -25,11 +30,13 @@ internal sealed record StoredState(long Version, bool IsDeleted, string? Differe
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new FormatException($"the state is not the JSON of a user: {e.Message}", e);
+            throw new FormatException($"the state is not valid JSON of a user: {e.Message}", e);
         }
     }
 
-    /// <summary>From the cluster: brought into the form of the database, so that both are judged alike.</summary>
+    /// <summary>
+    /// Converts a user of the cluster to the form of the database, so that both are compared in the same way.
+    /// </summary>
     public static StoredState Of(User user, ReadOnlyMemory<byte> demanded) => Of(
         user.Version,
         JsonSerializer.SerializeToUtf8Bytes(new
@@ -44,7 +51,9 @@ internal sealed record StoredState(long Version, bool IsDeleted, string? Differe
         }),
         demanded);
 
-    /// <summary>Over what makes up a user, whatever the order, and whether an empty value is written or left out.</summary>
+    /// <summary>
+    /// A digest of the content of a user, independent of order and of whether empty values are written or omitted.
+    /// </summary>
     private static string DigestOf(JsonElement state)
     {
         var text = new StringBuilder();

@@ -15,8 +15,8 @@ namespace Actors.Cli.Verify;
 internal readonly record struct UserRow(string Id, long Version, ReadOnlyMemory<byte> State);
 
 /// <summary>
-/// The database behind the cluster, read directly, past all grains and caches: of each user the later of its rows in the
-/// tables users and parked.
+/// The database of the cluster, read directly, past grains and caches: for each user the later of its rows in the tables users
+/// and parked.
 /// </summary>
 internal sealed class UserDatabase
 {
@@ -28,27 +28,27 @@ internal sealed class UserDatabase
         string description, Func<DbConnection> connect, Func<DbConnection, CancellationToken, ValueTask<DbTransaction>> begin, string query) =>
         (Description, _connect, _begin, _query) = (description, connect, begin, query);
 
-    /// <summary>What and where it is, without secrets.</summary>
+    /// <summary>Its kind and location, without secrets.</summary>
     public string Description { get; }
 
     public static Option<string?> PostgresOption() => OptionKinds.Word(
         "--postgres", "Connection string of the database; default: ConnectionStrings__postgres.", "CONNSTR");
 
     public static Option<string?> SqliteOption() => OptionKinds.Word(
-        "--sqlite", "Path of the SQLite database; default: that of the embedded silo.", "PATH");
+        "--sqlite", "Path of the SQLite database; default: the database of the embedded silo.", "PATH");
 
     /// <summary>
-    /// The database named by an option, else the one of <c>ConnectionStrings:postgres</c>, else that of the embedded silo.
+    /// The database given by an option, else by <c>ConnectionStrings:postgres</c>, else that of the embedded silo.
     /// </summary>
     /// <param name="postgres">The connection string given by the option, or null.</param>
     /// <param name="sqlite">The path given by the option, or null.</param>
-    /// <param name="context">Where else to look.</param>
-    /// <param name="purpose">What the command does with it, for messages.</param>
-    /// <exception cref="UsageException">None of them names one, or one that cannot be read.</exception>
+    /// <param name="context">The environment and directory to search.</param>
+    /// <param name="purpose">The purpose of the command, for messages.</param>
+    /// <exception cref="UsageException">No database is given, or its connection string is invalid.</exception>
     public static UserDatabase Find(string? postgres, string? sqlite, CommandContext context, string purpose)
     {
         if (postgres is not null && sqlite is not null)
-            throw new UsageException("both --postgres and --sqlite are given; give one");
+            throw new UsageException("both --postgres and --sqlite are given; use one");
         if (postgres is not null)
             return Postgres(postgres, "--postgres", purpose);
         if (sqlite is not null)
@@ -58,7 +58,7 @@ internal sealed class UserDatabase
         if (EmbeddedSilo.Find(context.Directory) is { } embedded)
             return Sqlite(embedded.Database);
         throw new UsageException(
-            $"no database to {purpose}: name it with --postgres or --sqlite, set ConnectionStrings__postgres, or run this where an " +
+            $"no database to {purpose}: use --postgres or --sqlite, set ConnectionStrings__postgres, or run this where an " +
             $"embedded silo was started ({EmbeddedSilo.FileName} here or above)");
     }
 
@@ -69,7 +69,7 @@ internal sealed class UserDatabase
             yield return row;
     }
 
-    /// <summary>The database as it is now, to be read any number of times.</summary>
+    /// <summary>A snapshot of the current database, which can be read several times.</summary>
     public async Task<UserSnapshot> OpenAsync(CancellationToken cancellationToken)
     {
         var connection = _connect();
@@ -94,12 +94,12 @@ internal sealed class UserDatabase
         }
         catch (ArgumentException)
         {
-            // Without the inner message, which may quote a piece of a password.
-            throw new UsageException($"{source} cannot be read as a PostgreSQL connection string; " +
-                "expected is Host=…;Username=…;Password=…;Database=…");
+            // Omits the inner message, which may quote part of a password.
+            throw new UsageException($"{source} is not a valid PostgreSQL connection string; " +
+                "expected Host=…;Username=…;Password=…;Database=…");
         }
 
-        // Of several hosts a standby may lag behind what was acknowledged.
+        // With several hosts, a standby may lag behind acknowledged writes.
         if (parsed.Host?.Contains(',', StringComparison.Ordinal) == true) parsed.TargetSessionAttributes ??= "primary";
         return new(
             $"PostgreSQL at {Text.Printable($"{HostOf(parsed)}:{parsed.Port}/{parsed.Database}")}",

@@ -4,10 +4,10 @@ using System.Text;
 
 namespace Actors.Cli.Verify;
 
-/// <summary>The users of a database as of one moment. Read row by row: it holds one of them at a time.</summary>
+/// <summary>The users of a database at one moment, read row by row with one row in memory.</summary>
 internal sealed class UserSnapshot(DbConnection connection, DbTransaction transaction, string query) : IAsyncDisposable
 {
-    /// <summary>All rows, in no order. One reading at a time.</summary>
+    /// <summary>All rows, in no order. Only one enumeration at a time.</summary>
     public async IAsyncEnumerable<UserRow> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await using var command = connection.CreateCommand();

@@ -5,7 +5,7 @@ namespace Actors.Cli.Verify;
 
 /// <summary>
 /// Checks cluster and database against a ledger: flushes and reads every user through its grain, then reads the database
-/// past the grains. The users must not be written to meanwhile.
+/// directly. The users must not be written meanwhile.
 /// </summary>
 internal sealed class Verification(Ledger ledger, ICluster cluster, UserDatabase database, int concurrency, TimeProvider time)
 {
@@ -15,15 +15,15 @@ internal sealed class Verification(Ledger ledger, ICluster cluster, UserDatabase
     private long _checked;
     private long _rows;
 
-    /// <summary>The users of the ledger that were found in the database.</summary>
+    /// <summary>The number of the ledger's users found in the database.</summary>
     public long RowsFound { get; private set; }
 
-    /// <summary>Where it is, on one line.</summary>
+    /// <summary>The progress, on one line.</summary>
     public string Describe() => _rows == 0
         ? $"flushed and read {Output.Text.Of(Interlocked.Read(ref _checked))} of {Output.Text.Count(ledger.Users.Count, "user")}"
         : $"read {Output.Text.Of(_rows)} rows of the database";
 
-    /// <returns>All that is wrong, by user.</returns>
+    /// <returns>All violations, by user.</returns>
     public async Task<IReadOnlyList<Finding>> RunAsync(CancellationToken cancellationToken)
     {
         await ReadClusterAsync(cancellationToken);
@@ -73,7 +73,7 @@ internal sealed class Verification(Ledger ledger, ICluster cluster, UserDatabase
                     }
                     catch (WriteParkedException)
                     {
-                        // It is in the database, though not in the table users.
+                        // The user is in the table parked instead of users.
                     }
 
                     return await user.GetAsync(stop);

@@ -10,22 +10,22 @@ internal static class VerifyCommand
     private const int MostNamed = 20;
 
     private const string Description =
-        "Check cluster and database against a ledger: no acknowledged write may be missing, none may be wrong.";
+        "Check cluster and database against a ledger: no acknowledged write may be missing or wrong.";
 
     private const string Details = """
         Flushes and reads every user of the ledger through the cluster, then reads the
-        database directly. Nothing else may write to these users meanwhile. Nothing is
-        demanded of writes acknowledged in memory only.
+        database directly. Nothing else may write to these users meanwhile. Writes
+        acknowledged in memory only are not checked.
 
-        Exit codes: 0 where nothing is wrong, else 1.
+        Exit codes: 0 if nothing is wrong, else 1.
         """;
 
     public static Command Create(CommandContext context)
     {
-        var ledger = new Option<string>("--ledger") { Description = "The ledger.", HelpName = "FILE", Required = true };
+        var ledger = new Option<string>("--ledger") { Description = "The ledger to check.", HelpName = "FILE", Required = true };
         var postgres = UserDatabase.PostgresOption();
         var sqlite = UserDatabase.SqliteOption();
-        var concurrency = OptionKinds.Number("--concurrency", "Users checked at the same time.", 64, 1, 10_000);
+        var concurrency = OptionKinds.Number("--concurrency", "Users checked concurrently.", 64, 1, 10_000);
         var command = new DetailedCommand("verify", Description, Details) { ledger, postgres, sqlite, concurrency };
         command.SetAction((parsed, cancellationToken) => RunAsync(
             context,
@@ -48,7 +48,7 @@ internal static class VerifyCommand
         await using (var stream = File.OpenRead(file))
             ledger = await Ledger.ReadAsync(stream, file, cancellationToken);
         if (ledger.IsCutOff)
-            context.Terminal.Note("the last line of the ledger is cut off, and passed over");
+            context.Terminal.Note("the last line of the ledger is truncated and skipped");
 
         await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
         var verification = new Verification(ledger, cluster, database, concurrency, context.Time);
@@ -76,7 +76,7 @@ internal static class VerifyCommand
 
         terminal.WriteLine(
             $"{Text.Count(ledger.Users.Count, "user")}, {Text.Count(ledger.Writes, "acknowledged write")}" +
-            (ledger.MemoryWrites == 0 ? "" : $" (and {Text.Of(ledger.MemoryWrites)} in memory only, not demanded)") +
+            (ledger.MemoryWrites == 0 ? "" : $" (and {Text.Of(ledger.MemoryWrites)} in memory only, not checked)") +
             $"; {Text.Count(verification.RowsFound, "row")} found in {database.Description}");
         terminal.WriteLine(
             $"{Text.Of(Users(findings, Offence.Missing))} missing, {Text.Of(Users(findings, Offence.Stale))} stale, " +

@@ -14,9 +14,9 @@ internal static class ParkedCommand
 
     public static Command Create(CommandContext context)
     {
-        var limit = OptionKinds.Number("--limit", "How many rows to show at most.", UsualRows, 1, 1_000_000);
-        var states = new Option<bool>("--state") { Description = "Show the state of each row as well. JSON always has it." };
-        var command = new Command("parked", "Show the rows that the database refused: their users are served, but are not in the table.")
+        var limit = OptionKinds.Number("--limit", "Maximum number of rows to show.", UsualRows, 1, 1_000_000);
+        var states = new Option<bool>("--state") { Description = "Also show the state of each row. JSON always includes it." };
+        var command = new Command("parked", "Show the rows that the database refused. Their users are served, but the table lacks these versions.")
         {
             limit,
             states,

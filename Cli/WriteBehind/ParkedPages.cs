@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace Actors.Cli.WriteBehind;
 
-/// <summary>The parked rows of a cluster, page after page.</summary>
+/// <summary>The parked rows of a cluster, page by page.</summary>
 internal static class ParkedPages
 {
     private const int PageSize = 100;

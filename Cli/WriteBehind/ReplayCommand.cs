@@ -7,16 +7,16 @@ namespace Actors.Cli.WriteBehind;
 /// <summary><c>actors writebehind replay ID…|--all</c></summary>
 internal static class ReplayCommand
 {
-    // Few enough that each call is answered soon, whatever the database makes of them.
+    // Small enough that each call returns soon, even if the database is slow.
     private const int BatchSize = 50;
     private const int MostNamed = 20;
 
     public static Command Create(CommandContext context)
     {
-        var ids = new Argument<string[]>("ID") { Description = "The ids as 'writebehind parked' shows them.", Arity = ArgumentArity.ZeroOrMore };
-        var all = new Option<bool>("--all") { Description = "All that is parked." };
+        var ids = new Argument<string[]>("ID") { Description = "The ids as in 'writebehind parked'.", Arity = ArgumentArity.ZeroOrMore };
+        var all = new Option<bool>("--all") { Description = "Replay all parked rows." };
         var command = new Command("replay",
-            "Write parked rows to the database, once the cause is mended. Exit code 1 where some were refused again.")
+            "Write parked rows to the database after the cause is fixed. Exit code 1 if rows are refused again.")
         {
             ids,
             all,
@@ -30,9 +30,9 @@ internal static class ReplayCommand
         CommandContext context, ParseResult parsed, string[] ids, bool isAll, CancellationToken cancellationToken)
     {
         if (isAll && ids.Length > 0)
-            throw new UsageException($"'{Text.Short(ids[0])}' and --all contradict each other; allowed is one of ID… and --all");
+            throw new UsageException($"'{Text.Short(ids[0])}' and --all contradict each other; use either ID… or --all");
         if (!isAll && ids.Length == 0)
-            throw new UsageException("which rows? allowed is one of ID… and --all");
+            throw new UsageException("no rows given; use ID… or --all");
 
         await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
         var (sum, of) = (new ReplayResult(), (long)ids.Length);

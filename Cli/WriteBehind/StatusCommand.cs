@@ -11,9 +11,9 @@ internal static class StatusCommand
 
     public static Command Create(CommandContext context)
     {
-        var watch = new WatchOption(WatchPeriod, "Show it again every second, until Ctrl-C.");
+        var watch = new WatchOption(WatchPeriod, "Refresh every second until Ctrl-C.");
         var command = new Command("status",
-            "Show the write-behind of every silo: what it does with writes, what is not in the database yet, and how fast it gets there.");
+            "Show the write-behind of every silo: its state, its unflushed rows, and its flush rate.");
         watch.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {

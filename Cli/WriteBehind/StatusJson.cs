@@ -1,6 +1,6 @@
 namespace Actors.Cli.WriteBehind;
 
-/// <summary>Write-behind as JSON: the figures as they are, times in seconds.</summary>
+/// <summary>Write-behind as JSON: unformatted values, times in seconds.</summary>
 internal static class StatusJson
 {
     public static object Of(ClusterStatus status) => new { Silos = status.Silos.Select(Of) };

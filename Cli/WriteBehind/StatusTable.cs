@@ -5,7 +5,7 @@ using Text = Actors.Cli.Output.Text;
 
 namespace Actors.Cli.WriteBehind;
 
-/// <summary>Write-behind as a table, a row per silo, and below it why flushing failed where it did.</summary>
+/// <summary>Write-behind as a table with one row per silo, followed by flush errors.</summary>
 internal static class StatusTable
 {
     private const int BarWidth = 12;
@@ -37,7 +37,7 @@ internal static class StatusTable
         _ => "red",
     };
 
-    /// <summary>A share as a bar and a figure: "######...... 50 %". Anything above nothing shows.</summary>
+    /// <summary>A share as a bar and a percentage: "######...... 50 %". Any share above zero shows a bar.</summary>
     public static string Bar(double share)
     {
         var full = share <= 0 ? 0 : Math.Clamp((int)Math.Round(share * BarWidth), 1, BarWidth);
@@ -68,6 +68,7 @@ internal static class StatusTable
     {
         var age = status.LastFlushErrorAt is { } at ? $" {Text.Of(BreakerText.Between(at, now))} ago" : "";
         terminal.WriteWords(
-            $"{Text.Printable(silo)}: {Text.Count(status.FlushFailures, "attempt")} to flush failed, the last one{age}: {Text.Short(status.LastFlushError!, LongestError)}");
+            $"{Text.Printable(silo)}: {Text.Count(status.FlushFailures, "flush attempt")} failed, the last one{age}: "
+                + $"{Text.Short(status.LastFlushError!, LongestError)}");
     }
 }

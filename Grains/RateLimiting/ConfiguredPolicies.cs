@@ -2,7 +2,7 @@ using Microsoft.Extensions.Options;
 
 namespace Actors.RateLimiting;
 
-/// <summary>The policies of the configuration as it is now. Any thread asks.</summary>
+/// <summary>The policies of the current configuration. Thread-safe.</summary>
 internal sealed class ConfiguredPolicies : IDisposable
 {
     private static readonly RateLimitPolicy Default =
@@ -40,7 +40,7 @@ internal sealed class ConfiguredPolicies : IDisposable
         IsShadow = policy.IsShadow,
     };
 
-    /// <summary>Says what is wrong with policies, by their keys in the configuration.</summary>
+    /// <summary>Validates the policies and reports failures by their configuration keys.</summary>
     internal sealed class Validator : IValidateOptions<RateLimitOptions>
     {
         public ValidateOptionsResult Validate(string? name, RateLimitOptions options)

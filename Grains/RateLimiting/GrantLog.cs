@@ -1,38 +1,40 @@
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// The grants of one client under one policy, oldest first: the owner's exact copy of the sorted set in Redis. Each entry
-/// holds how many permits were granted before it, so that any window is counted by a binary search, whatever the weights.
-/// Times are microseconds by the clock of Redis.
+/// The grants of one client under one policy, oldest first: the owner's exact copy of the sorted set in Redis. Each entry holds
+/// the number of permits granted before it, so a binary search counts any window, whatever the weights. Times are microseconds
+/// on the Redis clock.
 /// </summary>
-/// <remarks>Not safe for concurrent use: it belongs to one grain, whose turns run one at a time.</remarks>
+/// <remarks>Not thread-safe. It belongs to one grain, and the grain's turns run one at a time.</remarks>
 internal sealed class GrantLog
 {
-    /// <summary>What an entry takes in memory.</summary>
+    /// <summary>Memory of one entry.</summary>
     public const int EntryBytes = 2 * sizeof(long);
 
     private const int Least = 4;
 
-    // A ring: the first entry is at _first, and _count of them follow each other, around the end if need be.
+    // Ring buffer: the first entry is at _first, and _count entries follow, wrapping at the end.
     private Entry[] _entries = [];
     private int _first;
 
-    /// <summary>How many entries there are.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Another after each change but that of time: what was worked out from the log holds while it is the same.</summary>
+    /// <summary>
+    /// Changes with every edit except a trim of expired grants. A result computed from the log is valid while the version is
+    /// the same.
+    /// </summary>
     public int Version { get; private set; }
 
-    /// <summary>All permits ever granted, those of entries that were dropped among them.</summary>
+    /// <summary>All permits ever granted, including those of trimmed entries.</summary>
     public long Total { get; private set; }
 
-    /// <summary>The time of the last entry; 0 without one.</summary>
+    /// <summary>The time of the last entry; 0 if the log is empty.</summary>
     public long Newest => Count == 0 ? 0 : At(Count - 1).At;
 
-    /// <summary>The memory it takes.</summary>
+    /// <summary>The memory of the log.</summary>
     public long Bytes => (long)_entries.Length * EntryBytes;
 
-    /// <summary>Notes a grant, which must be later than all others.</summary>
+    /// <summary>Adds a grant, which must be later than all others.</summary>
     public void Add(long at, long permits)
     {
         Version++;
@@ -42,7 +44,7 @@ internal sealed class GrantLog
         Total += permits;
     }
 
-    /// <summary>Notes a grant as part of the last entry, which counts from then on.</summary>
+    /// <summary>Adds a grant to the last entry, which then counts from the new time.</summary>
     public void AddToLast(long at, long permits)
     {
         Version++;
@@ -50,7 +52,10 @@ internal sealed class GrantLog
         Total += permits;
     }
 
-    /// <summary>Drops what was granted at <paramref name="until"/> or before, and the memory it took; returns how many entries that were.</summary>
+    /// <summary>
+    /// Drops the grants made at or before <paramref name="until"/> and frees their memory. Returns the number of dropped
+    /// entries.
+    /// </summary>
     public int Trim(long until)
     {
         var gone = FirstAfter(until);
@@ -62,8 +67,8 @@ internal sealed class GrantLog
     }
 
     /// <summary>
-    /// The permits granted later than <paramref name="since"/>, and the time of the first of them; <see cref="long.MaxValue"/>
-    /// where there is none.
+    /// The permits granted after <paramref name="since"/>, and the time of the first of them; <see cref="long.MaxValue"/> if
+    /// there are none.
     /// </summary>
     public (long Granted, long First) After(long since)
     {
@@ -71,7 +76,7 @@ internal sealed class GrantLog
         return first == Count ? (0, long.MaxValue) : (Total - At(first).Before, At(first).At);
     }
 
-    /// <summary>The last entries, or all where there are fewer, and how many permits were granted before each.</summary>
+    /// <summary>The last entries, or all if there are fewer, with the permits granted before each.</summary>
     public (long At, long Before, long Permits)[] Last(int count)
     {
         var first = Math.Max(0, Count - count);
@@ -80,16 +85,16 @@ internal sealed class GrantLog
         return grants;
     }
 
-    /// <summary>The permits granted later than <paramref name="since"/>.</summary>
+    /// <summary>The permits granted after <paramref name="since"/>.</summary>
     public long GrantedAfter(long since) => After(since).Granted;
 
     /// <summary>
-    /// The first moment at which no more than <paramref name="granted"/> permits count in a window of <paramref name="duration"/>,
-    /// if no more are granted; <see cref="long.MinValue"/> where that is always so.
+    /// The first moment at which at most <paramref name="granted"/> permits count in a window of <paramref name="duration"/>,
+    /// if no more are granted; <see cref="long.MinValue"/> if that is always true.
     /// </summary>
     public long WhenAtMost(long granted, long duration)
     {
-        // The first entry that may stay: all before it must have left the window.
+        // Finds the first entry that may stay: all earlier entries must have left the window.
         var (low, high) = (0, Count);
         while (low < high)
         {
@@ -102,10 +107,10 @@ internal sealed class GrantLog
     }
 
     /// <summary>
-    /// Takes permits out of the grant at <paramref name="at"/>, or of the entry it has become part of, which is of the same
-    /// tick. Where it is in the log no more, none: later entries are the grants of others.
+    /// Takes permits out of the grant at <paramref name="at"/>, or out of the entry of the same tick that it was merged into.
+    /// Returns 0 if the grant is no longer in the log, because later entries belong to other callers.
     /// </summary>
-    /// <returns>How many there were to take out.</returns>
+    /// <returns>The permits that were taken out.</returns>
     public int Remove(long at, int permits, long tick)
     {
         var index = FirstAfter(at - 1);
@@ -117,7 +122,7 @@ internal sealed class GrantLog
         return removed;
     }
 
-    /// <summary>Replaces all entries by those that follow <paramref name="before"/> permits granted earlier.</summary>
+    /// <summary>Replaces all entries; <paramref name="before"/> permits were granted before the first of them.</summary>
     public void Load(long before, IEnumerable<(long At, long Permits)> grants)
     {
         Clear();
@@ -132,14 +137,12 @@ internal sealed class GrantLog
         for (var i = 0; i < Count; i++) At(i) = At(i) with { At = At(i).At + by };
     }
 
-    /// <summary>Forgets all.</summary>
     public void Clear()
     {
         Version++;
         (_entries, _first, Count, Total) = ([], 0, 0, 0);
     }
 
-    /// <summary>All entries.</summary>
     public (long At, long Permits)[] ToArray()
     {
         var grants = new (long, long)[Count];
@@ -147,7 +150,7 @@ internal sealed class GrantLog
         return grants;
     }
 
-    /// <summary>A log of its own with the same entries.</summary>
+    /// <summary>An independent copy.</summary>
     public GrantLog Copy()
     {
         var copy = new GrantLog { _entries = new Entry[Count + Least], Count = Count, Total = Total };

@@ -4,100 +4,100 @@ using StackExchange.Redis;
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// The log of grants of one client under one policy, and this activation's ownership of it: the copy here, the log in Redis,
-/// and how the two are brought together where they differ.
+/// The grant log of one client under one policy, and this activation's ownership of it: the local copy, the log in Redis, and
+/// the reconciliation of the two.
 /// </summary>
 /// <remarks>
-/// Touched by the turns of one grain only. What asks Redis is called by one at a time (<see cref="Limiter"/>), and while it
-/// does, nobody changes the copy.
+/// Used only by the turns of one grain. Operations that call Redis run one at a time (<see cref="Limiter"/>), and the copy does
+/// not change while one is in flight.
 /// </remarks>
 internal sealed class GrantLogSession(
     string client, string policy, RedisGrantLogStore logs, LimiterCounters counters, double reservedShare, Action fenced, Action unsynced)
 {
-    /// <summary>How often Redis is asked again about a log that was not what it was taken for.</summary>
+    /// <summary>How often Redis is called again about a log that is not in the expected state.</summary>
     public const int MaxAttempts = 9;
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(5);
 
-    // A log lives ten seconds longer than it must (GrantScripts): it is renewed well before these are over.
+    // A log outlives its longest window by ten seconds (GrantScripts). It is renewed well before these are over.
     private const long RenewAfter = 5_000_000;
 
-    // Entries that count no more cost Redis little; to trim them with each grant would cost it more.
+    // Expired entries cost Redis little; trimming them with each grant would cost it more.
     private const int TrimFrom = 6;
 
-    // Beyond any time, and still a whole number to Lua.
+    // Later than any time, and still an exact integer in Lua.
     private const long Never = 1L << 52;
 
-    // What a name takes beside its text.
+    // Memory of a name beside its text.
     private const int NameBytes = 100;
 
     private readonly RedisKey _key = logs.LogKey(client, policy);
     private readonly RedisKey _requests = logs.RequestsKey(client);
     private ServerClock _known = logs.Clock;
 
-    // Null while this is not known to be the owner.
+    // Null unless this activation is known to be the owner.
     private string? _epoch;
 
-    // What is to be changed of the named grants in Redis: no name is in both. Where Redis may have a name that is to be noted,
-    // it has to forget it if it is refunded; else that name is simply dropped here.
+    // Pending changes of the named grants in Redis; no name is in both sets. If a name to note may already be in Redis, a
+    // refund must make Redis forget it. Otherwise a refund only drops the name here.
     private readonly Dictionary<string, (long At, bool MayBeThere)> _noted = [];
     private readonly HashSet<string> _forgotten = [];
     private long _nameChars;
 
-    // When the life of the log in Redis was last renewed, and how many of its entries count no more.
+    // When the log's TTL in Redis was last renewed, and how many of its entries have expired.
     private long _renewed;
     private int _dead;
 
-    // The last member of the log in Redis, if it is a reserve, and how many entries of the copy are grants from it.
+    // The last member of the log in Redis, if it is a reserve, and how many entries of the copy were granted from it.
     private Reserve _reserve;
     private int _notes;
 
-    // Until when the owner before may grant from its reserve, by the monotonic clock.
+    // Until when the previous owner may grant from its reserve, on the monotonic clock.
     private long _heldUntil;
 
-    // From when on permits are reserved, by the clock of Redis.
+    // From when on permits are reserved, on the Redis clock.
     private long _reservesFrom;
 
-    /// <summary>The windows, all of which a grant counts in.</summary>
+    /// <summary>The windows of the policy; a grant counts in all of them.</summary>
     public required Windows Windows
     {
         get;
         set => (field, _renewed) = (value, 0);
     }
 
-    /// <summary>The copy.</summary>
+    /// <summary>The local copy.</summary>
     public GrantLog Grants { get; } = new();
 
-    /// <summary>True where the copy is all that counts.</summary>
+    /// <summary>True if this activation owns the log, so the copy holds all grants that count.</summary>
     public bool IsOwner => _epoch is not null;
 
-    /// <summary>True where the log in Redis is another, and to be replaced by the copy.</summary>
+    /// <summary>True if the log in Redis differs and must be replaced by the copy.</summary>
     public bool IsUnsynced { get; private set; }
 
-    /// <summary>The names that Redis is to forget.</summary>
+    /// <summary>The names that Redis must forget.</summary>
     public int ForgottenCount => _forgotten.Count;
 
-    /// <summary>The memory it takes.</summary>
+    /// <summary>The memory of the session.</summary>
     public long Bytes => Grants.Bytes + ((long)NameBytes * (_noted.Count + _forgotten.Count)) + (sizeof(char) * _nameChars);
 
-    /// <summary>The permits that Redis takes for granted, and nobody has been granted yet.</summary>
+    /// <summary>The permits that Redis counts as granted and no caller has received yet.</summary>
     public long Reserved => HasReserve ? _reserve.Charged - Grants.Total : 0;
 
-    /// <summary>True where Redis counts more in a window than was granted, or for longer.</summary>
+    /// <summary>True if Redis counts more in a window than was granted, or counts it for longer.</summary>
     public bool IsHoldingBack => HasReserve && Clock.Earliest(logs.Now) < _reserve.Until + Windows.Longest;
 
-    /// <summary>What is known of the clock of Redis, or guessed while it was never there.</summary>
+    /// <summary>The bounds of the Redis clock, or a guess while Redis has never answered.</summary>
     public ServerClock Clock => _known.IsKnown ? _known : logs.GuessedClock;
 
     private bool HasReserve => _reserve.Permits > 0;
 
-    /// <summary>Grants from the reserve, while it has as much.</summary>
-    /// <param name="permits">All permits of the calls that are granted.</param>
-    /// <param name="now">This moment by the monotonic clock.</param>
-    /// <param name="at">The time from which they count.</param>
+    /// <summary>Grants from the reserve if it holds enough.</summary>
+    /// <param name="permits">All permits of the granted calls.</param>
+    /// <param name="now">The current time on the monotonic clock.</param>
+    /// <param name="at">The time from which the grants count.</param>
     public bool TryGrantReserved(long permits, long now, out long at)
     {
-        // The server's clock shows no later time now.
+        // The latest time that the server's clock may show now.
         at = Math.Max(_known.Latest(now), Grants.Newest + 1);
         if (permits > Reserved || at > _reserve.Until || _notes == Reserve.MaxNotes) return false;
         if (_notes > 0 && at / Reserve.Tick == Grants.Newest / Reserve.Tick)
@@ -111,20 +111,20 @@ internal sealed class GrantLogSession(
         return true;
     }
 
-    /// <summary>Has Redis decide, and takes in what it says of the log.</summary>
-    /// <returns>Null where it did not decide, since the log is not what it was taken for; ask again.</returns>
-    /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
-    public async Task<LogAnswer?> AskAsync(IReadOnlyList<Ticket> tickets)
+    /// <summary>Lets Redis decide and applies its response to the copy.</summary>
+    /// <returns>Null if Redis did not decide because the log is not in the expected state; call again.</returns>
+    /// <exception cref="RedisUnavailableException">Redis is unreachable or failed.</exception>
+    public async Task<DecideResponse?> DecideAsync(IReadOnlyList<Ticket> tickets)
     {
         if (_heldUntil - logs.Now is > 0 and var held) await logs.PauseAsync(TimeSpan.FromMicroseconds(held));
         if (IsUnsynced && IsOwner) await SyncAsync();
 
-        // Who is to become the owner of a log that lacks grants known here must first know both.
+        // A new owner that has grants Redis lacks must merge both logs before it decides.
         var asked = IsUnsynced ? [] : tickets;
-        var question = Question(asked);
-        var answer = await logs.DecideAsync(client, question);
-        Observe(answer);
-        switch (answer.Status)
+        var request = CreateRequest(asked);
+        var response = await logs.DecideAsync(client, request);
+        Observe(response);
+        switch (response.Status)
         {
             case GrantScripts.Fenced:
                 LoseOwnership();
@@ -133,17 +133,20 @@ internal sealed class GrantLogSession(
                 TakeOverAgain();
                 return null;
             case GrantScripts.Differs:
-                BecomeUnsynced();
+                MarkDirty();
                 return null;
         }
 
-        if (IsOwner) NoteGrants(question, answer);
-        else BecomeOwner(answer.IsPartial ? await logs.WholeAsync(_key, answer, answer.Time - Windows.Longest) : answer);
-        return answer.Status == GrantScripts.Done && asked.Count == tickets.Count ? answer : null;
+        if (IsOwner) NoteGrants(request, response);
+        else BecomeOwner(response.IsPartial ? await logs.LoadOlderAsync(_key, response, response.Time - Windows.Longest) : response);
+        return response.Status == GrantScripts.Done && asked.Count == tickets.Count ? response : null;
     }
 
-    /// <summary>Replaces the log in Redis by the copy; not where another has written it, which the next question tells.</summary>
-    /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
+    /// <summary>
+    /// Replaces the log in Redis by the copy. Does nothing if another activation has written the log; the next call to Redis
+    /// shows that.
+    /// </summary>
+    /// <exception cref="RedisUnavailableException">Redis is unreachable or failed.</exception>
     public async Task SyncAsync()
     {
         var earliest = Clock.Earliest(logs.Now);
@@ -161,7 +164,7 @@ internal sealed class GrantLogSession(
                 TakeOverAgain();
                 return;
             case GrantScripts.Differs:
-                BecomeUnsynced();
+                MarkDirty();
                 return;
         }
 
@@ -170,47 +173,49 @@ internal sealed class GrantLogSession(
         IsUnsynced = false;
     }
 
-    /// <summary>Notes what was granted without Redis.</summary>
+    /// <summary>Adds a grant made without Redis.</summary>
     public void Grant(long at, long permits)
     {
         if (Grants.Count >= Windows.DenseFrom && at / Windows.Tick == Grants.Newest / Windows.Tick) Grants.AddToLast(at, permits);
         else Grants.Add(at, permits);
-        BecomeUnsynced();
+        MarkDirty();
     }
 
     /// <summary>Takes back a grant, as far as it still counts.</summary>
-    /// <returns>The permits that are free again by that.</returns>
+    /// <returns>The permits that become free.</returns>
     public int Refund(long at, int permits)
     {
         Grants.Trim(Clock.Latest(logs.Now) - Windows.Longest);
         var freed = Grants.Remove(at, permits, Grants.Count >= Windows.DenseFrom ? Windows.Tick : 1);
-        BecomeUnsynced();
+        MarkDirty();
         return freed;
     }
 
-    /// <summary>Takes back a call that was granted without a name, maybe from the reserve, whose grants of a tick are noted as one.</summary>
-    /// <returns>The permits that are free again by that.</returns>
+    /// <summary>
+    /// Takes back a grant that has no name. It may come from the reserve, whose grants within a tick are merged into one entry.
+    /// </summary>
+    /// <returns>The permits that become free.</returns>
     public int RefundUnused(long at, int permits)
     {
         Grants.Trim(Clock.Latest(logs.Now) - Windows.Longest);
         var freed = Grants.Remove(at, permits, Grants.Count >= Windows.DenseFrom ? Math.Max(Windows.Tick, Reserve.Tick) : Reserve.Tick);
-        if (freed > 0) BecomeUnsynced();
+        if (freed > 0) MarkDirty();
         return freed;
     }
 
-    /// <summary>Notes a name that was granted without Redis.</summary>
+    /// <summary>Remembers the name of a grant made without Redis.</summary>
     public void Note(string name, long at)
     {
         var mayBeThere = _forgotten.Remove(name) || (_noted.TryGetValue(name, out var before) && before.MayBeThere);
         if (!mayBeThere && !_noted.ContainsKey(name)) _nameChars += name.Length;
         _noted[name] = (at, mayBeThere);
 
-        // Redis keeps no more either. Sorted now and then only, for a name to cost little.
+        // Redis keeps no more than that either. Sorting only now and then keeps a single name cheap.
         if (_noted.Count <= 2 * RateLimits.RememberedRequests) return;
         foreach (var (oldest, _) in _noted.OrderBy(noted => noted.Value.At).Take(RateLimits.RememberedRequests).ToList()) DropNoted(oldest);
     }
 
-    /// <summary>Redis is to forget a name, unless it was never told of it.</summary>
+    /// <summary>Marks a name to be removed from Redis, unless it was never sent there.</summary>
     public void Forget(string name)
     {
         if (_noted.TryGetValue(name, out var noted))
@@ -222,8 +227,10 @@ internal sealed class GrantLogSession(
         if (_forgotten.Add(name)) _nameChars += name.Length;
     }
 
-    /// <summary>What the next owner cannot read in Redis; <see cref="LogHandoff.IsEmpty"/> where there is no such thing.</summary>
-    /// <param name="isAll">True where it can read nothing there.</param>
+    /// <summary>
+    /// The state that the next owner cannot read from Redis; <see cref="LogHandoff.IsEmpty"/> if there is none.
+    /// </summary>
+    /// <param name="isAll">True if the next owner can read nothing from Redis.</param>
     public LogHandoff HandOff(bool isAll)
     {
         Grants.Trim(Clock.Earliest(logs.Now) - Windows.Longest);
@@ -238,12 +245,14 @@ internal sealed class GrantLogSession(
         };
     }
 
-    /// <summary>Takes in what an activation before knew and Redis may not. Only while no script is in flight.</summary>
+    /// <summary>
+    /// Merges the state of an earlier activation that may be missing in Redis. Must not run while a script is in flight.
+    /// </summary>
     public void TakeOver(LogHandoff handoff)
     {
         if (!_known.IsKnown && Grants.Count == 0) _known = logs.Clock;
 
-        // Of a guessed clock only the ages mean something here.
+        // The times of a guessed clock are comparable only as ages.
         var shift = handoff.IsTimeKnown && _known.IsKnown ? 0 : Clock.Latest(logs.Now) - handoff.Time;
         Merge([.. handoff.Grants.Chunk(2).Select(grant => (grant[0] + shift, grant[1]))]);
         foreach (var name in handoff.Forgotten.Concat(handoff.Noted.Select(noted => noted.Key)))
@@ -251,15 +260,15 @@ internal sealed class GrantLogSession(
             if (_forgotten.Add(name)) _nameChars += name.Length;
         }
 
-        // It may have been on its way to Redis.
+        // The earlier activation may have been writing the name to Redis.
         foreach (var (name, at) in handoff.Noted) Note(name, at + shift);
-        BecomeUnsynced();
+        MarkDirty();
     }
 
-    /// <summary>The copy is right and the log in Redis is not, or may not be.</summary>
-    public void BecomeUnsynced()
+    /// <summary>Records that the log in Redis is, or may be, older than the copy.</summary>
+    public void MarkDirty()
     {
-        // With the rest of the log it is replaced by what was granted from it.
+        // The replacement of the log also replaces the reserve by the grants made from it.
         _reserve = default;
         if (IsUnsynced) return;
         IsUnsynced = true;
@@ -268,18 +277,18 @@ internal sealed class GrantLogSession(
     }
 
     /// <summary>
-    /// Waits before Redis is asked again. To become the owner takes one try; beyond that there are others who become it as well,
-    /// and each is to have its turn.
+    /// Waits before Redis is called again. The first retry is immediate; later ones back off because other activations compete
+    /// for the log.
     /// </summary>
-    public Task LetOthersAsync(int attempt) => attempt == 1
+    public Task BackOffAsync(int attempt) => attempt == 1
         ? Task.CompletedTask
         : logs.PauseAsync(FirstPause * Math.Pow(2, attempt - 2) * (0.5 + Random.Shared.NextDouble()));
 
-    /// <summary>What callers are told where the log is not to be had.</summary>
+    /// <summary>The failure reported to callers when the log cannot be owned.</summary>
     public StorageUnavailableException Contested() =>
-        new("Redis", $"the limiter of client {WellFormedText.Quote(client)} is being taken over again and again");
+        new("Redis", $"the limiter of client {WellFormedText.Quote(client)} keeps changing its owner");
 
-    private LogQuestion Question(IReadOnlyList<Ticket> tickets)
+    private DecideRequest CreateRequest(IReadOnlyList<Ticket> tickets)
     {
         var earliest = _known.IsKnown ? _known.Earliest(logs.Now) : 0;
         var usage = new (long, long)[Windows.Count];
@@ -310,7 +319,7 @@ internal sealed class GrantLogSession(
         };
     }
 
-    // Twice what was granted lately: who calls seldom has nothing reserved. Nor has who would not get even one more call by it.
+    // Twice the recent grants, so infrequent callers reserve nothing. A reserve too small for one more call is skipped.
     private long ToReserve(long now, IReadOnlyList<Ticket> tickets)
     {
         var reserve = Math.Min((long)(Windows.SmallestLimit * reservedShare), 2 * Grants.GrantedAfter(now - Reserve.Life));
@@ -327,34 +336,34 @@ internal sealed class GrantLogSession(
         return false;
     }
 
-    private void Observe(LogAnswer answer)
+    private void Observe(DecideResponse response)
     {
-        // What was granted before the first answer was stamped by a guess. The server looked at its clock after the call was sent:
-        // so none counts from earlier than it was made.
-        if (!_known.IsKnown) Grants.Shift(answer.Time - Clock.Latest(answer.Taken.Sent));
-        _known.Observe(answer.Time, answer.Taken.Sent, answer.Taken.Received);
+        // Grants before the first response carry guessed times. The server read its clock after the call was sent, so no grant
+        // moves to before it was made.
+        if (!_known.IsKnown) Grants.Shift(response.Time - Clock.Latest(response.Taken.Sent));
+        _known.Observe(response.Time, response.Taken.Sent, response.Taken.Received);
     }
 
-    private void BecomeOwner(LogAnswer answer)
+    private void BecomeOwner(DecideResponse response)
     {
-        (_epoch, _renewed, _dead, _reserve) = (answer.Epoch, answer.Time, TrimFrom, default);
-        _heldUntil = answer.Taken.Received + (long)answer.HeldFor.TotalMicroseconds;
+        (_epoch, _renewed, _dead, _reserve) = (response.Epoch, response.Time, TrimFrom, default);
+        _heldUntil = response.Taken.Received + (long)response.HeldFor.TotalMicroseconds;
 
-        // What the answer itself has granted was not granted by another.
-        var isContended = answer.Status == GrantScripts.Held
-            || answer.Grants.Any(grant => grant.At < answer.At && answer.Time - grant.At < Reserve.Quiet);
-        _reservesFrom = isContended ? answer.Time + Reserve.Quiet : 0;
+        // Grants that this response itself made do not come from another activation.
+        var isContended = response.Status == GrantScripts.Held
+            || response.Grants.Any(grant => grant.At < response.At && response.Time - grant.At < Reserve.Quiet);
+        _reservesFrom = isContended ? response.Time + Reserve.Quiet : 0;
         if (!IsUnsynced)
         {
-            Grants.Load(answer.BeforeGrants, answer.Grants);
+            Grants.Load(response.BeforeGrants, response.Grants);
             return;
         }
 
-        // Both: what Redis knows, and what was granted here without it.
-        Merge(answer.Grants);
+        // Merge what Redis holds with what was granted here without it.
+        Merge(response.Grants);
     }
 
-    // The same grant, by time and permits, counts once.
+    // A grant with the same time and permits counts once.
     private void Merge(IReadOnlyList<(long At, long Permits)> others)
     {
         var all = others.Union(Grants.ToArray()).OrderBy(grant => grant.At).ToList();
@@ -362,14 +371,17 @@ internal sealed class GrantLogSession(
         foreach (var (at, permits) in all) Grants.Add(Math.Max(at, Grants.Newest + 1), permits);
     }
 
-    /// <summary>Brings the names in Redis up to date, a part at a time; where that is broken off the rest is still to be done.</summary>
+    /// <summary>Brings the names in Redis up to date, in batches. If it is interrupted, the rest stays pending.</summary>
     private async Task<int> SyncNamesAsync()
     {
         while (_forgotten.Count + _noted.Count > 0)
         {
             string[] forgotten = [.. _forgotten.Take(RedisGrantLogStore.MaxEntries)];
             KeyValuePair<string, long>[] noted =
-                [.. _noted.Take(RedisGrantLogStore.MaxEntries - forgotten.Length).Select(each => new KeyValuePair<string, long>(each.Key, each.Value.At))];
+            [
+                .. _noted.Take(RedisGrantLogStore.MaxEntries - forgotten.Length)
+                    .Select(each => new KeyValuePair<string, long>(each.Key, each.Value.At)),
+            ];
             foreach (var (name, at) in noted) _noted[name] = (at, true);
             if (await logs.NameAsync(_key, _requests, _epoch!, forgotten, noted) is not GrantScripts.Done and var status) return status;
             foreach (var name in forgotten)
@@ -389,23 +401,26 @@ internal sealed class GrantLogSession(
         if (_noted.Remove(name)) _nameChars -= name.Length;
     }
 
-    private void NoteGrants(LogQuestion question, LogAnswer answer)
+    private void NoteGrants(DecideRequest request, DecideResponse response)
     {
         _reserve = default;
-        _dead += Grants.Trim(answer.Time - question.Windows.Longest);
+        _dead += Grants.Trim(response.Time - request.Windows.Longest);
 
-        // All that counted is gone on both sides, and the log in Redis has begun anew.
-        if (Grants.Total != answer.Before) Grants.Load(answer.Before, []);
-        var granted = answer.PermitsGranted(question.Tickets);
+        // All grants expired on both sides, and the log in Redis started anew.
+        if (Grants.Total != response.Before) Grants.Load(response.Before, []);
+        var granted = response.PermitsGranted(request.Tickets);
         if (granted == 0) return;
-        if (question.IsTrimming) _dead = 0;
-        if (question.IsRenewing) _renewed = answer.Time;
-        if (answer.IsAddedToLast) Grants.AddToLast(answer.At, granted);
-        else Grants.Add(answer.At, granted);
-        if (answer.Reserved > 0) (_reserve, _notes) = (new(Grants.Total, answer.Reserved, answer.At + Reserve.Life), 0);
+        if (request.IsTrimming) _dead = 0;
+        if (request.IsRenewing) _renewed = response.Time;
+        if (response.IsAddedToLast) Grants.AddToLast(response.At, granted);
+        else Grants.Add(response.At, granted);
+        if (response.Reserved > 0) (_reserve, _notes) = (new(Grants.Total, response.Reserved, response.At + Reserve.Life), 0);
     }
 
-    /// <summary>A later activation owns the log, and may have changed it: what is known here is of no use, but what Redis does not know.</summary>
+    /// <summary>
+    /// A later activation owns the log and may have changed it. Discards the local copy except for grants that Redis does not
+    /// have yet.
+    /// </summary>
     private void LoseOwnership()
     {
         (_epoch, _reserve) = (null, default);
@@ -413,10 +428,10 @@ internal sealed class GrantLogSession(
         fenced();
     }
 
-    /// <summary>An earlier owner has written the log: it and this one both know grants that count.</summary>
+    /// <summary>An earlier owner has written the log: both activations hold grants that count.</summary>
     private void TakeOverAgain()
     {
         _epoch = null;
-        BecomeUnsynced();
+        MarkDirty();
     }
 }

@@ -1,30 +1,32 @@
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// The scripts over the logs of grants of one partition. They run on Redis 7 (Lua 5.1) and on Garnet (Lua 5.4) alike, carry
-/// what is asked of many clients, and take the server's clock for all of them.
+/// The scripts for the grant logs of one partition. They run on Redis 7 (Lua 5.1) and on Garnet (Lua 5.4). One call carries the
+/// requests of many clients and reads the server's clock once for all of them.
 /// </summary>
 /// <remarks>
-/// <para>A log is a sorted set. Its members are grants, <c>BEFORE:PERMITS</c> by the time they count from (microseconds):
-/// PERMITS granted by one script, after BEFORE others; so a window is counted by its first and the last member, and no two
-/// members are equal. One more, <c>oEPOCH</c> with an infinite score, names the activation that owns the log. A log lives
-/// for its longest window and up to ten seconds, from the last grant on: so its life need not be renewed with each.</para>
-/// <para>A reserve is a member <c>BEFORE:PERMITS:r</c>, the last one, by the time until which its owner may grant it: so it
-/// counts for as long as any of it may. When the owner next asks, it is replaced by what was granted.</para>
-/// <para>Time never goes back in a log: it is the later of the server's clock and what its owner knows that clock to have shown
-/// at least (it counts on where the clock was set back, or the server is another one). A grant counts from then, or from a
-/// moment after the last one.</para>
-/// <para>The owner sends what it takes for the last grant. Where that is not the last one, nothing is done. If the log is still
-/// its own, or gone, it has been lost, in whole or in part, or a call that was given up came late: the owner, who knows all of
-/// it, writes it back. If it is of an earlier owner, that one has written after the log, and with it the fence, had expired (or
-/// Redis came back from long ago): the owner takes it over once more, with what both know.</para>
+/// <para>A log is a sorted set. Its members are grants, <c>BEFORE:PERMITS</c>, scored by the time they count from (microseconds):
+/// one script granted PERMITS after BEFORE others. The first and the last member therefore suffice to count a window, and no
+/// two members are equal. One more member, <c>oEPOCH</c> with an infinite score, names the activation that owns the log. The
+/// TTL is the longest window plus up to ten seconds after the last grant, so not every grant must renew it.</para>
+/// <para>A reserve is the last member, <c>BEFORE:PERMITS:r</c>, scored by the time until which its owner may grant from it. It
+/// counts for as long as any grant from it may count. The owner's next call replaces it by the actual grants.</para>
+/// <para>Time never goes back in a log: it is the later of the server's clock and the earliest time its owner knows for that
+/// clock. It advances even if the clock was set back or the server was replaced. A grant counts from that time, or from
+/// one microsecond after the last grant.</para>
+/// <para>The owner sends the time of what it believes is the last grant. If that differs, nothing is done. If the log still has
+/// the same owner or is gone, it was lost in whole or in part, or an abandoned call arrived late: the owner writes it back.
+/// If the log names an earlier owner, that activation wrote after the log and its fencing token had expired (or Redis
+/// restored old data): the owner takes the log over again and merges both copies.</para>
 /// </remarks>
 internal static class GrantScripts
 {
-    /// <summary>The server did as it was asked.</summary>
+    /// <summary>The request was executed.</summary>
     public const int Done = 0;
 
-    /// <summary>Nothing was done: the log is not what its owner sent, and no other has written it.</summary>
+    /// <summary>
+    /// Nothing was done: the log is not in the state that its owner sent, and no other activation has written it.
+    /// </summary>
     public const int Differs = 1;
 
     /// <summary>Nothing was done: a later activation owns the log.</summary>
@@ -33,25 +35,28 @@ internal static class GrantScripts
     /// <summary>Nothing was done: an earlier activation has written the log.</summary>
     public const int Overtaken = 3;
 
-    /// <summary>Nothing was decided: the log has a new owner, but the one before may grant from its reserve for a moment yet.</summary>
+    /// <summary>
+    /// Nothing was decided: the log has a new owner, but the previous one may still grant from its reserve for a moment.
+    /// </summary>
     public const int Held = 4;
 
     /// <summary>
-    /// KEYS of each question: log, and requests if it has names; ARGV names' life, names kept, a reserve's life, count of
-    /// questions, then of each question: epoch (or nothing, to become the owner), last grant's time, all permits charged, all
-    /// granted, least
-    /// time, tick, 1 to trim, 1 to renew its life, 1 if it has names, permits to reserve, count of windows, limit, duration,
-    /// used, until, …, count of grants from the reserve (or -1 without a reserve), time, member, …, count of runs, calls,
-    /// permits, mark, ….
-    /// Decides each run: as many calls of so many permits as fit into all windows. USED is what counts in a window before UNTIL,
-    /// as its owner knows. A mark of W is a call that waits: where it does not fit, nothing behind it is granted. A further text
-    /// is a request's name, noted if it is granted. TICK, if not 0, adds the grant to the last one where both lie in one tick.
-    /// A reserve is replaced by what was granted from it, and a new one made of what is free besides, up to what is asked for.
-    /// Returns the server's clock, and of each question: status, time, the grants' time, permits before, 1 where it was added to
-    /// the last, permits reserved; the calls granted of each run, or for a name that was granted before the negative of that
-    /// time; and to a new owner its epoch, and the last 500 grants that count, the newest first, as member, score, …. Where an earlier owner may still grant
-    /// from its reserve, a new one is told: status, time, for how long, epoch, those grants.
+    /// KEYS per request: log, and the named grants if it has names. ARGV: memory of names, names kept, lifetime of a reserve,
+    /// count of requests, then per request: epoch (empty to become the owner), time of the last grant, permits charged,
+    /// permits granted, earliest time, tick, 1 to trim, 1 to renew the TTL, 1 if it has names, permits to reserve, count of
+    /// windows, limit, duration, used, until, …, count of grants from the reserve (-1 without a reserve), time, member, …,
+    /// count of runs, calls, permits, mark, ….
     /// </summary>
+    /// <remarks>
+    /// Decides each run: as many calls of its size as fit into all windows. USED is what counts in a window before UNTIL, as
+    /// the owner knows. Mark W is a call that waits: if it does not fit, no later call is granted. The rest of a mark is the
+    /// name of a request, noted if it is granted. TICK, if not 0, merges the grant into the last one of the same tick.
+    /// A reserve is replaced by the grants made from it, and a new one is made of the free permits, up to the requested size.
+    /// Returns the server's clock, then per request: status, time, time of the grants, permits before, 1 if merged into the
+    /// last grant, permits reserved, and for each run the granted calls, or the negative time of an earlier grant of its name.
+    /// A new owner also gets its epoch and the last 500 grants that count, newest first, as member, score, …. If the previous
+    /// owner may still grant from its reserve, a new owner gets: status, time, for how long, epoch, those grants.
+    /// </remarks>
     public const string Decide = """
         local floor, format, match, sub = math.floor, string.format, string.match, string.sub
         local unpack = table.unpack or unpack
@@ -85,7 +90,7 @@ internal static class GrantScripts
             if duration > longest then longest = duration end
           end
 
-          -- What its owner knows of the last grant is all there is to know, if it is the last one.
+          -- The owner's totals are current if its last grant is the last one in the log.
           local last = redis.call('ZRANGE', log, -2, -1)
           local owner, before, permits, kind = '', 0, 0, ''
           if #last > 0 and sub(last[#last], 1, 1) == 'o' then owner = sub(last[#last], 2) end
@@ -96,11 +101,11 @@ internal static class GrantScripts
           if not isKnown then
             lastAt = 0
             if #last == 2 then lastAt = tonumber(redis.call('ZSCORE', log, last[1]) or 0) end
-            -- Garnet may write on to what has expired.
+            -- Garnet may append to a key that has expired.
             if #last == 0 then redis.call('DEL', log) end
           end
 
-          -- Windows are counted by NOW, grants count from AT. Far behind the log is a clock that was set back.
+          -- Windows are counted at NOW, grants count from AT. A clock far behind the log was set back.
           local now = clock
           if least > now then now = least end
           local isHeld = epoch == '' and kind == ':r' and lastAt > now
@@ -149,7 +154,7 @@ internal static class GrantScripts
                   left = left - ARGV[i + 2]
                 elseif lastAt > since then
                   local first = redis.call('ZRANGEBYSCORE', log, '(' .. format('%.0f', since), '+inf', 'LIMIT', 0, 1)
-                  -- None only on a server where keys expire while a script runs.
+                  -- Empty only on a server where keys expire while a script runs.
                   local earlier = first[1] and match(first[1], '^(%d+)')
                   if earlier then left = left - (total - earlier) end
                 end
@@ -203,7 +208,7 @@ internal static class GrantScripts
             end
 
             if isNew then
-              -- The newest, behind the one that names the owner; the rest is read by itself.
+              -- The newest, after the member that names the owner; older ones are read separately.
               local members = redis.call(
                 'ZREVRANGEBYSCORE', log, '+inf', '(' .. format('%.0f', oldest), 'WITHSCORES', 'LIMIT', 0, 501)
               answer[#answer + 1] = epoch
@@ -215,13 +220,16 @@ internal static class GrantScripts
         return answers
         """;
 
-    /// <summary>KEYS log; ARGV the time before, and since, which grants are asked for. Returns up to 500, the newest first, as member, score, ….</summary>
+    /// <summary>
+    /// KEYS log; ARGV upper and lower bound of the times, both exclusive. Returns up to 500 grants, newest first, as member,
+    /// score, ….
+    /// </summary>
     public const string Older =
         "return redis.call('ZREVRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '(' .. ARGV[2], 'WITHSCORES', 'LIMIT', 0, 500)";
 
     /// <summary>
-    /// KEYS log, requests; ARGV epoch, memory, names kept, count of names to forget, name, …, then time and name of each that is
-    /// to be noted. Does so if no other has written the log; may be repeated. Returns the status.
+    /// KEYS log, requests; ARGV epoch, memory, names kept, count of names to forget, name, …, then time and name of each name
+    /// to note. Applies them unless another activation has written the log; idempotent. Returns the status.
     /// </summary>
     public const string Name = """
         local last = redis.call('ZRANGE', KEYS[1], -1, -1)
@@ -242,8 +250,8 @@ internal static class GrantScripts
         """;
 
     /// <summary>
-    /// KEYS a key that is used once; ARGV its life, permits granted before, then time and permits of each grant. Adds a part of a
-    /// log that is to be restored.
+    /// KEYS a temporary key; ARGV its TTL, permits granted before, then time and permits of each grant. Adds a part of a log
+    /// that is being restored.
     /// </summary>
     public const string Stage = """
         local format, before = string.format, tonumber(ARGV[2])
@@ -259,9 +267,9 @@ internal static class GrantScripts
         """;
 
     /// <summary>
-    /// KEYS log, and what was staged if anything was; ARGV epoch, longest window, count of grants staged, permits of those, then
-    /// time and permits of each grant behind them. Replaces the log, if no other has written it, by what its owner knows. Returns
-    /// the status; that of a log that differs where not all of what was staged is there.
+    /// KEYS log, and the staged key if there is one; ARGV epoch, longest window, count of staged grants, their permits, then
+    /// time and permits of each later grant. Replaces the log by what its owner knows, unless another activation has written
+    /// it. Returns the status; <see cref="Differs"/> if the staged part is incomplete.
     /// </summary>
     public const string Restore = """
         local unpack, format, floor = table.unpack or unpack, string.format, math.floor

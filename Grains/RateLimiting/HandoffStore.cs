@@ -3,16 +3,16 @@ using Microsoft.Extensions.Logging;
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// Handoffs of activations that have ended on this silo, until another activation has taken them: one that comes to this silo
-/// finds its own here, to any other it is delivered. It holds no more than those activations held, counts against their
-/// ceiling, and each stays no longer than its grants count. Any thread.
+/// Keeps the handoffs of activations that ended on this silo until another activation has taken them. An activation that starts
+/// on this silo finds its handoff here; to any other silo it is delivered. A handoff counts against the memory ceiling and
+/// expires with its grants. Thread-safe.
 /// </summary>
-/// <param name="grains">Where the next activations are called.</param>
-/// <param name="counters">Count its memory.</param>
-/// <param name="logs">Tell when the silo stops.</param>
-/// <param name="otherSilos">Tells the other active silos.</param>
-/// <param name="time">Paces it.</param>
-/// <param name="logger">Hears of what is lost.</param>
+/// <param name="grains">Resolves the next activations.</param>
+/// <param name="counters">Count the memory of the handoffs.</param>
+/// <param name="logs">Signals that the silo stops.</param>
+/// <param name="otherSilos">Lists the other active silos.</param>
+/// <param name="time">Times the deliveries.</param>
+/// <param name="logger">Logs lost and delayed handoffs.</param>
 internal sealed partial class HandoffStore(
     IGrainFactory grains, LimiterCounters counters, RedisGrantLogStore logs, Func<IReadOnlyList<SiloAddress>> otherSilos, TimeProvider time,
     ILogger<HandoffStore> logger)
@@ -21,15 +21,16 @@ internal sealed partial class HandoffStore(
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
 
-    // Guards the fields below; held for a few accesses, never over an await. At most one for a client: its last activation here.
+    // Guards the fields below; held for a few accesses, never over an await. Holds at most one handoff per client, of its last
+    // activation here.
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Kept> _kept = [];
     private Task _delivering = Task.CompletedTask;
 
-    /// <summary>A silo to migrate to; null where there is no other.</summary>
+    /// <summary>A silo to migrate to; null if there is no other.</summary>
     public SiloAddress? OtherSilo() => otherSilos() is { Count: > 0 } silos ? silos[Random.Shared.Next(silos.Count)] : null;
 
-    /// <summary>Keeps a handoff, and delivers it.</summary>
+    /// <summary>Keeps a handoff and delivers it.</summary>
     public void Keep(string client, LimiterHandoff handoff)
     {
         lock (_gate)
@@ -38,12 +39,14 @@ internal sealed partial class HandoffStore(
             _kept[client] = new(handoff, time.GetTimestamp(), handoff.Bytes);
             counters.AddBytes(handoff.Bytes);
 
-            // One loop. It owns its failures, and ends when nothing is left or the silo stops.
+            // A single loop. It handles its own failures and ends when nothing is left or the silo stops.
             if (_delivering.IsCompleted) _delivering = Task.Run(DeliverAsync);
         }
     }
 
-    /// <summary>What the last activation of this client on this silo left, if no other has taken it.</summary>
+    /// <summary>
+    /// Takes the handoff that the last activation of this client on this silo left; null if another silo has taken it.
+    /// </summary>
     public LimiterHandoff? Take(string client)
     {
         lock (_gate)
@@ -61,10 +64,11 @@ internal sealed partial class HandoffStore(
             await PauseAsync(pause);
             KeyValuePair<string, Kept>[] all;
             lock (_gate) all = [.. _kept];
-            await Parallel.ForEachAsync(all, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (each, _) => await DeliverAsync(each.Key, each.Value));
+            await Parallel.ForEachAsync(
+                all, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (each, _) => await DeliverAsync(each.Key, each.Value));
             lock (_gate)
             {
-                // What was kept meanwhile has its try as well, and most of it comes as the silo stops.
+                // Handoffs kept meanwhile get one attempt as well, because most of them arrive while the silo stops.
                 var tried = all.Select(each => each.Value).ToHashSet<Kept>(ReferenceEqualityComparer.Instance);
                 if (_kept.Count > 0 && !(logs.Stopping.IsCancellationRequested && _kept.Values.All(tried.Contains))) continue;
                 foreach (var client in _kept.Keys) LogLost(logger, client);
@@ -74,7 +78,7 @@ internal sealed partial class HandoffStore(
         }
     }
 
-    // A silo that stops has no time for long pauses.
+    // A stopping silo has no time for long pauses.
     private async Task PauseAsync(TimeSpan pause)
     {
         await Task.Delay(pause * (0.5 + Random.Shared.NextDouble()), time, logs.Stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -89,7 +93,7 @@ internal sealed partial class HandoffStore(
         }
         catch (Exception error)
         {
-            // With the next round.
+            // The next round tries again.
             LogNotDelivered(logger, client, error.Message);
             return;
         }
@@ -107,9 +111,10 @@ internal sealed partial class HandoffStore(
 
     private sealed record Kept(LimiterHandoff Handoff, long Since, long Bytes);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Cannot hand over the grants of limiter {Client} to its next activation now: {Reason}")]
+    [LoggerMessage(EventId = 1800, Level = LogLevel.Debug, Message = "Could not deliver the handoff of limiter {Client}, retrying: {Reason}")]
     private static partial void LogNotDelivered(ILogger logger, string client, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The silo stops with grants of limiter {Client} that Redis does not know, and cannot tell whether another activation has taken them: if not, they count no more")]
+    [LoggerMessage(EventId = 1801, Level = LogLevel.Warning,
+        Message = "The silo stops before the handoff of limiter {Client} was delivered; grants that are not in Redis may be lost")]
     private static partial void LogLost(ILogger logger, string client);
 }

@@ -1,20 +1,22 @@
 namespace Actors.RateLimiting;
 
-/// <summary>What a limiter asks of the grain it belongs to.</summary>
+/// <summary>The services that a limiter needs from its grain.</summary>
 internal interface ILimiterHost
 {
-    /// <summary>Calls <see cref="Limiter.Wake"/> after <paramref name="due"/>, in a turn of the grain; what was asked for before is forgotten.</summary>
+    /// <summary>
+    /// Calls <see cref="Limiter.Wake"/> after <paramref name="due"/> in a turn of the grain. Replaces an earlier request.
+    /// </summary>
     void WakeAfter(Limiter limiter, TimeSpan due);
 
-    /// <summary>Another activation has taken the log over: this one had better go.</summary>
+    /// <summary>Another activation has taken over the log, so this one should deactivate.</summary>
     void Fenced();
 
-    /// <summary>There are grants that Redis does not know: this activation had better stay for as long as they count.</summary>
-    void IsUnsynced(TimeSpan longest);
+    /// <summary>Some grants are not in Redis, so this activation should stay for as long as they count.</summary>
+    void OnUnsynced(TimeSpan longest);
 
-    /// <summary>A call failed, and not because Redis is away: a defect.</summary>
+    /// <summary>A call failed because of a defect, not because Redis is unreachable.</summary>
     void Failed(Exception error);
 
-    /// <summary>The memory it takes has changed by so many bytes.</summary>
+    /// <summary>The memory of the limiter has changed by this many bytes.</summary>
     void AddBytes(long more);
 }

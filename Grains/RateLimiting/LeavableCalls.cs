@@ -1,25 +1,25 @@
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// The calls of a client whose callers may leave without having heard the answer: those that wait, and the last that were
-/// granted. In memory only: it is for the moment between a grant and its answer.
+/// Tracks the calls whose callers may leave before they receive the answer: waiting calls, and the most recently granted ones.
+/// Kept in memory only, because it covers just the moment between a grant and its answer.
 /// </summary>
 /// <remarks>Belongs to one grain, whose turns run one at a time.</remarks>
 internal sealed class LeavableCalls(TimeProvider time, Action<long> addBytes)
 {
-    // What was granted earlier than the last so many, or longer ago, has reached its caller, or never will.
+    // Older grants have reached their callers or never will.
     private const int MaxGranted = 1000;
     private const int EntryBytes = 250;
     private static readonly TimeSpan Memory = TimeSpan.FromMinutes(1);
 
-    // As many as the limiters hold; each takes itself out before it ends.
+    // Bounded by the calls that the limiters hold; each call removes itself before it ends.
     private readonly Dictionary<Guid, Task> _deciding = [];
 
-    // Each entry of the first is in the second, which has those too that were given back.
+    // Every entry of _granted is also in _byAge. _byAge still holds the calls that were given back.
     private readonly Dictionary<Guid, UnusedGrant> _granted = [];
     private readonly Queue<(Guid Call, long Since)> _byAge = [];
 
-    /// <summary>Follows a call until it is decided.</summary>
+    /// <summary>Tracks a call until it is decided.</summary>
     public Task<RateLimitDecision> FollowAsync(Guid call, int permits, Task<RateLimitDecision[]> decided)
     {
         var following = EndAsync(call, permits, decided);
@@ -27,10 +27,13 @@ internal sealed class LeavableCalls(TimeProvider time, Action<long> addBytes)
         return following;
     }
 
-    /// <summary>What a call whose caller has left was charged; null where it was not, or that is known no more. Once: it is to be given back.</summary>
+    /// <summary>
+    /// Takes the grant of a call whose caller has left, so that it can be given back. Null if the call was not charged or its
+    /// grant is no longer known.
+    /// </summary>
     public async ValueTask<UnusedGrant?> TakeAsync(Guid call)
     {
-        // What becomes of it is told to who asked for it.
+        // The caller of the acquire observes its failure; here only the end matters.
         if (_deciding.TryGetValue(call, out var deciding)) await Task.WhenAny(deciding);
         return _granted.Remove(call, out var grant) ? grant : null;
     }
@@ -41,7 +44,7 @@ internal sealed class LeavableCalls(TimeProvider time, Action<long> addBytes)
         {
             var decision = (await decided)[0];
 
-            // While Redis is away a policy may grant more than it charges; those grants stay as they are.
+            // While Redis is unreachable a policy may grant more than it charges; those grants are not given back.
             if (decision is { IsAllowed: true, IsShadowDenial: false, Source: RateLimitSource.Redis })
                 Add(call, new(decision.Policy, permits, decision.DecidedAt));
             return decision;

@@ -3,28 +3,30 @@ using Actors.Redis;
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// Limits one client under one policy. One script is in flight at a time; the calls that arrive meanwhile gather, and the next
-/// one decides them together, in order. Its copy of the log tells until when a window is full, so that denials need no script,
-/// and lets it go on without Redis.
+/// Limits one client under one policy. One script is in flight at a time; calls that arrive meanwhile gather and the next
+/// script decides them together, in order. The local copy of the log shows until when a window is full, so denials need no
+/// script, and it keeps the limiter working without Redis.
 /// </summary>
 /// <remarks>
-/// All of it is touched by the turns of one grain only, one at a time, but any await may let another call run. While a script
-/// is in flight, the log is changed by nobody: arrivals are denied from it, or wait for the next script.
+/// Used only by the turns of one grain, one at a time, but any await may let another call run. While a script is in flight the
+/// log does not change: arriving calls are denied from it or wait for the next script.
 /// </remarks>
 internal sealed class Limiter
 {
-    // What a limiter takes beside its log and the client's id, roughly.
+    // Approximate memory of a limiter beside its log and the client's id.
     private const int OwnBytes = 2048;
 
-    // The id is a part of the keys in Redis, each of which is a text.
+    // Each key in Redis is a string of its own that contains the id.
     private const int IdCopies = 2;
 
-    // Calls and errands that have arrived and are not begun with: the silo does not hold any number of them.
+    // Bounds the calls and operations that are queued and not started.
     private const int MaxArrived = 10_000;
 
     private static readonly TimeSpan RetryWhenCrowded = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>The longest log that is written anew for callers that left: they come as often as they like, and Redis is shared.</summary>
+    /// <summary>
+    /// The longest log that is rewritten for callers that left. They may come at any rate, and Redis is shared.
+    /// </summary>
     private const int MaxRewritten = 1000;
 
     private readonly RedisGrantLogStore _logs;
@@ -32,18 +34,18 @@ internal sealed class Limiter
     private readonly ILimiterHost _host;
     private readonly GrantLogSession _log;
     private readonly WaitingLine _line;
-    private readonly Decisions _decisions;
+    private readonly DecisionFactory _decisions;
     private readonly Decider _decider;
 
     private readonly string _client;
 
-    // Up to MaxArrived of each.
+    // At most MaxArrived entries in each queue.
     private readonly Queue<Ticket> _arrived = [];
 
-    // What is to be done while no script is in flight, before the next one.
-    private readonly Queue<Func<Task>> _errands = [];
+    // Operations that run while no script is in flight, before the next script.
+    private readonly Queue<Func<Task>> _operations = [];
 
-    // Completed when it is closed: what waits for Redis lets it go then.
+    // Completed on close, to release operations that wait for Redis.
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private Task _working = Task.CompletedTask;
@@ -51,23 +53,27 @@ internal sealed class Limiter
     private bool _isWorking;
     private long _countedBytes;
 
-    public Limiter(string client, RateLimitPolicy policy, RedisGrantLogStore logs, LimiterCounters counters, RateLimitOptions options, ILimiterHost host)
+    public Limiter(
+        string client, RateLimitPolicy policy, RedisGrantLogStore logs, LimiterCounters counters, RateLimitOptions options, ILimiterHost host)
     {
         (_client, _logs, _counters, _host) = (client, logs, counters, host);
-        _log = new GrantLogSession(client, policy.Name, logs, counters, options.ReservedShare, host.Fenced, OnUnsynced) { Windows = new Windows(policy) };
+        _log = new GrantLogSession(client, policy.Name, logs, counters, options.ReservedShare, host.Fenced, OnUnsynced)
+        {
+            Windows = new Windows(policy),
+        };
         _line = new WaitingLine(counters);
-        _decisions = new Decisions(_log, _line);
+        _decisions = new DecisionFactory(_log, _line);
         _decider = new Decider(_log, _line, _decisions, logs, counters, options, host);
         CountBytes();
     }
 
-    /// <summary>True where there may be grants that Redis does not know.</summary>
+    /// <summary>True if some grants may be missing in Redis.</summary>
     public bool IsUnsynced => _log.IsUnsynced;
 
-    /// <summary>True where it does nothing, holds no call, and all it knows is in Redis.</summary>
+    /// <summary>True if it does nothing, holds no call, and Redis has all its grants.</summary>
     public bool IsIdle => !_isWorking && _line.Count == 0 && !IsUnsynced;
 
-    /// <summary>The policy; may change at any time, and what was granted so far counts in the new windows.</summary>
+    /// <summary>The policy. It may change at any time; earlier grants count in the new windows.</summary>
     public RateLimitPolicy Policy
     {
         get => _log.Windows.Policy;
@@ -79,24 +85,26 @@ internal sealed class Limiter
         }
     }
 
-    /// <exception cref="InvalidRateLimitException">No call can ever be granted so many.</exception>
-    /// <exception cref="OverloadedException">So many calls have arrived already that this one is not taken.</exception>
+    /// <exception cref="InvalidRateLimitException">
+    /// The smallest limit is below the requested permits, so no call could ever be granted.
+    /// </exception>
+    /// <exception cref="OverloadedException">The queue of arrived calls is full.</exception>
     public void Check(int permits)
     {
         if (permits > _log.Windows.SmallestLimit) throw TooMany(permits);
         if (_arrived.Count >= MaxArrived) throw Crowded();
     }
 
-    /// <exception cref="OverloadedException">No further request with an id is taken until Redis is there.</exception>
+    /// <exception cref="OverloadedException">No further request with an id is accepted until Redis is reachable.</exception>
     public void CheckNames()
     {
         if (_log.ForgottenCount >= RateLimits.RememberedRequests) throw ManyForgotten();
     }
 
-    /// <summary>Decides so many calls of one size, in order; of one that may wait, once its turn has come.</summary>
+    /// <summary>Decides calls of one size, in order. A call that may wait is decided when its turn comes.</summary>
     public Task<RateLimitDecision[]> AcquireAsync(int calls, int permits, string? name, TimeSpan maxWait, CancellationToken cancellationToken)
     {
-        if (name is null && IsNobodyBefore && _decider.TryGrantReserved(calls, permits) is { } granted) return Task.FromResult(granted);
+        if (name is null && HasNoCallsAhead && _decider.TryGrantReserved(calls, permits) is { } granted) return Task.FromResult(granted);
         var now = _logs.Now;
         var waits = maxWait > TimeSpan.Zero && !Policy.IsShadow;
         var ticket = new Ticket(calls, permits, name, waits ? now + (long)maxWait.TotalMicroseconds : 0);
@@ -111,10 +119,10 @@ internal sealed class Limiter
         return waits && !ticket.Decided.IsCompleted ? WaitAsync(ticket, cancellationToken) : ticket.Decided;
     }
 
-    /// <summary>What a call would get now.</summary>
+    /// <summary>The decision that a call would get now.</summary>
     public async Task<RateLimitDecision> PeekAsync(int permits)
     {
-        await KnownAsync();
+        await EnsureOwnedExclusiveAsync();
         var (now, source) = (_log.Clock.Earliest(_logs.Now), _decider.HeldBy);
         if (source == DecidedBy.Local && Policy.OnRedisDown == RedisDownBehavior.Deny) return _decisions.Down(permits, now, Decider.WhileDown);
         var isFree = _line.TurnOf(permits, _log) <= now || (source == DecidedBy.Local && Policy.OnRedisDown == RedisDownBehavior.Allow);
@@ -122,21 +130,21 @@ internal sealed class Limiter
         return isFree ? _decisions.Allowed((window, left - permits), now, now, source) : _decisions.Denied(permits, now, source);
     }
 
-    /// <summary>What a call is told that was granted at <paramref name="at"/>, and is made again.</summary>
+    /// <summary>The decision for a repeated call that was granted at <paramref name="at"/>.</summary>
     public async Task<RateLimitDecision> RepeatedAsync(long at)
     {
-        await KnownAsync();
+        await EnsureOwnedExclusiveAsync();
         var now = _log.Clock.Earliest(_logs.Now);
         return _decisions.Allowed(_decisions.Tightest(now), now, at, _decider.HeldBy);
     }
 
     /// <summary>Empties the windows.</summary>
-    /// <exception cref="StorageUnavailableException">Redis is away.</exception>
-    public Task ResetAsync() => AloneAsync(async () =>
+    /// <exception cref="StorageUnavailableException">Redis is unreachable or failed.</exception>
+    public Task ResetAsync() => RunExclusiveAsync(async () =>
     {
         for (var attempt = 1; attempt <= GrantLogSession.MaxAttempts; attempt++)
         {
-            await KnowAsync(isNeeded: true);
+            await EnsureOwnedAsync(isNeeded: true);
             var grants = _log.Grants.ToArray();
             _log.Grants.Clear();
             try
@@ -145,48 +153,54 @@ internal sealed class Limiter
             }
             catch (RedisUnavailableException error)
             {
-                // It may have been emptied there: what is known here is to stand again.
+                // Redis may have been emptied, so the copy must be written back.
                 _log.Grants.Load(0, grants);
-                _log.BecomeUnsynced();
+                _log.MarkDirty();
                 throw Unavailable(error.Message);
             }
 
             if (_log.IsOwner) return true;
-            await _log.LetOthersAsync(attempt);
+            await _log.BackOffAsync(attempt);
         }
 
         throw _log.Contested();
     });
 
-    /// <summary>Gives back what was granted at <paramref name="at"/>, also where that is not in Redis yet.</summary>
-    /// <returns>The permits that are free again by that.</returns>
-    /// <exception cref="StorageUnavailableException">Redis is away, and the log is not known here.</exception>
-    public Task<int> RefundAsync(string name, int permits, long at) => AloneAsync(async () =>
+    /// <summary>Gives back a grant made at <paramref name="at"/>, even if it is not in Redis yet.</summary>
+    /// <returns>The permits that become free.</returns>
+    /// <exception cref="StorageUnavailableException">
+    /// Redis is unreachable, and this activation does not know the log.
+    /// </exception>
+    public Task<int> RefundAsync(string name, int permits, long at) => RunExclusiveAsync(async () =>
     {
         CheckNames();
-        await KnowAsync(isNeeded: true);
+        await EnsureOwnedAsync(isNeeded: true);
         var freed = _log.Refund(at, permits);
         _log.Forget(name);
         await TrySyncAsync();
         return freed;
     });
 
-    /// <summary>Gives back calls that were granted at these times and not used; not if the log is long, see <see cref="MaxRewritten"/>.</summary>
-    /// <returns>The permits that are free again by that.</returns>
-    /// <exception cref="StorageUnavailableException">Redis is away, and the log is not known here.</exception>
-    public Task<int> RefundUnusedAsync(IReadOnlyList<(long At, int Permits)> grants) => AloneAsync(async () =>
+    /// <summary>Gives back grants that were not used, unless the log is longer than <see cref="MaxRewritten"/>.</summary>
+    /// <returns>The permits that become free.</returns>
+    /// <exception cref="StorageUnavailableException">
+    /// Redis is unreachable, and this activation does not know the log.
+    /// </exception>
+    public Task<int> RefundUnusedAsync(IReadOnlyList<(long At, int Permits)> grants) => RunExclusiveAsync(async () =>
     {
-        await KnowAsync(isNeeded: true);
+        await EnsureOwnedAsync(isNeeded: true);
         if (_log.Grants.Count > MaxRewritten) return 0;
         var freed = grants.Sum(grant => _log.RefundUnused(grant.At, grant.Permits));
         if (freed > 0) await TrySyncAsync();
         return freed;
     });
 
-    /// <summary>The time for which it asked to be woken has come.</summary>
+    /// <summary>The wake-up that was requested from the host.</summary>
     public void Wake() => Work();
 
-    /// <summary>The activation is to end: calls that wait are told to go elsewhere (<see cref="LimiterMovedException"/>), all others are decided.</summary>
+    /// <summary>
+    /// Prepares the end of the activation: waiting calls fail with <see cref="LimiterMovedException"/>, all others are decided.
+    /// </summary>
     public void Leave()
     {
         _decider.IsLeaving = true;
@@ -194,8 +208,8 @@ internal sealed class Limiter
     }
 
     /// <summary>
-    /// Ends it: what is under way is decided, what waits is told to go elsewhere, and what Redis does not know is written back,
-    /// if it is there.
+    /// Ends the limiter: decides the calls in flight, fails the waiting ones, and writes back missing grants if Redis is
+    /// reachable.
     /// </summary>
     public async Task CloseAsync()
     {
@@ -207,43 +221,43 @@ internal sealed class Limiter
             await _working;
             if (IsUnsynced)
             {
-                // Redis may be on its way back just now. It may have another owner, or this one does not know it yet.
+                // Redis may be about to return. Another activation may own the log, or this one may not own it yet.
                 await Task.WhenAny(_logs.WhenReachableAsync(), _logs.PauseAsync(Decider.WhileDown));
-                await AloneAsync(WriteBackAsync);
+                await RunExclusiveAsync(WriteBackAsync);
             }
 
-            if (_log.IsHoldingBack) await AloneAsync(TryReturnReserveAsync);
+            if (_log.IsHoldingBack) await RunExclusiveAsync(TryReturnReserveAsync);
         }
         finally
         {
-            // Ours was the last turn that counts bytes.
+            // The last turn that counts bytes must end first.
             await _working;
             _host.AddBytes(-_countedBytes);
             if (IsUnsynced) _counters.AddUnsynced(-1);
         }
     }
 
-    /// <summary>What the next activation cannot read in Redis, once this has ended.</summary>
-    /// <param name="isAll">True where it can read nothing there.</param>
+    /// <summary>The state that the next activation cannot read from Redis, after this one has ended.</summary>
+    /// <param name="isAll">True if the next activation can read nothing from Redis.</param>
     public LogHandoff HandOff(bool isAll) => _log.HandOff(isAll);
 
-    /// <summary>Goes on with what another activation knew and Redis does not.</summary>
-    public Task TakeOverAsync(LogHandoff handoff) => AloneAsync(() =>
+    /// <summary>Merges the state of another activation that is missing in Redis.</summary>
+    public Task TakeOverAsync(LogHandoff handoff) => RunExclusiveAsync(() =>
     {
         _log.TakeOver(handoff);
         return Task.FromResult(true);
     });
 
-    // Nor is a question on its way, which says what was granted from the reserve.
-    private bool IsNobodyBefore => !_isWorking && _line.Count == 0 && !_decider.IsClosed;
+    // A call in flight also reports the grants from the reserve, so the reserve must not change meanwhile.
+    private bool HasNoCallsAhead => !_isWorking && _line.Count == 0 && !_decider.IsClosed;
 
-    // Until a script says otherwise the windows are certainly full: the server's clock, whatever it shows, is not there yet.
+    // Until a script says otherwise the windows are full: even the latest possible server time is before the next turn.
     private bool IsFull(int permits, long now) =>
         _log is { IsOwner: true, IsUnsynced: false } && _logs.IsReachable && _line.TurnOf(permits, _log) > _log.Clock.Latest(now);
 
     private async Task<RateLimitDecision[]> WaitAsync(Ticket ticket, CancellationToken cancellationToken)
     {
-        // Each in a turn of the grain, and those behind it move up.
+        // Runs in a turn of the grain; the calls behind this one move up.
         var grain = TaskScheduler.Current;
         await using var givenUp = cancellationToken.UnsafeRegister((_, token) => Run(() => ticket.GiveUp(token)), null);
         await using var stopping = _logs.Stopping.UnsafeRegister(_ => Run(() => { }), null);
@@ -260,20 +274,20 @@ internal sealed class Limiter
             grain);
     }
 
-    /// <summary>Does something while no script is in flight.</summary>
-    private Task<T> AloneAsync<T>(Func<Task<T>> errand)
+    /// <summary>Runs an operation while no script is in flight.</summary>
+    private Task<T> RunExclusiveAsync<T>(Func<Task<T>> operation)
     {
-        if (_errands.Count >= MaxArrived) throw Crowded();
+        if (_operations.Count >= MaxArrived) throw Crowded();
         var done = new TaskCompletionSource<T>();
-        _errands.Enqueue(async () =>
+        _operations.Enqueue(async () =>
         {
             try
             {
-                done.SetResult(await errand());
+                done.SetResult(await operation());
             }
             catch (Exception error)
             {
-                done.SetException(Told(error));
+                done.SetException(ToClientException(error));
             }
         });
         Work();
@@ -282,7 +296,7 @@ internal sealed class Limiter
 
     private void Work()
     {
-        // One at a time. It ends when there is nothing to do, lets no failure out, and CloseAsync waits for it.
+        // One loop at a time. It ends when there is nothing to do and handles all failures; CloseAsync waits for it.
         if (_isWorking) return;
         _isWorking = true;
         _working = WorkAsync();
@@ -292,7 +306,7 @@ internal sealed class Limiter
     {
         while (true)
         {
-            while (_errands.TryDequeue(out var errand)) await errand();
+            while (_operations.TryDequeue(out var operation)) await operation();
             List<Ticket>? batch = null;
             try
             {
@@ -309,10 +323,10 @@ internal sealed class Limiter
             }
             catch (Exception error)
             {
-                // They are told; it is theirs. Without a batch it is everyone's who waits.
-                var told = Told(error);
+                // Report the failure to the callers of the batch. Without a batch, report it to all waiting callers.
+                var failure = ToClientException(error);
                 var isBatch = batch is { Count: > 0 };
-                foreach (var ticket in isBatch ? batch! : [.. _line.All, .. _arrived]) ticket.Fail(told);
+                foreach (var ticket in isBatch ? batch! : [.. _line.All, .. _arrived]) ticket.Fail(failure);
                 if (!isBatch) _arrived.Clear();
                 _line.RemoveDecided();
                 if (!isBatch) break;
@@ -322,19 +336,21 @@ internal sealed class Limiter
         _isWorking = false;
     }
 
-    /// <summary>Those in line whose turn has come, and behind them all that have arrived, unless others in line are before them.</summary>
+    /// <summary>
+    /// The waiting calls whose turn has come, followed by all arrived calls unless other calls still wait before them.
+    /// </summary>
     private List<Ticket> NextBatch()
     {
         var now = _logs.Now;
         var earliest = _log.Clock.Earliest(now);
         AnswerLate(now, earliest);
 
-        // Where all are granted or denied alike, nobody is before others.
+        // If all calls are granted or denied alike, their order does not matter.
         var isAnyDue = !_logs.IsReachable && Policy.OnRedisDown != RedisDownBehavior.Local;
         List<Ticket> batch = _line.Count == 0 ? []
             : [.. _line.Tickets(_log).TakeWhile(ticket => isAnyDue || ticket.PlannedAt <= earliest).Take(RedisGrantLogStore.MaxEntries)];
 
-        // The rest goes with the next one, those that have arrived behind it.
+        // The rest, and the calls that arrived after it, go with the next batch.
         if (batch.Count == RedisGrantLogStore.MaxEntries) return Begin(batch);
         var isLineDue = batch.Count == _line.Count;
         for (var entries = batch.Count; entries < RedisGrantLogStore.MaxEntries && _arrived.TryDequeue(out var ticket);)
@@ -360,8 +376,8 @@ internal sealed class Limiter
     }
 
     /// <summary>
-    /// Answers those in line who have waited as long as they would, and those whose turn will never come, since the policy has
-    /// changed or this has ended.
+    /// Answers the waiting calls that reached their deadline, and those whose turn can never come because the policy changed or
+    /// the limiter ended.
     /// </summary>
     private void AnswerLate(long now, long earliest)
     {
@@ -381,9 +397,9 @@ internal sealed class Limiter
 
     private void OnUnsynced()
     {
-        _host.IsUnsynced(TimeSpan.FromMicroseconds(_log.Windows.Longest));
+        _host.OnUnsynced(TimeSpan.FromMicroseconds(_log.Windows.Longest));
 
-        // Also if nobody calls. It lets no failure out, and ends when all is in Redis, or with this.
+        // Runs even if no call arrives. It handles all failures and ends when Redis has everything or the limiter closes.
         if (_syncing.IsCompleted) _syncing = SyncWhenReachableAsync();
     }
 
@@ -395,18 +411,18 @@ internal sealed class Limiter
             if (!IsUnsynced || _decider.IsClosed) return;
             try
             {
-                await AloneAsync(WriteBackAsync);
+                await RunExclusiveAsync(WriteBackAsync);
             }
             catch (Exception)
             {
-                // A fault, which callers are told of. What is to be written back is so once it is mended.
+                // Callers are told about this defect. The grants are written back once it is fixed.
             }
 
             if (IsUnsynced) await _logs.PauseAsync(Decider.WhileDown * (0.5 + Random.Shared.NextDouble()));
         }
     }
 
-    private async Task<bool> WriteBackAsync() => await KnowAsync(isNeeded: false) && await TrySyncAsync();
+    private async Task<bool> WriteBackAsync() => await EnsureOwnedAsync(isNeeded: false) && await TrySyncAsync();
 
     private async Task<bool> TrySyncAsync()
     {
@@ -416,50 +432,56 @@ internal sealed class Limiter
         }
         catch (RedisUnavailableException)
         {
-            // When it is there again (SyncWhenReachableAsync).
+            // SyncWhenReachableAsync tries again.
         }
 
         return !IsUnsynced;
     }
 
-    /// <summary>Has Redis count what was granted, and no more; where that does not succeed, the next activation has a little less for a while.</summary>
+    /// <summary>
+    /// Makes Redis count exactly what was granted. If that fails, the next activation has slightly less for a while.
+    /// </summary>
     private async Task<bool> TryReturnReserveAsync()
     {
         try
         {
-            if (_log.IsHoldingBack && _logs.IsReachable) await _log.AskAsync([]);
+            if (_log.IsHoldingBack && _logs.IsReachable) await _log.DecideAsync([]);
         }
         catch (RedisUnavailableException)
         {
-            // It counts as granted.
+            // The reserve counts as granted until it expires.
         }
 
         return !_log.IsHoldingBack;
     }
 
-    private Task KnownAsync() => !_log.IsOwner && _logs.IsReachable ? AloneAsync(() => KnowAsync(isNeeded: false)) : Task.CompletedTask;
+    private Task EnsureOwnedExclusiveAsync() => !_log.IsOwner && _logs.IsReachable
+        ? RunExclusiveAsync(() => EnsureOwnedAsync(isNeeded: false))
+        : Task.CompletedTask;
 
-    /// <summary>Returns once the log is known, if Redis is there; true if so. Only while no script is in flight.</summary>
-    private async Task<bool> KnowAsync(bool isNeeded)
+    /// <summary>
+    /// Loads the log if Redis is reachable. Returns whether this activation owns it. Must not run while a script is in flight.
+    /// </summary>
+    private async Task<bool> EnsureOwnedAsync(bool isNeeded)
     {
         try
         {
             for (var attempt = 1; attempt <= GrantLogSession.MaxAttempts && !_log.IsOwner && _logs.IsReachable; attempt++)
             {
-                await _log.AskAsync([]);
-                if (!_log.IsOwner) await _log.LetOthersAsync(attempt);
+                await _log.DecideAsync([]);
+                if (!_log.IsOwner) await _log.BackOffAsync(attempt);
             }
         }
         catch (RedisUnavailableException) when (!isNeeded)
         {
-            // It goes by what is known here.
+            // Continue with the local copy.
         }
         catch (RedisUnavailableException error)
         {
             throw Unavailable(error.Message);
         }
 
-        return _log.IsOwner || (isNeeded ? throw Unavailable("Redis is away, and what this client was granted is not known here") : false);
+        return _log.IsOwner || (isNeeded ? throw Unavailable("Redis is unreachable, and this silo does not know the client's grants") : false);
     }
 
     private void WakeForLine()
@@ -480,21 +502,24 @@ internal sealed class Limiter
     }
 
     private OverloadedException Crowded() => new(
-        $"More than {MaxArrived} calls of client {WellFormedText.Quote(_client)} under policy '{Policy.Name}' are to be decided.", RetryWhenCrowded);
+        $"More than {MaxArrived} calls of client {WellFormedText.Quote(_client)} under policy '{Policy.Name}' are queued.", RetryWhenCrowded);
 
     private static OverloadedException ManyForgotten() => new(
-        $"Redis is still to forget {RateLimits.RememberedRequests} request ids of this client, and further ones are refused until it is there.",
+        $"{RateLimits.RememberedRequests} request ids of this client wait to be removed from Redis; no more are accepted until Redis is reachable.",
         LimiterRoom.RetryAfter);
 
     private InvalidRateLimitException TooMany(int permits) =>
-        new($"Permits is {permits}; allowed are 1 to {_log.Windows.SmallestLimit}, the smallest limit of policy '{Policy.Name}'.");
+        new($"Permits is {permits}; use 1 to {_log.Windows.SmallestLimit}, the smallest limit of policy '{Policy.Name}'.");
 
-    /// <summary>What callers are told: errors of ours as they are; any other is a defect that someone must see, and callers cannot read.</summary>
-    private Exception Told(Exception error)
+    /// <summary>
+    /// Converts a failure for callers. Errors of this product pass through; any other is a defect, which is logged and
+    /// replaced.
+    /// </summary>
+    private Exception ToClientException(Exception error)
     {
         if (error is ActorsException) return error;
         _host.Failed(error);
-        return Unavailable($"it failed: {error.Message}");
+        return Unavailable($"the limiter failed:{error.Message}");
     }
 
     private static StorageUnavailableException Unavailable(string why) => new("Redis", why);

@@ -4,23 +4,23 @@ using Actors.Core;
 
 namespace Actors.RateLimiting;
 
-/// <summary>What decided a call.</summary>
+/// <summary>The source of a decision.</summary>
 internal enum DecidedBy
 {
     /// <summary>The script in Redis.</summary>
     Redis,
 
-    /// <summary>The silo, by permits that Redis had charged before.</summary>
+    /// <summary>The silo, from permits that Redis had reserved.</summary>
     Reserve,
 
-    /// <summary>The silo's copy of the log, which was exact and said that the window is full.</summary>
+    /// <summary>The silo's exact copy of the log, which showed that the window is full.</summary>
     Mirror,
 
-    /// <summary>The silo alone, since Redis is away.</summary>
+    /// <summary>The silo alone, because Redis is unreachable.</summary>
     Local,
 }
 
-/// <summary>How a call was decided.</summary>
+/// <summary>The outcome of a call.</summary>
 internal enum Outcome
 {
     Allowed,
@@ -29,19 +29,22 @@ internal enum Outcome
 }
 
 /// <summary>
-/// What the limiters of this silo have done since it started. Any thread counts, with interlocked adds; readers see each
-/// figure whole, though not all at one instant.
+/// The counters of this silo's limiters since it started. Any thread adds with interlocked operations; each value is read
+/// atomically, but not all at one instant.
 /// </summary>
 internal sealed class LimiterCounters(ConfiguredPolicies policies, IMeterFactory? meters = null)
 {
-    /// <summary>Under which policies of clients' own are counted, of which there may be any number.</summary>
+    /// <summary>The label for clients' own policies, whose number is unbounded.</summary>
     private const string Own = "(own)";
 
     private static readonly int Sources = Enum.GetValues<DecidedBy>().Length;
 
     private readonly Histogram<double>? _scripts = meters?.Create(ActorsTelemetry.MeterName).CreateHistogram(
         ActorsTelemetry.LimitScriptDuration, "s", "How long a script call of the limiters took.", tags: null,
-        new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1] });
+        new InstrumentAdvice<double>
+        {
+            HistogramBucketBoundaries = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1],
+        });
 
     private readonly ConcurrentDictionary<string, long[]> _decisions = [];
     private long _clients;
@@ -51,24 +54,24 @@ internal sealed class LimiterCounters(ConfiguredPolicies policies, IMeterFactory
     private long _scriptCalls;
     private long _questions;
 
-    /// <summary>Clients that are on the silo now.</summary>
+    /// <summary>Limited clients on the silo.</summary>
     public long Clients => Volatile.Read(ref _clients);
 
-    /// <summary>Calls that wait for their turn now.</summary>
+    /// <summary>Waiting calls.</summary>
     public long Waiting => Volatile.Read(ref _waiting);
 
     /// <summary>Logs with grants that are not in Redis.</summary>
     public long Unsynced => Volatile.Read(ref _unsynced);
 
-    /// <summary>What limited clients take in memory, those that have ended and left something among them.</summary>
+    /// <summary>Memory of the limited clients, including handoffs of activations that ended.</summary>
     public long Bytes => Volatile.Read(ref _bytes);
 
     public long ScriptCalls => Volatile.Read(ref _scriptCalls);
 
-    /// <summary>Questions that script calls carried: one for each client at a time.</summary>
+    /// <summary>Client requests carried by script calls; one script call carries one per client.</summary>
     public long Questions => Volatile.Read(ref _questions);
 
-    /// <summary>Decisions by policy, outcome and what made them.</summary>
+    /// <summary>Decisions by policy, outcome and source.</summary>
     public IEnumerable<(string Policy, Outcome Outcome, DecidedBy By, long Count)> Decisions => _decisions.SelectMany(policy =>
         Enum.GetValues<Outcome>().SelectMany(outcome => Enum.GetValues<DecidedBy>().Select(source =>
             (policy.Key, outcome, source, Volatile.Read(ref policy.Value[Index(outcome, source)])))));

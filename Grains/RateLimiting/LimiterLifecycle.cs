@@ -4,31 +4,31 @@ using Microsoft.Extensions.Logging;
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// Looks at the clock of Redis as the silo starts: a limiter that comes here in an outage can then go on with the times of the
-/// silo it comes from.
+/// Reads the Redis clock when the silo starts. A limiter that migrates here during an outage can then use the times of its
+/// previous silo.
 /// </summary>
 internal sealed partial class LimiterLifecycle(RedisGrantLogStore logs, ILogger<LimiterLifecycle> logger) : ILifecycleParticipant<ISiloLifecycle>
 {
     public void Participate(ISiloLifecycle lifecycle) =>
-        lifecycle.Subscribe(nameof(LimiterLifecycle), ServiceLifecycleStage.ApplicationServices, LookAsync);
+        lifecycle.Subscribe(nameof(LimiterLifecycle), ServiceLifecycleStage.ApplicationServices, ReadClockAsync);
 
-    private async Task LookAsync(CancellationToken cancellationToken)
+    private async Task ReadClockAsync(CancellationToken cancellationToken)
     {
         try
         {
-            await logs.LookAtClockAsync().WaitAsync(cancellationToken);
+            await logs.ReadClockAsync().WaitAsync(cancellationToken);
         }
         catch (RedisUnavailableException)
         {
-            // The first answer tells it.
+            // The first answer of Redis sets the clock.
         }
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
-            // For instance TIME is not permitted. No reason not to start: limiters without Redis fall back.
-            LogNotTold(logger, error.Message);
+            // For example, TIME may not be permitted. The silo starts anyway; limiters without Redis use a guess.
+            LogClockNotRead(logger, error.Message);
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Redis does not tell its time to the limiters: {Reason}")]
-    private static partial void LogNotTold(ILogger logger, string reason);
+    [LoggerMessage(EventId = 1802, Level = LogLevel.Warning, Message = "Could not read the Redis clock for the limiters: {Reason}")]
+    private static partial void LogClockNotRead(ILogger logger, string reason);
 }

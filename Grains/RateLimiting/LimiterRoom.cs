@@ -2,56 +2,56 @@ using Microsoft.Extensions.Options;
 
 namespace Actors.RateLimiting;
 
-/// <summary>A limited client in this silo's memory, as seen by who makes room.</summary>
+/// <summary>A limited client in this silo's memory, as a candidate for eviction.</summary>
 internal interface IResident
 {
-    /// <summary>Where the room keeps it; touched by the room only.</summary>
+    /// <summary>Its index in the room; used by the room only.</summary>
     int Position { get; set; }
 
-    /// <summary>The memory it takes. Any thread.</summary>
+    /// <summary>Its memory. Thread-safe.</summary>
     long Bytes { get; }
 
-    /// <summary>When it was last called, in milliseconds of the system's uptime. Any thread.</summary>
+    /// <summary>The last call, in milliseconds of system uptime. Thread-safe.</summary>
     long LastCalled { get; }
 
-    /// <summary>When it was first called.</summary>
+    /// <summary>The first call, in milliseconds of system uptime.</summary>
     long FirstCalled { get; }
 
-    /// <summary>Asks it to leave the memory; it tells the room if it cannot. Any thread.</summary>
+    /// <summary>Asks it to leave the memory; it reports to the room if it cannot. Thread-safe.</summary>
     void AskToLeave();
 }
 
 /// <summary>
-/// The memory that limiters of this silo may take. When it is full a new client is let in by sending others away: what they
-/// know is in Redis, so they lose nothing. Those that were called only for a moment go first, then the idlest; so a flood of
-/// new ids displaces itself, and not clients that call again and again. Any thread.
+/// Bounds the memory of this silo's limiters. When it is full, a new client evicts others, which lose nothing because Redis has
+/// their grants. Clients called only briefly go first, then the idlest, so a flood of new ids evicts itself instead of regular
+/// clients. Thread-safe.
 /// </summary>
 internal sealed class LimiterRoom(LimiterCounters counters, IOptions<RateLimitOptions> options)
 {
-    /// <summary>What clients that are refused are told to wait.</summary>
+    /// <summary>The retry delay of refused clients.</summary>
     public static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
-    // Of so many picked at random the best is sent away: nearly as good as an order of all, which each call would have to keep.
+    // Evicts the best of a random sample. That is nearly as good as a full order, which every call would have to maintain.
     private const int Sample = 32;
 
-    // A client takes about 7 KB: one that comes sends a few away at most, so that the room empties faster than it fills.
+    // A client takes about 7 KB. Each new client evicts at most a few, so the room empties faster than it fills.
     private const int MostAtOnce = 4;
 
-    // One that is called in several calls over this time is established.
+    // A client called repeatedly over this time (milliseconds) is established.
     private const int EstablishedAfter = 1000;
     private const int IdleAfter = 1000;
     private const int NewIsIdleAfter = 20;
 
-    // Guards the fields below; held for a few field accesses, or for one sample.
+    // Guards the fields below; held for a few field accesses or for one sample.
     private readonly Lock _gate = new();
     private readonly List<IResident> _residents = [];
     private readonly Dictionary<IResident, long> _leaving = [];
     private long _leavingBytes;
 
-    /// <summary>The ceiling.</summary>
+    /// <summary>The memory ceiling in bytes.</summary>
     public long MaxBytes => options.Value.MaxMemory;
 
-    /// <summary>True at the ceiling.</summary>
+    /// <summary>True if the ceiling is reached.</summary>
     public bool IsFull => counters.Bytes >= MaxBytes;
 
     public void Enter(IResident resident)
@@ -74,13 +74,13 @@ internal sealed class LimiterRoom(LimiterCounters counters, IOptions<RateLimitOp
         }
     }
 
-    /// <summary>It was asked to leave, and cannot: calls wait on it, or it knows what Redis does not.</summary>
+    /// <summary>Reports that a client cannot leave: calls wait for it, or Redis lacks some of its grants.</summary>
     public void Stays(IResident resident)
     {
         lock (_gate) Stay(resident);
     }
 
-    /// <summary>True where a client that is new to this silo may come in; sends others away for it.</summary>
+    /// <summary>Whether a client that is new to this silo is admitted; evicts others to make room.</summary>
     public bool TryAdmit(IResident newcomer)
     {
         if (!IsFull) return true;
@@ -94,12 +94,12 @@ internal sealed class LimiterRoom(LimiterCounters counters, IOptions<RateLimitOp
                 resident.AskToLeave();
             }
 
-            // Those that leave take a moment. The overshoot is bounded.
+            // Evictions take a moment, and the overshoot is bounded.
             return counters.Bytes - _leavingBytes < MaxBytes && counters.Bytes < MaxBytes + (MaxBytes / 8);
         }
     }
 
-    /// <summary>True where the silo is full and this client takes more than an equal share of it: then it gets no more.</summary>
+    /// <summary>True if the silo is full and this client exceeds an equal share of the memory.</summary>
     public bool IsOverShare(IResident resident)
     {
         if (!IsFull) return false;
@@ -118,7 +118,7 @@ internal sealed class LimiterRoom(LimiterCounters counters, IOptions<RateLimitOp
             var isEstablished = resident.LastCalled - resident.FirstCalled >= EstablishedAfter;
             if (now - resident.LastCalled < (isEstablished ? IdleAfter : NewIsIdleAfter)) continue;
 
-            // The established ones behind all others.
+            // Established clients are evicted last.
             var score = resident.LastCalled + (isEstablished ? long.MaxValue / 2 : 0);
             if (score < bestScore) (best, bestScore) = (resident, score);
         }

@@ -2,10 +2,12 @@ using System.Globalization;
 
 namespace Actors.RateLimiting;
 
-/// <summary>What is remembered of a grant to a request with an id. Stored as <c>PERMITS:POLICY:ID</c>; a policy's name holds no colon.</summary>
+/// <summary>
+/// A remembered grant to a request with an id. Stored as <c>PERMITS:POLICY:ID</c>; policy names contain no colon.
+/// </summary>
 /// <param name="Policy">The policy it was charged to.</param>
-/// <param name="Permits">What was granted.</param>
-/// <param name="At">When, by the clock of Redis in microseconds.</param>
+/// <param name="Permits">The granted permits.</param>
+/// <param name="At">The time of the grant on the Redis clock, in microseconds.</param>
 internal readonly record struct NamedGrant(string Policy, int Permits, long At)
 {
     public static string Format(string policy, int permits, string requestId) =>

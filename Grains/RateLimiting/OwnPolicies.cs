@@ -6,10 +6,10 @@ using Orleans.Storage;
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// The policies that are a client's own, in Orleans' Redis grain storage. They are read when they are first needed, and not
-/// when the grain is activated: that would fail while Redis is away. As long as they are not known the configured ones count.
+/// A client's own policies, in Orleans' Redis grain storage. They are loaded on first use, not on activation, because
+/// activation would fail while Redis is unreachable. Until they are loaded the configured policies apply.
 /// </summary>
-/// <remarks>Touched by the turns of one grain only; loads and stores run one at a time.</remarks>
+/// <remarks>Used only by the turns of one grain; loads and stores run one at a time.</remarks>
 internal sealed partial class OwnPolicies(
     GrainId grain, IGrainStorage storage, RedisGateway redis, TimeProvider time, ILogger logger)
 {
@@ -19,40 +19,40 @@ internal sealed partial class OwnPolicies(
     private const string Name = "policies";
     private const int MaxAttempts = 5;
 
-    // What a policy and a window of it take in memory, roughly.
+    // Approximate memory of a policy and of each of its windows.
     private const int PolicyBytes = 300;
     private const int WindowBytes = 60;
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
 
-    // A call that waits for others longer than this is refused: it must not keep the activation from ending.
+    // A call that waits longer than this for others is refused, so that it does not keep the activation from ending.
     private static readonly TimeSpan LongestQueueing = TimeSpan.FromSeconds(5);
 
-    // Replaced as a whole once an operation has ended in time: one that comes late changes nothing here.
+    // Replaced as a whole after an operation that ended in time. An operation that ends late changes nothing here.
     private GrainState<OwnPoliciesState> _stored = new(new());
     private Task? _loading;
     private Task _setting = Task.CompletedTask;
     private long _failed;
 
-    /// <summary>True once they are known.</summary>
+    /// <summary>True once the policies are loaded.</summary>
     public bool IsLoaded { get; private set; }
 
-    /// <summary>All of them, as far as they are known.</summary>
+    /// <summary>All known policies.</summary>
     public IReadOnlyDictionary<string, RateLimitPolicy> All => _stored.State!.Policies;
 
-    /// <summary>The memory they take.</summary>
+    /// <summary>The memory of the policies.</summary>
     public long Bytes => All.Values.Sum(policy => PolicyBytes + (WindowBytes * policy.Windows.Length));
 
     public RateLimitPolicy? Find(string policy) => All.GetValueOrDefault(policy);
 
-    /// <summary>Goes by what the activation before knew, until they are loaded.</summary>
-    public void Suppose(IReadOnlyDictionary<string, RateLimitPolicy> policies)
+    /// <summary>Uses the policies that the previous activation knew, until they are loaded.</summary>
+    public void Assume(IReadOnlyDictionary<string, RateLimitPolicy> policies)
     {
         if (!IsLoaded && All.Count == 0) _stored = new(new() { Policies = new(policies) });
     }
 
-    /// <summary>Loads them, unless that was tried a moment ago or Redis is away.</summary>
+    /// <summary>Loads the policies, unless a load failed a moment ago or Redis is unreachable.</summary>
     public Task LoadAsync()
     {
         if (IsLoaded || !redis.IsClosed(RedisRole.Limits)) return Task.CompletedTask;
@@ -61,18 +61,18 @@ internal sealed partial class OwnPolicies(
         return _loading = TryLoadAsync();
     }
 
-    /// <summary>Sets a policy, or removes it where there is none.</summary>
-    /// <exception cref="StorageUnavailableException">Redis is away.</exception>
-    /// <exception cref="InvalidRateLimitException">These would be too many.</exception>
+    /// <summary>Sets a policy, or removes it if <paramref name="policy"/> is null.</summary>
+    /// <exception cref="StorageUnavailableException">Redis is unreachable or failed.</exception>
+    /// <exception cref="InvalidRateLimitException">The client would have too many policies.</exception>
     public async Task SetAsync(string name, RateLimitPolicy? policy)
     {
-        // One after the other; what becomes of the one before is told to who asked for it.
+        // One at a time. The caller of the earlier change observes its failure.
         var began = time.GetTimestamp();
         while (!_setting.IsCompleted)
         {
             await Task.WhenAny(_setting);
             if (time.GetElapsedTime(began) > LongestQueueing)
-                throw new StorageUnavailableException("Redis", "Earlier changes of this client's policies take too long; nothing was changed by this one.");
+                throw new StorageUnavailableException("Redis", "earlier changes of this client's policies take too long; this one changed nothing.");
         }
 
         await (_setting = StoreAsync(name, policy));
@@ -82,7 +82,7 @@ internal sealed partial class OwnPolicies(
     {
         await LoadAsync();
         if (!IsLoaded || !redis.IsClosed(RedisRole.Limits))
-            throw new StorageUnavailableException("Redis", "Redis is away: the policies of this client can be neither read nor changed.");
+            throw new StorageUnavailableException("Redis", "Redis is unreachable; the client's policies cannot be read or changed.");
         using var limit = new CancellationTokenSource(2 * Patience, time);
         try
         {
@@ -90,16 +90,16 @@ internal sealed partial class OwnPolicies(
         }
         catch (Exception error) when (error is not InvalidRateLimitException)
         {
-            // Whether it was stored is not known: read again, with the next call.
+            // The change may have been stored, so the next call reads again.
             IsLoaded = false;
-            var reason = error is OperationCanceledException ? $"no answer within {2 * Patience}; the change may be stored yet" : error.Message;
-            throw new StorageUnavailableException("Redis", $"The policies of this client could not be stored: {reason}") { MayHaveTakenEffect = true };
+            var reason = error is OperationCanceledException ? $"no answer within {2 * Patience}; the change may still be stored" : error.Message;
+            throw new StorageUnavailableException("Redis", $"the client's policies could not be stored: {reason}") { MayHaveTakenEffect = true };
         }
     }
 
     /// <summary>
-    /// Stores one change. Each attempt is fenced by the ETag it has read: one that reaches Redis late changes nothing if another
-    /// activation has written meanwhile. No attempt begins after the caller was told that it failed.
+    /// Stores one change. The ETag fences each attempt: a late attempt changes nothing if another activation has written
+    /// meanwhile. No attempt starts after the caller received a failure.
     /// </summary>
     private async Task<GrainState<OwnPoliciesState>> WriteAsync(
         GrainState<OwnPoliciesState> known, string name, RateLimitPolicy? policy, CancellationToken cancellationToken)
@@ -111,13 +111,14 @@ internal sealed partial class OwnPolicies(
             var next = new GrainState<OwnPoliciesState>(Changed(before, name, policy), etag) { RecordExists = exists };
             try
             {
-                // Also without policies: a record that was deleted would fence nothing.
+                // Written even if no policies remain, because a deleted record would fence nothing.
                 await storage.WriteStateAsync(Name, grain, next);
                 return next;
             }
             catch (InconsistentStateException) when (attempt < MaxAttempts)
             {
-                // Another activation has written: its policies count. Or Redis came back with older ones, or none: those known here count.
+                // Another activation has written, so its policies apply. If Redis lost data and has an older version, the local
+                // policies apply.
                 var there = new GrainState<OwnPoliciesState>(new());
                 await storage.ReadStateAsync(Name, grain, there);
                 (etag, exists) = (there.ETag, there.RecordExists);
@@ -125,7 +126,8 @@ internal sealed partial class OwnPolicies(
             }
             catch (RedisStorageException) when (attempt < MaxAttempts && redis.IsClosed(RedisRole.Limits))
             {
-                // The connection was lost under it, or Redis refused it, and the breaker has not seen that: it may serve a moment later.
+                // The connection was lost or Redis refused the write, and the breaker has not tripped: Redis may serve the next
+                // attempt.
                 await Task.Delay(Pause * (0.5 + Random.Shared.NextDouble()), time, cancellationToken);
             }
         }
@@ -138,7 +140,8 @@ internal sealed partial class OwnPolicies(
         else policies[name] = policy;
         return policies.Count <= RateLimits.MaxOwnPolicies
             ? new() { Policies = policies, Version = before.Version + 1 }
-            : throw new InvalidRateLimitException($"Policy '{name}' would be one of {policies.Count} of this client's own; allowed are {RateLimits.MaxOwnPolicies}.");
+            : throw new InvalidRateLimitException(
+                $"Policy '{name}' would be number {policies.Count} of this client's own; at most {RateLimits.MaxOwnPolicies} are allowed.");
     }
 
     private async Task TryLoadAsync()
@@ -156,17 +159,17 @@ internal sealed partial class OwnPolicies(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "The own policies of {Grain} cannot be read now: {Reason}")]
+    [LoggerMessage(EventId = 1803, Level = LogLevel.Debug, Message = "Could not read the own policies of {Grain}: {Reason}")]
     private static partial void LogNotLoaded(ILogger logger, GrainId grain, string reason);
 }
 
-/// <summary>What is stored of them.</summary>
+/// <summary>The stored state of a client's own policies.</summary>
 [GenerateSerializer, Alias("Actors.OwnPoliciesState")]
 internal sealed class OwnPoliciesState
 {
     /// <summary>By name.</summary>
     [Id(0)] public Dictionary<string, RateLimitPolicy> Policies { get; set; } = [];
 
-    /// <summary>One more with each change: of two states that differ the one with more is the later.</summary>
+    /// <summary>Incremented with each change. Of two states the one with the higher version is newer.</summary>
     [Id(1)] public long Version { get; set; }
 }

@@ -11,12 +11,11 @@ using Orleans.Storage;
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// The limits of one client: finds the policy that counts and the <see cref="Limiter"/> that holds it, and remembers requests
-/// by their id.
+/// The limits of one client: finds the policy that applies and its <see cref="Limiter"/>, and remembers requests by their id.
 /// </summary>
 /// <remarks>
-/// The grain is re-entrant: all fields, and the limiters, are touched by its turns only, one at a time, but any await may let
-/// another call run.
+/// The grain is reentrant. Its fields and limiters are used only by its turns, one at a time, but any await may let another
+/// call run.
 /// </remarks>
 [Reentrant]
 [GrainType("rate-limiter")]
@@ -29,17 +28,17 @@ internal sealed partial class RateLimiterGrain(
 {
     private const string Migrated = "handoff";
 
-    // What a client takes in Orleans and here, beside its limiters, and how often its id is held as a text of its own.
+    // Approximate memory of a client in Orleans and here, beside its limiters, and the number of strings that hold its id.
     private const int OwnBytes = 5 * 1024;
     private const int IdCopies = 3;
 
-    // A client may have as many in memory, also where the silo is full and this is more than its share.
+    // A client may remember this many requests even if the silo is full and the client exceeds its share.
     private const int AlwaysNamed = 100;
 
-    // Policies that a client no longer has leave limiters behind.
+    // Limiters of policies that a client no longer has.
     private const int MaxUnused = 4;
 
-    // An activation takes one handoff of each that came before it and has not written its own to Redis: few.
+    // An activation takes one handoff from each predecessor that has not written its grants to Redis, which are few.
     private const int MaxOrigins = 32;
 
     private static readonly TimeSpan LongestStay = TimeSpan.FromHours(1);
@@ -48,36 +47,37 @@ internal sealed partial class RateLimiterGrain(
     private readonly Dictionary<string, Limiter> _limiters = [];
     private readonly Dictionary<Limiter, IGrainTimer> _timers = [];
 
-    // Requests with an id that are being decided; the same one again waits with the first. Each takes itself out before it ends.
+    // Requests with an id that are being decided. A repeated request waits for the first one. Each removes itself before it
+    // ends.
     private readonly Dictionary<string, (RateLimitRequest Request, Task<RateLimitDecision> Decision)> _deciding = [];
     private OwnPolicies _own = null!;
     private RequestIdCache _named = null!;
     private LeavableCalls _leavable = null!;
     private string _client = "";
 
-    // Calls that wait with another one of the same request id. No fewer are let wait than may be repeated at once.
+    // The minimum of calls that may wait for another call with the same request id: as many as may be repeated at once.
     private const int FewestFollowers = 100;
     private int _followers;
 
-    // Set before the first call, then only read. Null before.
+    // Null before activation; set before the first call and then only read.
     private volatile TaskScheduler? _turns;
     private bool _isLeaving;
     private bool _isAdmitted;
     private volatile bool _isGone;
 
-    // Written by turns, read by any thread, each as a whole.
+    // Written by turns and read by any thread; each access is atomic.
     private long _bytes;
     private long _ownBytes;
     private long _lastCalled;
     private long _firstCalled;
 
-    // The activations whose handoffs are part of what is known here.
+    // The activations whose handoffs have been merged.
     private readonly List<string> _origins = [];
 
-    // Those whose handoffs are being taken: the same one again waits with the first. Each takes itself out before it ends.
+    // Handoffs that are being merged. A repeated handoff waits for the first one. Each removes itself before it ends.
     private readonly Dictionary<string, Task> _inheriting = [];
 
-    // From the activation before, if this one is its migration; and what this one leaves.
+    // The handoff from the previous activation after a migration, and the handoff that this activation leaves.
     private LimiterHandoff? _inherited;
     private LimiterHandoff? _left;
 
@@ -103,7 +103,8 @@ internal sealed partial class RateLimiterGrain(
         counters.AddClients(1);
         AddBytes(OwnBytes + (IdCopies * sizeof(char) * Client.Length));
 
-        // Before any call: what was granted without Redis counts from the first one on, and is written back whether one comes or not.
+        // Runs before any call, so that grants made without Redis count from the first call on. They are written back even if
+        // no call arrives.
         foreach (var handoff in (LimiterHandoff?[])[_inherited, handoffs.Take(Client)])
         {
             if (handoff is not null) await InheritAsync(handoff);
@@ -124,10 +125,10 @@ internal sealed partial class RateLimiterGrain(
         }
     }
 
-    /// <summary>The activation has gone, also where it ended before it was valid. Once, and after its last turn.</summary>
+    /// <summary>The activation has ended, possibly before it was valid. Runs once, after the last turn.</summary>
     public void Dispose()
     {
-        // It was never activated.
+        // The grain was never activated.
         if (_turns is null || _isGone) return;
         _isGone = true;
         room.Leave(this);
@@ -137,7 +138,7 @@ internal sealed partial class RateLimiterGrain(
 
     public Task InheritAsync(LimiterHandoff handoff)
     {
-        // Not refused for want of room: another has just left as much.
+        // Always admitted, because another activation has just freed the same memory.
         _isAdmitted = true;
         var origin = handoff.Origins[0];
         if (_origins.Contains(origin)) return Task.CompletedTask;
@@ -153,7 +154,8 @@ internal sealed partial class RateLimiterGrain(
         {
             await TakeOverLogsAsync(handoff);
 
-            // Only now: who delivers it lets it go then. Where it fails it comes again, and a grant that is known counts once.
+            // Recorded only now, because the sender drops the handoff then. A failed handoff is sent again; known grants count
+            // once.
             _origins.AddRange(handoff.Origins);
             if (_origins.Count > MaxOrigins) _origins.RemoveRange(0, _origins.Count - MaxOrigins);
         }
@@ -165,7 +167,7 @@ internal sealed partial class RateLimiterGrain(
 
     private async Task TakeOverLogsAsync(LimiterHandoff handoff)
     {
-        _own.Suppose(handoff.OwnPolicies);
+        _own.Assume(handoff.OwnPolicies);
         CountOwn();
         foreach (var (name, at) in handoff.Names.Concat(handoff.Logs.SelectMany(log => log.Noted)))
         {
@@ -187,7 +189,7 @@ internal sealed partial class RateLimiterGrain(
         limiter.Check(request.Permits);
         if (request.RequestId is not null) return await AcquireNamedAsync(limiter, request, cancellationToken);
 
-        // A caller that has left already, and asked to give the grant back, gets none afterwards.
+        // A caller that already left and gave the grant back must not get another one.
         if (request.CallId is not null) cancellationToken.ThrowIfCancellationRequested();
         var decided = limiter.AcquireAsync(1, request.Permits, null, request.MaxWait, cancellationToken);
         return request.CallId is { } call ? await _leavable.FollowAsync(call, request.Permits, decided) : (await decided)[0];
@@ -233,14 +235,14 @@ internal sealed partial class RateLimiterGrain(
         await lease.EnsureNotEvictedAsync();
         await _named.LoadAsync();
 
-        // What becomes of it is told to who asked for it.
+        // The caller of the acquire observes its failure; here only the end matters.
         if (_deciding.TryGetValue(requestId, out var deciding)) await Task.WhenAny(deciding.Decision);
         if (_named.Find(requestId) is not { } grant)
-            return _named.IsLoaded ? 0 : throw Unavailable("the grants to requests with an id cannot be read");
+            return _named.IsLoaded ? 0 : throw Unavailable("the client's request ids cannot be read");
         if (PolicyOf(grant.Policy) is null) return 0;
         var limiter = await LimiterAsync(grant.Policy);
 
-        // Taken out first: the same once more, at the same time, finds it no longer.
+        // Removed first, so that a concurrent refund of the same id finds nothing.
         if (!_named.Remove(requestId)) return 0;
         try
         {
@@ -257,7 +259,7 @@ internal sealed partial class RateLimiterGrain(
     {
         Admit();
         if (grants is not { Length: >= 1 and <= RateLimits.MaxBatch })
-            throw new InvalidRateLimitException($"The call has {grants?.Length ?? 0} grants; allowed are 1 to {RateLimits.MaxBatch}.");
+            throw new InvalidRateLimitException($"The call has {grants?.Length ?? 0} grants; send 1 to {RateLimits.MaxBatch}.");
         foreach (var grant in grants) RateLimits.Validate(new RateLimitRequest { Policy = grant.Policy, Permits = grant.Permits });
         var (freed, charged) = (0, new List<UnusedGrant>(grants.Length));
         foreach (var grant in grants)
@@ -346,14 +348,14 @@ internal sealed partial class RateLimiterGrain(
 
         void Leave()
         {
-            // What Redis has is read again by the next activation; what it does not have must stay.
+            // The next activation reads from Redis what Redis has. Anything else must stay.
             if (_limiters.Count == 0 || (logs.IsReachable && _deciding.Count == 0 && _limiters.Values.All(limiter => limiter.IsIdle)))
             {
                 DeactivateOnIdle();
                 return;
             }
 
-            // Others are asked first now. How long it has been called is the same.
+            // Other clients are asked first now. The time over which this client was called stays the same.
             var now = Environment.TickCount64;
             Volatile.Write(ref _firstCalled, now - (_lastCalled - _firstCalled));
             Volatile.Write(ref _lastCalled, now);
@@ -370,7 +372,7 @@ internal sealed partial class RateLimiterGrain(
         DeactivateOnIdle();
     }
 
-    void ILimiterHost.IsUnsynced(TimeSpan longest) => DelayDeactivation(longest < LongestStay ? longest : LongestStay);
+    void ILimiterHost.OnUnsynced(TimeSpan longest) => DelayDeactivation(longest < LongestStay ? longest : LongestStay);
 
     void ILimiterHost.Failed(Exception error) => LogFailed(logger, Client, error);
 
@@ -384,11 +386,12 @@ internal sealed partial class RateLimiterGrain(
         if (context.TryGetValue<LimiterHandoff>(Migrated, out var handoff)) _inherited = handoff;
     }
 
-    /// <summary>Leaves to the next activation what it cannot read in Redis, wherever that is.</summary>
+    /// <summary>Leaves the next activation the state that it cannot read from Redis.</summary>
     private void HandOff(DeactivationReason reason)
     {
-        // One that nobody calls any more takes along only what Redis does not know: else all clients would move about in an outage.
-        var isAll = !logs.IsReachable && reason.ReasonCode is not (DeactivationReasonCode.ActivationIdle or DeactivationReasonCode.HighMemoryPressure);
+        // An idle client hands over only what Redis lacks; otherwise all clients would migrate during an outage.
+        var isAll = !logs.IsReachable
+            && reason.ReasonCode is not (DeactivationReasonCode.ActivationIdle or DeactivationReasonCode.HighMemoryPressure);
         LogHandoff[] left = [.. _limiters.Values.Select(limiter => limiter.HandOff(isAll)).Where(log => !log.IsEmpty)];
         var isUnread = !logs.IsReachable && (isAll || left.Length > 0);
         var handoff = new LimiterHandoff
@@ -402,7 +405,7 @@ internal sealed partial class RateLimiterGrain(
         LogHandedOff(logger, Client);
         _left = handoff;
 
-        // By migration, before any call reaches the next activation; and should that not come about, by the store.
+        // Migration delivers it before the next activation serves any call. The store delivers it if the migration fails.
         handoffs.Keep(Client, handoff);
         if (reason.ReasonCode == DeactivationReasonCode.Migrating || handoffs.OtherSilo() is not { } other) return;
         RequestContext.Set(IPlacementDirector.PlacementHintKey, other);
@@ -420,7 +423,8 @@ internal sealed partial class RateLimiterGrain(
             if (_followers >= Math.Max(FewestFollowers, options.Value.MaxWaiting))
             {
                 throw new OverloadedException(
-                    $"{_followers} calls of client {WellFormedText.Quote(Client)} wait with others of the same request id; no more may.", LimiterRoom.RetryAfter);
+                    $"{_followers} calls of client {WellFormedText.Quote(Client)} wait for another one with the same request id; no more may.",
+                    LimiterRoom.RetryAfter);
             }
 
             _followers++;
@@ -446,7 +450,7 @@ internal sealed partial class RateLimiterGrain(
         }
 
         limiter.CheckNames();
-        if (_named.Count >= AlwaysNamed && room.IsOverShare(this)) throw Overloaded("a client that has more than its share of it is refused further request ids");
+        if (_named.Count >= AlwaysNamed && room.IsOverShare(this)) throw Overloaded("a client above its share cannot add request ids");
         var left = request.MaxWait - time.GetElapsedTime(began);
         var deciding = DecideNamedAsync(limiter, request with { MaxWait = left > TimeSpan.Zero ? left : TimeSpan.Zero }, cancellationToken);
         if (!deciding.IsCompleted) _deciding.Add(requestId, (request, deciding));
@@ -459,7 +463,7 @@ internal sealed partial class RateLimiterGrain(
         var name = NamedGrant.Format(policy, request.Permits, requestId);
         try
         {
-            // A caller that left while the names were read, and asked to give the grant back, gets none afterwards.
+            // A caller that left while the names were loaded, and gave the grant back, must not get another one.
             cancellationToken.ThrowIfCancellationRequested();
             var decision = (await limiter.AcquireAsync(1, request.Permits, name, request.MaxWait, cancellationToken))[0];
             if (decision is { IsAllowed: true, IsShadowDenial: false })
@@ -481,20 +485,20 @@ internal sealed partial class RateLimiterGrain(
     {
         if (grant.Policy == request.Policy && grant.Permits == request.Permits) return;
         throw new InvalidRateLimitException(
-            $"The request id {WellFormedText.Quote(request.RequestId!)} is that of {grant.Permits} permits of policy '{grant.Policy}';"
-            + $" allowed is the same again, and this asks for {request.Permits} of '{request.Policy}'.");
+            $"The request id {WellFormedText.Quote(request.RequestId!)} was used for {grant.Permits} permits of policy '{grant.Policy}';"
+            + $" this call asks for {request.Permits} of '{request.Policy}'. Repeat the same request or use a new id.");
     }
 
     private async Task<Dictionary<string, Limiter>> LimitersAsync(RateLimitRequest[]? requests)
     {
         if (requests is not { Length: >= 1 and <= RateLimits.MaxBatch })
-            throw new InvalidRateLimitException($"The call has {requests?.Length ?? 0} requests; allowed are 1 to {RateLimits.MaxBatch}.");
+            throw new InvalidRateLimitException($"The call has {requests?.Length ?? 0} requests; send 1 to {RateLimits.MaxBatch}.");
         var limiters = new Dictionary<string, Limiter>();
         foreach (var request in requests)
         {
             RateLimits.Validate(request);
             if (request.MaxWait > TimeSpan.Zero)
-                throw new InvalidRateLimitException($"MaxWait is {request.MaxWait} in a call of several requests; allowed is {TimeSpan.Zero}.");
+                throw new InvalidRateLimitException($"MaxWait is {request.MaxWait} in a call of several requests; it must be {TimeSpan.Zero}.");
             if (!limiters.TryGetValue(request.Policy, out var limiter))
                 limiters[request.Policy] = limiter = await LimiterAsync(request.Policy);
             limiter.Check(request.Permits);
@@ -503,7 +507,9 @@ internal sealed partial class RateLimiterGrain(
         return limiters;
     }
 
-    /// <exception cref="InvalidRateLimitException">One has the id of another: nothing is charged for any.</exception>
+    /// <exception cref="InvalidRateLimitException">
+    /// One request reuses an id for a different request. Nothing is charged for any of them.
+    /// </exception>
     private void CheckNames(RateLimitRequest[] requests, Dictionary<string, Limiter> limiters)
     {
         var named = new Dictionary<string, NamedGrant>();
@@ -517,7 +523,9 @@ internal sealed partial class RateLimiterGrain(
         }
     }
 
-    /// <exception cref="SiloEvictedException">This silo was declared dead: its copy of the log, and of the policy, may be old.</exception>
+    /// <exception cref="SiloEvictedException">
+    /// The cluster declared this silo dead, so its copies of the log and the policy may be stale.
+    /// </exception>
     private async ValueTask<Limiter> LimiterAsync(string policy)
     {
         Admit();
@@ -535,7 +543,7 @@ internal sealed partial class RateLimiterGrain(
         CountOwn();
     }
 
-    /// <summary>Notes that it is called. With the first call it is seen whether there may be such a client, and room for it.</summary>
+    /// <summary>Records the time of the call. The first call checks the client id and the memory of the silo.</summary>
     private void Admit()
     {
         Volatile.Write(ref _lastCalled, Environment.TickCount64);
@@ -543,7 +551,7 @@ internal sealed partial class RateLimiterGrain(
         try
         {
             RateLimits.ValidateId(Client);
-            if (!room.TryAdmit(this)) throw Overloaded("clients that are not on it are refused until others have left");
+            if (!room.TryAdmit(this)) throw Overloaded("new clients are refused until others have left");
         }
         catch (ActorsException)
         {
@@ -561,7 +569,7 @@ internal sealed partial class RateLimiterGrain(
         return _limiters[policy.Name] = limiter;
     }
 
-    /// <summary>Limiters of policies that are this client's no more leave the memory; what was granted is in Redis.</summary>
+    /// <summary>Removes limiters of policies that this client no longer has. Their grants are in Redis.</summary>
     private async Task DropUnusedAsync()
     {
         var unused = _limiters.Where(each => PolicyOf(each.Key) is null && each.Value.IsIdle).Select(each => each.Value).ToList();
@@ -577,7 +585,7 @@ internal sealed partial class RateLimiterGrain(
 
     private void AddBytes(long more)
     {
-        // Where closing took too long.
+        // Closing took too long.
         if (_isGone) return;
         Volatile.Write(ref _bytes, _bytes + more);
         counters.AddBytes(more);
@@ -591,7 +599,8 @@ internal sealed partial class RateLimiterGrain(
     }
 
     private OverloadedException Overloaded(string why) => new(
-        $"The limiters on this silo take {counters.Bytes} bytes ({RateLimitOptions.Section}:{nameof(RateLimitOptions.MaxMemory)} is {room.MaxBytes}): {why}.",
+        $"The limiters on this silo take {counters.Bytes} bytes "
+            + $"({RateLimitOptions.Section}:{nameof(RateLimitOptions.MaxMemory)} is {room.MaxBytes}): {why}.",
         LimiterRoom.RetryAfter);
 
     private RateLimitPolicy? PolicyOf(string policy) => _own.Find(policy) ?? configured.Find(policy);
@@ -603,18 +612,20 @@ internal sealed partial class RateLimiterGrain(
     }
 
     private ActorsException Unknown(string policy) => _own.IsLoaded
-        ? new InvalidRateLimitException($"There is no policy {WellFormedText.Quote(policy)}; configured are {string.Join(", ", configured.Names)}, and this client has no such policy of its own. "
+        ? new InvalidRateLimitException($"There is no policy {WellFormedText.Quote(policy)}; configured are {string.Join(", ", configured.Names)}, "
+            + "and this client has no such policy of its own. "
             + $"Set {RateLimitOptions.Section}:{nameof(RateLimitOptions.Policies)}:{PrintableText.Of(policy)}:Windows in the silos' configuration.")
-        : Unavailable($"policy {WellFormedText.Quote(policy)} is not configured, and whether this client has one of its own cannot be read");
+        : Unavailable($"policy {WellFormedText.Quote(policy)} is not configured, and the client's own policies cannot be read");
 
-    private static StorageUnavailableException Unavailable(string why) => new("Redis", $"Redis is away: {why}.");
+    private static StorageUnavailableException Unavailable(string why) => new("Redis", $"Redis is unreachable: {why}.");
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Limiter {Client} failed, and not because Redis is away")]
+    [LoggerMessage(EventId = 1804, Level = LogLevel.Error, Message = "Limiter {Client} failed unexpectedly")]
     private static partial void LogFailed(ILogger logger, string client, Exception error);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Another activation of limiter {Client} has taken over its log; this one goes")]
+    [LoggerMessage(EventId = 1805, Level = LogLevel.Information, Message = "Limiter {Client} lost its log to another activation; deactivating")]
     private static partial void LogFenced(ILogger logger, string client);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Limiter {Client} ends with grants that Redis does not know: the next activation takes them over")]
+    [LoggerMessage(EventId = 1806, Level = LogLevel.Information,
+        Message = "Limiter {Client} ends with grants that are not in Redis; handing them over to the next activation")]
     private static partial void LogHandedOff(ILogger logger, string client);
 }

@@ -6,48 +6,48 @@ using StackExchange.Redis;
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// The logs of grants in Redis, as this silo reaches them. While one script runs, what is asked of other clients of the
-/// partition gathers, and goes with the next: many clients cost Redis a call together. Safe for concurrent use.
+/// The grant logs in Redis. While a script runs for a partition, requests for its other clients gather and go with the next
+/// script, so many clients share one call to Redis. Thread-safe.
 /// </summary>
 internal sealed class RedisGrantLogStore : IDisposable
 {
-    /// <summary>The most entries one script writes or decides: it blocks Redis, some 2 µs for each.</summary>
+    /// <summary>The most entries that one script writes or decides: it blocks Redis for about 2 µs per entry.</summary>
     public const int MaxEntries = 500;
 
-    // A script blocks Redis: about 5 µs for each question.
-    private const int MaxQuestions = 100;
+    // A script blocks Redis for about 5 µs per client.
+    private const int MaxRequests = 100;
 
-    // A part of a log that is to be restored waits for the rest no longer.
+    // TTL of a staged part of a log that is being restored.
     private const long StagedMilliseconds = 60_000;
 
-    // After an outage all limiters have something to write back; Redis is to serve others meanwhile.
+    // After an outage all limiters write back; the limit leaves Redis time for other callers.
     private const int MaxRestores = 8;
 
-    // A single server takes keys of any partition in one script. Of two scripts one is being run while the other gathers.
+    // A single server accepts keys of any partition in one script. One script runs while the other gathers.
     private const int LanesOfOneServer = 2;
 
-    private const int ArgumentsPerQuestion = 21;
+    private const int ArgumentsPerRequest = 21;
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(50);
     private static readonly RedisValue Memory = (long)RateLimits.RequestIdMemory.TotalMicroseconds;
 
     private readonly RedisGateway _redis;
     private readonly TimeProvider _time;
     private readonly LimiterCounters _counters;
-    private readonly Batcher<LogQuestion, LogAnswer>[] _lanes;
+    private readonly Batcher<DecideRequest, DecideResponse>[] _lanes;
     private readonly SemaphoreSlim _restoring = new(MaxRestores);
 
-    // Guards the two below.
+    // Guards the two fields below.
     private readonly Lock _gate = new();
     private Task? _reachable;
     private ServerClock _clock;
 
-    // Until it is known a script has keys of one partition only, as a cluster wants it. Set once, by any thread.
+    // False until it is known: a cluster accepts keys of one partition only. Set once, by any thread.
     private volatile bool _isOneServer;
 
     public RedisGrantLogStore(RedisGateway redis, TimeProvider time, LimiterCounters counters, CancellationToken stopping = default)
     {
         (_redis, _time, _counters, Stopping) = (redis, time, counters, stopping);
-        _lanes = [.. Enumerable.Range(0, Partition.Count).Select(_ => new Batcher<LogQuestion, LogAnswer>(MaxQuestions, DecideAsync))];
+        _lanes = [.. Enumerable.Range(0, Partition.Count).Select(_ => new Batcher<DecideRequest, DecideResponse>(MaxRequests, DecideAsync))];
     }
 
     /// <summary>Cancelled when the silo begins to stop.</summary>
@@ -56,10 +56,10 @@ internal sealed class RedisGrantLogStore : IDisposable
     /// <summary>True while calls go to Redis.</summary>
     public bool IsReachable => _redis.IsClosed(RedisRole.Limits);
 
-    /// <summary>This moment by the monotonic clock, in microseconds.</summary>
+    /// <summary>The current time on the monotonic clock, in microseconds.</summary>
     public long Now => (long)(_time.GetTimestamp() * (1e6 / _time.TimestampFrequency));
 
-    /// <summary>What the silo knows of the server's clock, for who knows nothing yet.</summary>
+    /// <summary>The silo's bounds of the server's clock, for limiters that have none yet.</summary>
     public ServerClock Clock
     {
         get
@@ -68,7 +68,7 @@ internal sealed class RedisGrantLogStore : IDisposable
         }
     }
 
-    /// <summary>What it is taken for while Redis has never been there: this machine's. Never told to Redis.</summary>
+    /// <summary>A guess while Redis has never answered: this machine's clock. Never sent to Redis.</summary>
     public ServerClock GuessedClock
     {
         get
@@ -83,25 +83,25 @@ internal sealed class RedisGrantLogStore : IDisposable
 
     public RedisKey RequestsKey(string client) => $"{PartitionKey(client)}:requests:{client}";
 
-    /// <summary>True where two calls after each other are one run to the script.</summary>
+    /// <summary>True if the script can treat two consecutive calls as one run.</summary>
     public static bool IsAlike(Ticket first, Ticket next) =>
         first.Name is null && next.Name is null && first.Permits == next.Permits && first.Waits == next.Waits;
 
     /// <summary>Decides on the server.</summary>
-    /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
-    public Task<LogAnswer> DecideAsync(string client, LogQuestion question) =>
-        _lanes[_isOneServer ? Partition.Of(client) % LanesOfOneServer : Partition.Of(client)].AskAsync(question);
+    /// <exception cref="RedisUnavailableException">Redis is unreachable or failed.</exception>
+    public Task<DecideResponse> DecideAsync(string client, DecideRequest request) =>
+        _lanes[_isOneServer ? Partition.Of(client) % LanesOfOneServer : Partition.Of(client)].AskAsync(request);
 
-    /// <summary>Replaces a log in Redis by what its owner knows: at once, however many script calls it takes to bring it there.</summary>
-    /// <returns>One of <see cref="GrantScripts"/>.</returns>
-    /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
+    /// <summary>Replaces a log in Redis by the owner's copy, atomically, even if it takes several script calls.</summary>
+    /// <returns>One of the statuses of <see cref="GrantScripts"/>.</returns>
+    /// <exception cref="RedisUnavailableException">Redis is unreachable or failed.</exception>
     public async Task<int> RestoreAsync(RedisKey log, string epoch, long longest, (long At, long Permits)[] grants)
     {
         await _restoring.WaitAsync();
         try
         {
-            // What does not fit into one script is put together under a key that nobody else knows, and takes the place of the log.
-            // Where that is broken off the log stays as it was.
+            // A log too long for one script is staged under a temporary key, then replaces the log. If staging is interrupted,
+            // the log stays unchanged.
             var staged = grants.Length <= MaxEntries ? 0 : grants.Length - MaxEntries;
             var (keys, before) = (new List<RedisKey> { log }, 0L);
             if (staged > 0)
@@ -141,13 +141,17 @@ internal sealed class RedisGrantLogStore : IDisposable
         }
     }
 
-    /// <summary>Reads what the answer to a new owner lacks of its log, a part at a time: nobody else writes it any more.</summary>
-    /// <exception cref="RedisUnavailableException">Redis did not serve it, and what was asked first has happened.</exception>
-    public async Task<LogAnswer> WholeAsync(RedisKey log, LogAnswer answer, long since)
+    /// <summary>
+    /// Reads the older grants that the response to a new owner lacks, in batches. No other activation writes the log any more.
+    /// </summary>
+    /// <exception cref="RedisUnavailableException">
+    /// Redis is unreachable or failed; the first request has taken effect.
+    /// </exception>
+    public async Task<DecideResponse> LoadOlderAsync(RedisKey log, DecideResponse response, long since)
     {
         var grants = new List<(long At, long Before, long Permits)>();
-        var (before, permits) = (answer.BeforeGrants, 0L);
-        foreach (var grant in answer.Grants)
+        var (before, permits) = (response.BeforeGrants, 0L);
+        foreach (var grant in response.Grants)
         {
             grants.Add((grant.At, before + permits, grant.Permits));
             permits += grant.Permits;
@@ -167,16 +171,19 @@ internal sealed class RedisGrantLogStore : IDisposable
             throw new RedisUnavailableException(RedisRole.Limits, error.Message, mayHaveHappened: true);
         }
 
-        return WithGrants(answer, grants) with { IsPartial = false };
+        return WithGrants(response, grants) with { IsPartial = false };
     }
 
-    /// <summary>Has Redis forget and note names of a client, up to <see cref="MaxEntries"/>.</summary>
+    /// <summary>Lets Redis forget and note names of a client, up to <see cref="MaxEntries"/>.</summary>
     /// <inheritdoc cref="RestoreAsync" path="/returns"/>
     /// <inheritdoc cref="RestoreAsync" path="/exception"/>
     public async Task<int> NameAsync(
         RedisKey log, RedisKey requests, string epoch, IReadOnlyCollection<string> forgotten, IReadOnlyCollection<KeyValuePair<string, long>> noted)
     {
-        var arguments = new List<RedisValue>(4 + forgotten.Count + (2 * noted.Count)) { epoch, Memory, RateLimits.RememberedRequests, forgotten.Count };
+        var arguments = new List<RedisValue>(4 + forgotten.Count + (2 * noted.Count))
+        {
+            epoch, Memory, RateLimits.RememberedRequests, forgotten.Count,
+        };
         foreach (var name in forgotten) arguments.Add(name);
         foreach (var (name, at) in noted)
         {
@@ -195,11 +202,12 @@ internal sealed class RedisGrantLogStore : IDisposable
         }
     }
 
-    /// <summary>The grants to requests of a client that have an id, oldest first.</summary>
-    /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
+    /// <summary>The grants of a client to requests with an id, oldest first.</summary>
+    /// <exception cref="RedisUnavailableException">Redis is unreachable or failed.</exception>
     public async Task<IReadOnlyList<(string RequestId, NamedGrant Grant)>> NamedGrantsAsync(string client)
     {
-        // By rank from the newest, in parts. Only the owner adds, and it knows what it adds: then some are read twice.
+        // Read by rank from the newest, in batches. Only the owner adds entries, which it knows; a concurrent add makes some
+        // entries appear twice.
         const string Read = "return redis.call('ZREVRANGE', KEYS[1], ARGV[1], ARGV[2], 'WITHSCORES')";
         var grants = new List<(string, NamedGrant)>();
         for (var from = 0; from < RateLimits.RememberedRequests; from += MaxEntries)
@@ -213,9 +221,9 @@ internal sealed class RedisGrantLogStore : IDisposable
         return grants;
     }
 
-    /// <summary>Asks the server for its time.</summary>
-    /// <exception cref="RedisUnavailableException">Redis did not serve it.</exception>
-    public async Task LookAtClockAsync()
+    /// <summary>Reads the server's clock.</summary>
+    /// <exception cref="RedisUnavailableException">Redis is unreachable or failed.</exception>
+    public async Task ReadClockAsync()
     {
         const string Time = "local time = redis.call('TIME') return time[1] * 1000000 + time[2]";
         var sent = Now;
@@ -224,10 +232,10 @@ internal sealed class RedisGrantLogStore : IDisposable
         lock (_gate) _clock.Observe(time, sent, received);
     }
 
-    /// <summary>Complete once calls go to Redis.</summary>
+    /// <summary>Completes once calls go to Redis.</summary>
     public Task WhenReachableAsync()
     {
-        // One looks for all who wait. It ends with the silo's process, and nothing in it fails.
+        // One loop serves all waiting callers. It cannot fail and ends with the silo's process.
         lock (_gate) return _reachable is { IsCompleted: false } looking ? looking : _reachable = LookAsync();
 
         async Task LookAsync()
@@ -236,96 +244,96 @@ internal sealed class RedisGrantLogStore : IDisposable
         }
     }
 
-    /// <summary>Waits before something is tried again.</summary>
+    /// <summary>Waits before a retry.</summary>
     public Task PauseAsync(TimeSpan pause) => Task.Delay(pause, _time);
 
     public void Dispose() => _restoring.Dispose();
 
-    private async Task<IReadOnlyList<LogAnswer>> DecideAsync(IReadOnlyList<LogQuestion> questions)
+    private async Task<IReadOnlyList<DecideResponse>> DecideAsync(IReadOnlyList<DecideRequest> requests)
     {
-        var answers = new List<LogAnswer>(questions.Count);
-        while (answers.Count < questions.Count)
+        var responses = new List<DecideResponse>(requests.Count);
+        while (responses.Count < requests.Count)
         {
-            // As many as one script may have; one question has no more.
-            var (first, entries) = (answers.Count, 0);
+            // As many requests as fit into one script; a single request always fits.
+            var (first, entries) = (responses.Count, 0);
             var count = 0;
-            while (first + count < questions.Count && (count == 0 || entries + EntriesOf(questions[first + count]) <= MaxEntries))
-                entries += EntriesOf(questions[first + count++]);
+            while (first + count < requests.Count && (count == 0 || entries + EntriesOf(requests[first + count]) <= MaxEntries))
+                entries += EntriesOf(requests[first + count++]);
             try
             {
-                answers.AddRange(await DecideAsync(questions, first, count));
+                responses.AddRange(await DecideAsync(requests, first, count));
             }
             catch (RedisUnavailableException error) when (first > 0 && !error.MayHaveHappened)
             {
-                // All are told the same, and those before have been decided.
+                // All callers of the batch get the same failure, and the earlier requests have been decided.
                 throw new RedisUnavailableException(RedisRole.Limits, error.Message, mayHaveHappened: true);
             }
         }
 
-        return answers;
+        return responses;
     }
 
-    private async Task<LogAnswer[]> DecideAsync(IReadOnlyList<LogQuestion> questions, int first, int count)
+    private async Task<DecideResponse[]> DecideAsync(IReadOnlyList<DecideRequest> requests, int first, int count)
     {
         var keys = new List<RedisKey>(count);
-        var arguments = new List<RedisValue>(4 + (ArgumentsPerQuestion * count))
+        var arguments = new List<RedisValue>(4 + (ArgumentsPerRequest * count))
         {
             Memory, RateLimits.RememberedRequests, Reserve.Life, count,
         };
         for (var i = first; i < first + count; i++)
         {
-            keys.Add(questions[i].Log);
-            if (questions[i].Requests is { } requests) keys.Add(requests);
-            Write(questions[i], arguments);
+            keys.Add(requests[i].Log);
+            if (requests[i].Requests is { } names) keys.Add(names);
+            Write(requests[i], arguments);
         }
 
         var sent = Now;
-        var answers = (RedisResult[])(await EvaluateAsync(GrantScripts.Decide, [.. keys], [.. arguments]))!;
+        var responses = (RedisResult[])(await EvaluateAsync(GrantScripts.Decide, [.. keys], [.. arguments]))!;
         var taken = (sent, Received: Now);
         _counters.ScriptAnswered(count, TimeSpan.FromMicroseconds(taken.Received - sent));
         if (!_isOneServer) _isOneServer = await _redis.IsOneServerAsync(RedisRole.Limits);
-        lock (_gate) _clock.Observe((long)answers[0], taken.sent, taken.Received);
-        var read = new LogAnswer[count];
-        for (var i = 0; i < count; i++) read[i] = Read(questions[first + i], (RedisResult[])answers[i + 1]!, taken);
+        lock (_gate) _clock.Observe((long)responses[0], taken.sent, taken.Received);
+        var read = new DecideResponse[count];
+        for (var i = 0; i < count; i++) read[i] = Read(requests[first + i], (RedisResult[])responses[i + 1]!, taken);
         return read;
     }
 
-    // Notes of what was granted from a reserve are added all at once: they cost little.
-    private static int EntriesOf(LogQuestion question)
+    // Grants from a reserve are added with one command, so they cost little.
+    private static int EntriesOf(DecideRequest request)
     {
-        var entries = 1 + ((question.FromReserve?.Count ?? 0) / 8);
-        for (var i = 1; i < question.Tickets.Count; i++)
+        var entries = 1 + ((request.FromReserve?.Count ?? 0) / 8);
+        for (var i = 1; i < request.Tickets.Count; i++)
         {
-            if (!IsAlike(question.Tickets[i - 1], question.Tickets[i])) entries++;
+            if (!IsAlike(request.Tickets[i - 1], request.Tickets[i])) entries++;
         }
 
         return entries;
     }
 
-    private static void Write(LogQuestion question, List<RedisValue> arguments)
+    private static void Write(DecideRequest request, List<RedisValue> arguments)
     {
-        var windows = question.Windows;
-        arguments.Add(question.Epoch ?? RedisValue.EmptyString);
-        arguments.Add(question.Newest);
-        arguments.Add(question.Charged);
-        arguments.Add(question.Granted);
-        arguments.Add(question.Earliest);
-        arguments.Add(question.IsDense ? windows.Tick : 0);
-        arguments.Add(question.IsTrimming);
-        arguments.Add(question.IsRenewing);
-        arguments.Add(question.Requests is not null);
-        arguments.Add(question.Reserve);
+        var windows = request.Windows;
+        arguments.Add(request.Epoch ?? RedisValue.EmptyString);
+        arguments.Add(request.Newest);
+        arguments.Add(request.Charged);
+        arguments.Add(request.Granted);
+        arguments.Add(request.Earliest);
+        arguments.Add(request.IsDense ? windows.Tick : 0);
+        arguments.Add(request.IsTrimming);
+        arguments.Add(request.IsRenewing);
+        arguments.Add(request.Requests is not null);
+        arguments.Add(request.Reserve);
         arguments.Add(windows.Count);
         for (var i = 0; i < windows.Count; i++)
         {
             arguments.Add(windows.Limit(i));
             arguments.Add(windows.Duration(i));
-            arguments.Add(question.Usage[i].Used);
-            arguments.Add(question.Usage[i].Until);
+            arguments.Add(request.Usage[i].Used);
+            arguments.Add(request.Usage[i].Until);
         }
 
-        arguments.Add(question.FromReserve?.Count ?? -1);
-        foreach (var (at, before, permits) in question.FromReserve ?? [])
+        arguments.Add(request.FromReserve?.Count ?? -1);
+        foreach (var (at, before, permits) in request.FromReserve ?? [])
         {
             arguments.Add(at);
             arguments.Add(string.Create(CultureInfo.InvariantCulture, $"{before}:{permits}"));
@@ -333,7 +341,7 @@ internal sealed class RedisGrantLogStore : IDisposable
 
         var position = arguments.Count;
         arguments.Add(0);
-        foreach (var run in Runs(question.Tickets))
+        foreach (var run in Runs(request.Tickets))
         {
             arguments.Add(run.Calls);
             arguments.Add(run.First.Permits);
@@ -342,7 +350,7 @@ internal sealed class RedisGrantLogStore : IDisposable
         }
     }
 
-    // Many calls of one size after each other are one run: they take a place in the script, not one each.
+    // Consecutive calls of one size form one run, which takes one entry of the script.
     private static IEnumerable<(Ticket First, int Calls)> Runs(IReadOnlyList<Ticket> tickets)
     {
         for (var i = 0; i < tickets.Count;)
@@ -361,28 +369,28 @@ internal sealed class RedisGrantLogStore : IDisposable
         _ => "-",
     };
 
-    private static LogAnswer Read(LogQuestion question, RedisResult[] answer, (long Sent, long Received) taken)
+    private static DecideResponse Read(DecideRequest request, RedisResult[] response, (long Sent, long Received) taken)
     {
         const int HeldFor = 2, At = 2, Before = 3, IsAddedToLast = 4, Reserved = 5, Granted = 6;
-        var (status, time) = ((int)answer[0], (long)answer[1]);
-        if (status is not (GrantScripts.Done or GrantScripts.Held)) return new LogAnswer { Status = status, Time = time, Taken = taken };
+        var (status, time) = ((int)response[0], (long)response[1]);
+        if (status is not (GrantScripts.Done or GrantScripts.Held)) return new DecideResponse { Status = status, Time = time, Taken = taken };
         if (status == GrantScripts.Held)
         {
-            return ReadLog(answer, HeldFor + 1, new LogAnswer
+            return ReadLog(response, HeldFor + 1, new DecideResponse
             {
                 Status = status,
                 Time = time,
                 Taken = taken,
-                HeldFor = TimeSpan.FromMicroseconds((long)answer[HeldFor]),
+                HeldFor = TimeSpan.FromMicroseconds((long)response[HeldFor]),
             });
         }
 
-        var tickets = question.Tickets;
+        var tickets = request.Tickets;
         var granted = new long[tickets.Count];
         var (position, run) = (0, Granted);
         foreach (var (_, calls) in Runs(tickets))
         {
-            var fits = (long)answer[run++];
+            var fits = (long)response[run++];
             for (var left = calls; left > 0; left -= tickets[position++].Calls)
             {
                 granted[position] = Math.Min(fits, tickets[position].Calls);
@@ -390,43 +398,43 @@ internal sealed class RedisGrantLogStore : IDisposable
             }
         }
 
-        return ReadLog(answer, run, new LogAnswer
+        return ReadLog(response, run, new DecideResponse
         {
             Status = status,
             Time = time,
             Taken = taken,
-            At = (long)answer[At],
-            Before = (long)answer[Before],
-            IsAddedToLast = (int)answer[IsAddedToLast] == 1,
-            Reserved = (long)answer[Reserved],
+            At = (long)response[At],
+            Before = (long)response[Before],
+            IsAddedToLast = (int)response[IsAddedToLast] == 1,
+            Reserved = (long)response[Reserved],
             Granted = granted,
         });
     }
 
-    /// <summary>What a new owner is told behind the rest: its epoch, and the end of the log.</summary>
-    private static LogAnswer ReadLog(RedisResult[] answer, int position, LogAnswer read)
+    /// <summary>Reads the part for a new owner: its epoch and the newest grants of the log.</summary>
+    private static DecideResponse ReadLog(RedisResult[] response, int position, DecideResponse read)
     {
-        if (position == answer.Length) return read;
-        var epoch = (string)answer[position++]!;
-        var grants = new List<(long At, long Before, long Permits)>((answer.Length - position) / 2);
-        ReadGrants(answer, position, grants);
+        if (position == response.Length) return read;
+        var epoch = (string)response[position++]!;
+        var grants = new List<(long At, long Before, long Permits)>((response.Length - position) / 2);
+        ReadGrants(response, position, grants);
         return WithGrants(read with { Epoch = epoch, IsPartial = grants.Count == MaxEntries }, grants);
     }
 
-    private static void ReadGrants(RedisResult[] answer, int position, List<(long At, long Before, long Permits)> grants)
+    private static void ReadGrants(RedisResult[] response, int position, List<(long At, long Before, long Permits)> grants)
     {
-        for (; position < answer.Length; position += 2)
+        for (; position < response.Length; position += 2)
         {
-            var member = ((string)answer[position]!).Split(':');
+            var member = ((string)response[position]!).Split(':');
             grants.Add((
-                (long)(double)answer[position + 1],
+                (long)(double)response[position + 1],
                 long.Parse(member[0], CultureInfo.InvariantCulture),
                 long.Parse(member[1], CultureInfo.InvariantCulture)));
         }
     }
 
-    // The newest come first.
-    private static LogAnswer WithGrants(LogAnswer read, List<(long At, long Before, long Permits)> grants)
+    // The newest grants come first.
+    private static DecideResponse WithGrants(DecideResponse read, List<(long At, long Before, long Permits)> grants)
     {
         grants.Reverse();
         return read with { Grants = [.. grants.Select(grant => (grant.At, grant.Permits))], BeforeGrants = grants.Count == 0 ? 0 : grants[0].Before };

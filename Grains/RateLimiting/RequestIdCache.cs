@@ -3,13 +3,13 @@ using Actors.Redis;
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// The grants of a client to requests with an id, so that none is charged twice. Read from Redis with the first such request;
-/// each is stored there by the script that grants it.
+/// The grants of a client to requests with an id, so that a repeated request is charged once. Loaded from Redis on the first
+/// such request; the script that grants a request stores it.
 /// </summary>
 /// <remarks>Belongs to one grain, whose turns run one at a time.</remarks>
 internal sealed class RequestIdCache(string client, RedisGrantLogStore logs, Action<long> addBytes)
 {
-    // What an id takes beside its text: an entry here and in the order of age, with what they leave unused while they grow.
+    // Memory of an id beside its text: an entry in each collection, with the spare capacity of both.
     private const int EntryBytes = 150;
 
     private static readonly long Memory = (long)RateLimits.RequestIdMemory.TotalMicroseconds;
@@ -17,26 +17,28 @@ internal sealed class RequestIdCache(string client, RedisGrantLogStore logs, Act
     private readonly Dictionary<string, NamedGrant> _grants = [];
     private readonly Queue<(string RequestId, long At)> _byAge = [];
 
-    // The names of policies, one text for all grants.
+    // Interned policy names, shared by all grants.
     private readonly Dictionary<string, string> _policies = [];
     private Task? _loading;
 
-    /// <summary>True once Redis has told what it knows.</summary>
+    /// <summary>True once the grants in Redis are loaded.</summary>
     public bool IsLoaded { get; private set; }
 
-    /// <summary>How many are remembered.</summary>
+    /// <summary>The number of remembered grants.</summary>
     public int Count => _byAge.Count;
 
-    /// <summary>The memory they take, which counts against the ceiling.</summary>
+    /// <summary>The memory of the grants, which counts against the ceiling.</summary>
     public long Bytes { get; private set; }
 
-    /// <summary>All of them, as they are stored.</summary>
+    /// <summary>All grants, in the stored format.</summary>
     public IEnumerable<(string Name, long At)> All =>
         _grants.Select(each => (NamedGrant.Format(each.Value.Policy, each.Value.Permits, each.Key), each.Value.At));
 
     public NamedGrant? Find(string requestId) => _grants.TryGetValue(requestId, out var grant) ? grant : null;
 
-    /// <summary>Loads what Redis knows, if it is there. Until it was, only what was granted here is known.</summary>
+    /// <summary>
+    /// Loads the grants from Redis if it is reachable. Before that, only grants of this activation are known.
+    /// </summary>
     public Task LoadAsync() => IsLoaded || !logs.IsReachable ? Task.CompletedTask
         : _loading is { IsCompleted: false } ? _loading
         : _loading = TryLoadAsync();
@@ -57,7 +59,7 @@ internal sealed class RequestIdCache(string client, RedisGrantLogStore logs, Act
 
     public bool Remove(string requestId) => _grants.Remove(requestId);
 
-    /// <summary>Another has granted meanwhile: what Redis knows counts.</summary>
+    /// <summary>Another activation has granted meanwhile, so the grants must be loaded again.</summary>
     public void Forget()
     {
         IsLoaded = false;
@@ -83,7 +85,7 @@ internal sealed class RequestIdCache(string client, RedisGrantLogStore logs, Act
         }
         catch (RedisUnavailableException)
         {
-            // With the next one.
+            // The next request tries again.
         }
     }
 }

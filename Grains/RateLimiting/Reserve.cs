@@ -1,34 +1,33 @@
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// Permits that are charged in Redis before anybody has asked for them. For a moment the owner of the log may grant them
-/// without asking, so that a client that calls often takes one script call for several grants. With the next one the owner
-/// tells what was granted, and when, and what was not is free again. A later owner, who cannot know, takes all of them for
-/// granted, and grants nothing before their time is over.
+/// Permits that Redis charges before any call asks for them. For a short time the owner of the log may grant them without a
+/// script call, so frequent clients need one script call for several grants. The next script call reports what was granted and
+/// frees the rest. A later owner does not know the rest: it counts all of them as granted and grants nothing until they expire.
 /// </summary>
-/// <param name="After">How many permits had been granted before the first of these.</param>
-/// <param name="Permits">How many these are; 0 where there is no reserve.</param>
-/// <param name="Until">Until when they may be granted, by the clock of Redis.</param>
+/// <param name="After">The permits granted before the first of these.</param>
+/// <param name="Permits">The number of permits; 0 if there is no reserve.</param>
+/// <param name="Until">When they expire, on the Redis clock.</param>
 internal readonly record struct Reserve(long After, long Permits, long Until)
 {
-    /// <summary>For how long permits are reserved, in microseconds.</summary>
+    /// <summary>How long permits are reserved, in microseconds.</summary>
     public const long Life = 2_000_000;
 
     /// <summary>
-    /// For how long who took a log over from another that used it lately reserves nothing, in microseconds: where there are
-    /// several, each would have the next one wait until its reserve is over.
+    /// How long an activation that took over a recently used log reserves no permits, in microseconds. Competing activations
+    /// would otherwise make each other wait for their reserves to expire.
     /// </summary>
     public const long Quiet = 10_000_000;
 
     /// <summary>
-    /// Grants from a reserve within this time are noted together, at the later moment; in microseconds. The clock of Redis is
-    /// not known here any better.
+    /// Grants from a reserve within this time are merged at the later moment; in microseconds. The Redis clock is not known
+    /// more precisely.
     /// </summary>
     public const long Tick = 1000;
 
-    /// <summary>The most such notes until they are told to Redis: a script blocks it.</summary>
+    /// <summary>The maximum of merged grants before a script call must report them, because a script blocks Redis.</summary>
     public const int MaxNotes = 100;
 
-    /// <summary>All permits that are charged in Redis.</summary>
+    /// <summary>All permits charged in Redis.</summary>
     public long Charged => After + Permits;
 }

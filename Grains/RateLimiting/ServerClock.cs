@@ -1,21 +1,21 @@
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// What is known here of the clock of Redis: that it now shows no less than <see cref="Earliest"/> and no more than
-/// <see cref="Latest"/>. Each answer tells it to within the time that the call took; in between a monotonic clock is
-/// followed, and the two drift apart a little. Wall clocks of this machine play no part. Times are microseconds.
+/// Bounds of the Redis clock: it now shows at least <see cref="Earliest"/> and at most <see cref="Latest"/>. Each response sets
+/// them to within the duration of the call. Between responses they follow a monotonic clock and widen by its drift. The wall
+/// clock of this machine is not used. Times are microseconds.
 /// </summary>
 internal struct ServerClock
 {
-    // Two clocks that are kept in time differ in pace by no more than this (NTP slews by at most 500 ppm).
+    // Two synchronized clocks differ in rate by no more than this (NTP slews by at most 500 ppm).
     private const double Drift = 0.0005;
 
-    // Bounds of the server's time minus the monotonic clock's, as they were at _at.
+    // Bounds of the server's time minus the monotonic time, as they were at _at.
     private long _low;
     private long _high;
     private long _at;
 
-    /// <summary>True once there was an answer.</summary>
+    /// <summary>True after the first response.</summary>
     public bool IsKnown { get; private set; }
 
     /// <summary>The server said <paramref name="time"/> in a call that lasted from <paramref name="sent"/> to <paramref name="received"/>.</summary>
@@ -26,7 +26,8 @@ internal struct ServerClock
         {
             var widened = Widened(received);
 
-            // It was set forward, or it is another server's: what was known before is void. (Back it does not go, see GrantScripts.)
+            // Otherwise the clock was set forward or belongs to another server, so the earlier bounds are void. (It never goes
+            // back, see GrantScripts.)
             if (low <= _high + widened && high >= _low - widened)
                 (low, high) = (Math.Max(low, _low - widened), Math.Min(high, _high + widened));
         }
@@ -34,10 +35,10 @@ internal struct ServerClock
         (_low, _high, _at, IsKnown) = (low, high, received, true);
     }
 
-    /// <summary>The server's clock shows at least this at the moment <paramref name="now"/> of the monotonic clock.</summary>
+    /// <summary>The earliest time that the server's clock may show at <paramref name="now"/> on the monotonic clock.</summary>
     public readonly long Earliest(long now) => now + _low - Widened(now);
 
-    /// <summary>The server's clock shows at most this.</summary>
+    /// <summary>The latest time that the server's clock may show at <paramref name="now"/>.</summary>
     public readonly long Latest(long now) => now + _high + Widened(now);
 
     private readonly long Widened(long now) => (long)(Math.Max(0, now - _at) * Drift);

@@ -1,31 +1,32 @@
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// The calls that wait, first come, first served, and when the turn of each comes. That is planned: each is granted as soon as
-/// its permits are free, and its grant counts for those behind it.
+/// The waiting calls, in first-come-first-served order, with the planned time of each. Each call is granted as soon as its
+/// permits are free, and its grant counts for the calls behind it.
 /// </summary>
 /// <remarks>Belongs to one grain, whose turns run one at a time.</remarks>
 internal sealed class WaitingLine(LimiterCounters counters)
 {
-    /// <summary>What a call takes that is held, in Orleans and here, roughly.</summary>
+    /// <summary>Approximate memory of a held call, in Orleans and here.</summary>
     public const long CallBytes = 3 * 1024;
 
     private readonly List<Ticket> _tickets = [];
 
-    // The log as it will be once all in line are served, and what that was worked out from. Null where it has to be anew.
+    // The log as it will be when all waiting calls are served, and the version it was computed from. Null if it must be
+    // recomputed.
     private GrantLog? _planned;
     private (int Log, Windows? Windows) _plannedFrom;
     private long _lastTurn;
 
     public int Count => _tickets.Count;
 
-    /// <summary>The memory it takes, and the calls in it.</summary>
+    /// <summary>The memory of the queue and its calls.</summary>
     public long Bytes => (CallBytes * _tickets.Count) + (_planned?.Bytes ?? 0);
 
-    /// <summary>Those in line, whether or not their turns are planned.</summary>
+    /// <summary>The waiting calls, whether or not their turns are planned.</summary>
     public IReadOnlyList<Ticket> All => _tickets;
 
-    /// <summary>Those in line; the turn of each is planned.</summary>
+    /// <summary>The waiting calls, all with planned turns.</summary>
     public IReadOnlyList<Ticket> Tickets(GrantLogSession log)
     {
         Plan(log);
@@ -34,7 +35,10 @@ internal sealed class WaitingLine(LimiterCounters counters)
 
     public bool Holds(Ticket ticket) => Count > 0 && _tickets.Contains(ticket);
 
-    /// <summary>When someone who asks for so many permits would be served, behind all in line; <see cref="long.MinValue"/> at any time.</summary>
+    /// <summary>
+    /// When a call for this many permits would be served behind all waiting calls; <see cref="long.MinValue"/> if it would be
+    /// served at any time.
+    /// </summary>
     public long TurnOf(int permits, GrantLogSession log)
     {
         if (Count == 0) return log.Windows.WhenFree(log.Grants, permits).At;
@@ -42,7 +46,7 @@ internal sealed class WaitingLine(LimiterCounters counters)
         return Math.Max(_lastTurn, log.Windows.WhenFree(_planned!, permits).At);
     }
 
-    /// <summary>Lets it wait behind all others.</summary>
+    /// <summary>Adds a call at the end.</summary>
     public void Add(Ticket ticket, GrantLogSession log)
     {
         Plan(log);
@@ -51,7 +55,7 @@ internal sealed class WaitingLine(LimiterCounters counters)
         PlanNext(ticket, log.Windows);
     }
 
-    /// <summary>Those who have been answered leave.</summary>
+    /// <summary>Removes the calls that have been answered.</summary>
     public void RemoveDecided()
     {
         if (Count == 0 || _tickets.RemoveAll(ticket => ticket.Decided.IsCompleted) is not (> 0 and var left)) return;
@@ -71,7 +75,7 @@ internal sealed class WaitingLine(LimiterCounters counters)
     {
         _lastTurn = ticket.PlannedAt = Math.Max(_lastTurn, windows.WhenFree(_planned!, ticket.Permits).At);
 
-        // One that has its turn at any time has it now; for those behind it, it is enough that it counts.
+        // A call that can be served at any time is served now; for later calls it only matters that it counts.
         _planned!.Add(Math.Max(_lastTurn, _planned.Newest + 1), ticket.Permits);
     }
 }

@@ -1,12 +1,12 @@
 namespace Actors.RateLimiting;
 
-/// <summary>The windows of a policy in the unit of the log, microseconds, and what follows from them.</summary>
+/// <summary>The windows of a policy in microseconds, the unit of the log, and values derived from them.</summary>
 internal sealed class Windows
 {
     /// <summary>
-    /// From how many entries in a log on grants that lie close together count as made together, at the later moment: so a log
-    /// holds at most that many, and a thousand more for as often as the shortest window fits into the longest. What that
-    /// withholds is at most a thousandth of the shortest window.
+    /// The number of log entries from which close grants are merged at the later moment. It bounds a log to this many entries,
+    /// plus a thousand for each time the shortest window fits into the longest. Merging withholds permits for at most a
+    /// thousandth of the shortest window.
     /// </summary>
     public const int DenseFrom = 10_000;
 
@@ -27,20 +27,20 @@ internal sealed class Windows
 
     public int Count => _durations.Length;
 
-    /// <summary>How long a grant counts in any of them.</summary>
+    /// <summary>How long a grant counts in any window.</summary>
     public long Longest { get; }
 
-    /// <summary>Within what time grants to a dense log count as made together.</summary>
+    /// <summary>Grants to a dense log within this time are merged.</summary>
     public long Tick { get; }
 
-    /// <summary>The most permits one call can be granted.</summary>
+    /// <summary>The most permits that one call can be granted.</summary>
     public int SmallestLimit { get; }
 
     public int Limit(int window) => Policy.Windows[window].Limit;
 
     public long Duration(int window) => _durations[window];
 
-    /// <summary>The permits left in a window at <paramref name="now"/>; negative where the limit was lowered since.</summary>
+    /// <summary>The permits left in a window at <paramref name="now"/>; negative if the limit was lowered meanwhile.</summary>
     public long Left(int window, GrantLog log, long now) => Limit(window) - log.GrantedAfter(now - _durations[window]);
 
     /// <summary>The permits left in all windows.</summary>
@@ -52,8 +52,8 @@ internal sealed class Windows
     }
 
     /// <summary>
-    /// When <paramref name="permits"/> fit into all windows, if no more are granted, and the window that lets them in last;
-    /// <see cref="long.MinValue"/> where they fit at any time.
+    /// When <paramref name="permits"/> fit into all windows if no more are granted, and the window that admits them last;
+    /// <see cref="long.MinValue"/> if they fit at any time.
     /// </summary>
     public (long At, int Window) WhenFree(GrantLog log, int permits)
     {

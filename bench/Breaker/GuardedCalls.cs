@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Actors.Bench.Breaker;
 
-/// <summary>Calls that do nothing, one after the other on one thread, so that what remains is the guard around them.</summary>
+/// <summary>Calls that do nothing, sequentially on one thread, so that only the cost of the guard remains.</summary>
 internal abstract class GuardedCalls : Contender
 {
     private const int Batch = 10_000;
@@ -17,7 +17,7 @@ internal abstract class GuardedCalls : Contender
             for (; clock.Elapsed < load.Duration; count += Batch)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                if (Call(Batch) != Batch) throw new InvalidOperationException("The guard did not do what is measured here.");
+                if (Call(Batch) != Batch) throw new InvalidOperationException("The guard did not behave as the case expects.");
             }
 
             return new Turn(count, clock.Elapsed);
@@ -26,6 +26,6 @@ internal abstract class GuardedCalls : Contender
 
     public override ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    /// <summary>Makes so many calls; returns how many of them were let through, or refused, as is measured.</summary>
+    /// <summary>Makes this many calls; returns how many had the expected result, allowed or refused.</summary>
     protected abstract int Call(int calls);
 }

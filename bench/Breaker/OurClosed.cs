@@ -2,7 +2,7 @@ using Actors.Redis;
 
 namespace Actors.Bench.Breaker;
 
-/// <summary>breaker.closed, ours: what a silo does around a call to Redis.</summary>
+/// <summary>breaker.closed, ours: the guard around a silo's call to Redis.</summary>
 internal sealed class OurClosed : GuardedCalls
 {
     private readonly TimeProvider _time;

@@ -4,8 +4,8 @@ using Polly.CircuitBreaker;
 namespace Actors.Bench.Breaker;
 
 /// <summary>
-/// Polly's circuit breaker with the ratio, throughput and stretch of ours, called as its documentation advises for hot
-/// paths: static callbacks with state, pooled contexts, outcomes rather than exceptions.
+/// Polly's circuit breaker with our ratio, throughput and sampling duration. It is called as its documentation advises for hot
+/// paths: static callbacks with state, pooled contexts, outcomes instead of exceptions.
 /// </summary>
 internal sealed class PollyCalls(bool isOpen) : GuardedCalls
 {
@@ -34,7 +34,7 @@ internal sealed class PollyCalls(bool isOpen) : GuardedCalls
             var context = ResilienceContextPool.Shared.Get();
             var executing = _pipeline!.ExecuteOutcomeAsync(static (_, state) => Outcome.FromResultAsValueTask(state), context, i);
 
-            // Nothing in it waits.
+            // It never waits.
             if (executing.IsCompletedSuccessfully && (executing.Result.Exception is BrokenCircuitException) == isOpen) done++;
             ResilienceContextPool.Shared.Return(context);
         }

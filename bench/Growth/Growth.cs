@@ -4,18 +4,20 @@ using Actors.WriteBehind;
 
 namespace Actors.Bench.Growth;
 
-/// <summary>What it costs to have so many users that are journaled and not yet in the database.</summary>
-/// <param name="Users">How many.</param>
-/// <param name="SiloBytes">Memory of the silo for each, its state included.</param>
-/// <param name="RedisBytes">Memory of Redis for each, its owner included.</param>
-/// <param name="WriteP50">How long one more write to one of them takes, half of the time.</param>
-/// <param name="WriteP99">And 99 times of 100.</param>
-/// <param name="RowsPerSecond">How fast they are flushed.</param>
-/// <param name="BatchP99">How long the database takes for a batch of them, 99 times of 100.</param>
+/// <summary>The cost of users that are journaled and not yet in the database.</summary>
+/// <param name="Users">The number of users.</param>
+/// <param name="SiloBytes">Memory of the silo per user, including its state.</param>
+/// <param name="RedisBytes">Memory of Redis per user, including its owner.</param>
+/// <param name="WriteP50">The median duration of one more write to one of them.</param>
+/// <param name="WriteP99">The 99th percentile of that duration.</param>
+/// <param name="RowsPerSecond">The flush rate.</param>
+/// <param name="BatchP99">The 99th percentile of the database's time per batch.</param>
 internal sealed record GrowthStep(
     int Users, double SiloBytes, double RedisBytes, TimeSpan WriteP50, TimeSpan WriteP99, double RowsPerSecond, TimeSpan BatchP99);
 
-/// <summary>How the cost of unflushed users grows with their number: by more than them, if anything were wrong.</summary>
+/// <summary>
+/// Measures how the cost of unflushed users grows with their number. Growth beyond linear indicates a defect.
+/// </summary>
 internal static class Growth
 {
     private const int Probes = 20_000;
@@ -29,7 +31,7 @@ internal static class Growth
         var database = await servers.CreateDatabaseAsync();
         var steps = new List<GrowthStep>();
 
-        // The first is measured twice: once to have all code compiled.
+        // The first step is measured twice, because the first run compiles the code.
         foreach (var (users, isWarmUp) in Steps.Select(users => (users, false)).Prepend((Steps[0], true)))
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -60,13 +62,13 @@ internal static class Growth
             users / watch.Elapsed.TotalSeconds, queue.Counters.FlushLatency.P99);
     }
 
-    /// <summary>Writes to users that are unflushed already, and how long each write took, in order.</summary>
+    /// <summary>Writes to unflushed users; returns the sorted durations.</summary>
     private static async Task<TimeSpan[]> ProbeAsync(BenchQueue queue, Ownership[] owners)
     {
         var latencies = new TimeSpan[Probes];
         await Callers.EachAsync(Probers, Probes, async i =>
         {
-            // Each of them once, while there are enough: a probe is one write among many users.
+            // Each user once while there are enough, because a probe is one write among many users.
             var user = i % owners.Length;
             var row = SampleUsers.Row(user);
             row = row with { Epoch = owners[user].Epoch, Version = row.Version + 1 + (i / owners.Length), MayBeCached = false };

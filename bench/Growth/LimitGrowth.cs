@@ -1,27 +1,28 @@
 namespace Actors.Bench.Growth;
 
-/// <summary>What it costs to have clients with full windows, one call per permit.</summary>
-/// <param name="Limit">Permits of the window.</param>
-/// <param name="Clients">How many clients have used them all.</param>
-/// <param name="Full">Bytes for each, while the window is full.</param>
-/// <param name="Over">Bytes for each that stay once the window is over.</param>
-/// <param name="Gone">Bytes for each that stay once the silo has deactivated them as well.</param>
+/// <summary>The cost of clients with full windows, with one call per permit.</summary>
+/// <param name="Limit">The permits of the window.</param>
+/// <param name="Clients">The number of clients that have used all permits.</param>
+/// <param name="Full">Bytes per client while the window is full.</param>
+/// <param name="Over">Bytes per client after the window has passed.</param>
+/// <param name="Gone">Bytes per client after the silo has also deactivated them.</param>
 internal sealed record LimitGrowthStep(int Limit, int Clients, BytesEach Full, BytesEach Over, BytesEach Gone);
 
-/// <summary>Memory for each of many.</summary>
+/// <summary>Memory per client.</summary>
 /// <param name="Silo">Of the silo.</param>
 /// <param name="Redis">Of Redis.</param>
 internal readonly record struct BytesEach(double Silo, double Redis);
 
-/// <summary>How the cost of limited clients grows with their limits, and what of it stays.</summary>
+/// <summary>Measures how the cost of limited clients grows with their limits, and how much of it remains.</summary>
 internal static class LimitGrowth
 {
     private const string Policy = "growth";
     private const int CallersAtOnce = 256;
-    // A log outlives its window by ten seconds at most, and then has to be found.
+    // A log outlives its window by up to ten seconds; then Redis must find it.
     private static readonly TimeSpan UntilExpired = TimeSpan.FromSeconds(13);
 
-    // A window outlasts the filling of it: one call after the other for each client, as each is to have a time of its own.
+    // The window must be longer than the time to fill it. Each client makes its calls sequentially, because each must have its
+    // own time.
     private static readonly (int Limit, int Clients, TimeSpan Window)[] Steps =
     [
         (100, 1_000, TimeSpan.FromSeconds(30)),
@@ -47,7 +48,7 @@ internal static class LimitGrowth
         await using var silo = await BenchSilo.StartOursAsync(
             servers, await servers.CreateDatabaseAsync(), BenchSilo.Policy(Policy, new(limit, window)));
 
-        // What the first clients bring with them, once and for all.
+        // One-time costs of the first clients.
         await FillAsync(silo, "first", clients, calls: 1);
         await silo.DeactivateAllAsync();
         await Task.Delay(window + UntilExpired, cancellationToken);
@@ -57,7 +58,7 @@ internal static class LimitGrowth
         await FillAsync(silo, "client", clients, limit);
         var full = await EachAsync();
         if (TimeProvider.System.GetElapsedTime(began) > window)
-            throw new InvalidOperationException($"Filling took longer than the window of {window}: it is not full any more.");
+            throw new InvalidOperationException($"Filling took longer than the window of {window}, so it is no longer full.");
 
         await Task.Delay(window + UntilExpired, cancellationToken);
         var over = await EachAsync();

@@ -1,6 +1,6 @@
 namespace Actors.Bench.Limits;
 
-/// <summary>limit.hot, ours: all callers ask for the one client, by one of the ways an app may go.</summary>
+/// <summary>limit.hot, ours: all callers call the one client, in one of the ways an app can.</summary>
 internal sealed class HotLimiter(BenchServers servers, HotLimit limit, Func<BenchSilo, string, LimitCall> way) : Contender
 {
     private readonly string _client = $"hot-{limit.Name}";
@@ -28,7 +28,7 @@ internal sealed class HotLimiter(BenchServers servers, HotLimit limit, Func<Benc
         await Callers.EachAsync(HotLimit.CheckedCallers, HotLimit.CheckedCalls, async _ => await acquire());
         await VerifyUsageAsync(client);
 
-        // What the silo says from memory must be in Redis as well.
+        // Grants decided from memory must reach Redis as well.
         await _silo!.DeactivateAllAsync();
         await VerifyUsageAsync(client);
     }
@@ -46,13 +46,13 @@ internal sealed class HotLimiter(BenchServers servers, HotLimit limit, Func<Benc
         HotLimit.VerifyChecked(await LimitCalls.UsedAsync(_silo!.Grains.GetGrain<IRateLimiterGrain>(client)));
     }
 
-    /// <summary>The silo has decided as often as callers were answered, and all of it with Redis.</summary>
+    /// <summary>Checks that the silo decided as many calls as callers were answered, all with Redis.</summary>
     private async Task VerifyCountersAsync()
     {
         var status = await _silo!.LimitsAsync();
         var decided = limit.IsAllowed ? status.Allowed : status.Denied;
         if (decided != _answers.Count)
-            throw new InvalidOperationException($"{_answers.Count} calls were answered, and the silo counted {decided}: {status}.");
+            throw new InvalidOperationException($"{_answers.Count} calls were answered, but the silo counted {decided}: {status}.");
         if (status.Local > 0) throw new InvalidOperationException($"{status.Local} calls were decided without Redis.");
     }
 }

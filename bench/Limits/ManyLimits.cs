@@ -1,6 +1,6 @@
 namespace Actors.Bench.Limits;
 
-/// <summary>limit.many, ours: a grain call each time, to the limiter of a client at random.</summary>
+/// <summary>limit.many, ours: one grain call per decision, to the limiter of a random client.</summary>
 internal sealed class ManyLimits(BenchServers servers) : Contender
 {
     private const int Checked = 500;
@@ -10,7 +10,7 @@ internal sealed class ManyLimits(BenchServers servers) : Contender
     private BenchSilo? _silo;
     private IRateLimiterGrain[] _clients = [];
 
-    /// <summary>More than any client gets to ask for.</summary>
+    /// <summary>More than any client can use.</summary>
     public static RateLimitWindow Window { get; } = new(1_000, TimeSpan.FromSeconds(1));
 
     public static string Client(int number) => $"client-{number:D8}";
@@ -20,7 +20,8 @@ internal sealed class ManyLimits(BenchServers servers) : Contender
         _silo = await BenchSilo.StartOursAsync(
             servers, await servers.CreateDatabaseAsync(), BenchSilo.Policy(RateLimits.DefaultPolicy, Window));
         _clients = [.. Enumerable.Range(0, load.Users).Select(i => _silo.Grains.GetGrain<IRateLimiterGrain>(Client(i)))];
-        await Callers.EachAsync(load.Callers, load.Users, async i => _answers.Note((await _clients[i].AcquireAsync(RateLimitRequest.Default)).IsAllowed));
+        await Callers.EachAsync(load.Callers, load.Users, async i =>
+            _answers.Note((await _clients[i].AcquireAsync(RateLimitRequest.Default)).IsAllowed));
     }
 
     public override Task<Turn> RunAsync(Load load, CancellationToken cancellationToken) => Callers.RunAsync(
@@ -34,9 +35,9 @@ internal sealed class ManyLimits(BenchServers servers) : Contender
         _answers.Verify();
         var status = await _silo!.LimitsAsync();
         if (status.Allowed != _answers.Count || status.Local > 0)
-            throw new InvalidOperationException($"{_answers.Count} calls were answered, and the silo counted otherwise: {status}.");
+            throw new InvalidOperationException($"{_answers.Count} calls were answered, but the silo's count differs: {status}.");
 
-        // What each of some clients was granted, on a window that outlasts it, and after the silo forgot about it.
+        // The grants of some clients on a long window, counted after the silo has deactivated them.
         var clients = Enumerable.Range(0, Checked).Select(i => _silo.Grains.GetGrain<IRateLimiterGrain>($"check-{i}")).ToArray();
         var policy = new RateLimitPolicy { Name = RateLimits.DefaultPolicy, Windows = [HotLimit.Checked] };
         await Callers.EachAsync(HotLimit.CheckedCallers, Checked, i => clients[i].SetPolicyAsync(policy));
@@ -45,7 +46,7 @@ internal sealed class ManyLimits(BenchServers servers) : Contender
         await Callers.EachAsync(HotLimit.CheckedCallers, Checked, async i =>
         {
             if (await LimitCalls.UsedAsync(clients[i]) is not CheckedCalls and var used)
-                throw new InvalidOperationException($"{CheckedCalls} permits were granted, and {used} are counted.");
+                throw new InvalidOperationException($"{CheckedCalls} permits were granted, but {used} are counted.");
         });
     }
 

@@ -3,7 +3,7 @@ using Actors.Core;
 
 namespace Actors.Bench.Peers;
 
-/// <summary>write.distinct, the peer: each new user inserted by a statement of its own.</summary>
+/// <summary>write.distinct, the peer: one insert statement per new user.</summary>
 internal sealed class DistinctUpserts(BenchServers servers) : Contender
 {
     private FencedUpsert? _upsert;

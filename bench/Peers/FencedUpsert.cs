@@ -5,8 +5,8 @@ using NpgsqlTypes;
 namespace Actors.Bench.Peers;
 
 /// <summary>
-/// What one writes without Actors: one statement and one commit per write, prepared, over 64 pooled connections that are
-/// all kept busy. More callers than connections would only wait for them, so 64 callers it is.
+/// A typical application without Actors: one prepared statement and one commit per write, over 64 pooled connections that are
+/// all busy. There are 64 callers, because more would only wait for a connection.
 /// </summary>
 internal sealed class FencedUpsert : IAsyncDisposable
 {

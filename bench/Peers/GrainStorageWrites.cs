@@ -3,8 +3,8 @@ using Actors.Bench.Writes;
 namespace Actors.Bench.Peers;
 
 /// <summary>
-/// write.hot, the second peer: a grain with the same state that applies the same patch and saves it by Orleans' own Redis
-/// grain storage, as it comes, on every call. Nothing of it reaches a database.
+/// write.hot, the second peer: a grain with the same state applies the same patch and saves it with Orleans' Redis grain
+/// storage in every call. Nothing reaches a database.
 /// </summary>
 internal sealed class GrainStorageWrites(BenchServers servers) : Contender
 {

@@ -3,7 +3,7 @@ using StackExchange.Redis;
 
 namespace Actors.Bench.Peers;
 
-/// <summary>limit.hot, the peer: all callers run the script on the one client.</summary>
+/// <summary>limit.hot, the peer: all callers run the script for the one client.</summary>
 internal sealed class HotSlidingLog(BenchServers servers, HotLimit limit) : Contender
 {
     private readonly RedisKey[] _client = [$"{servers.KeyPrefix}-log-{limit.Name}"];

@@ -3,7 +3,7 @@ using Actors.Core;
 
 namespace Actors.Bench.Peers;
 
-/// <summary>write.hot, the first peer: the states our silo would flush, each upserted by a statement of its own.</summary>
+/// <summary>write.hot, the first peer: one upsert statement for each state that our silo would flush.</summary>
 internal sealed class HotUpserts(BenchServers servers) : Contender
 {
     private FencedUpsert? _upsert;

@@ -3,7 +3,7 @@ using StackExchange.Redis;
 
 namespace Actors.Bench.Peers;
 
-/// <summary>limit.many, the peer: all callers run the script, each time on a client at random.</summary>
+/// <summary>limit.many, the peer: all callers run the script, each time for a random client.</summary>
 internal sealed class ManySlidingLogs(BenchServers servers) : Contender
 {
     private readonly Answers _answers = new(isAllowed: true);

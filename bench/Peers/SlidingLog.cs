@@ -3,12 +3,12 @@ using StackExchange.Redis;
 namespace Actors.Bench.Peers;
 
 /// <summary>
-/// The recipe one would use without us: a sliding log in a sorted set per client, decided by one script that any caller
-/// runs. One multiplexer, the loaded script, keys and figures made beforehand.
+/// The common recipe without Actors: a sliding log in a sorted set per client, decided by one script that any caller runs. It
+/// uses one multiplexer, a loaded script, and prepared keys and arguments.
 /// </summary>
 internal sealed class SlidingLog : IAsyncDisposable
 {
-    // Scores go to Redis as numbers, exactly; a denial returns at once; members are unique and short.
+    // Scores are sent to Redis as exact numbers; a denial returns at once; members are unique and short.
     private const string Script =
         """
         local t = redis.call('TIME')
@@ -27,7 +27,7 @@ internal sealed class SlidingLog : IAsyncDisposable
     private readonly RedisValue _microseconds;
     private readonly RedisValue _milliseconds;
 
-    // Counted up by Interlocked only: makes members unique.
+    // Changed by Interlocked only; makes members unique.
     private long _member;
 
     private SlidingLog(ConnectionMultiplexer redis, byte[] script, RateLimitWindow window)
@@ -46,11 +46,11 @@ internal sealed class SlidingLog : IAsyncDisposable
         return new(connection, await connection.GetServers()[0].ScriptLoadAsync(Script), window);
     }
 
-    /// <summary>True where a permit is granted. The keys are those of the client: its sorted set.</summary>
+    /// <summary>True if a permit is granted. The keys are the client's sorted set.</summary>
     public async Task<bool> AcquireAsync(RedisKey[] key) =>
         (int)await _database.ScriptEvaluateAsync(_script, key, [_microseconds, _limit, Interlocked.Increment(ref _member), _milliseconds]) == 1;
 
-    /// <summary>How many grants the set of a client holds.</summary>
+    /// <summary>The number of grants in a client's set.</summary>
     public Task<long> CountAsync(RedisKey key) => _database.SortedSetLengthAsync(key);
 
     public ValueTask DisposeAsync() => _redis.DisposeAsync();

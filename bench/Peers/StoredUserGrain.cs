@@ -1,6 +1,6 @@
 namespace Actors.Bench.Peers;
 
-/// <summary>A user whose every change is saved before it is acknowledged.</summary>
+/// <summary>A user that saves every change before it acknowledges it.</summary>
 [Alias("Actors.Bench.IStoredUserGrain")]
 internal interface IStoredUserGrain : IGrainWithStringKey
 {
@@ -9,7 +9,7 @@ internal interface IStoredUserGrain : IGrainWithStringKey
     Task<long> UpdateAsync(UserPatch patch);
 }
 
-/// <summary>The grain, as one would write it after Orleans' documentation.</summary>
+/// <summary>The grain, written as Orleans' documentation suggests.</summary>
 internal sealed class StoredUserGrain([PersistentState("user", BenchSilo.Storage)] IPersistentState<StoredUser> user)
     : Grain, IStoredUserGrain
 {
@@ -21,7 +21,7 @@ internal sealed class StoredUserGrain([PersistentState("user", BenchSilo.Storage
     }
 }
 
-/// <summary>What is saved: the same fields as ours.</summary>
+/// <summary>The saved state, with the same fields as ours.</summary>
 [GenerateSerializer, Alias("Actors.Bench.StoredUser")]
 internal sealed class StoredUser
 {

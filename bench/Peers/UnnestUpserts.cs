@@ -8,8 +8,8 @@ using NpgsqlTypes;
 namespace Actors.Bench.Peers;
 
 /// <summary>
-/// write.flush, the peer: the same rows in the same order, divided among as many lanes, each lane sending batch after
-/// batch of the same size, sorted by key, by hand-written Npgsql code that does nothing else.
+/// write.flush, the peer: the same rows in the same order, divided among as many lanes. Each lane sends batches of the same
+/// size, sorted by key, in hand-written Npgsql code that does nothing else.
 /// </summary>
 internal sealed class UnnestUpserts(BenchServers servers) : Contender
 {

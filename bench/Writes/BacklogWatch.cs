@@ -3,10 +3,10 @@ using Actors.WriteBehind;
 
 namespace Actors.Bench.Writes;
 
-/// <summary>Watches, for as long as a turn lasts, that the flush keeps up with the writes.</summary>
+/// <summary>Checks during a turn that the flush keeps up with the writes.</summary>
 internal sealed class BacklogWatch : IAsyncDisposable
 {
-    /// <summary>How much longer than the flush interval the oldest unflushed row may wait: for a batch or two.</summary>
+    /// <summary>How much longer than the flush interval the oldest unflushed row may wait: one or two batches.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
 
     private readonly WriteBehindTable _table;
@@ -20,7 +20,7 @@ internal sealed class BacklogWatch : IAsyncDisposable
         _watching = WatchAsync();
     }
 
-    /// <summary>Says that the flush fell behind, or null.</summary>
+    /// <summary>A message if the flush fell behind, or null.</summary>
     public string? Doubt => _oldest <= _table.Options.FlushInterval + Grace
         ? null
         : string.Create(CultureInfo.InvariantCulture, $"the flush did not keep up: rows waited up to {_oldest.TotalSeconds:0.0} s");

@@ -6,10 +6,10 @@ using Microsoft.Extensions.Options;
 
 namespace Actors.Bench.Writes;
 
-/// <summary>A silo's journal and queue over the servers of a case, without the silo: filled at will, then drained.</summary>
+/// <summary>A silo's journal and queue on the servers of a case, without the silo: filled on demand, then drained.</summary>
 internal sealed class BenchQueue : IAsyncDisposable
 {
-    // As many as a busy silo has calls in flight.
+    // As many calls in flight as on a busy silo.
     private const int Writers = 2048;
 
     private readonly PostgresRowStore _store;
@@ -20,10 +20,15 @@ internal sealed class BenchQueue : IAsyncDisposable
     {
         _store = new PostgresRowStore(database);
 
-        // While a million rows are journaled as fast as they go, an answer may be slow.
+        // Responses may be slow while a million rows are journaled at full speed.
         _redis = new RedisGateway(
             new RedisOptions { ConnectionString = redis, KeyPrefix = keyPrefix },
-            new BreakerOptions { CallTimeout = TimeSpan.FromSeconds(30), SlowCallDuration = TimeSpan.FromSeconds(20), SilenceDuration = TimeSpan.FromSeconds(30) });
+            new BreakerOptions
+            {
+                CallTimeout = TimeSpan.FromSeconds(30),
+                SlowCallDuration = TimeSpan.FromSeconds(20),
+                SilenceDuration = TimeSpan.FromSeconds(30),
+            });
         var cutOff = new PartitionedSilos(new NoPeers(), NullLogger<PartitionedSilos>.Instance);
         var cache = new RowCache(_redis, cutOff, Options.Create(new CacheOptions()));
         Journal = new Journal(_redis, "bench", journaled: row => _queue!.Enqueue(row), Counters, NullLogger.Instance);
@@ -35,7 +40,7 @@ internal sealed class BenchQueue : IAsyncDisposable
 
     public Journal Journal { get; }
 
-    /// <summary>Claims the keys of the rows and journals them, as their writers would; from there they enter the queue.</summary>
+    /// <summary>Claims the keys of the rows and journals them, as their writers would; this enqueues them.</summary>
     public async Task<Ownership[]> JournalAsync(int count, Func<int, Row> rowOf)
     {
         var owners = new Ownership[count];
@@ -54,7 +59,7 @@ internal sealed class BenchQueue : IAsyncDisposable
             throw new InvalidOperationException($"'{row.Key}' was not journaled: {outcome}.");
     }
 
-    /// <summary>Flushes until nothing is left.</summary>
+    /// <summary>Flushes until the queue is empty.</summary>
     public async Task DrainAsync()
     {
         _queue.Start();

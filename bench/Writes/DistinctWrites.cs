@@ -1,8 +1,8 @@
 namespace Actors.Bench.Writes;
 
 /// <summary>
-/// write.distinct, ours: every write makes a user that never was, so each pays for an activation, the claim of the key and
-/// the look for a former row, and nothing is coalesced. The flush is watched as in write.hot.
+/// write.distinct, ours: every write creates a new user. Each pays for an activation, the claim of the key and the read of an
+/// earlier row; nothing is coalesced. The flush is checked as in write.hot.
 /// </summary>
 internal sealed class DistinctWrites(BenchServers servers) : Contender
 {
@@ -32,7 +32,7 @@ internal sealed class DistinctWrites(BenchServers servers) : Contender
     public override async Task VerifyAsync()
     {
         var stored = await BenchServers.CountAsync(_database, "SELECT count(*) FROM users");
-        if (stored != _next) throw new InvalidOperationException($"{_next} users were made, and {stored} are in the database.");
+        if (stored != _next) throw new InvalidOperationException($"{_next} users were created, but {stored} are in the database.");
     }
 
     public override ValueTask DisposeAsync() => _silo?.DisposeAsync() ?? ValueTask.CompletedTask;

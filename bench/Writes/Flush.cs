@@ -4,8 +4,8 @@ using Actors.Core;
 namespace Actors.Bench.Writes;
 
 /// <summary>
-/// write.flush, ours: a queue full of journaled rows, drained into an empty table with the default batch size and lanes. Each
-/// batch is settled with Redis (the journal lets go of its rows), which the peer does not have to do.
+/// write.flush, ours: drains a queue of journaled rows into an empty table with the default batch size and lanes. Each batch is
+/// also settled in Redis (the journal removes its rows), which the peer does not do.
 /// </summary>
 internal sealed class Flush(BenchServers servers) : Contender
 {
@@ -43,13 +43,13 @@ internal sealed class Flush(BenchServers servers) : Contender
     public override async Task VerifyAsync()
     {
         var stored = await BenchServers.CountAsync(_database, "SELECT count(*) FROM users");
-        if (stored != _rows.Length) throw new InvalidOperationException($"{_rows.Length} rows were drained, and {stored} are in the database.");
+        if (stored != _rows.Length) throw new InvalidOperationException($"{_rows.Length} rows were drained, but {stored} are in the database.");
     }
 
     public override ValueTask DisposeAsync() => _queue?.DisposeAsync() ?? ValueTask.CompletedTask;
 }
 
-/// <summary>The rows to be drained, in the order in which they came: any order but that of the keys.</summary>
+/// <summary>The rows to drain, in arrival order, which differs from key order.</summary>
 internal static class FlushRows
 {
     public static Row[] Make(int count)

@@ -1,8 +1,8 @@
 namespace Actors.Bench.Writes;
 
 /// <summary>
-/// write.hot and write.through, ours: callers update users at random, each waiting for its write to be journaled, or in the
-/// database, while the silo flushes beside it. The figure counts only if the flush keeps up, which is watched.
+/// write.hot and write.through, ours: callers update random users and wait until each write is journaled, or in the database,
+/// while the silo flushes. The figure is valid only if the flush keeps up, which is checked.
 /// </summary>
 internal sealed class HotWrites(BenchServers servers, Durability durability, int callersFactor = 1) : Contender
 {
@@ -36,7 +36,7 @@ internal sealed class HotWrites(BenchServers servers, Durability durability, int
     {
         var written = Enum.GetValues<Durability>().Sum(_silo!.Table.Counters.Writes);
         var stored = await BenchServers.CountAsync(_database, "SELECT sum(version) FROM users");
-        if (stored != written) throw new InvalidOperationException($"{written} writes were acknowledged, and {stored} are in the database.");
+        if (stored != written) throw new InvalidOperationException($"{written} writes were acknowledged, but {stored} are in the database.");
     }
 
     public override ValueTask DisposeAsync() => _silo?.DisposeAsync() ?? ValueTask.CompletedTask;

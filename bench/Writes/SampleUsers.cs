@@ -10,7 +10,7 @@ internal static class SampleUsers
 {
     private const int Patches = 1024;
 
-    // Made beforehand: what a caller spends on making a patch is not what is measured.
+    // Created in advance, because the cost of creating a patch must not be measured.
     private static readonly UserPatch[] Visits =
     [
         .. Enumerable.Range(0, Patches).Select(i => new UserPatch
@@ -26,7 +26,7 @@ internal static class SampleUsers
 
     public static string Id(int user) => $"user-{user:D8}";
 
-    /// <summary>What a user begins with.</summary>
+    /// <summary>The initial state of a user.</summary>
     public static UserPatch Profile(int user) => new()
     {
         DisplayName = $"Ada Lovelace {user}",
@@ -39,7 +39,7 @@ internal static class SampleUsers
     /// <summary>A small change: two attributes and an increment.</summary>
     public static UserPatch Visit(Random random) => Visits[random.Next(Patches)];
 
-    /// <summary>The row of a user as it stands after <see cref="Profile"/> and <see cref="Visit"/>.</summary>
+    /// <summary>The row of a user after <see cref="Profile"/> and <see cref="Visit"/>.</summary>
     public static Row Row(int user)
     {
         var now = DateTimeOffset.FromUnixTimeMilliseconds(1_790_000_000_000);

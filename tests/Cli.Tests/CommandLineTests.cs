@@ -11,12 +11,12 @@ public sealed class CommandLineTests : IDisposable
     public void Dispose() => _shell.Dispose();
 
     [Theory]
-    [InlineData("'bogus' is no command of actors; allowed are user, limit, import, export, load, verify, cluster, breaker, writebehind", "bogus")]
-    [InlineData("user needs a command; allowed are get, set, delete, flush", "user")]
-    [InlineData("'b' is no option of get", "user", "get", "a", "b")]
+    [InlineData("unknown command 'bogus' of actors; commands are user, limit, import, export, load, verify, cluster, breaker, writebehind", "bogus")]
+    [InlineData("user needs a command; commands are get, set, delete, flush", "user")]
+    [InlineData("unknown option or extra argument 'b' of get", "user", "get", "a", "b")]
     [InlineData("Required argument", "user", "get")]
     [InlineData("'--ledger' is required", "verify")]
-    [InlineData("--seconds '0': allowed is a whole number from 1 to 86,400", "load", "writes", "--seconds", "0")]
+    [InlineData("--seconds '0': use a whole number from 1 to 86,400", "load", "writes", "--seconds", "0")]
     [InlineData("--users 'many'", "load", "reads", "--users", "many")]
     [InlineData("--concurrency '10001'", "load", "writes", "--concurrency", "10001")]
     public async Task A_wrong_command_line_is_one_line_and_exit_code_2(string expected, params string[] args)
@@ -56,7 +56,7 @@ public sealed class CommandLineTests : IDisposable
         {
             var result = await _shell.RunAsync([.. command, "--gateway", "10.0.0.7:30000", "--gateway", gateway]);
             Assert.Equal((ExitCode.Usage, ""), (result.ExitCode, result.Output));
-            Assert.Contains($"--gateway is {shown}; allowed is host:port", result.OnlyError(), StringComparison.Ordinal);
+            Assert.Contains($"--gateway is {shown}; use host:port", result.OnlyError(), StringComparison.Ordinal);
             Assert.DoesNotContain("secret", result.Error, StringComparison.Ordinal);
         }
         Assert.Equal(0, _shell.Cluster.Connections);

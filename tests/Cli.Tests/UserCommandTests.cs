@@ -62,19 +62,19 @@ public sealed class UserCommandTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--durability 'safe': allowed are memory, journal, database", "--durability", "safe")]
-    [InlineData("--durability '1': allowed are memory, journal, database", "--durability", "1")]
+    [InlineData("--durability 'safe': use memory, journal, database", "--durability", "safe")]
+    [InlineData("--durability '1': use memory, journal, database", "--durability", "1")]
     [InlineData("--expect-version '-1'", "--expect-version", "-1")]
     [InlineData("--expect-version 'x'", "--expect-version", "x")]
-    [InlineData("--incr 'a=1.5': '1.5' is not a whole number", "--incr", "a=1.5")]
+    [InlineData("--incr 'a=1.5': '1.5' is not a 64-bit integer", "--incr", "a=1.5")]
     [InlineData("--incr 'a=9223372036854775808'", "--incr", "a=9223372036854775808")]
-    [InlineData("--incr 'a': expected is k=n", "--incr", "a")]
-    [InlineData("--attr '=v': expected is k=v", "--attr", "=v")]
-    [InlineData("stands in both --attr and --unset", "--attr", "a=1", "--unset", "a")]
-    [InlineData("stands in both --tag and --untag", "--tag", "a", "--untag", "a")]
+    [InlineData("--incr 'a': expected k=n", "--incr", "a")]
+    [InlineData("--attr '=v': expected k=v", "--attr", "=v")]
+    [InlineData("is in both --attr and --unset", "--attr", "a=1", "--unset", "a")]
+    [InlineData("is in both --tag and --untag", "--tag", "a", "--untag", "a")]
     [InlineData("--incr names 'a' twice", "--incr", "a=1", "--incr", "a=2")]
     [InlineData("nothing to set")]
-    [InlineData("'--colour' is no option", "--colour", "red")]
+    [InlineData("unknown option or extra argument '--colour'", "--colour", "red")]
     public async Task What_cannot_be_read_is_a_usage_error_that_names_it(string expected, params string[] options)
     {
         var result = await _shell.RunAsync(["user", "set", "alice", .. options]);

@@ -62,7 +62,7 @@ internal sealed class LimiterActor : ILimiterHost
 
     void ILimiterHost.AddBytes(long more) => Counters.AddBytes(more);
 
-    void ILimiterHost.IsUnsynced(TimeSpan longest)
+    void ILimiterHost.OnUnsynced(TimeSpan longest)
     {
     }
 }

@@ -129,7 +129,7 @@ public abstract partial class LimiterContract
 
         var second = Open("handed", window);
         _redis.Close("a test");
-        await second.Logs.LookAtClockAsync();
+        await second.Logs.ReadClockAsync();
         _redis.Isolate("a test");
         await second.RunAsync(() => second.Limiter.TakeOverAsync(first.Limiter.HandOff(isAll: true)));
         _redis.Close("a test");
@@ -145,7 +145,7 @@ public abstract partial class LimiterContract
         var first = Open("twice", window);
         await first.AcquireAsync(2);
         var second = Open("twice", window);
-        await second.Logs.LookAtClockAsync();
+        await second.Logs.ReadClockAsync();
         await second.RunAsync(() => second.Limiter.TakeOverAsync(first.Limiter.HandOff(isAll: true)));
         Assert.Equal(2, (await second.AcquireAsync(1)).Remaining);
 

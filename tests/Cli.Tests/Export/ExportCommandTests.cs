@@ -141,8 +141,8 @@ public sealed class ExportCommandTests : IDisposable
         shell.Cluster.CurrentStatus = Status(rows: 5, oldest: TimeSpan.FromHours(1), isResponding, "relation users does not exist");
         var result = await shell.RunAsync("export", shell.Path("users.jsonl"), "--sqlite", _database);
         Assert.Equal(ExitCode.Unavailable, result.ExitCode);
-        Assert.Contains("not all that was acknowledged before the export is in the database (silo 127.0.0.1:1@1 has rows to write): relation", result.Error, StringComparison.Ordinal);
-        Assert.Contains("--as-is exports what is there", result.Error, StringComparison.Ordinal);
+        Assert.Contains("some writes acknowledged before the export are not in the database (silo 127.0.0.1:1@1 has rows to write): relation", result.Error, StringComparison.Ordinal);
+        Assert.Contains("use --as-is to export the current rows", result.Error, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFiles(shell.Directory));
     }
 
@@ -153,7 +153,7 @@ public sealed class ExportCommandTests : IDisposable
         var file = _shell.Write("users.jsonl", "precious");
         var refused = await _shell.RunAsync("export", file, "--sqlite", _database);
         Assert.Equal(ExitCode.Usage, refused.ExitCode);
-        Assert.Contains("exists; --overwrite replaces it", refused.OnlyError(), StringComparison.Ordinal);
+        Assert.Contains("exists; use --overwrite to replace it", refused.OnlyError(), StringComparison.Ordinal);
 
         var failed = await _shell.RunAsync("export", file, "--overwrite", "--postgres", "Host=127.0.0.1;Port=1;Timeout=2");
         Assert.Equal(ExitCode.Unavailable, failed.ExitCode);
@@ -168,8 +168,8 @@ public sealed class ExportCommandTests : IDisposable
     [Theory]
     [InlineData("no database to export", "users.csv")]
     [InlineData("there is no SQLite database", "users.csv", "--sqlite", "missing")]
-    [InlineData("does not say its format", "users.txt", "--sqlite", "DATABASE")]
-    [InlineData("--format 'xml': allowed are jsonl and csv", "-", "--format", "xml", "--sqlite", "DATABASE")]
+    [InlineData("does not determine its format", "users.txt", "--sqlite", "DATABASE")]
+    [InlineData("--format 'xml': use jsonl or csv", "-", "--format", "xml", "--sqlite", "DATABASE")]
     public async Task Export_without_a_database_or_a_known_format_is_a_usage_error(string expected, string file, params string[] options)
     {
         var result = await _shell.RunAsync(

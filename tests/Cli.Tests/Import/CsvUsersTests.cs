@@ -35,8 +35,8 @@ public sealed class CsvUsersTests
     [InlineData("b", "has 1 field, the header row has 3")]
     [InlineData("b,x,1,more", "has 4 fields, the header row has 3")]
     [InlineData(",x,1", "has no id")]
-    [InlineData("b,x,1.5", "counter.n is '1.5'; expected is a whole number")]
-    [InlineData("b,x\"y,1", "a quote stands within a field")]
+    [InlineData("b,x,1.5", "counter.n is '1.5'; expected a 64-bit integer")]
+    [InlineData("b,x\"y,1", "a quote appears inside an unquoted field")]
     [InlineData("b,\"x\"y,1", "a closing quote is not followed by a comma")]
     public async Task A_bad_record_says_what_is_wrong_and_spoils_no_other(string line, string expected)
     {

@@ -97,7 +97,7 @@ public sealed class ImportCommandTests : IDisposable
         attempts.Clear();
         var resumed = await _shell.RunAsync("import", file, "--concurrency", "8");
         Assert.Equal((ExitCode.Failed, "1,999 imported, 1 skipped"), (resumed.ExitCode, resumed.Output.Trim()));
-        Assert.Contains($"going on after line {line}", resumed.Error, StringComparison.Ordinal);
+        Assert.Contains($"resuming after line {line}", resumed.Error, StringComparison.Ordinal);
         Assert.Equal(2000 - line, attempts.Count);
         Assert.Equal(1999, _shell.Cluster.Users.Count);
         Assert.All(_shell.Cluster.Users.Values, user => Assert.Equal(1, user.Current!.Counters["n"]));
@@ -134,7 +134,7 @@ public sealed class ImportCommandTests : IDisposable
         await _shell.RunAsync("import", file);
         var again = await _shell.RunAsync("import", file);
         Assert.Equal((ExitCode.Done, "3 imported, 0 skipped"), (again.ExitCode, again.Output.Trim()));
-        Assert.Contains("--restart imports it again", again.Error, StringComparison.Ordinal);
+        Assert.Contains("use --restart to import it again", again.Error, StringComparison.Ordinal);
         Assert.Equal((1, 1), (_shell.Cluster.Connections, _shell.Cluster.Find("u1")!.Version));
     }
 
@@ -146,7 +146,7 @@ public sealed class ImportCommandTests : IDisposable
         _shell.Write("users.jsonl", Users(1, 4));
         var changed = await _shell.RunAsync("import", file);
         Assert.Equal(ExitCode.Usage, changed.ExitCode);
-        Assert.Contains("was changed after line 3", changed.OnlyError(), StringComparison.Ordinal);
+        Assert.Contains("was changed after its line 3", changed.OnlyError(), StringComparison.Ordinal);
         Assert.Equal(ExitCode.Done, (await _shell.RunAsync("import", file, "--restart")).ExitCode);
 
         _shell.Write("users.jsonl.progress", "{}");
@@ -165,9 +165,9 @@ public sealed class ImportCommandTests : IDisposable
 
     [Theory]
     [InlineData("there is no file", "missing.csv")]
-    [InlineData("does not say its format; name it with --format, allowed are jsonl and csv", "users.txt")]
-    [InlineData("--format 'xml': allowed are jsonl and csv", "users.txt", "--format", "xml")]
-    [InlineData("--durability 'memory': allowed are journal, database", "users.txt", "--durability", "memory")]
+    [InlineData("does not determine its format; set --format to jsonl or csv", "users.txt")]
+    [InlineData("--format 'xml': use jsonl or csv", "users.txt", "--format", "xml")]
+    [InlineData("--durability 'memory': use journal, database", "users.txt", "--durability", "memory")]
     [InlineData("the header row (line 1) has no column id", "users.txt", "--format", "csv")]
     public async Task What_cannot_be_imported_is_a_usage_error(string expected, string file, params string[] options)
     {

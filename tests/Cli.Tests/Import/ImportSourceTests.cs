@@ -25,10 +25,10 @@ public sealed class ImportSourceTests : IDisposable
     {
         { $"[{Three}", "record 3: (line 1) the array is not closed", 2 },
         { $"[{Three},", "record 4: (line 1) the array is not closed", 3 },
-        { $"[{Three},]", "record 4: (line 1) the last comma of the array is followed by no user", 3 },
-        { $"[{Three}]\n[{Three}]", "record 4: (line 2) something follows the end of the array", 3 },
+        { $"[{Three},]", "record 4: (line 1) there is no user after the last comma of the array", 3 },
+        { $"[{Three}]\n[{Three}]", "record 4: (line 2) there is text after the end of the array", 3 },
         { $"[,{Three}]", "record 1: (line 1) there is no user before a comma", 3 },
-        { $"[7,\n\"x\",{Three}]", "record 2: (line 2) is a string; expected is an object", 3 },
+        { $"[7,\n\"x\",{Three}]", "record 2: (line 2) is a string; expected an object", 3 },
         { $"[{{\"id\":\"x\"}} {{\"id\":\"y\"}},{Three}]", "record 1: (line 1) not JSON", 3 },
         { "{\n\"id\":\"x\"\n}\n{\n\"id\":7\n}\n{\n\"id\":\"y\"\n", "record 3: (line 7) the object is not closed", 1 },
         { "{\n\"id\":\"x\"\n}\n,{\"id\":\"y\"}]", "record 2: (line 4) there is no user before a comma", 2 },
@@ -102,7 +102,7 @@ public sealed class ImportSourceTests : IDisposable
 
         var unnamed = await _shell.RunAsync("import", "-");
         Assert.Equal(ExitCode.Usage, unnamed.ExitCode);
-        Assert.Contains("nothing says the format of standard input; name it with --format", unnamed.OnlyError(), StringComparison.Ordinal);
+        Assert.Contains("the format of standard input is unknown; set --format", unnamed.OnlyError(), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -162,7 +162,7 @@ public sealed class ImportSourceTests : IDisposable
         await File.WriteAllBytesAsync(file, whole[..(int)(whole.Length * share)]);
         var result = await _shell.RunAsync("import", file);
         Assert.Equal(ExitCode.Usage, result.ExitCode);
-        Assert.Contains("error: the gzip file is cut off or damaged", result.Error, StringComparison.Ordinal);
+        Assert.Contains("error: the gzip file is truncated or damaged", result.Error, StringComparison.Ordinal);
 
         await File.WriteAllBytesAsync(file, whole);
         var again = await _shell.RunAsync("import", file, "--restart");
@@ -174,7 +174,7 @@ public sealed class ImportSourceTests : IDisposable
     [InlineData(new byte[] { 0x42, 0x5A, 0x68, 0x39, 0 }, "is compressed by bzip2")]
     [InlineData(new byte[] { 0xFD, 0x37, 0x7A, 0x58, 0x5A, 0, 0 }, "is compressed by xz")]
     [InlineData(new byte[] { 0x50, 0x4B, 3, 4, 0 }, "is a ZIP archive")]
-    [InlineData(new byte[] { 0xFF, 0xFE, 0x7B, 0 }, "is UTF-16; allowed is UTF-8")]
+    [InlineData(new byte[] { 0xFF, 0xFE, 0x7B, 0 }, "is UTF-16; convert it to UTF-8")]
     public async Task Other_compressions_and_encodings_are_named_before_anything_is_imported(byte[] content, string expected)
     {
         var file = _shell.Path("users.jsonl");

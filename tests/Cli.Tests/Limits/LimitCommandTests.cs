@@ -80,10 +80,10 @@ public sealed class LimitCommandTests : IDisposable
         Assert.Equal(5, _shell.Cluster.Limiters["alice"].Charged);
 
         var refund = await _shell.RunAsync("limit", "refund", "alice", "--request-id", "r");
-        Assert.Equal((ExitCode.Done, "alice: 5 permits given back"), (refund.ExitCode, refund.Output.Trim()));
+        Assert.Equal((ExitCode.Done, "alice: 5 permits refunded"), (refund.ExitCode, refund.Output.Trim()));
         var again = await _shell.RunAsync("limit", "refund", "alice", "--request-id", "r", "--json");
         Assert.Equal((ExitCode.Done, 0), (again.ExitCode, again.Json.GetProperty("freed").GetInt32()));
-        Assert.Contains("nothing to give back", (await _shell.RunAsync("limit", "refund", "alice", "--request-id", "r")).Output, StringComparison.Ordinal);
+        Assert.Contains("nothing to refund", (await _shell.RunAsync("limit", "refund", "alice", "--request-id", "r")).Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -127,7 +127,7 @@ public sealed class LimitCommandTests : IDisposable
         _shell.Cluster.IsRedisAway = true;
         var denied = await _shell.RunAsync("limit", "acquire", "alice");
         Assert.Equal(ExitCode.Done, denied.ExitCode);
-        Assert.Contains("allowed, only since the policy is in shadow mode", denied.Output, StringComparison.Ordinal);
+        Assert.Contains("allowed, only because the policy is in shadow mode", denied.Output, StringComparison.Ordinal);
         Assert.Contains("source        local: Redis is away", denied.Output, StringComparison.Ordinal);
         var many = (await _shell.RunAsync("limit", "acquire", "alice", "--count", "2")).Output;
         Assert.Contains("2 of those allowed would have been denied", many, StringComparison.Ordinal);
@@ -135,27 +135,27 @@ public sealed class LimitCommandTests : IDisposable
     }
 
     [Theory]
-    [InlineData("limit needs a command; allowed are acquire, peek, reset, refund, set, show", "limit")]
+    [InlineData("limit needs a command; commands are acquire, peek, reset, refund, set, show", "limit")]
     [InlineData("Required argument", "limit", "acquire")]
-    [InlineData("--permits '0': allowed is a whole number from 1 to 1,000,000", "limit", "acquire", "a", "--permits", "0")]
+    [InlineData("--permits '0': use a whole number from 1 to 1,000,000", "limit", "acquire", "a", "--permits", "0")]
     [InlineData("--permits '-1'", "limit", "peek", "a", "--permits", "-1")]
-    [InlineData("--count '10001': allowed is a whole number from 1 to 10,000", "limit", "acquire", "a", "--count", "10001")]
-    [InlineData("--wait '21s': allowed is 0 to 20s", "limit", "acquire", "a", "--wait", "21s")]
-    [InlineData("--wait '5': allowed is 0 to 20s: a number and one of ms, s, m, h, d", "limit", "acquire", "a", "--wait", "5")]
+    [InlineData("--count '10001': use a whole number from 1 to 10,000", "limit", "acquire", "a", "--count", "10001")]
+    [InlineData("--wait '21s': use 0 to 20s", "limit", "acquire", "a", "--wait", "21s")]
+    [InlineData("--wait '5': use 0 to 20s, a number and one of ms, s, m, h, d", "limit", "acquire", "a", "--wait", "5")]
     [InlineData("--wait '-1s'", "limit", "acquire", "a", "--wait", "-1s")]
     [InlineData("allowed are 1 to 64 letters", "limit", "acquire", "a", "--policy", "no such")]
     [InlineData("The request id", "limit", "acquire", "a", "--request-id", "")]
     [InlineData("'--request-id' is required", "limit", "refund", "a")]
     [InlineData("1 to 512 bytes", "limit", "acquire", "")]
     [InlineData("1 to 512 bytes", "limit", "show", "nul\0inside")]
-    [InlineData("nothing to set; name at least one --limit", "limit", "set", "a", "--shadow")]
-    [InlineData("--limit '10/1w': '1w' is no duration", "limit", "set", "a", "--limit", "10/1w")]
+    [InlineData("nothing to set; use at least one --limit", "limit", "set", "a", "--shadow")]
+    [InlineData("--limit '10/1w': '1w' is not a valid window duration", "limit", "set", "a", "--limit", "10/1w")]
     [InlineData("has two windows with duration 00:00:01", "limit", "set", "a", "--limit", "10/1s", "--limit", "20/1000ms")]
-    [InlineData("--on-redis-down 'open': allowed are local, allow, deny", "limit", "set", "a", "--limit", "1/1s", "--on-redis-down", "open")]
-    [InlineData("--remove stands alone", "limit", "set", "a", "--limit", "1/1s", "--remove")]
-    [InlineData("--remove stands alone", "limit", "set", "a", "--on-redis-down", "local", "--remove")]
-    [InlineData("--permits 'many': allowed is a whole number from 1 to 1,000,000, or 'random'", "load", "limits", "--permits", "many")]
-    [InlineData("--on-denied 'cry': allowed are wait, spin", "load", "limits", "--on-denied", "cry")]
+    [InlineData("--on-redis-down 'open': use one of local, allow, deny", "limit", "set", "a", "--limit", "1/1s", "--on-redis-down", "open")]
+    [InlineData("--remove can be combined only with --policy", "limit", "set", "a", "--limit", "1/1s", "--remove")]
+    [InlineData("--remove can be combined only with --policy", "limit", "set", "a", "--on-redis-down", "local", "--remove")]
+    [InlineData("--permits 'many': use a whole number from 1 to 1,000,000, or 'random'", "load", "limits", "--permits", "many")]
+    [InlineData("--on-denied 'cry': use one of wait, spin", "load", "limits", "--on-denied", "cry")]
     [InlineData("--clients '0'", "load", "limits", "--users", "0")]
     public async Task A_wrong_command_line_is_one_line_and_exit_code_2(string expected, params string[] args)
     {

@@ -27,27 +27,27 @@ public sealed class WindowTextTests
     [InlineData("10", "it is not PERMITS/DURATION")]
     [InlineData("", "it is not PERMITS/DURATION")]
     [InlineData("10/1s/2s", "it is not PERMITS/DURATION")]
-    [InlineData("ten/1s", "'ten' is no number of permits")]
-    [InlineData("/1s", "'' is no number of permits")]
-    [InlineData("-1/1s", "'-1' is no number of permits")]
-    [InlineData("0/1s", "'0' is no number of permits")]
-    [InlineData("1000001/1s", "'1000001' is no number of permits")]
-    [InlineData("10/", "'' is no duration of a window")]
-    [InlineData("10/10", "'10' is no duration of a window")]
-    [InlineData("10/0", "'0' is no duration of a window")]
-    [InlineData("10/0s", "'0s' is no duration of a window")]
-    [InlineData("10/0.5ms", "'0.5ms' is no duration of a window")]
-    [InlineData("10/32d", "'32d' is no duration of a window")]
-    [InlineData("10/1w", "'1w' is no duration of a window")]
-    [InlineData("10/-1s", "'-1s' is no duration of a window")]
-    [InlineData("10/1.2.3s", "'1.2.3s' is no duration of a window")]
-    [InlineData("10/99999999999999999999999d", "'99999999999999999999999d' is no duration of a window")]
-    [InlineData("10/99999999999999999999999999999999999999d", "is no duration of a window")]
+    [InlineData("ten/1s", "'ten' is not a valid number of permits")]
+    [InlineData("/1s", "'' is not a valid number of permits")]
+    [InlineData("-1/1s", "'-1' is not a valid number of permits")]
+    [InlineData("0/1s", "'0' is not a valid number of permits")]
+    [InlineData("1000001/1s", "'1000001' is not a valid number of permits")]
+    [InlineData("10/", "'' is not a valid window duration")]
+    [InlineData("10/10", "'10' is not a valid window duration")]
+    [InlineData("10/0", "'0' is not a valid window duration")]
+    [InlineData("10/0s", "'0s' is not a valid window duration")]
+    [InlineData("10/0.5ms", "'0.5ms' is not a valid window duration")]
+    [InlineData("10/32d", "'32d' is not a valid window duration")]
+    [InlineData("10/1w", "'1w' is not a valid window duration")]
+    [InlineData("10/-1s", "'-1s' is not a valid window duration")]
+    [InlineData("10/1.2.3s", "'1.2.3s' is not a valid window duration")]
+    [InlineData("10/99999999999999999999999d", "'99999999999999999999999d' is not a valid window duration")]
+    [InlineData("10/99999999999999999999999999999999999999d", "is not a valid window duration")]
     public void What_is_none_is_named_with_what_is_allowed(string text, string problem)
     {
         var error = Assert.Throws<UsageException>(() => WindowText.Parse(text)).Message;
         Assert.StartsWith($"--limit '{text}': ", error, StringComparison.Ordinal);
         Assert.Contains(problem, error, StringComparison.Ordinal);
-        Assert.EndsWith("allowed are 1 to 1,000,000 permits per 1ms to 31d, e.g. 10/1s, 5/500ms, 100/min or 1000/1h", error, StringComparison.Ordinal);
+        Assert.EndsWith("use 1 to 1,000,000 permits per 1ms to 31d, e.g. 10/1s, 5/500ms, 100/min or 1000/1h", error, StringComparison.Ordinal);
     }
 }

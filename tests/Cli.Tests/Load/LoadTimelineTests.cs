@@ -92,8 +92,8 @@ public sealed class LoadTimelineTests : IDisposable
     }
 
     [Theory]
-    [InlineData("journal,safe", "--durability 'safe': allowed are memory, journal, database")]
-    [InlineData("journal,", "--durability '': allowed are memory, journal, database")]
+    [InlineData("journal,safe", "--durability 'safe': use memory, journal, database")]
+    [InlineData("journal,", "--durability '': use memory, journal, database")]
     public async Task Each_of_several_durabilities_must_be_one(string durabilities, string expected)
     {
         var result = await _shell.RunAsync("load", "writes", "--durability", durabilities);

@@ -79,7 +79,7 @@ public sealed class JudgementTests
     [InlineData("""{"a":1}""", """{"a":"1"}""", "state.a is \"1\", not 1")]
     [InlineData("""{"a":{"b":1}}""", """{"a":{}}""", "state.a.b is missing")]
     [InlineData("""{"a":{"b":1}}""", """{"a":[]}""", "state.a is [], not {\"b\":1}")]
-    [InlineData("""{"t":["x"]}""", """{"t":["y"]}""", "state.t does not hold \"x\"")]
+    [InlineData("""{"t":["x"]}""", """{"t":["y"]}""", "state.t does not contain \"x\"")]
     [InlineData("""{"a":9007199254740993}""", """{"a":9007199254740992}""", "state.a is 9007199254740992")]
     public void A_state_may_hold_more_than_is_demanded_and_never_less(string demanded, string actual, string? expected)
     {

@@ -150,7 +150,7 @@ public sealed class VerifyCommandTests : IDisposable
         const string Entry = """{"id":"a","version":1,"durability":"memory","state":{}}""";
         var cut = await _shell.RunAsync("verify", "--ledger", _shell.Write("cut", Entry + "\n" + Entry[..20]), "--sqlite", database);
         Assert.Equal(ExitCode.Done, cut.ExitCode);
-        Assert.Contains("cut off", cut.Error, StringComparison.Ordinal);
+        Assert.Contains("truncated", cut.Error, StringComparison.Ordinal);
 
         foreach (var broken in (string[])["x", "{}", """{"id":"a","version":1,"durability":"disk","state":{}}""", """{"id":"a","version":1,"durability":"journal","state":1}"""])
         {
@@ -170,7 +170,7 @@ public sealed class VerifyCommandTests : IDisposable
             ("there is no ledger", ["--ledger", _shell.Path("missing"), "--sqlite", "x"]),
             ("there is no SQLite database", ["--ledger", ledger, "--sqlite", _shell.Path("missing")]),
             ("both --postgres and --sqlite", ["--ledger", ledger, "--sqlite", "x", "--postgres", "Host=x"]),
-            ("--postgres cannot be read", ["--ledger", ledger, "--postgres", "Host=x;Passwor=secret"]),
+            ("--postgres is not a valid PostgreSQL connection string", ["--ledger", ledger, "--postgres", "Host=x;Passwor=secret"]),
         ];
         foreach (var (expected, options) in cases)
         {

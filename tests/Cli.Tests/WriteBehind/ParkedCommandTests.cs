@@ -81,10 +81,10 @@ public sealed class ParkedCommandTests : IDisposable
     }
 
     [Theory]
-    [InlineData("which rows?", "replay")]
+    [InlineData("no rows given", "replay")]
     [InlineData("contradict", "replay", "a", "--all")]
     [InlineData("--limit '0'", "parked", "--limit", "0")]
-    [InlineData("allowed are status, parked, replay", "bogus")]
+    [InlineData("commands are status, parked, replay", "bogus")]
     public async Task A_wrong_command_line_is_exit_code_2(string expected, params string[] args)
     {
         var result = await _shell.RunAsync(["writebehind", .. args]);

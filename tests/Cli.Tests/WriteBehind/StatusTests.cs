@@ -44,7 +44,7 @@ public sealed class StatusTests : IDisposable
             "#########... 75 %", "54,321", "96.0 MiB", "128.0 MiB", "12 s", "3.0", "375", "321 ms", "8,009", "6,007", " 3 ", "4,005");
         AssertHolds(Row(result, Silos.Second, "buffering"), "............ 0 %", "64.0 MiB", " - ");
         AssertHolds(Row(result, "127.0.0.1:11113@1", "not responding"));
-        AssertHolds(result.Output, "3 silos", $"{Silos.First}: 2 attempts to flush failed, the last one: \\u001b[2Jit is [red]away");
+        AssertHolds(result.Output, "3 silos", $"{Silos.First}: 2 flush attempts failed, the last one: \\u001b[2Jit is [red]away");
         Assert.DoesNotContain('\u001b', result.Output);
     }
 

@@ -1,20 +1,22 @@
 namespace Actors.RateLimiting;
 
-/// <summary>Puts into words what a limiter has decided: what is left, and when there is more, by its log and its line.</summary>
-internal sealed class Decisions(GrantLogSession log, WaitingLine line)
+/// <summary>
+/// Builds the decisions that callers receive: what is left, and when more is free, from the log and the queue.
+/// </summary>
+internal sealed class DecisionFactory(GrantLogSession log, WaitingLine line)
 {
     private Windows Windows => log.Windows;
 
     private RateLimitPolicy Policy => log.Windows.Policy;
 
-    /// <summary>The permits left in the window that has the fewest.</summary>
+    /// <summary>The permits left in the window with the fewest.</summary>
     public (int Window, long Left) Tightest(long now)
     {
         var window = Windows.Tightest(log.Grants, now);
         return (window, Windows.Left(window, log.Grants, now));
     }
 
-    /// <summary>A grant at <paramref name="at"/> that leaves so many permits in the window that has the fewest.</summary>
+    /// <summary>A grant at <paramref name="at"/>, with the permits left in the tightest window.</summary>
     public RateLimitDecision Allowed((int Window, long Left) tightest, long now, long at, DecidedBy source) => new()
     {
         IsAllowed = true,
@@ -27,7 +29,7 @@ internal sealed class Decisions(GrantLogSession log, WaitingLine line)
         DecidedAt = ToTime(at),
     };
 
-    /// <summary>A denial now, of so many permits, behind all who wait.</summary>
+    /// <summary>A denial now, with the retry delay behind all waiting calls.</summary>
     public RateLimitDecision Denied(int permits, long now, DecidedBy source)
     {
         var (_, window) = Windows.WhenFree(log.Grants, permits);
@@ -47,8 +49,9 @@ internal sealed class Decisions(GrantLogSession log, WaitingLine line)
         };
     }
 
-    /// <summary>A denial since Redis is away and the policy says so: nobody knows for how long.</summary>
-    public RateLimitDecision Down(int permits, long now, TimeSpan retryAfter) => Denied(permits, now, DecidedBy.Local) with { RetryAfter = retryAfter };
+    /// <summary>A denial because Redis is unreachable and the policy denies then; the duration is unknown.</summary>
+    public RateLimitDecision Down(int permits, long now, TimeSpan retryAfter) =>
+        Denied(permits, now, DecidedBy.Local) with { RetryAfter = retryAfter };
 
     private TimeSpan ResetAfter(int window, long now) => TimeSpan.FromMicroseconds(
         log.Grants.Count == 0 ? 0 : Math.Max(0, log.Grants.Newest + Windows.Duration(window) - now));
