@@ -29,7 +29,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_silo_that_is_isolated_goes_on_by_the_database_and_comes_back_by_hand()
+    public async Task Isolated_silo_serves_from_the_database_until_an_operator_closes_the_circuit()
     {
         var silos = (await _cluster.Cluster.GetStatusAsync()).Silos;
         var isolated = Breaker(silos[0].Silo);
@@ -56,7 +56,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_address_of_no_active_silo_is_refused()
+    public async Task Address_of_an_inactive_silo_is_rejected()
     {
         var error = await Assert.ThrowsAsync<SiloNotFoundException>(() => Breaker("127.0.0.1:1@1").GetAsync());
         Assert.Contains("'127.0.0.1:1@1'", error.Message, StringComparison.Ordinal);
@@ -64,7 +64,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task While_Redis_is_gone_users_are_served_and_written_and_afterwards_the_journal_takes_over()
+    public async Task Users_are_read_and_written_during_a_Redis_outage_and_journaled_after_it()
     {
         var active = _cluster.User("active");
         await active.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
@@ -97,7 +97,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_user_under_writes_without_a_pause_comes_back_to_the_journal()
+    public async Task User_under_constant_writes_returns_to_the_journal()
     {
         await IsolateAllAsync();
         var user = _cluster.User("busy");
@@ -124,7 +124,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task No_copy_from_before_a_break_is_read_after_it()
+    public async Task Cached_copy_from_before_an_outage_is_not_read_after_it()
     {
         var user = _cluster.User("copied");
         await user.UpdateAsync(new() { DisplayName = "before" }, new() { Durability = Durability.Database });
@@ -144,7 +144,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_user_that_moves_while_some_calls_go_to_Redis_is_read_as_it_was_written()
+    public async Task User_that_moves_during_the_ramp_reads_its_last_write()
     {
         // Half-open for as long as it takes: of the calls for a write, a clean-up, a release and a claim any may be let through.
         await using var cluster = await TestCluster.StartAsync(servers, silos: 2, redis: _redis, breaker: new()
@@ -174,7 +174,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_a_silo_wrote_while_it_alone_was_cut_off_is_read_on_the_others()
+    public async Task Writes_of_a_partitioned_silo_are_read_on_other_silos()
     {
         // A user that the others have a copy of, and that comes to the silo after it was cut off: Redis knows nothing of that.
         var silos = (await _cluster.Cluster.GetStatusAsync()).Silos;

@@ -28,7 +28,7 @@ public sealed class CeilingTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_write_that_does_not_fit_is_refused_with_nothing_changed_and_afterwards_all_is_flushed()
+    public async Task Write_beyond_the_ceiling_is_rejected_without_effect_and_the_rest_is_flushed()
     {
         await Task.WhenAll(Enumerable.Range(0, Users).Select(i => User(i).UpdateAsync(new() { DisplayName = "before" })));
         await Task.WhenAll(Enumerable.Range(0, Users).Select(i => User(i).FlushAsync()));

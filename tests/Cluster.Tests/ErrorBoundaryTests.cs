@@ -15,7 +15,7 @@ namespace Actors.Cluster.Tests;
 public sealed class ErrorBoundaryTests(ServersFixture servers) : IClassFixture<ServersFixture>
 {
     [Fact]
-    public async Task Only_errors_of_the_contract_leave_a_grain()
+    public async Task Grains_throw_only_contract_errors()
     {
         var errors = All();
         Assert.InRange(errors.Count, 50, 500);
@@ -39,7 +39,7 @@ public sealed class ErrorBoundaryTests(ServersFixture servers) : IClassFixture<S
     [InlineData("-time")]
     [InlineData("-eval", "-evalsha")]
     [InlineData("resetkeys", "~other:*")]
-    public async Task Writes_go_to_the_database_once_Redis_takes_a_right_away(params string[] rights)
+    public async Task Writes_go_to_the_database_when_Redis_revokes_a_right(params string[] rights)
     {
         await using var redis = await RedisServer.StartNewAsync();
         await using var cluster = await TestCluster.StartAsync(servers, silos: 1, redis: redis);

@@ -14,7 +14,7 @@ namespace Actors.Cluster.Tests;
 public sealed class LoadingTests
 {
     [Fact]
-    public async Task A_load_that_failed_at_once_is_tried_again_by_the_next_call()
+    public async Task Failed_load_is_retried_by_the_next_call()
     {
         var store = new InstantStore();
         await using var cluster = await StartAsync(store);

@@ -41,7 +41,7 @@ public sealed class MembershipLeaseTests(ServersFixture servers) : IClassFixture
     public ValueTask DisposeAsync() => _cluster.DisposeAsync();
 
     [Fact]
-    public async Task Calls_ask_nothing_while_the_lease_is_valid_and_once_after_a_pause()
+    public async Task Calls_do_not_renew_a_valid_lease_and_renew_it_once_after_a_pause()
     {
         await Task.Delay(TimeSpan.FromSeconds(1.5), TestContext.Current.CancellationToken);
         _clock.Advance(TimeSpan.FromSeconds(28));
@@ -55,7 +55,7 @@ public sealed class MembershipLeaseTests(ServersFixture servers) : IClassFixture
     }
 
     [Fact]
-    public async Task A_silo_that_was_declared_dead_meanwhile_answers_nothing_and_takes_nothing_over()
+    public async Task Evicted_silo_answers_no_call_and_takes_over_no_user()
     {
         Pause(Standing.Evicted);
         var known = _cluster.User("known");
@@ -85,7 +85,7 @@ public sealed class MembershipLeaseTests(ServersFixture servers) : IClassFixture
     }
 
     [Fact]
-    public async Task A_silo_that_cannot_learn_whether_it_is_a_member_says_that_users_are_possibly_stale()
+    public async Task Silo_of_unknown_membership_marks_users_as_possibly_stale()
     {
         Pause(Standing.Unknown);
         Assert.True((await _cluster.User("known").GetAsync())!.IsPossiblyStale);
@@ -108,7 +108,7 @@ public sealed class MembershipLeaseTests(ServersFixture servers) : IClassFixture
     }
 
     [Fact]
-    public async Task A_user_that_a_silo_may_have_owned_that_was_declared_dead_is_read_at_once_and_changed_a_lease_later()
+    public async Task User_of_a_dead_silo_is_read_at_once_and_written_after_the_lease()
     {
         _members = new() { ["other"] = SiloStatus.Dead };
         var user = _cluster.User("taken-over");

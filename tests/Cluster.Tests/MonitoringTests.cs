@@ -15,7 +15,7 @@ public sealed partial class MonitoringTests(ServersFixture servers)
     private static readonly string[] OtherLabels = ["instance", "job", "le"];
 
     [Fact]
-    public async Task Alerts_board_and_documentation_name_metrics_and_labels_that_exist()
+    public async Task Alerts_dashboard_and_documentation_use_existing_metrics_and_labels()
     {
         HashSet<string> metrics;
         await using (await TestCluster.StartAsync(servers)) metrics = ExportedMetrics();
@@ -46,7 +46,7 @@ public sealed partial class MonitoringTests(ServersFixture servers)
     }
 
     [Fact]
-    public void Alerts_fire_for_silos_that_are_gone_and_each_is_documented()
+    public void Alerts_fire_for_missing_silos_and_each_is_documented()
     {
         var alerts = Alerts().ToArray();
         Assert.Contains(alerts, alert => Regex.IsMatch(alert.Expression, @"^up\{[^}]*\} == 0$"));
@@ -60,7 +60,7 @@ public sealed partial class MonitoringTests(ServersFixture servers)
     }
 
     [Fact]
-    public void The_board_works_with_any_data_source_and_job()
+    public void Dashboard_works_with_any_data_source_and_job()
     {
         var board = Read("deploy/grafana/dashboards/actors.json");
         var variables = JsonDocument.Parse(board).RootElement.GetProperty("templating").GetProperty("list").EnumerateArray()
@@ -75,7 +75,7 @@ public sealed partial class MonitoringTests(ServersFixture servers)
     }
 
     [Fact]
-    public void No_metric_has_the_label_that_Prometheus_keeps_for_summaries()
+    public void No_metric_has_the_quantile_label_that_Prometheus_reserves()
     {
         var names = typeof(ActorsTelemetry).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (string)field.GetRawConstantValue()!);
         Assert.DoesNotContain(names, name => name is "quantile" or "le");

@@ -20,7 +20,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     [InlineData(Durability.Memory)]
     [InlineData(Durability.Journal)]
     [InlineData(Durability.Database)]
-    public async Task A_user_activated_anew_reads_its_last_write(Durability durability)
+    public async Task Reactivated_user_reads_its_last_write(Durability durability)
     {
         var user = _cluster.User($"moved-{durability}");
         for (var n = 1; n <= 5; n++)
@@ -34,7 +34,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_request_id_is_remembered_over_activations_and_deletes()
+    public async Task Request_id_is_remembered_across_activations_and_deletes()
     {
         var user = _cluster.User("remembering");
         var options = new WriteOptions { RequestId = "r" };
@@ -49,7 +49,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_write_of_an_owner_that_lost_its_right_is_repeated_on_what_the_other_left()
+    public async Task Write_of_a_fenced_owner_is_retried_on_the_state_of_the_new_owner()
     {
         var user = _cluster.User("contested");
         await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
@@ -65,7 +65,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Owners_that_lose_their_right_again_and_again_count_every_acknowledged_write_once()
+    public async Task Repeatedly_fenced_owners_count_every_acknowledged_write_once()
     {
         const int Users = 4;
         const int Writes = 120;
@@ -102,7 +102,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_write_to_memory_that_overtook_one_that_was_refused_does_not_make_it_count_twice()
+    public async Task Memory_write_ahead_of_a_rejected_write_does_not_make_that_count_twice()
     {
         var users = Enumerable.Range(0, 30).Select(i => _cluster.User($"overtaken-{i}")).ToArray();
         await Task.WhenAll(users.Select(user => user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })));
@@ -118,7 +118,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     [Theory]
     [InlineData(null)]
     [InlineData("r")]
-    public async Task A_write_that_meets_its_version_of_another_owner_in_the_database_counts_once(string? requestId)
+    public async Task Write_counts_once_if_another_owner_committed_the_same_version(string? requestId)
     {
         var id = $"met-{requestId}";
         var user = _cluster.User(id);
@@ -135,7 +135,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Repeats_of_a_write_whose_owner_lost_its_right_get_the_receipt_of_what_was_written()
+    public async Task Retries_of_a_fenced_write_get_the_receipt_of_the_stored_write()
     {
         for (var round = 0; round < 5; round++)
         {
@@ -155,7 +155,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Users_whose_journal_was_emptied_go_on_from_memory()
+    public async Task Users_continue_from_memory_after_their_journal_was_emptied()
     {
         var user = _cluster.User("emptied");
         await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
@@ -166,7 +166,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Users_whose_journal_was_emptied_are_in_the_database_before_they_move()
+    public async Task Users_with_an_emptied_journal_are_flushed_before_they_move()
     {
         var user = _cluster.User("emptied-and-moved");
         await user.UpdateAsync(new() { DisplayName = "kept" });
@@ -182,7 +182,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_copy_is_cached_and_spares_the_database()
+    public async Task Cached_copy_avoids_a_database_read()
     {
         var user = _cluster.User("cached");
         await user.UpdateAsync(new() { DisplayName = "one" });
@@ -200,7 +200,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_cached_copy_follows_what_is_flushed()
+    public async Task Cached_copy_is_updated_on_flush()
     {
         var user = _cluster.User("followed");
         for (var n = 1; n <= 5; n++)

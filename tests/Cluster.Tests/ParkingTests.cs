@@ -21,7 +21,7 @@ public sealed class ParkingTests(ServersFixture servers) : IAsyncLifetime
     public ValueTask DisposeAsync() => _cluster.DisposeAsync();
 
     [Fact]
-    public async Task A_user_that_the_database_refuses_goes_on_and_is_in_it_once_it_was_replayed()
+    public async Task User_rejected_by_the_database_stays_usable_and_is_stored_after_a_replay()
     {
         var minor = _cluster.User("minor");
         await minor.UpdateAsync(new() { DisplayName = "before" }, ToDatabase);
@@ -73,7 +73,7 @@ public sealed class ParkingTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Others_written_at_the_same_time_notice_nothing()
+    public async Task Rejected_row_does_not_affect_concurrent_writes_of_other_users()
     {
         var outcomes = await Task.WhenAll(Enumerable.Range(0, 300).Select(async i =>
         {
@@ -94,7 +94,7 @@ public sealed class ParkingTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_later_version_that_the_database_takes_ends_it()
+    public async Task Later_version_accepted_by_the_database_unparks_the_user()
     {
         var user = _cluster.User("grown");
         await Assert.ThrowsAsync<WriteParkedException>(() => user.UpdateAsync(Age(17), ToDatabase));
@@ -108,7 +108,7 @@ public sealed class ParkingTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task With_Redis_away_a_journal_write_that_is_parked_gets_its_receipt_and_is_read_afterwards()
+    public async Task Parked_journal_write_without_Redis_gets_a_receipt_and_is_read_later()
     {
         foreach (var silo in (await _cluster.Cluster.GetStatusAsync()).Silos)
             await _cluster.Silos.Client.GetGrain<IRedisBreakerGrain>(silo.Silo).IsolateAsync("test");

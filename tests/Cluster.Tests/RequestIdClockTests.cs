@@ -8,7 +8,7 @@ public sealed class RequestIdClockTests(ServersFixture servers)
     [Theory]
     [InlineData(11)]
     [InlineData(-11)]
-    public async Task A_repeated_request_id_counts_once_on_a_silo_whose_clock_is_off(int ahead)
+    public async Task Repeated_request_id_counts_once_on_a_silo_with_a_wrong_clock(int ahead)
     {
         var prefix = "clocks-" + Guid.NewGuid().ToString("n");
         await using var right = await TestCluster.StartAsync(servers, silos: 1, configure: Unflushed, keyPrefix: prefix);

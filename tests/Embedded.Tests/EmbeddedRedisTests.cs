@@ -22,7 +22,7 @@ public sealed class EmbeddedRedisTests : IDisposable
     public void Dispose() => _directory.Dispose();
 
     [Fact]
-    public async Task It_answers_as_Redis_does()
+    public async Task Embedded_Redis_answers_as_Redis_does()
     {
         await using var redis = await StartAsync();
         await using var client = await ConnectAsync(redis);
@@ -67,7 +67,7 @@ public sealed class EmbeddedRedisTests : IDisposable
     }
 
     [Fact]
-    public async Task Nothing_acknowledged_is_lost_by_a_stop_right_after_it()
+    public async Task Stop_right_after_an_acknowledgement_loses_nothing()
     {
         for (var round = 1; round <= 3; round++)
         {
@@ -105,7 +105,7 @@ public sealed class EmbeddedRedisTests : IDisposable
     }
 
     [Fact]
-    public async Task The_commit_command_is_answered_behind_a_script()
+    public async Task Commit_command_is_answered_after_a_script()
     {
         await using var redis = await StartAsync();
         await using var client = await ConnectAsync(redis);
@@ -119,7 +119,7 @@ public sealed class EmbeddedRedisTests : IDisposable
     }
 
     [Fact]
-    public async Task A_stop_may_be_repeated()
+    public async Task Stop_can_be_repeated()
     {
         await using var redis = await StartAsync();
         await redis.StopAsync();

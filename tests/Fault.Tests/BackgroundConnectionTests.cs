@@ -11,7 +11,7 @@ public sealed class BackgroundConnectionTests
     private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(30);
 
     [Fact]
-    public async Task An_app_starts_before_its_cluster_and_works_once_that_is_there()
+    public async Task App_can_start_before_its_cluster()
     {
         await using var redis = await RedisServer.StartNewAsync();
         using var directory = new TemporaryDirectory("background");
@@ -49,7 +49,7 @@ public sealed class BackgroundConnectionTests
     }
 
     [Fact]
-    public async Task An_app_that_never_connected_stops_at_once()
+    public async Task App_that_never_connected_stops_at_once()
     {
         using var app = App(client => client.Gateways = ["127.0.0.1:1"]);
         await app.StartAsync();

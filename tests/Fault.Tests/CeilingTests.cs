@@ -13,7 +13,7 @@ public sealed class CeilingTests(ITestOutputHelper output)
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
     [Fact]
-    public async Task With_PostgreSQL_away_writes_go_on_to_the_ceiling_are_then_refused_and_nothing_is_lost()
+    public async Task Writes_without_PostgreSQL_continue_to_the_ceiling_and_lose_nothing()
     {
         await using var deployment = await Deployment.StartAsync(silos: 0);
         var silo = await deployment.AddSiloAsync("--Actors:WriteBehind:MaxUnflushedBytes", $"{Ceiling}");

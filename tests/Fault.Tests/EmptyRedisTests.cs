@@ -6,7 +6,7 @@ namespace Actors.Fault.Tests;
 public sealed class EmptyRedisTests(ITestOutputHelper output)
 {
     [Fact]
-    public async Task The_cluster_stays_one_and_loses_nothing()
+    public async Task Cluster_survives_an_emptied_Redis_without_a_split_or_loss()
     {
         await using var deployment = await Deployment.StartAsync(silos: 2);
         await new Trial(deployment, output).RunAsync(async () =>

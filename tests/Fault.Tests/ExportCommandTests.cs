@@ -17,7 +17,7 @@ public sealed class ExportCommandTests
     ];
 
     [Fact]
-    public async Task An_export_is_imported_again_without_loss_through_files_and_pipes()
+    public async Task Export_is_imported_again_without_loss_through_files_and_pipes()
     {
         await using var deployment = await Deployment.StartAsync(silos: 1);
         var users = Users().ToDictionary(user => (string)user["id"]!, StringComparer.Ordinal);

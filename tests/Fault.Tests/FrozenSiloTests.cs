@@ -6,7 +6,7 @@ namespace Actors.Fault.Tests;
 public sealed class FrozenSiloTests(ITestOutputHelper output)
 {
     [Fact]
-    public async Task A_silo_that_was_declared_dead_while_it_was_stopped_answers_nothing_from_memory_when_it_runs_again()
+    public async Task Resumed_silo_that_was_declared_dead_answers_nothing_from_memory()
     {
         await using var deployment = await Deployment.StartAsync(silos: 2);
         var verdict = (FreezeVerdict)await FreezeTrial.RunAsync(deployment, new(Outage: TimeSpan.FromSeconds(24)), output.WriteLine);

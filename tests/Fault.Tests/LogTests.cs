@@ -23,7 +23,7 @@ public sealed partial class LogTests : IDisposable
     }
 
     [Fact]
-    public async Task Logs_are_quoted_and_warn_of_open_ports_and_of_a_journal_that_forgets()
+    public async Task Logs_quote_values_and_warn_of_open_ports_and_of_a_journal_without_persistence()
     {
         await using var redis = await RedisServer.StartNewAsync(appendOnly: false);
         await RedisCommands.SendAsync(redis.Port, "ACL SETUSER noinfo on >right ~* &* +@all -info");

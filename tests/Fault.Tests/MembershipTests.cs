@@ -9,7 +9,7 @@ public sealed class MembershipTests(ThreeSilos cluster, ITestOutputHelper output
     private Deployment Deployment => cluster.Deployment;
 
     [Fact]
-    public async Task An_emptied_table_is_restored_and_a_new_silo_joins_that_cluster()
+    public async Task Emptied_table_is_restored_and_a_new_silo_joins()
     {
         var silos = await cluster.StartedAsync();
         var version = await MembershipTable.VersionAsync(Deployment);
@@ -27,7 +27,7 @@ public sealed class MembershipTests(ThreeSilos cluster, ITestOutputHelper output
     }
 
     [Fact]
-    public async Task A_Redis_that_comes_back_without_its_data_finds_the_cluster_whole_and_a_silo_that_waited_for_it_joins()
+    public async Task Cluster_survives_a_Redis_without_data_and_a_waiting_silo_joins()
     {
         var silos = await cluster.StartedAsync();
         await Deployment.Redis.KillAsync();
@@ -48,7 +48,7 @@ public sealed class MembershipTests(ThreeSilos cluster, ITestOutputHelper output
     }
 
     [Fact]
-    public async Task A_table_that_a_client_made_anew_and_one_that_lacks_a_silo_are_mended()
+    public async Task Table_recreated_by_a_client_or_without_a_silo_is_repaired()
     {
         var silos = await cluster.StartedAsync();
         await MembershipTable.EmptyAsync(Deployment);
@@ -64,7 +64,7 @@ public sealed class MembershipTests(ThreeSilos cluster, ITestOutputHelper output
     }
 
     [Fact]
-    public async Task A_silo_that_was_suspected_while_Redis_was_away_and_answers_again_is_not_declared_dead()
+    public async Task Suspected_silo_that_answers_again_after_a_Redis_outage_is_not_declared_dead()
     {
         var silos = await cluster.StartedAsync();
         await Deployment.Redis.KillAsync();
@@ -85,7 +85,7 @@ public sealed class MembershipTests(ThreeSilos cluster, ITestOutputHelper output
 
     // On other ports: SilosComeAndGoTests.
     [Fact]
-    public async Task All_silos_killed_at_once_serve_again_after_a_restart_on_the_same_ports()
+    public async Task Cluster_serves_again_after_a_restart_of_all_killed_silos_on_the_same_ports()
     {
         var ports = Enumerable.Range(0, 3).Select(_ => FreePorts.Next(2)).ToList();
         await using var deployment = await Deployment.StartAsync(silos: 0);

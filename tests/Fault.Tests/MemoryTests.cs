@@ -19,7 +19,7 @@ public sealed class MemoryTests(ITestOutputHelper output)
     };
 
     [Fact]
-    public async Task Many_more_users_than_fit_into_the_memory_of_a_silo_are_imported_through_it()
+    public async Task More_users_than_fit_into_the_memory_of_a_silo_are_imported()
     {
         await using var deployment = await Deployment.StartAsync(silos: 0);
         var silo = deployment.Silo(await deployment.AddPlaceAsync(settings: Small));

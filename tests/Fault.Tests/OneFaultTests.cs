@@ -18,7 +18,7 @@ public sealed class OneFaultTests(OneFaultTests.Shared shared, ITestOutputHelper
     private readonly Trial _trial = new(shared.Deployment, output);
 
     [Fact]
-    public async Task With_PostgreSQL_away_every_journaled_write_and_every_read_succeeds()
+    public async Task Journaled_writes_and_reads_succeed_without_PostgreSQL()
     {
         await TryAsync("postgres-stop", Away);
         AssertNoneFailed(_trial.Journal, _trial.Reads);
@@ -26,7 +26,7 @@ public sealed class OneFaultTests(OneFaultTests.Shared shared, ITestOutputHelper
     }
 
     [Fact]
-    public async Task With_Redis_away_no_call_fails_and_writes_go_to_the_database()
+    public async Task Calls_succeed_and_writes_go_to_the_database_without_Redis()
     {
         // And back without what it wrote last, which is more than a kill alone takes from it.
         await TryAsync("redis-lose-tail", Away);
@@ -35,14 +35,14 @@ public sealed class OneFaultTests(OneFaultTests.Shared shared, ITestOutputHelper
     }
 
     [Fact]
-    public async Task With_PostgreSQL_slow_no_call_fails()
+    public async Task Calls_succeed_with_a_slow_PostgreSQL()
     {
         await TryAsync("postgres-slow", TimeSpan.FromSeconds(5));
         AssertNoneFailed(_trial.Journal, _trial.Database, _trial.Reads);
     }
 
     [Fact]
-    public async Task With_Redis_silent_no_call_fails_and_writes_go_to_the_database()
+    public async Task Calls_succeed_and_writes_go_to_the_database_with_a_silent_Redis()
     {
         await TryAsync("redis-pause", Away);
         AssertNoneFailed(_trial.Journal, _trial.Database, _trial.Reads);
@@ -50,14 +50,14 @@ public sealed class OneFaultTests(OneFaultTests.Shared shared, ITestOutputHelper
     }
 
     [Fact]
-    public async Task With_Redis_busy_no_call_fails()
+    public async Task Calls_succeed_with_a_busy_Redis()
     {
         await TryAsync("redis-busy", TimeSpan.FromSeconds(5));
         AssertNoneFailed(_trial.Journal, _trial.Database, _trial.Reads);
     }
 
     [Fact]
-    public async Task With_one_silo_cut_off_from_Redis_no_call_fails()
+    public async Task Calls_succeed_with_one_silo_partitioned_from_Redis()
     {
         await _trial.RunAsync(async () =>
         {
@@ -76,7 +76,7 @@ public sealed class OneFaultTests(OneFaultTests.Shared shared, ITestOutputHelper
     }
 
     [Fact]
-    public async Task With_PostgreSQL_and_Redis_away_calls_fail_in_time_and_say_why()
+    public async Task Calls_without_PostgreSQL_and_Redis_fail_in_time_with_the_reason()
     {
         await _trial.RunAsync(async () =>
         {

@@ -18,7 +18,7 @@ public sealed class OtlpSettingsTests
     ];
 
     [Fact]
-    public async Task Settings_that_cannot_be_read_end_the_start_with_one_line()
+    public async Task Invalid_settings_end_the_start_with_one_line()
     {
         using var directory = new TemporaryDirectory("otlp");
         await Task.WhenAll(Wrong.Select(async wrong =>

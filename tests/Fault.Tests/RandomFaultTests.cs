@@ -14,7 +14,7 @@ public sealed class RandomFaultTests(ITestOutputHelper output)
     private const int DefaultSeed = 4711;
 
     [Fact]
-    public async Task Faults_at_random_lose_nothing()
+    public async Task Random_faults_lose_nothing()
     {
         var seed = Environment.GetEnvironmentVariable(SeedVariable) is { Length: > 0 } given
             ? int.Parse(given, CultureInfo.InvariantCulture)

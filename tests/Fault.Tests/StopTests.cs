@@ -22,7 +22,7 @@ public sealed class StopTests(ITestOutputHelper output) : IAsyncLifetime
     public ValueTask DisposeAsync() => _deployment.DisposeAsync();
 
     [Fact]
-    public async Task Stop_keeps_its_timeout_while_Redis_or_PostgreSQL_are_away()
+    public async Task Stop_keeps_its_timeout_without_Redis_or_PostgreSQL()
     {
         await LoadAsync();
         using var reads = _deployment.StartLoad(new("reads") { IsReads = true, Prefix = "stop-", Rate = 200 });

@@ -24,7 +24,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
     private readonly string _key = shared.NextKey();
 
     [Fact]
-    public async Task A_window_grants_exactly_its_limit_over_two_apps_and_each_answer_says_what_is_left()
+    public async Task Window_grants_exactly_its_limit_across_two_apps_and_reports_remaining_permits()
     {
         var loads = await Task.WhenAll(shared.Allowing.LoadAsync(_key, seconds: 5), shared.Denying.LoadAsync(_key, seconds: 5));
         Report(loads);
@@ -43,7 +43,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
     }
 
     [Fact]
-    public async Task A_denial_is_429_with_Retry_After_in_whole_seconds_and_problem_details()
+    public async Task Denial_is_429_with_Retry_After_in_whole_seconds_and_problem_details()
     {
         await DrainAsync();
         using var denied = await shared.Allowing.GetAsync("/search", _key);
@@ -67,7 +67,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
     [Theory]
     [InlineData(0)]
     [InlineData(10_000)]
-    public async Task Whatever_a_client_sends_as_its_key_it_is_answered_and_limited(int length)
+    public async Task Any_client_key_is_answered_and_limited(int length)
     {
         foreach (var key in (string[])[new('k', length), new string('é', length), "{a}*?[" + new string(' ', length) + "]"])
         {
@@ -78,7 +78,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
     }
 
     [Fact]
-    public async Task With_Redis_killed_requests_are_answered_on_and_limited_as_before()
+    public async Task Requests_are_answered_and_limited_after_Redis_is_killed()
     {
         var load = shared.Allowing.LoadAsync(_key, seconds: 6);
         await Task.Delay(TimeSpan.FromSeconds(1));
@@ -105,7 +105,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
     }
 
     [Fact]
-    public async Task With_the_silo_killed_each_app_decides_as_it_was_told_and_limits_again_once_there_is_one()
+    public async Task Apps_follow_their_outage_setting_without_a_silo_and_limit_again_after_its_return()
     {
         var loads = Task.WhenAll(shared.Allowing.LoadAsync(_key, seconds: 8), shared.Denying.LoadAsync(_key, seconds: 8));
         await Task.Delay(TimeSpan.FromSeconds(2));

@@ -4,7 +4,7 @@ namespace Actors.StoreContract;
 public abstract partial class LimiterContract
 {
     [Fact]
-    public async Task A_refund_of_what_counts_no_more_frees_nothing_of_others()
+    public async Task Refund_of_an_expired_grant_frees_no_other_grant()
     {
         var window = new RateLimitWindow(5, TimeSpan.FromMilliseconds(400));
         var limiter = Open("aged", window);
@@ -16,7 +16,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task A_refund_of_what_a_reset_has_freed_frees_nothing_of_others()
+    public async Task Refund_after_a_reset_frees_no_other_grant()
     {
         var limiter = Open("emptied", new RateLimitWindow(5, Minute));
         var named = await limiter.AcquireAsync(5, name: "5:p:x");
@@ -43,7 +43,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task Who_is_to_wait_is_told_to_go_elsewhere_also_while_a_script_is_in_flight()
+    public async Task Waiting_call_is_redirected_even_while_a_script_is_in_flight()
     {
         var limiter = Open("closed", new RateLimitWindow(1, Minute / 4));
         await limiter.AcquireAsync(1);
@@ -58,7 +58,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task Whose_turn_has_come_is_granted_or_told_to_go_elsewhere_and_never_both()
+    public async Task Due_call_is_either_granted_or_redirected()
     {
         var limiter = Open("closing", new RateLimitWindow(1, TimeSpan.FromSeconds(1)));
         await limiter.AcquireAsync(1);
@@ -76,7 +76,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task A_log_that_an_earlier_owner_has_begun_anew_is_taken_over_again()
+    public async Task Log_restarted_by_an_earlier_owner_is_taken_over_again()
     {
         var (earlier, later) = (Open("two", new RateLimitWindow(5, TimeSpan.FromMilliseconds(100))), Open("two", new RateLimitWindow(5, TimeSpan.FromMilliseconds(100))));
         await earlier.AcquireAsync(1);
@@ -95,7 +95,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task A_call_is_cancelled_or_charged_and_never_both()
+    public async Task Call_is_either_cancelled_or_charged()
     {
         var limiter = Open("cancelled", new RateLimitWindow(10, Minute));
         using var givesUp = new CancellationTokenSource();
@@ -117,7 +117,7 @@ public abstract partial class LimiterContract
     [Theory]
     [InlineData(RedisDownBehavior.Allow)]
     [InlineData(RedisDownBehavior.Deny)]
-    public async Task What_is_to_be_done_without_Redis_is_done_past_those_who_wait(RedisDownBehavior behavior)
+    public async Task Local_operations_run_ahead_of_waiting_calls(RedisDownBehavior behavior)
     {
         var limiter = Open("down", PolicyOf(new RateLimitWindow(1, Minute / 4)) with { OnRedisDown = behavior });
         await limiter.AcquireAsync(1);
@@ -131,7 +131,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task As_many_names_are_kept_over_an_outage_as_without_one()
+    public async Task Outage_does_not_change_how_many_request_ids_are_kept()
     {
         var limiter = Open("names", new RateLimitWindow(RateLimits.MaxLimit, Minute));
         await limiter.AcquireAsync(1);
@@ -145,7 +145,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task What_was_granted_by_a_guess_of_the_time_counts_from_no_earlier_than_it_was_granted()
+    public async Task Grant_by_an_estimated_time_never_counts_from_an_earlier_time()
     {
         _redis.Isolate("a test");
         var clock = new LateClock();
@@ -160,7 +160,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task What_is_to_be_written_back_is_tried_again_whatever_came_between()
+    public async Task Write_back_is_retried_after_any_interruption()
     {
         var limiter = Open("again", new RateLimitWindow(10, Minute));
         await limiter.AcquireAsync(1);

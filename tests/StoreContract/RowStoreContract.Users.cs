@@ -7,7 +7,7 @@ namespace Actors.StoreContract;
 public abstract partial class RowStoreContract
 {
     [Fact]
-    public Task Any_user_comes_back_from_the_table_as_it_was() =>
+    public Task Any_user_survives_a_round_trip_through_the_table() =>
         AnyUser.State("u").Array[50].SampleAsync(
             async states =>
             {

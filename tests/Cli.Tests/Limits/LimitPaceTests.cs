@@ -17,7 +17,7 @@ public sealed class LimitPaceTests : IDisposable
     public void Dispose() => _shell.Dispose();
 
     [Fact]
-    public async Task Callers_that_wait_on_a_denial_call_seldom()
+    public async Task Callers_that_wait_after_a_denial_call_rarely()
     {
         _shell.Cluster.Policies["p"] = new() { Name = "p", Windows = [new(1, TimeSpan.FromHours(1))] };
         var args = (string[])["load", "limits", "--seconds", "1", "--clients", "1", "--concurrency", "1", "--policy", "p", "--json"];
@@ -29,7 +29,7 @@ public sealed class LimitPaceTests : IDisposable
     }
 
     [Fact]
-    public async Task A_rate_is_kept_to()
+    public async Task Pace_keeps_the_configured_rate()
     {
         var json = (await _shell.RunAsync("load", "limits", "--seconds", "2", "--rate", "100", "--concurrency", "4", "--json")).Json;
         Assert.InRange(json.GetProperty("succeeded").GetDouble(), 10, (100 * json.GetProperty("seconds").GetDouble()) + 1);

@@ -9,7 +9,7 @@ public sealed class ClientIdTests(AppCluster apps) : IClassFixture<AppCluster>
     private readonly string _key = Guid.NewGuid().ToString("n");
 
     [Fact]
-    public async Task A_second_header_value_makes_no_new_budget()
+    public async Task Second_header_value_does_not_create_a_new_budget()
     {
         await using var app = await LimitedApp.StartAsync(
             apps.Client, limits => limits.ClientIdFromHeader("X-Api-Key").ClientIdFromAddress());
@@ -27,7 +27,7 @@ public sealed class ClientIdTests(AppCluster apps) : IClassFixture<AppCluster>
     }
 
     [Fact]
-    public async Task Keys_that_nobody_checks_are_bounded_by_the_address_they_come_from()
+    public async Task Unchecked_keys_are_limited_by_their_source_address()
     {
         await using var app = await LimitedApp.StartAsync(apps.Client, limits =>
             limits.ClientIdFromHeader("X-Api-Key").ClientIdFromAddress().AddressPolicy = AppCluster.Address);
@@ -37,7 +37,7 @@ public sealed class ClientIdTests(AppCluster apps) : IClassFixture<AppCluster>
     }
 
     [Fact]
-    public async Task A_request_that_its_own_limit_denies_does_not_use_up_the_limit_of_its_address()
+    public async Task Request_denied_by_its_key_does_not_charge_its_address()
     {
         await using var app = await LimitedApp.StartAsync(apps.Client, limits =>
             limits.ClientIdFromHeader("X-Api-Key").ClientIdFromAddress().AddressPolicy = AppCluster.Address);
@@ -51,7 +51,7 @@ public sealed class ClientIdTests(AppCluster apps) : IClassFixture<AppCluster>
     }
 
     [Fact]
-    public async Task A_key_that_was_not_given_out_is_as_none_and_the_key_itself_is_stored_nowhere()
+    public async Task Unknown_key_counts_as_no_key_and_no_key_is_stored()
     {
         await using var app = await LimitedApp.StartAsync(apps.Client, limits =>
             limits.ClientIdFromHeader("X-Api-Key", (_, key) => key == _key).SharedClientId = null);

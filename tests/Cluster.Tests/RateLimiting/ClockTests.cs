@@ -12,7 +12,7 @@ public sealed class ClockTests(ServersFixture servers)
     [Theory]
     [InlineData(5)]
     [InlineData(-5)]
-    public async Task The_clock_of_a_silo_plays_no_part(int seconds)
+    public async Task Limits_do_not_depend_on_the_clock_of_a_silo(int seconds)
     {
         await using var cluster = await TestCluster.StartAsync(servers, silos: 1, time: new ShiftedTime(TimeSpan.FromSeconds(seconds)));
         var limiter = await LimiterAsync(cluster);
@@ -31,7 +31,7 @@ public sealed class ClockTests(ServersFixture servers)
     [InlineData(-30)]
     [InlineData(30)]
     [InlineData(-3600)]
-    public async Task When_the_clock_of_Redis_is_set_limits_hold_and_go_on(int seconds)
+    public async Task Limits_hold_when_the_clock_of_Redis_changes(int seconds)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "libfaketime works on Linux only.");
         using var directory = new TemporaryDirectory("clock");
@@ -75,7 +75,7 @@ public sealed class ClockTests(ServersFixture servers)
     }
 
     [Fact]
-    public async Task A_limiter_that_comes_to_a_clock_set_back_waits_no_longer_than_a_window()
+    public async Task Limiter_waits_at_most_a_window_after_the_clock_is_set_back()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "libfaketime works on Linux only.");
         using var directory = new TemporaryDirectory("clock");

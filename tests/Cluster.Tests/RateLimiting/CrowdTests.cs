@@ -20,7 +20,7 @@ public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
     public async ValueTask DisposeAsync() => await _cluster.DisposeAsync();
 
     [Fact]
-    public async Task A_flood_of_new_ids_displaces_idle_clients_which_lose_nothing_and_refuses_no_other()
+    public async Task Flood_of_new_ids_evicts_idle_clients_without_losing_usage_or_rejecting_others()
     {
         var used = _cluster.Limiter("used");
         for (var i = 0; i < 5; i++) Assert.True((await used.AcquireAsync(new())).IsAllowed);
@@ -67,7 +67,7 @@ public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Without_Redis_a_full_silo_refuses_new_clients_and_keeps_those_it_has()
+    public async Task Full_silo_rejects_new_clients_without_Redis_and_keeps_known_ones()
     {
         var kept = _cluster.Limiter("kept");
         Assert.True((await kept.AcquireAsync(new())).IsAllowed);
@@ -87,7 +87,7 @@ public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_client_with_very_many_request_ids_is_refused_more_and_others_are_not()
+    public async Task Client_with_too_many_request_ids_is_rejected_and_others_are_not()
     {
         var greedy = _cluster.Limiter("greedy");
         await greedy.SetPolicyAsync(new() { Name = "default", Windows = [Per(RateLimits.MaxLimit, Hour)] });
@@ -106,7 +106,7 @@ public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Ids_that_are_only_asked_about_or_ask_for_an_unknown_policy_take_no_room_from_others()
+    public async Task Peeked_ids_and_unknown_policies_take_no_memory_from_other_clients()
     {
         var kept = _cluster.Limiter("asked");
         Assert.True((await kept.AcquireAsync(new())).IsAllowed);

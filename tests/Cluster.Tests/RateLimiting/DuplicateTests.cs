@@ -14,7 +14,7 @@ public sealed class DuplicateTests(LimiterCluster cluster, ServersFixture server
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
 
     [Fact]
-    public async Task Duplicates_with_clocks_apart_race_on_one_log_and_stay_exact()
+    public async Task Duplicate_activations_with_different_clocks_stay_exact()
     {
         var prefix = "duplicates-" + Guid.NewGuid().ToString("n");
         await using var ahead = await TestCluster.StartAsync(servers, silos: 1, redis: cluster.Redis, time: new ShiftedTime(Off), keyPrefix: prefix);
@@ -33,7 +33,7 @@ public sealed class DuplicateTests(LimiterCluster cluster, ServersFixture server
     }
 
     [Fact]
-    public async Task Neither_grants_what_the_other_has_granted_and_a_request_with_an_id_is_charged_once_by_both()
+    public async Task Duplicate_activations_share_grants_and_charge_a_request_id_once()
     {
         var prefix = "duplicates-" + Guid.NewGuid().ToString("n");
         await using var one = await TestCluster.StartAsync(servers, silos: 1, redis: cluster.Redis, keyPrefix: prefix);

@@ -27,7 +27,7 @@ public sealed class OutageMoveTests(ServersFixture servers) : IAsyncLifetime
     [InlineData("migrate", "migrate")]
     [InlineData("deactivate")]
     [InlineData("deactivate", "migrate", "deactivate")]
-    public async Task Grants_made_in_an_outage_count_after_moves_also_if_nobody_calls(params string[] moves)
+    public async Task Grants_of_an_outage_count_after_a_move_even_without_calls(params string[] moves)
     {
         await _cluster.IsolateAsync(true);
         for (var i = 0; i < 3; i++) Assert.True((await AcquireAsync($"p{i}")).IsAllowed);
@@ -44,7 +44,7 @@ public sealed class OutageMoveTests(ServersFixture servers) : IAsyncLifetime
     [Theory]
     [InlineData("migrate")]
     [InlineData("deactivate")]
-    public async Task The_next_activation_goes_on_with_the_same_budget_during_the_outage(string move)
+    public async Task Next_activation_keeps_the_budget_during_an_outage(string move)
     {
         // Some that Redis knows, and the next activation cannot read there, and some that it does not know.
         Assert.True((await AcquireAsync("p0")).IsAllowed);
@@ -60,7 +60,7 @@ public sealed class OutageMoveTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Grants_made_in_an_outage_go_to_another_silo_when_theirs_stops()
+    public async Task Grants_of_an_outage_are_handed_to_another_silo_on_stop()
     {
         await _cluster.IsolateAsync(true);
         for (var i = 0; i < 3; i++) Assert.True((await AcquireAsync($"p{i}")).IsAllowed);

@@ -35,7 +35,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task There_is_one_budget_before_during_and_after_an_outage(bool isBackEmpty)
+    public async Task Budget_stays_the_same_before_during_and_after_an_outage(bool isBackEmpty)
     {
         var limiter = await LimiterAsync();
         await limiter.AcquireAsync(new() { Policy = "p", Permits = 4 });
@@ -87,7 +87,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_handoff_that_comes_twice_is_taken_before_either_is_said_to_be()
+    public async Task Repeated_handoff_is_acknowledged_only_after_it_was_stored()
     {
         var limiter = await LimiterAsync();
         var granted = await limiter.AcquireAsync(new() { Policy = "p" });
@@ -126,7 +126,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_limiter_goes_on_as_its_policy_says()
+    public async Task Limiter_follows_the_outage_mode_of_its_policy()
     {
         var allow = await LimiterAsync(RedisDownBehavior.Allow);
         var deny = await LimiterAsync(RedisDownBehavior.Deny);
@@ -148,7 +148,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task With_Redis_away_calls_are_answered_and_no_call_hangs()
+    public async Task Calls_are_answered_in_time_without_Redis()
     {
         var limiters = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => LimiterAsync()));
         await Task.WhenAll(limiters.Select(limiter => limiter.AcquireAsync(new() { Policy = "p", Permits = 5 })));
@@ -162,7 +162,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Who_waits_is_served_also_while_Redis_is_away()
+    public async Task Waiting_calls_are_granted_during_a_Redis_outage()
     {
         var limiter = _cluster.Limiter(AnyClient());
         await limiter.SetPolicyAsync(new() { Name = "p", Windows = [Per(5, TimeSpan.FromSeconds(3))] });

@@ -15,7 +15,7 @@ public sealed class OwnPolicyTests(LimiterCluster cluster)
     [InlineData(true, true)]
     [InlineData(false, false)]
     [InlineData(false, true)]
-    public async Task A_write_that_timed_out_does_not_undo_a_later_one_of_another_activation(bool hasPolicies, bool isRemoved)
+    public async Task Timed_out_write_does_not_undo_a_later_write_of_another_activation(bool hasPolicies, bool isRemoved)
     {
         var client = AnyClient();
         await using var redis = cluster.Cluster.OpenRedis();

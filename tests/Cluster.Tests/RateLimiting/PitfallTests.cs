@@ -12,7 +12,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     private static readonly TimeSpan Long = RateLimits.MaxWait;
 
     [Fact]
-    public async Task Several_windows_are_charged_together_or_not_at_all()
+    public async Task Several_windows_are_charged_atomically()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(5, Second), Per(8, Hour));
         Assert.True((await limiter.AcquireAsync(new() { Permits = 5 })).IsAllowed);
@@ -39,7 +39,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_request_with_an_id_is_charged_once_however_often_it_is_made()
+    public async Task Repeated_request_id_is_charged_once()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(10, Hour));
         RateLimitRequest request = new() { Permits = 3, RequestId = "once" };
@@ -61,7 +61,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_request_that_was_denied_may_be_granted_when_it_is_made_again()
+    public async Task Denied_request_may_be_granted_on_retry()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(1, TimeSpan.FromMilliseconds(300)));
         await limiter.AcquireAsync(new());
@@ -71,7 +71,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task Who_waits_is_served_in_order_and_nobody_is_let_past()
+    public async Task Waiting_calls_are_granted_in_order()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(2, TimeSpan.FromMilliseconds(300)));
         await limiter.AcquireAsync(new() { Permits = 2 });
@@ -93,7 +93,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task One_whose_turn_comes_too_late_is_denied_at_once()
+    public async Task Call_is_denied_at_once_if_its_turn_comes_too_late()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(1, Hour));
         await limiter.AcquireAsync(new());
@@ -104,7 +104,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_refund_frees_what_was_granted_once_and_wakes_who_waits()
+    public async Task Refund_frees_a_grant_once_and_wakes_waiting_calls()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(10, TimeSpan.FromSeconds(15)));
         await limiter.AcquireAsync(new() { Permits = 8, RequestId = "back" });
@@ -129,7 +129,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_refund_of_what_counts_no_more_frees_nothing()
+    public async Task Refund_of_an_expired_grant_frees_nothing()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(3, TimeSpan.FromMilliseconds(100)));
         await limiter.AcquireAsync(new() { Permits = 3, RequestId = "old" });
@@ -138,7 +138,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_reset_frees_all_and_wakes_who_waits()
+    public async Task Reset_frees_all_permits_and_wakes_waiting_calls()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(3, TimeSpan.FromSeconds(15)));
         await limiter.AcquireAsync(new() { Permits = 3 });
@@ -152,7 +152,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_changed_policy_keeps_usage_and_counts_at_once()
+    public async Task Changed_policy_applies_at_once_and_keeps_usage()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(10, Hour));
         await limiter.AcquireAsync(new() { Permits = 6 });
@@ -182,7 +182,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_policy_of_its_own_outlives_the_activation()
+    public async Task Own_policy_of_a_client_outlives_the_activation()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(3, Hour));
         await limiter.AcquireAsync(new());
@@ -192,7 +192,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task In_shadow_everything_is_granted_and_said_and_only_what_fits_is_charged()
+    public async Task Shadow_mode_grants_all_reports_denials_and_charges_only_what_fits()
     {
         var (limiter, client) = await cluster.LimitedAsync(new RateLimitPolicy { Name = RateLimits.DefaultPolicy, Windows = [Per(3, Hour)], IsShadow = true });
         var decisions = new List<RateLimitDecision>();
@@ -210,7 +210,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     [InlineData("😀 ünï")]
     [InlineData(" ")]
     [InlineData("a\r\nDEL *")]
-    public async Task Any_text_is_a_client_with_limits_of_its_own(string text)
+    public async Task Any_text_is_a_valid_client_id(string text)
     {
         var id = text + Guid.NewGuid().ToString("n");
         var limiter = cluster.Cluster.Limiter(id);
@@ -224,7 +224,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task Clients_that_look_alike_are_told_apart()
+    public async Task Similar_client_ids_have_separate_limits()
     {
         var id = AnyClient();
         foreach (var client in (string[])[id, id + "*", "*" + id, "{" + id + "}", id + ":requests", id + " "])
@@ -237,7 +237,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task Ids_that_are_too_long_or_no_text_are_refused_and_leave_nothing_behind()
+    public async Task Invalid_client_ids_are_rejected_and_leave_no_keys()
     {
         foreach (var id in (string[])[new('x', RateLimits.MaxIdBytes + 1), new('x', 10 * 1024), "a\0b"])
         {
@@ -255,7 +255,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task What_is_asked_wrongly_is_refused_with_words_and_charges_nothing()
+    public async Task Invalid_requests_are_rejected_with_a_message_and_charge_nothing()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(10, Hour));
         RateLimitRequest[] wrong =
@@ -286,7 +286,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_call_that_is_given_up_while_it_waits_leaves_its_place_to_others()
+    public async Task Cancelled_waiting_call_leaves_its_place_to_others()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(2, TimeSpan.FromMilliseconds(600)));
         await limiter.AcquireAsync(new() { Permits = 2 });

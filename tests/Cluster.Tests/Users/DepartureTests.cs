@@ -33,7 +33,7 @@ public sealed class DepartureTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Calls_that_wait_for_the_database_give_way_when_their_user_is_to_leave()
+    public async Task Calls_waiting_for_the_database_end_when_their_user_deactivates()
     {
         var user = _cluster.User("waited-for");
         await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
@@ -63,7 +63,7 @@ public sealed class DepartureTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_call_that_waits_for_a_journal_that_does_not_answer_gives_way_when_its_user_is_to_leave()
+    public async Task Call_waiting_for_a_silent_journal_ends_when_its_user_deactivates()
     {
         await _cluster.User("another").UpdateAsync(new() { DisplayName = "there" });
         _servers.Redis.Signal(Signals.Stop);
@@ -79,7 +79,7 @@ public sealed class DepartureTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_wait_that_is_called_off_while_a_write_is_on_its_way_ends_and_the_user_answers()
+    public async Task Cancelled_wait_ends_during_a_write_and_the_user_still_answers()
     {
         var user = _cluster.User("called-off");
         await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
@@ -96,7 +96,7 @@ public sealed class DepartureTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task With_all_memory_in_use_further_calls_are_refused_and_change_nothing()
+    public async Task Calls_are_rejected_without_effect_when_memory_is_full()
     {
         const int Users = 600;
         await Task.WhenAll(Enumerable.Range(0, Users).Select(i => User(i).UpdateAsync(new() { DisplayName = "small" })));

@@ -14,7 +14,7 @@ public sealed class MemoryTests(ServersFixture servers)
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(90);
 
     [Fact]
-    public async Task Many_more_users_than_fit_into_memory_are_written_and_read_back()
+    public async Task More_users_than_fit_into_memory_are_written_and_read_back()
     {
         const int Users = 3_000;
         await using var cluster = await StartAsync();
@@ -39,7 +39,7 @@ public sealed class MemoryTests(ServersFixture servers)
     }
 
     [Fact]
-    public async Task Large_users_take_as_much_memory_as_they_are_large()
+    public async Task Large_users_are_charged_their_size_in_memory()
     {
         const int Users = 400;
         await using var cluster = await StartAsync();
@@ -62,7 +62,7 @@ public sealed class MemoryTests(ServersFixture servers)
     }
 
     [Fact]
-    public async Task Reads_of_ids_without_a_user_do_not_push_users_out_of_memory()
+    public async Task Reads_of_unknown_ids_do_not_evict_users()
     {
         const int Users = 500;
         await using var cluster = await StartAsync();
@@ -79,7 +79,7 @@ public sealed class MemoryTests(ServersFixture servers)
     }
 
     [Fact]
-    public async Task A_full_heap_refuses_calls_until_there_is_room_again()
+    public async Task Full_heap_rejects_calls_until_memory_is_free()
     {
         var live = 0L;
         await using var cluster = await StartAsync(services => services.AddSingleton(

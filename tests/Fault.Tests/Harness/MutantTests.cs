@@ -21,7 +21,7 @@ public sealed partial class MutantTests(ITestOutputHelper output) : IAsyncLifeti
     public ValueTask DisposeAsync() => _deployment.DisposeAsync();
 
     [Fact]
-    public async Task Each_broken_promise_is_found_and_nothing_else()
+    public async Task Each_broken_guarantee_is_detected_without_false_alarms()
     {
         var history = await RecordAsync();
         var clean = await LedgerCheck.RunAsync(_deployment, history);

@@ -26,7 +26,7 @@ public sealed class TcpProxyTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Cut_it_resets_and_refuses_and_mended_it_serves_again_on_the_same_port()
+    public async Task Cut_proxy_resets_and_refuses_connections_until_it_is_restored()
     {
         for (var time = 0; time < 3; time++)
         {
@@ -43,7 +43,7 @@ public sealed class TcpProxyTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Stalled_it_takes_everything_and_answers_only_once_it_is_mended()
+    public async Task Stalled_proxy_accepts_data_and_answers_only_once_restored()
     {
         using var client = await ConnectAsync();
         await PingAsync(client);
@@ -57,7 +57,7 @@ public sealed class TcpProxyTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Slowed_it_takes_its_time_both_ways()
+    public async Task Slowed_proxy_delays_both_directions()
     {
         using var client = await ConnectAsync();
         _proxy.Slow(Soon);
@@ -69,7 +69,7 @@ public sealed class TcpProxyTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_server_that_is_down_is_down_through_it_as_well()
+    public async Task Stopped_server_is_unreachable_through_the_proxy()
     {
         using (var client = await ConnectAsync())
         {

@@ -25,7 +25,7 @@ public sealed class LimitMutantTests(ITestOutputHelper output) : IAsyncLifetime
     public ValueTask DisposeAsync() => _deployment.DisposeAsync();
 
     [Fact]
-    public async Task Each_defect_is_found()
+    public async Task Each_defect_is_detected()
     {
         var history = await RecordAsync();
 

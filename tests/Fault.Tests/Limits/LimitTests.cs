@@ -9,7 +9,7 @@ namespace Actors.Fault.Tests.Limits;
 public sealed class LimitTests(LimitTests.TwoSilos cluster, ITestOutputHelper output) : IClassFixture<LimitTests.TwoSilos>
 {
     [Fact]
-    public Task Limits_hold_while_Redis_is_away_and_when_it_is_back_also_without_its_data() => TryAsync(LimitRedisTrial.RunAsync);
+    public Task Limits_hold_during_a_Redis_outage_and_after_it_even_if_data_is_lost() => TryAsync(LimitRedisTrial.RunAsync);
 
     private Task TryAsync(Func<Deployment, TrialOptions, Action<string>, Task<Verdict>> trial) => TryAsync(cluster.Deployment, trial, output);
 

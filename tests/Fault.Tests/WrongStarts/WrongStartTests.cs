@@ -17,7 +17,7 @@ public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<W
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
 
     [Fact]
-    public async Task A_wrong_start_ends_in_one_line_that_names_the_key()
+    public async Task Failed_start_prints_one_line_that_names_the_setting()
     {
         List<WrongStart> starts = [.. Arguments(), .. Settings(), .. Endpoints(), .. Files(), .. RedisStrings(), .. Redis(), .. PostgresStrings(), .. Postgres()];
         var failures = new ConcurrentBag<string>();

@@ -208,7 +208,7 @@ public sealed class SerializationTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Types))]
-    public void It_arrives_as_it_was_sent(string type)
+    public void Message_survives_serialization(string type)
     {
         var sent = Example(type);
         var serializer = _services.GetRequiredService<Serializer>();
@@ -219,11 +219,11 @@ public sealed class SerializationTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Types))]
-    public void Its_copy_for_a_call_within_the_silo_is_the_same(string type) =>
+    public void Copy_for_a_local_call_equals_the_message(string type) =>
         AssertSame(Example(type), _services.GetRequiredService<DeepCopier>().Copy(Example(type)));
 
     [Fact]
-    public void An_empty_user_and_an_empty_patch_arrive_as_they_were_sent()
+    public void Empty_user_and_empty_patch_survive_serialization()
     {
         var serializer = _services.GetRequiredService<Serializer>();
         object[] sent = [new User { Id = "", Version = 0, CreatedAt = default, UpdatedAt = default }, new UserPatch(), new WriteOptions()];
@@ -231,7 +231,7 @@ public sealed class SerializationTests : IDisposable
     }
 
     [Fact]
-    public void What_a_thrown_error_says_arrives_with_it()
+    public void Message_of_a_thrown_error_survives_serialization()
     {
         var serializer = _services.GetRequiredService<Serializer>();
         var thrown = Assert.Throws<OverloadedException>((Action)Overload);

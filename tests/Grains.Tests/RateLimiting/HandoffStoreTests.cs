@@ -13,7 +13,7 @@ public sealed class HandoffStoreTests(RedisFixture redis)
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     [Fact]
-    public async Task A_handoff_that_is_kept_while_others_are_delivered_has_its_try_before_the_silo_stops()
+    public async Task Handoff_queued_during_delivery_is_sent_before_the_silo_stops()
     {
         using var stopping = new CancellationTokenSource();
         await using var gateway = redis.Open();

@@ -50,12 +50,12 @@ public sealed class CircuitScheduleTests
     }
 
     [Fact]
-    public void No_schedule_breaks_a_rule() => Gen.Select(Options, Schedule).Sample(
+    public void No_schedule_breaks_an_invariant() => Gen.Select(Options, Schedule).Sample(
         (options, schedule) => new CircuitSchedule(options).Run(schedule.Select(each => (each.Step.ToString(), each.Choice))),
         iter: Schedules);
 
     [Fact]
-    public void However_it_stands_it_closes_in_time_over_a_Redis_that_answers() => Gen.Select(Options, Schedule).Sample(
+    public void Circuit_closes_in_time_from_any_state_if_Redis_answers() => Gen.Select(Options, Schedule).Sample(
         (options, schedule) =>
         {
             var run = new CircuitSchedule(options);
@@ -77,7 +77,7 @@ public sealed class CircuitScheduleTests
         iter: Schedules);
 
     [Fact]
-    public void However_it_was_used_a_closed_one_opens_in_time_over_a_Redis_that_never_answers() => Gen.Select(Options, Schedule).Sample(
+    public void Closed_circuit_opens_in_time_if_Redis_never_answers() => Gen.Select(Options, Schedule).Sample(
         (options, schedule) =>
         {
             var run = new CircuitSchedule(options);

@@ -25,7 +25,7 @@ public sealed class ClockTests(RedisFixture redis)
     [InlineData(-11, 0)]
     [InlineData(-11, 11)]
     [InlineData(11, -11)]
-    public void A_request_id_is_remembered_whatever_the_clocks_of_the_silos_show(int firstAhead, int thenAhead)
+    public void Request_id_is_remembered_whatever_the_silo_clocks(int firstAhead, int thenAhead)
     {
         var first = UserState.None.Apply("ada", new UserPatch(), "r", Silo(True, firstAhead));
         var then = first.Apply("ada", new UserPatch(), "s", Silo(True + TimeSpan.FromMinutes(5), thenAhead));
@@ -36,7 +36,7 @@ public sealed class ClockTests(RedisFixture redis)
     }
 
     [Fact]
-    public void A_request_id_is_remembered_when_the_clock_of_Redis_is_wrong()
+    public void Request_id_is_remembered_with_a_wrong_Redis_clock()
     {
         var state = UserState.None.Apply("ada", new UserPatch(), "r", Reading(True, redis: True - Off));
         Assert.Equal(1, state.VersionOf("r", Reading(True + TimeSpan.FromMinutes(9), redis: True + TimeSpan.FromMinutes(9))));
@@ -45,7 +45,7 @@ public sealed class ClockTests(RedisFixture redis)
     }
 
     [Fact]
-    public void A_request_id_is_forgotten_once_all_clocks_say_so()
+    public void Request_id_expires_once_all_clocks_agree()
     {
         var state = UserState.None.Apply("ada", new UserPatch(), "r", Silo(True, 0));
         Assert.Null(state.VersionOf("r", Silo(True + UserLimits.RequestIdMemory, 0)));
@@ -54,7 +54,7 @@ public sealed class ClockTests(RedisFixture redis)
     [Theory]
     [InlineData(11)]
     [InlineData(-11)]
-    public async Task The_time_of_the_cluster_is_that_of_Redis(int ahead)
+    public async Task Cluster_time_is_the_time_of_Redis(int ahead)
     {
         var time = new OffTime(TimeSpan.FromMinutes(ahead));
         var cluster = new ClusterClock(time);
@@ -69,7 +69,7 @@ public sealed class ClockTests(RedisFixture redis)
     }
 
     [Fact]
-    public async Task A_clock_that_is_set_while_the_silo_runs_does_not_change_the_time_of_the_cluster()
+    public async Task Clock_change_on_a_silo_does_not_change_the_cluster_time()
     {
         var time = new OffTime(TimeSpan.Zero);
         var cluster = new ClusterClock(time);
@@ -91,7 +91,7 @@ public sealed class ClockTests(RedisFixture redis)
     }
 
     [Fact]
-    public async Task A_silo_whose_clock_is_off_by_more_than_the_limit_does_not_start()
+    public async Task Silo_with_a_clock_skew_above_the_limit_does_not_start()
     {
         var time = new OffTime(Off);
         await using var gateway = redis.Open();
@@ -103,7 +103,7 @@ public sealed class ClockTests(RedisFixture redis)
     }
 
     [Fact]
-    public async Task Watch_that_is_disposed_of_without_a_stop_looks_no_more_and_logs_nothing()
+    public async Task Disposed_clock_watch_stops_checking_and_logs_nothing()
     {
         var time = new FakeTimeProvider();
         var log = new CountingLog();
@@ -120,7 +120,7 @@ public sealed class ClockTests(RedisFixture redis)
     }
 
     [Fact]
-    public async Task A_silo_starts_although_no_clock_tells_its_time()
+    public async Task Silo_starts_if_no_reference_clock_answers()
     {
         await using var server = await RedisServer.StartNewAsync(appendOnly: false);
         await using (var admin = await ConnectionMultiplexer.ConnectAsync(server.ConnectionString))
@@ -144,7 +144,7 @@ public sealed class ClockTests(RedisFixture redis)
     [InlineData(11, 0, false, "The clocks of Redis and PostgreSQL differ: this machine's is 660.0 s ahead of Redis, and agrees with the other")]
     [InlineData(0, 11, false, "The clocks of PostgreSQL and Redis differ")]
     [InlineData(0, 0, false, null)]
-    public void The_clock_that_two_others_disagree_with_is_the_wrong_one(int redisOff, int databaseOff, bool isOwnOff, string? problem)
+    public void Clock_that_two_others_contradict_is_wrong(int redisOff, int databaseOff, bool isOwnOff, string? problem)
     {
         var verdict = ClockVerdict.Of(
         [
@@ -157,7 +157,7 @@ public sealed class ClockTests(RedisFixture redis)
     }
 
     [Fact]
-    public void A_slow_answer_is_no_skew() =>
+    public void Slow_response_is_not_clock_skew() =>
         Assert.Null(ClockVerdict.Of([new("Redis", TimeSpan.FromSeconds(70), TimeSpan.FromSeconds(15))], Limit).Problem);
 
     // A silo whose own clock is off, and that knows the time of Redis.

@@ -56,7 +56,7 @@ public sealed class FailoverTests
     }
 
     [Fact]
-    public async Task Role_that_only_reads_leaves_a_server_that_was_demoted()
+    public async Task Read_only_role_leaves_a_demoted_server()
     {
         await using var journal = await RedisServer.StartNewAsync();
         await using var cache = await RedisPair.StartNewAsync();
@@ -76,7 +76,7 @@ public sealed class FailoverTests
     }
 
     [Fact]
-    public async Task While_no_server_takes_writes_it_connects_anew_now_and_then_only()
+    public async Task Reconnects_are_rare_while_no_server_accepts_writes()
     {
         await using var pair = await RedisPair.StartNewAsync();
         await using var gateway = await OpenAsync(pair.Address);

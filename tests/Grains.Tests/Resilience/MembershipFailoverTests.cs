@@ -12,7 +12,7 @@ public sealed class MembershipFailoverTests
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
     [Fact]
-    public async Task Silos_move_to_the_new_primary_and_one_that_starts_meanwhile_joins_them()
+    public async Task Silos_follow_the_new_primary_and_a_starting_silo_joins_them()
     {
         await using var pair = await RedisPair.StartNewAsync();
         await using var first = await JoinAsync(pair.Address, 1000);
@@ -32,7 +32,7 @@ public sealed class MembershipFailoverTests
     }
 
     [Fact]
-    public async Task Silo_that_starts_while_the_address_leads_to_a_replica_joins_once_it_does_not()
+    public async Task Silo_started_against_a_replica_joins_once_the_address_leads_to_a_primary()
     {
         await using var pair = await RedisPair.StartNewAsync();
         await using var first = await JoinAsync(pair.Address, 1000);
@@ -50,7 +50,7 @@ public sealed class MembershipFailoverTests
     }
 
     [Fact]
-    public async Task Two_changes_of_the_same_version_on_both_sides_of_a_failover_are_both_kept()
+    public async Task Changes_of_the_same_version_on_both_sides_of_a_failover_are_kept()
     {
         await using var pair = await RedisPair.StartNewAsync();
         await using var first = await JoinAsync(pair.Address, 1000);

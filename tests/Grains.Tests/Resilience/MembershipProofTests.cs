@@ -8,7 +8,7 @@ namespace Actors.Grains.Tests.Resilience;
 public sealed class MembershipProofTests
 {
     [Fact]
-    public async Task A_silo_that_was_declared_dead_does_not_take_its_own_copy_of_a_lost_table_for_an_answer()
+    public async Task Dead_silo_does_not_trust_its_own_copy_of_a_lost_table()
     {
         await using var redis = await RedisServer.StartNewAsync(appendOnly: false);
         await using var frozen = MembershipSilo.Create(redis.ConnectionString, "proof", 1000);

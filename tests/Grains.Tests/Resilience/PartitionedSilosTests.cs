@@ -13,7 +13,7 @@ public sealed class PartitionedSilosTests
     private static readonly SiloAddress Other = SiloAddress.New(IPAddress.Loopback, 1001, 1);
 
     [Fact]
-    public Task Whatever_order_messages_arrive_in_the_last_change_counts() =>
+    public Task Last_change_wins_in_any_order_of_messages() =>
         Gen.Select(Gen.Bool.Array[1, 8], Gen.Int[0, 1_000_000]).SampleAsync(
             async (announces, seed) =>
             {
@@ -27,7 +27,7 @@ public sealed class PartitionedSilosTests
             threads: 1);
 
     [Fact]
-    public Task Whatever_messages_are_lost_the_silos_agree_in_the_end() =>
+    public Task Silos_agree_eventually_whatever_messages_are_lost() =>
         Gen.Select(Gen.Bool.Array[1, 8], Gen.Int[0, 1_000_000]).SampleAsync(
             async (announces, seed) =>
             {
@@ -49,7 +49,7 @@ public sealed class PartitionedSilosTests
             threads: 1);
 
     [Fact]
-    public async Task Silo_that_knows_but_is_slow_to_flush_is_not_reported_as_untold()
+    public async Task Informed_silo_that_flushes_slowly_is_not_reported_as_uninformed()
     {
         var log = new LogLines();
         var network = new Network { IsOpen = true, Flushing = new TaskCompletionSource().Task };
@@ -64,7 +64,7 @@ public sealed class PartitionedSilosTests
     }
 
     [Fact]
-    public async Task Silo_that_cannot_be_told_is_told_again_with_one_line_in_the_log()
+    public async Task Announcement_to_an_unreachable_silo_is_retried_with_one_log_line()
     {
         var log = new LogLines();
         var network = new Network { IsOpen = true, IsBroken = true };

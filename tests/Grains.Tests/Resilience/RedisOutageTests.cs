@@ -12,7 +12,7 @@ namespace Actors.Grains.Tests.Resilience;
 public sealed class RedisOutageTests
 {
     [Fact]
-    public async Task A_killed_Redis_is_not_called_and_one_that_is_back_is_noticed_without_a_call()
+    public async Task Killed_Redis_is_not_called_and_its_return_is_noticed_without_a_call()
     {
         await using var bench = await GatewayBench.StartAsync();
         await bench.Server.KillAsync();
@@ -26,7 +26,7 @@ public sealed class RedisOutageTests
     }
 
     [Fact]
-    public async Task A_stopped_Redis_is_not_called_and_one_that_goes_on_is_noticed_without_a_call()
+    public async Task Frozen_Redis_is_not_called_and_its_return_is_noticed_without_a_call()
     {
         await using var bench = await GatewayBench.StartAsync();
         bench.Server.Signal(Signals.Stop);
@@ -43,7 +43,7 @@ public sealed class RedisOutageTests
     }
 
     [Fact]
-    public async Task Without_any_call_a_dead_Redis_is_noticed_as_well()
+    public async Task Dead_Redis_is_noticed_without_a_call()
     {
         await using var bench = await GatewayBench.StartAsync();
         await bench.Server.KillAsync();
@@ -66,7 +66,7 @@ public sealed class RedisOutageTests
     }
 
     [Fact]
-    public async Task Calls_that_wait_are_released_when_it_opens()
+    public async Task Waiting_calls_are_released_when_the_circuit_opens()
     {
         // Far longer than this test may take: only the circuit can release them.
         var options = GatewayBench.Quick();
@@ -84,7 +84,7 @@ public sealed class RedisOutageTests
     }
 
     [Fact]
-    public async Task A_busy_Redis_is_too_slow()
+    public async Task Busy_Redis_opens_the_circuit_as_too_slow()
     {
         var options = GatewayBench.Quick();
         (options.SlowCallDuration, options.MinimumThroughput, options.SilenceDuration) = (TimeSpan.FromSeconds(1), 4, TimeSpan.FromMinutes(1));
@@ -107,7 +107,7 @@ public sealed class RedisOutageTests
     }
 
     [Fact]
-    public async Task A_Redis_in_an_endless_script_says_that_it_is_busy()
+    public async Task Redis_in_an_endless_script_is_reported_as_busy()
     {
         await using var bench = await GatewayBench.StartAsync(arguments: ["--busy-reply-threshold", "50"]);
         var (author, admin) = (await bench.AdminAsync(), await bench.AdminAsync());
@@ -121,7 +121,7 @@ public sealed class RedisOutageTests
     }
 
     [Fact]
-    public async Task A_Redis_that_loads_its_data_is_called_when_it_has_them()
+    public async Task Loading_Redis_is_called_once_its_data_is_loaded()
     {
         // 5 ms a key: some seconds.
         await using var bench = await GatewayBench.StartAsync(arguments: ["--key-load-delay", "5000", "--loading-process-events-interval-bytes", "1024"]);
@@ -137,7 +137,7 @@ public sealed class RedisOutageTests
     }
 
     [Fact]
-    public Task Time_outs_of_calls_while_we_did_not_run_do_not_open_it() => PauseAsync(TimeSpan.FromSeconds(20), async (server, circuit, calls) =>
+    public Task Timeouts_during_a_process_pause_do_not_open_the_circuit() => PauseAsync(TimeSpan.FromSeconds(20), async (server, circuit, calls) =>
     {
         foreach (var call in calls) Assert.True((await Assert.ThrowsAsync<RedisUnavailableException>(() => call)).MayHaveHappened);
         server.Signal(Signals.Continue);
@@ -147,7 +147,7 @@ public sealed class RedisOutageTests
 
     // Longer than an answer may take, and not as long as a call may.
     [Fact]
-    public Task Answers_that_are_late_since_we_did_not_run_do_not_open_it() => PauseAsync(TimeSpan.FromMilliseconds(900), async (server, circuit, calls) =>
+    public Task Late_responses_after_a_process_pause_do_not_open_the_circuit() => PauseAsync(TimeSpan.FromMilliseconds(900), async (server, circuit, calls) =>
     {
         server.Signal(Signals.Continue);
         await Task.WhenAll(calls);

@@ -30,7 +30,7 @@ public sealed partial class RedisProbeTests
     [InlineData("-eval -evalsha -@scripting")]
     [InlineData("-hset")]
     [InlineData("resetkeys ~other:*")]
-    public async Task Missing_right_opens_the_circuit_at_once_until_it_is_given_back(string rights)
+    public async Task Missing_right_opens_the_circuit_at_once_until_it_is_granted(string rights)
     {
         await using var bench = await GatewayBench.StartAsync();
         var admin = await bench.AdminAsync();
@@ -56,7 +56,7 @@ public sealed partial class RedisProbeTests
     }
 
     [Fact]
-    public async Task Missing_right_to_ask_for_the_health_leaves_the_circuit_closed()
+    public async Task Missing_right_to_read_the_health_leaves_the_circuit_closed()
     {
         await using var server = await RedisServer.StartNewAsync(appendOnly: false);
         await using (var admin = await ConnectionMultiplexer.ConnectAsync(server.ConnectionString))

@@ -16,7 +16,7 @@ public sealed class RedisRefusalTests
     [InlineData("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "OOM")]
     [InlineData("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", "NOREPLICAS")]
     [InlineData("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "")]
-    public async Task One_that_takes_no_writes_is_not_called_until_it_does(string begin, string end, string reason)
+    public async Task Read_only_Redis_is_not_called_until_it_accepts_writes(string begin, string end, string reason)
     {
         await using var bench = await GatewayBench.StartAsync();
         var admin = await bench.AdminAsync();
@@ -37,7 +37,7 @@ public sealed class RedisRefusalTests
     }
 
     [Fact]
-    public async Task Thousands_of_errors_in_what_was_asked_do_not_open_it()
+    public async Task Errors_of_the_request_do_not_open_the_circuit()
     {
         await using var bench = await GatewayBench.StartAsync(Patient);
         var redis = await bench.AdminAsync();
@@ -76,7 +76,7 @@ public sealed class RedisRefusalTests
     }
 
     [Fact]
-    public async Task A_server_that_forgot_its_scripts_is_told_them_again()
+    public async Task Scripts_are_loaded_again_after_the_server_lost_them()
     {
         await using var bench = await GatewayBench.StartAsync(Patient);
         var admin = await bench.AdminAsync();
@@ -90,7 +90,7 @@ public sealed class RedisRefusalTests
     }
 
     [Fact]
-    public async Task Defects_that_ask_nothing_of_Redis_are_no_good_answers()
+    public async Task Defects_before_a_call_do_not_count_as_successes()
     {
         var options = GatewayBench.Quick();
         options.MinimumThroughput = 1_000_000;
@@ -108,7 +108,7 @@ public sealed class RedisRefusalTests
     }
 
     [Fact]
-    public async Task A_hash_is_walked_whatever_its_size_and_fails_at_once_while_open()
+    public async Task Hash_scan_handles_any_size_and_fails_at_once_while_the_circuit_is_open()
     {
         await using var bench = await GatewayBench.StartAsync(Patient);
         var redis = await bench.AdminAsync();

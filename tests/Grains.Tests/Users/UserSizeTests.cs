@@ -21,7 +21,7 @@ public sealed class UserSizeTests
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void A_user_is_counted_as_no_less_than_it_takes_and_not_as_much_more(string kind)
+    public void Estimated_size_of_a_user_is_at_least_its_memory_and_not_much_more(string kind)
     {
         // So many that what other tests do meanwhile does not matter.
         const long Enough = 100 << 20;
@@ -34,7 +34,7 @@ public sealed class UserSizeTests
     }
 
     [Fact]
-    public void A_user_that_never_was_takes_nothing() => Assert.Equal(0, UserSize.Of(UserState.None));
+    public void Missing_user_has_size_zero() => Assert.Equal(0, UserSize.Of(UserState.None));
 
     private static IEnumerable<string> Names(int count) => Enumerable.Range(0, count).Select(i => $"n{i}");
 }

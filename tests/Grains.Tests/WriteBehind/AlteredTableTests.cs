@@ -37,7 +37,7 @@ public sealed class AlteredTableTests(PostgresFixture postgres) : IAsyncLifetime
     [InlineData("REVOKE SELECT ON users FROM {role}", "permission denied for table users", "GRANT SELECT ON users TO {role}")]
     [InlineData("REVOKE ALL ON parked FROM {role}", "permission denied for table parked", "GRANT ALL ON parked TO {role}")]
     [InlineData("ALTER TABLE users RENAME TO moved", "users", "ALTER TABLE moved RENAME TO users")]
-    public async Task Read_fails_as_unavailable_with_the_cause_and_works_again_once_mended(string alter, string cause, string mend)
+    public async Task Read_fails_as_unavailable_with_the_cause_and_recovers_once_fixed(string alter, string cause, string mend)
     {
         await QueryAsync(alter.Replace("{role}", _role.Username, StringComparison.Ordinal));
         for (var attempt = 0; attempt < 3; attempt++)
@@ -54,7 +54,7 @@ public sealed class AlteredTableTests(PostgresFixture postgres) : IAsyncLifetime
     [Theory]
     [InlineData("REVOKE INSERT ON users FROM {role}", "permission denied for table users", "GRANT INSERT ON users TO {role}")]
     [InlineData("ALTER TABLE users RENAME COLUMN epoch TO other", "epoch", "ALTER TABLE users RENAME COLUMN other TO epoch")]
-    public async Task Write_fails_as_unavailable_with_the_cause_and_works_again_once_mended(string alter, string cause, string mend)
+    public async Task Write_fails_as_unavailable_with_the_cause_and_recovers_once_fixed(string alter, string cause, string mend)
     {
         await QueryAsync(alter.Replace("{role}", _role.Username, StringComparison.Ordinal));
         var error = await Assert.ThrowsAsync<StorageUnavailableException>(() => _store.UpsertAsync([Row(5)], Token));
@@ -67,7 +67,7 @@ public sealed class AlteredTableTests(PostgresFixture postgres) : IAsyncLifetime
     [Theory]
     [InlineData("ALTER TABLE users ALTER COLUMN id TYPE varchar(512)")]
     [InlineData("ALTER TABLE users ADD COLUMN tenant text")]
-    public async Task Table_with_another_type_that_fits_is_used_without_an_error(string alter)
+    public async Task Table_with_a_compatible_column_type_is_used(string alter)
     {
         await QueryAsync(alter);
         for (var version = 5; version <= 8; version++) await WriteAndReadAsync(version);

@@ -30,7 +30,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     public ValueTask DisposeAsync() => _store.DisposeAsync();
 
     [Fact]
-    public void No_number_of_threads_reserves_more_than_there_is()
+    public void Concurrent_threads_never_reserve_more_than_the_ceiling()
     {
         const int Threads = 8;
         var counters = new WriteBehindCounters();
@@ -89,7 +89,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     }
 
     [Fact]
-    public async Task Many_writers_at_once_never_overrun_it_and_nothing_that_was_acknowledged_is_lost()
+    public async Task Concurrent_writers_never_exceed_the_ceiling_and_lose_no_acknowledged_write()
     {
         const int Keys = 600;
         await using var silo = Open();
@@ -132,7 +132,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     }
 
     [Fact]
-    public async Task What_was_reserved_is_given_back_whatever_becomes_of_the_write()
+    public async Task Reserved_bytes_are_released_whatever_the_outcome_of_the_write()
     {
         await using var silo = Open();
         await using var other = new SiloBench(redis.Open(_prefix), new FaultyStore(_store), 2);
@@ -166,7 +166,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     }
 
     [Fact]
-    public async Task Slowing_holds_a_write_back_for_as_long_as_the_rules_say_and_can_be_cancelled()
+    public async Task Throttle_delays_a_write_as_specified_and_can_be_cancelled()
     {
         var clock = new FakeTimeProvider();
         await using var silo = Open(clock);
@@ -193,7 +193,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     }
 
     [Fact]
-    public async Task Writing_through_waits_for_the_commit_and_says_so()
+    public async Task Write_through_waits_for_the_commit_and_reports_it()
     {
         // Its second never passes.
         await using var silo = Open(new FakeTimeProvider());
@@ -212,7 +212,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     }
 
     [Fact]
-    public async Task Writing_through_does_not_wait_for_longer_than_a_second_and_then_the_receipt_says_journal()
+    public async Task Write_through_waits_at_most_a_second_and_then_reports_journal()
     {
         var clock = new FakeTimeProvider();
         await using var silo = Open(clock);
@@ -231,7 +231,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     }
 
     [Fact]
-    public async Task While_the_database_fails_nothing_is_written_through_and_at_the_ceiling_nothing_is_taken()
+    public async Task Failing_database_disables_write_through_and_the_ceiling_rejects_writes()
     {
         await using var silo = Open();
         silo.Store.Before = _ => throw new StorageUnavailableException("the database", "It is away.");
@@ -266,7 +266,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     [InlineData(5, WriteBehindState.Buffering, 50.1, true)]
     [InlineData(5, WriteBehindState.Slowing, 0, true)]
     [InlineData(5, WriteBehindState.Refusing, 0, true)]
-    public async Task It_is_alarming_long_before_anything_is_refused(double interval, WriteBehindState state, double oldest, bool expected)
+    public async Task Backpressure_warns_long_before_writes_are_rejected(double interval, WriteBehindState state, double oldest, bool expected)
     {
         await using var silo = Open();
         _gate.SetResult();

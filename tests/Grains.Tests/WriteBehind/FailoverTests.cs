@@ -30,7 +30,7 @@ public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Journaled_rows_that_a_failover_lost_are_flushed_from_memory_and_their_owner_goes_on()
+    public async Task Journaled_rows_lost_in_a_failover_are_flushed_from_memory_and_their_owner_continues()
     {
         await using var silo = await OpenAsync(1, new() { FlushInterval = Long });
         var known = (await silo.OpenAsync("known")).Owner;
@@ -62,7 +62,7 @@ public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Cached_copy_that_missed_an_update_is_no_answer_after_a_failover(bool resets)
+    public async Task Cached_copy_that_missed_an_update_is_not_used_after_a_failover(bool resets)
     {
         await using var first = await OpenAsync(1);
         await using var second = await OpenAsync(2);
@@ -89,7 +89,7 @@ public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Row_that_a_failover_lost_is_flushed_by_its_silo_before_another_opens_the_key(bool resets)
+    public async Task Row_lost_in_a_failover_is_flushed_by_its_silo_before_another_opens_the_key(bool resets)
     {
         await using var first = await OpenAsync(1, new() { FlushInterval = Long });
         await using var second = await OpenAsync(2, peers: new Peer(first));

@@ -31,7 +31,7 @@ public sealed class FlushQueueScheduleTests(PostgresFixture postgres, RedisFixtu
     public ValueTask DisposeAsync() => _table.DisposeAsync();
 
     [Fact]
-    public Task Whatever_fails_the_table_ends_at_the_last_versions_and_never_went_back() =>
+    public Task Table_ends_at_the_last_versions_and_never_reverts_whatever_fails() =>
         Gen.Select(Gen.Int[0, 1_000_000], Gen.Int[1, 3], Gen.Int[1, 20], Gen.OneOf(0, 20, 50), Gen.OneOf(1, 5, 40))
             .SampleAsync(
                 (seed, lanes, batch, failures, interval) => RunAsync(
@@ -40,7 +40,7 @@ public sealed class FlushQueueScheduleTests(PostgresFixture postgres, RedisFixtu
                 threads: 1);
 
     [Fact]
-    public async Task No_row_ever_went_back_in_the_table()
+    public async Task No_row_is_ever_reverted_in_the_table()
     {
         await RunAsync(7, new() { Lanes = 2, BatchSize = 5, FlushInterval = TimeSpan.FromMilliseconds(1) }, failures: 30);
 

@@ -31,7 +31,7 @@ public sealed class JournalGracePeriodTests(PostgresFixture postgres) : IAsyncLi
     }
 
     [Fact]
-    public async Task A_Redis_that_is_only_slow_is_waited_for_and_nothing_is_lost()
+    public async Task Slow_Redis_is_waited_for_and_nothing_is_lost()
     {
         await using var silo = Open(2, new() { JournalGracePeriod = TimeSpan.FromMinutes(1) });
         await silo.Redis.ConnectAsync();
@@ -49,7 +49,7 @@ public sealed class JournalGracePeriodTests(PostgresFixture postgres) : IAsyncLi
     }
 
     [Fact]
-    public async Task A_Redis_that_has_been_away_for_long_is_not_waited_for()
+    public async Task Redis_absent_for_long_is_not_waited_for()
     {
         await using var silo = Open(2, new() { JournalGracePeriod = TimeSpan.FromMilliseconds(100) });
         await silo.Redis.ConnectAsync();
@@ -59,7 +59,7 @@ public sealed class JournalGracePeriodTests(PostgresFixture postgres) : IAsyncLi
     }
 
     [Fact]
-    public async Task A_Redis_that_was_isolated_is_not_waited_for()
+    public async Task Isolated_Redis_is_not_waited_for()
     {
         await using var silo = Open(2, new() { JournalGracePeriod = TimeSpan.FromMinutes(1) });
         silo.Redis.Isolate("test");

@@ -10,7 +10,7 @@ namespace Actors.Grains.Tests.WriteBehind;
 public sealed class JournalReplicaTests
 {
     [Fact]
-    public async Task What_the_replica_does_not_confirm_is_not_journaled()
+    public async Task Row_that_the_replica_does_not_confirm_is_not_journaled()
     {
         await using var main = await RedisServer.StartNewAsync();
         await using var replica = await RedisServer.StartNewAsync(appendOnly: true, "--replicaof", "127.0.0.1", $"{main.Port}");

@@ -11,7 +11,7 @@ public sealed class PostgresStandbyTests(PostgresFixture postgres)
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Of_several_hosts_the_one_that_takes_writes_is_used_also_after_a_failover()
+    public async Task Host_that_accepts_writes_is_used_before_and_after_a_failover()
     {
         await using var primary = await PostgresServer.StartNewAsync();
         var settings = new NpgsqlConnectionStringBuilder(await primary.CreateDatabaseAsync());
@@ -41,7 +41,7 @@ public sealed class PostgresStandbyTests(PostgresFixture postgres)
     }
 
     [Fact]
-    public async Task Connections_to_a_server_that_became_read_only_are_given_up()
+    public async Task Connections_to_a_read_only_server_are_dropped()
     {
         var database = await postgres.Server.CreateDatabaseAsync();
         await using var store = new PostgresRowStore(database);

@@ -30,7 +30,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     [InlineData("42501")]
     [InlineData("54001")]
     [InlineData("XX000")]
-    public async Task A_row_refused_with_an_unknown_code_is_parked_while_others_are_committed(string state)
+    public async Task Row_rejected_with_an_unknown_code_is_parked_while_others_are_committed(string state)
     {
         await RaiseAsync("NEW.id LIKE 'bad%'", state);
         await using var bench = Open();
@@ -48,7 +48,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     [InlineData("ZZ001")]
     [InlineData("42501")]
     [InlineData("XX000")]
-    public async Task A_code_that_befalls_every_row_parks_nothing(string state)
+    public async Task Error_code_of_every_row_parks_nothing(string state)
     {
         await using var bench = Open();
         await CommitAsync(bench, "ok0");
@@ -66,7 +66,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task A_row_that_can_not_even_be_parked_does_not_hold_up_the_others()
+    public async Task Row_that_cannot_be_parked_does_not_delay_others()
     {
         await RaiseAsync("NEW.id LIKE 'bad%'", "P0001");
         await QueryAsync("ALTER TABLE parked ADD CONSTRAINT full_up CHECK (id NOT LIKE 'bad%')");
@@ -86,7 +86,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task Later_versions_of_a_row_that_is_held_take_its_place_and_all_who_wait_are_told()
+    public async Task Later_version_replaces_a_held_row_and_all_waiting_calls_complete()
     {
         await RaiseAsync("NEW.id = 'bad' AND NEW.version < 9", "P0001");
         await QueryAsync("ALTER TABLE parked ADD CONSTRAINT full_up CHECK (id <> 'bad')");
@@ -107,7 +107,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task A_reason_that_cannot_be_stored_is_put_in_plain_words()
+    public async Task Reason_that_cannot_be_stored_is_replaced()
     {
         await RaiseAsync("NEW.id = 'bad'", "P0001", "nicht f\u00fcr 日本");
         await QueryAsync("ALTER TABLE parked ADD CONSTRAINT plain CHECK (reason ~ '^[ -~]*$')");
@@ -119,7 +119,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task A_key_that_is_no_text_is_held_while_others_are_committed()
+    public async Task Invalid_UTF8_key_is_held_while_others_are_committed()
     {
         await using var bench = Open();
         string[] keys = ["NUL \0", "half a pair \ud800", "another \udc00"];
@@ -133,7 +133,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task A_row_that_another_session_holds_locked_is_held_while_others_are_committed()
+    public async Task Locked_row_is_held_while_others_are_committed()
     {
         await _table.UpsertAsync([QueueBench.Make("bad", 1), QueueBench.Make("fine", 1)], Token);
         await using var impatient = new PostgresRowStore(_database + ";Command Timeout=1");
@@ -156,7 +156,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task Retries_of_a_row_that_another_session_holds_locked_leave_the_lane_to_other_rows()
+    public async Task Retries_of_a_locked_row_do_not_block_the_lane()
     {
         await _table.UpsertAsync([QueueBench.Make("bad", 1)], Token);
         await using var table = new PostgresRowStore(_database + ";Command Timeout=40") { LockPatience = TimeSpan.FromMilliseconds(300) };
@@ -177,7 +177,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task Held_rows_are_committed_although_one_of_them_still_fails_unexpectedly()
+    public async Task Held_rows_are_committed_although_one_still_fails_unexpectedly()
     {
         await using var bench = Open(lanes: 1);
         bench.Store.Stumbles = row => row.Key.StartsWith("bad", StringComparison.Ordinal);
@@ -191,7 +191,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
 
     // A defect, not an outage: it is no reason to park a row, nor to keep the others waiting.
     [Fact]
-    public async Task A_row_over_which_the_store_stumbles_is_held_while_others_are_committed()
+    public async Task Row_that_fails_unexpectedly_is_held_while_others_are_committed()
     {
         await using var bench = Open();
         bench.Store.Stumbles = row => row.Key == "bad";
@@ -207,7 +207,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task A_logger_that_throws_does_not_end_the_flushing()
+    public async Task Throwing_logger_does_not_end_the_flush_loop()
     {
         await RaiseAsync("NEW.id LIKE 'bad%'", "P0001");
         await using var bench = Open(new ThrowingLogger());
@@ -226,7 +226,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task A_lane_that_fails_unexpectedly_is_shown_and_goes_on_with_its_batch()
+    public async Task Unexpected_lane_failure_is_reported_and_the_batch_is_retried()
     {
         var clock = new BrokenClock();
         await using var bench = Open(clock: clock);
@@ -246,7 +246,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task A_store_that_answers_a_key_twice_does_not_end_the_flushing()
+    public async Task Duplicate_key_in_a_store_response_does_not_end_the_flush_loop()
     {
         await using var bench = Open();
         await _table.UpsertAsync([QueueBench.Make("k", 5, epoch: 9)], Token);

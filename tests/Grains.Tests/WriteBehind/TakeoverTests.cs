@@ -25,7 +25,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
     public ValueTask DisposeAsync() => _store.DisposeAsync();
 
     [Fact]
-    public async Task What_an_earlier_owner_commits_late_takes_no_acknowledged_row_of_that_version_out_of_the_journal()
+    public async Task Late_commit_of_an_earlier_owner_trims_no_acknowledged_row()
     {
         var gate = new TaskCompletionSource();
         await using var second = Open(2, new() { FlushInterval = Long, DrainTimeout = TimeSpan.Zero });
@@ -58,7 +58,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task Writes_to_memory_of_an_owner_that_is_none_any_more_do_not_reach_the_database()
+    public async Task Memory_writes_of_a_former_owner_do_not_reach_the_database()
     {
         await using var first = Open(1);
         await using var second = Open(2, new() { FlushInterval = Long, DrainTimeout = TimeSpan.Zero });
@@ -78,7 +78,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task A_key_is_not_released_while_the_journal_has_lost_what_is_not_flushed()
+    public async Task Key_is_not_released_while_unflushed_rows_are_missing_in_the_journal()
     {
         var gate = new TaskCompletionSource();
         await using var silo = Open(1);
@@ -101,7 +101,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_journaled_row_is_trimmed_also_where_a_later_one_was_queued_without_the_journal(bool isBeingCommitted)
+    public async Task Journaled_row_is_trimmed_if_a_later_one_was_queued_without_the_journal(bool isBeingCommitted)
     {
         var gate = new TaskCompletionSource();
         await using var second = Open(2, new() { FlushInterval = isBeingCommitted ? TimeSpan.FromMilliseconds(1) : TimeSpan.FromSeconds(1) });
@@ -125,7 +125,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task Without_the_journal_a_row_is_found_that_is_committed_while_the_database_is_read()
+    public async Task Row_committed_during_a_database_read_is_found_without_the_journal()
     {
         var gate = new TaskCompletionSource();
         await using var silo = Open(1);

@@ -24,7 +24,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
     public ValueTask DisposeAsync() => _store.DisposeAsync();
 
     [Fact]
-    public async Task A_write_taken_over_from_the_journal_is_not_said_to_be_lost()
+    public async Task Write_adopted_from_the_journal_is_not_reported_as_lost()
     {
         var gate = new TaskCompletionSource();
         await using var first = Open(1);
@@ -46,7 +46,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
     }
 
     [Fact]
-    public async Task A_write_that_was_fenced_is_lost_and_leaves_no_trace()
+    public async Task Fenced_write_is_lost_and_leaves_no_trace()
     {
         await using var first = Open(1);
         await using var second = Open(2);
@@ -61,7 +61,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
     }
 
     [Fact]
-    public async Task A_copy_older_than_what_is_known_to_be_written_is_no_answer()
+    public async Task Cached_copy_older_than_a_known_write_is_not_used()
     {
         await using var silo = Open(1);
         var owner = new Ownership("k", 1);
@@ -81,7 +81,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
     }
 
     [Fact]
-    public async Task A_copy_is_no_answer_after_an_owner_that_did_not_release_the_key()
+    public async Task Cached_copy_is_not_used_after_an_unreleased_owner()
     {
         await using var silo = Open(1);
         var owner = (await silo.OpenAsync("k")).Owner;
@@ -94,7 +94,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
     }
 
     [Fact]
-    public async Task What_was_only_in_memory_is_found_by_the_next_owner_once_it_is_committed()
+    public async Task Next_owner_finds_memory_writes_once_they_are_committed()
     {
         await using var first = Open(1);
         await using var second = Open(2);
@@ -111,7 +111,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
     }
 
     [Fact]
-    public async Task What_a_silo_left_is_flushed_by_another_that_recovers_it()
+    public async Task Recovering_silo_flushes_the_rows_of_a_dead_silo()
     {
         const int Keys = 200;
         await using var second = Open(2);
