@@ -3,7 +3,7 @@ using Actors.Redis;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>Silos that are cut off from Redis, by hand or since it is gone, and come back to it.</summary>
+/// <summary>Silos that lose their connection to Redis, manually or through an outage, and regain it.</summary>
 public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
 {
     private static readonly BreakerOptions Quick = new()
@@ -41,7 +41,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
         Assert.Equal(["journal", "cache", "limits"], Assert.Single(snapshot.Circuits).Roles);
         Assert.Equal(BreakerState.Closed, (await Breaker(silos[1].Silo).GetAsync()).State);
 
-        // Users are on both silos; none notices but by the receipt.
+        // Users are on both silos; only the receipt shows the isolation.
         var receipts = await Task.WhenAll(Enumerable.Range(0, 100).Select(i => _cluster.User($"user-{i}").UpdateAsync(new() { DisplayName = "x" })));
         Assert.Equal([Durability.Journal, Durability.Database], receipts.Select(receipt => receipt.Durability).Distinct().Order());
         Assert.Equal(BreakerState.Isolated, (await isolated.GetAsync()).State);
@@ -70,7 +70,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
         await active.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
         await _redis.KillAsync();
 
-        // Also a user nobody has seen before, whose earlier writes might be in the journal.
+        // Also a new user, whose earlier writes might be in the journal.
         var fresh = _cluster.User("fresh");
         Assert.Equal(Durability.Database, (await fresh.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })).Durability);
         Assert.True((await fresh.GetAsync())!.IsPossiblyStale);
@@ -78,7 +78,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
         Assert.False((await active.GetAsync())!.IsPossiblyStale);
         await StateIsAsync(BreakerState.Open);
 
-        // With the circuit open nothing waits for Redis any more.
+        // With an open circuit no call waits for Redis.
         await Task.WhenAll(Enumerable.Range(0, 200).Select(i => _cluster.User($"during-{i}").UpdateAsync(new() { Increment = new() { ["n"] = 1 } })));
 
         await _redis.StartAsync();
@@ -146,7 +146,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     [Fact]
     public async Task User_that_moves_during_the_ramp_reads_its_last_write()
     {
-        // Half-open for as long as it takes: of the calls for a write, a clean-up, a release and a claim any may be let through.
+        // The circuit stays half-open for long: any call for a write, a clean-up, a release or a claim may be admitted.
         await using var cluster = await TestCluster.StartAsync(servers, silos: 2, redis: _redis, breaker: new()
         {
             BreakDuration = TimeSpan.FromMilliseconds(200),
@@ -176,7 +176,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     [Fact]
     public async Task Writes_of_a_partitioned_silo_are_read_on_other_silos()
     {
-        // A user that the others have a copy of, and that comes to the silo after it was cut off: Redis knows nothing of that.
+        // The other silos have a copy of these users, which move to the partitioned silo later. Redis does not learn of that move.
         var silos = (await _cluster.Cluster.GetStatusAsync()).Silos;
         await Task.WhenAll(Enumerable.Range(0, 60).Select(async i =>
         {
@@ -188,7 +188,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
         }));
         await Breaker(silos[0].Silo).IsolateAsync("test");
 
-        // Each goes to and fro between the silos as chance has it.
+        // Each user moves between the silos at random.
         var past = 0;
         await Task.WhenAll(Enumerable.Range(0, 60).Select(async i =>
         {

@@ -11,7 +11,7 @@ using StackExchange.Redis;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>Whatever is thrown below a grain, its callers get an error of the contract.</summary>
+/// <summary>Callers of a grain get a contract error whatever is thrown below it.</summary>
 public sealed class ErrorBoundaryTests(ServersFixture servers) : IClassFixture<ServersFixture>
 {
     [Fact]
@@ -48,7 +48,7 @@ public sealed class ErrorBoundaryTests(ServersFixture servers) : IClassFixture<S
         await using (var admin = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString))
             await admin.GetDatabase().ExecuteAsync("ACL", ["SETUSER", "default", .. rights]);
 
-        // All roles are on this Redis, and what one of them may not do none does.
+        // All roles use this Redis, so a missing right affects each of them.
         Assert.Equal(RateLimitSource.Local, (await cluster.Limiter("limited").AcquireAsync(RateLimitRequest.Default)).Source);
         Assert.Equal(Durability.Database, (await old.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })).Durability);
         Assert.Equal(Durability.Database, (await cold.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })).Durability);
@@ -89,7 +89,7 @@ public sealed class ErrorBoundaryTests(ServersFixture servers) : IClassFixture<S
         _ => false,
     };
 
-    // Of the libraries below the grains, of this one, and of the framework what they throw.
+    // The errors of the libraries below the grains, of this library, and of the framework.
     private static List<Exception> All()
     {
         Type[] roots =
@@ -117,14 +117,14 @@ public sealed class ErrorBoundaryTests(ServersFixture servers) : IClassFixture<S
             }
             catch (Exception)
             {
-                // It has no such constructor.
+                // The type has no such constructor.
             }
         }
 
         return (Exception)RuntimeHelpers.GetUninitializedObject(type);
     }
 
-    /// <summary>Stands for the grain's code, below the boundary: throws the error that the user's id names.</summary>
+    /// <summary>Replaces the grain's code below the boundary: throws the error that the user's id names.</summary>
     private sealed class Thrower(List<Exception> errors) : IIncomingGrainCallFilter
     {
         public Task Invoke(IIncomingGrainCallContext context)

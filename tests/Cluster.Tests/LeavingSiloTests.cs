@@ -6,7 +6,7 @@ using Orleans.Configuration;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>A silo that stops, and calls to the users it had.</summary>
+/// <summary>Calls to the users of a silo that stops.</summary>
 public sealed class LeavingSiloTests(ServersFixture servers) : IClassFixture<ServersFixture>
 {
     [Fact]

@@ -6,8 +6,8 @@ using Microsoft.Extensions.Time.Testing;
 namespace Actors.Cluster.Tests;
 
 /// <summary>
-/// A silo that has not run for a while answers nothing from memory before it has asked whether it is still a member. In these
-/// tests the silo's lease goes by a clock of its own, and what it learns when it asks is said by the test.
+/// A silo that was paused answers nothing from memory before it has renewed its membership lease. The lease follows a clock
+/// of the test, and the test supplies the membership.
 /// </summary>
 public sealed class MembershipLeaseTests(ServersFixture servers) : IClassFixture<ServersFixture>, IAsyncLifetime
 {
@@ -91,13 +91,13 @@ public sealed class MembershipLeaseTests(ServersFixture servers) : IClassFixture
         Assert.True((await _cluster.User("known").GetAsync())!.IsPossiblyStale);
         await Assert.ThrowsAsync<StorageUnavailableException>(() => _cluster.User("deleted").GetAsync());
 
-        // Nor can it say what rests on the state in memory and carries no mark.
+        // It also rejects calls whose result rests on memory and cannot be marked as stale.
         await Assert.ThrowsAsync<StorageUnavailableException>(
             () => _cluster.User("known").UpdateAsync(new() { DisplayName = "y" }, new() { ExpectedVersion = 7 }));
         await Assert.ThrowsAsync<StorageUnavailableException>(() => _cluster.User("known").WaitForAsync(7, Durability.Journal));
         await Assert.ThrowsAsync<StorageUnavailableException>(() => _cluster.User("deleted").DeleteAsync());
 
-        // The journal knows who may write, and limits are decided by Redis.
+        // The journal knows the owner, and Redis decides limits.
         var written = await _cluster.User("known").UpdateAsync(new() { DisplayName = "y" });
         Assert.Equal(Durability.Journal, written.Durability);
         Assert.False((await _cluster.Limiter("full").AcquireAsync(new() { Policy = Policy })).IsAllowed);
@@ -118,7 +118,7 @@ public sealed class MembershipLeaseTests(ServersFixture servers) : IClassFixture
         Assert.False(writing.IsCompleted);
         Assert.Null(await user.GetAsync());
 
-        // Users that this silo had before are changed as ever.
+        // Users that this silo already owned are written as usual.
         await _cluster.User("known").UpdateAsync(new() { DisplayName = "y" });
         _clock.Advance(ExpiringLeases.Wait);
         Assert.Equal(1, (await writing.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken)).Version);

@@ -8,10 +8,10 @@ using YamlDotNet.RepresentationModel;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>The alerts, the board and the page of metrics speak of metrics that silos have.</summary>
+/// <summary>Alerts, dashboard and the metrics page refer only to metrics that silos export.</summary>
 public sealed partial class MonitoringTests(ServersFixture servers)
 {
-    // What the labels of Prometheus itself are, and those of an alert's own.
+    // The labels that Prometheus adds, and those of the alerts.
     private static readonly string[] OtherLabels = ["instance", "job", "le"];
 
     [Fact]
@@ -20,7 +20,7 @@ public sealed partial class MonitoringTests(ServersFixture servers)
         HashSet<string> metrics;
         await using (await TestCluster.StartAsync(servers)) metrics = ExportedMetrics();
 
-        // The membership of these silos is in memory.
+        // These silos keep their membership in memory.
         metrics.Add("actors_membership_repairs_total");
         var labels = typeof(ActorsTelemetry).GetFields(BindingFlags.Public | BindingFlags.Static)
             .Where(field => field.Name.EndsWith("Tag", StringComparison.Ordinal))
@@ -55,7 +55,7 @@ public sealed partial class MonitoringTests(ServersFixture servers)
         var documented = Section("docs/operating.md", "## Metrics");
         Assert.All(alerts, alert => Assert.Contains($"| `{alert.Name}` |", documented, StringComparison.Ordinal));
 
-        // A job of another name must not silence them all.
+        // A job with another name must not silence all alerts.
         Assert.Single(alerts, alert => alert.Expression.Contains("job=", StringComparison.Ordinal));
     }
 
@@ -89,7 +89,7 @@ public sealed partial class MonitoringTests(ServersFixture servers)
         var groups = (YamlSequenceNode)yaml.Documents[0].RootNode["groups"];
         foreach (var rule in groups.SelectMany(group => (YamlSequenceNode)group["rules"]))
         {
-            // Each names the silo or the Redis that it is about, unless there is none.
+            // Each alert names the silo or Redis that it concerns, unless there is none.
             Assert.NotEmpty(rule["annotations"]["summary"].ToString());
             Assert.NotEmpty(rule["annotations"]["description"].ToString());
             Assert.Contains(rule["labels"]["severity"].ToString(), (string[])["warning", "critical"]);
@@ -112,7 +112,7 @@ public sealed partial class MonitoringTests(ServersFixture servers)
         }
     }
 
-    /// <summary>The metrics of a silo that runs in this process, as its exporter names them.</summary>
+    /// <summary>The metrics of a silo in this process, with their exported names.</summary>
     private static HashSet<string> ExportedMetrics()
     {
         var names = new HashSet<string>(StringComparer.Ordinal);

@@ -5,12 +5,12 @@ using Orleans.Core.Internal;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>Users that move, and owners that lose their right.</summary>
+/// <summary>Users that move, and owners that are fenced.</summary>
 public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
 {
     private TestCluster _cluster = null!;
 
-    // Nothing is flushed by itself, so that what is read comes from the journal.
+    // No automatic flush, so that reads come from the journal.
     public async ValueTask InitializeAsync() =>
         _cluster = await TestCluster.StartAsync(servers, silos: 2, options => options.FlushInterval = TimeSpan.FromMinutes(1));
 
@@ -54,7 +54,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
         var user = _cluster.User("contested");
         await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
 
-        // A second owner takes the key from under the activation and journals a write of its own.
+        // A second owner claims the key of the activation and journals its own write.
         await _cluster.ClaimAndWriteAsync("contested", version: 2, """{"counters":{"n":10},"createdAt":1,"updatedAt":1}""");
 
         var receipt = await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
@@ -76,7 +76,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
 
         var writing = Task.WhenAll(users.Select(async (user, i) =>
         {
-            // A few at once, then the next few; so some are on their way whenever the right is lost.
+            // A few at a time, so that some are in flight whenever the owner is fenced.
             for (var n = 0; n < Writes; n += 8)
             {
                 var written = await Task.WhenAll(Enumerable.Range(n, 8).Select(write => IncrementAsync(user, (Durability)(1 + (write % 2)))));
@@ -111,7 +111,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
         await Task.WhenAll(users.SelectMany(user => new[] { Durability.Journal, Durability.Memory, Durability.Journal, Durability.Memory }
             .Select(durability => user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }, new() { Durability = durability }))));
 
-        // A write to memory may be lost, and was only promised to be tried.
+        // Memory durability allows a lost write.
         foreach (var user in users) Assert.InRange((await user.GetAsync())!.Counters["n"], 3, 5);
     }
 
@@ -124,7 +124,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
         var user = _cluster.User(id);
         await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }, new() { Durability = Durability.Database });
 
-        // As an owner does that is cut off from Redis.
+        // Simulates an owner that is partitioned from Redis.
         await _cluster.QueryAsync<string>("UPDATE users SET version = 2, epoch = 1 WHERE id = $1", id);
 
         var receipt = await user.UpdateAsync(
@@ -144,7 +144,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
             await _cluster.ClaimAndWriteAsync(
                 user.GetPrimaryKeyString(), version: 2, """{"counters":{"n":10},"createdAt":1,"updatedAt":1}""");
 
-            // The first is accepted as version 2 and refused; those that found it accepted must not call that a receipt.
+            // The first is accepted as version 2 and rejected; duplicates that saw it accepted must not return a receipt.
             var receipts = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => user.UpdateAsync(
                 new() { Increment = new() { ["n"] = 1 } },
                 new() { RequestId = "r", Durability = (Durability)(i == 0 ? 1 : i % 3) })));
@@ -174,7 +174,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
 
         await user.Cast<IGrainManagementExtension>().DeactivateOnIdle();
 
-        // Long before the interval of the flush.
+        // Long before the flush interval.
         await Eventually.IsTrueAsync(
             async () => await _cluster.QueryAsync<long>("SELECT count(*) FROM users WHERE id = 'emptied-and-moved'") == 1,
             TimeSpan.FromSeconds(40));
@@ -225,7 +225,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
         };
     }
 
-    /// <summary>False where it was claimed away too often in a row, which is refused and not written.</summary>
+    /// <summary>False if the key was claimed too often in a row; the write is then rejected and not stored.</summary>
     private static async Task<bool> IncrementAsync(IUserGrain user, Durability durability)
     {
         try

@@ -3,7 +3,7 @@ using Orleans.Core.Internal;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>Users that the database refuses.</summary>
+/// <summary>Users that the database rejects.</summary>
 public sealed class ParkingTests(ServersFixture servers) : IAsyncLifetime
 {
     private static readonly WriteOptions ToDatabase = new() { Durability = Durability.Database };
@@ -31,7 +31,7 @@ public sealed class ParkingTests(ServersFixture servers) : IAsyncLifetime
         Assert.Contains("adult", parked.Reason, StringComparison.Ordinal);
         Assert.Equal(7, (await minor.GetAsync())!.Counters["age"]);
 
-        // Repeated it is the same error, or a receipt where less is asked for; and it counts once.
+        // A retry gets the same error, or a receipt if it asks for less durability; it counts once.
         parked = await Assert.ThrowsAsync<WriteParkedException>(() => minor.UpdateAsync(Age(7), new() { Durability = Durability.Database, RequestId = "r" }));
         Assert.Equal(2, parked.Version);
         Assert.Equal(
@@ -46,7 +46,7 @@ public sealed class ParkingTests(ServersFixture servers) : IAsyncLifetime
         Assert.Equal(new WriteReceipt { Version = 3, Durability = Durability.Journal }, receipt);
         await Assert.ThrowsAsync<WriteParkedException>(() => minor.FlushAsync());
 
-        // Whoever has it next, on whichever silo, reads what was acknowledged and is told the same.
+        // Each later owner, on any silo, reads the acknowledged state and reports the same.
         for (var i = 0; i < 4; i++)
         {
             await DeactivateAsync(minor);

@@ -1,6 +1,6 @@
 namespace Actors.Cluster.Tests;
 
-/// <summary>What a limiter promises its callers, over real silos and a real Redis.</summary>
+/// <summary>The contract of a limiter, over real silos and a real Redis.</summary>
 public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
 {
     private TestCluster _cluster = null!;
@@ -46,7 +46,7 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
             await limiter.PeekAsync("p");
         }
 
-        // Not past those who wait, also where a permit is free just then.
+        // A call never overtakes waiting calls, even if a permit is free just then.
         Assert.False((await limiter.AcquireAsync(new() { Policy = "p" })).IsAllowed);
         var decisions = await Task.WhenAll(waiting);
         Assert.All(decisions, each => Assert.True(each.IsAllowed));

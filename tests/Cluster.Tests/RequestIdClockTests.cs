@@ -2,7 +2,7 @@ using Actors.Cluster.Tests.RateLimiting;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>A user that moves between silos whose clocks differ: two clusters with one key prefix, so that each takes it from the other.</summary>
+/// <summary>A user that moves between silos with different clocks: two clusters with one key prefix take it from each other.</summary>
 public sealed class RequestIdClockTests(ServersFixture servers)
 {
     [Theory]
@@ -20,7 +20,7 @@ public sealed class RequestIdClockTests(ServersFixture servers)
         var repeated = await wrong.User("ada").UpdateAsync(increment, new WriteOptions { RequestId = "r" });
         var second = await wrong.User("ada").UpdateAsync(increment, new WriteOptions { RequestId = "s" });
 
-        // The right silo's activation learns with its next write that it lost the user, and takes it over.
+        // The next write of the right silo's activation detects that it lost the user, and takes it over.
         var back = await right.User("ada").UpdateAsync(increment, new WriteOptions { RequestId = "s" });
 
         Assert.Equal(first.Version, repeated.Version);

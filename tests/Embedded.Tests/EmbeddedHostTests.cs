@@ -90,7 +90,7 @@ public sealed class EmbeddedHostTests : IDisposable
     [Fact]
     public async Task Next_host_takes_over_the_data_and_port_of_a_killed_host()
     {
-        // A killed host lets go of the lock but cannot delete its address; its silos look for Redis at the old port.
+        // A killed host releases the lock but leaves its address file; its silos look for Redis at the old port.
         var port = FreePorts.Next();
         await File.WriteAllTextAsync(AddressFile, $$"""{"pid":1,"redis":"127.0.0.1:{{port}}","database":"/gone/actors.db"}""", Token);
 

@@ -6,7 +6,7 @@ namespace Actors.Embedded.Tests;
 
 public sealed class EmbeddedRedisTests : IDisposable
 {
-    // Lua numbers from 5.4 have a fraction where 5.1's had none, hence math.floor.
+    // Numbers have a fraction in Lua 5.4 but not in 5.1, hence math.floor.
     private const string Increment = """
         local value = tonumber(redis.call('GET', KEYS[1]) or '0')
         redis.call('SET', KEYS[1], math.floor(value + 1))
@@ -84,7 +84,7 @@ public sealed class EmbeddedRedisTests : IDisposable
     [Fact]
     public async Task Data_beyond_the_limit_of_the_log_survive_a_restart()
     {
-        // Past 16 MB the log is folded into a checkpoint; what is read back comes from both.
+        // Beyond 16 MB the log is folded into a checkpoint; reads combine both.
         const int Values = 3_000;
         var value = new string('x', 10_000);
         await using (var redis = await StartAsync())

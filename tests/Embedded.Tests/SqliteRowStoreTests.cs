@@ -48,7 +48,7 @@ public sealed class SqliteRowStoreTests : RowStoreContract
         await Assert.ThrowsAsync<StorageUnavailableException>(() => store.MigrateAsync(Token));
     }
 
-    // An error without a code of its own, which a missing table has as well.
+    // SQLite reports this error without a specific code, like a missing table.
     [Fact]
     public async Task Error_without_a_code_is_a_row_error_if_other_rows_succeed()
     {
@@ -113,18 +113,18 @@ public sealed class SqliteRowStoreTests : RowStoreContract
 
     protected override IRowStore Open() => new SqliteRowStore(_path);
 
-    // abs of the least number there is.
+    // abs() of the least integer fails.
     private Task FailAsync(string when) => QueryAsync(
         $"CREATE TRIGGER failing BEFORE INSERT ON users WHEN {when} BEGIN SELECT abs(-9223372036854775808); END");
 
-    // A directory that cannot be: its parent is a file.
+    // The directory cannot exist: its parent is a file.
     protected override IRowStore OpenUnreachable()
     {
         File.WriteAllText(_directory.File("file"), "");
         return new SqliteRowStore(_directory.File("file/actors.db"));
     }
 
-    // SQLite adds no constraint to a table that is there.
+    // SQLite cannot add a constraint to an existing table.
     protected override async Task RefuseAsync(string text)
     {
         foreach (var change in (string[])["INSERT", "UPDATE"])

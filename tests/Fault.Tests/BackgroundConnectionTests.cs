@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>Apps that start before their cluster is there.</summary>
+/// <summary>Apps that start before their cluster.</summary>
 public sealed class BackgroundConnectionTests
 {
     private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(30);
@@ -41,7 +41,7 @@ public sealed class BackgroundConnectionTests
             },
             ConnectLimit);
 
-        // Of a reference that was made before it connected, and of one that was made after.
+        // One reference was created before the connection, one after it.
         Assert.Equal("Ada", (await ada.GetAsync())!.DisplayName);
         Assert.Equal("Ada", (await client.User("ada").GetAsync())!.DisplayName);
         Assert.True((await client.RateLimiter("ada").AcquireAsync(new())).IsAllowed);

@@ -3,7 +3,7 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>What an operator gets wrong is said in a line that names it, with the exit code that scripts rely on.</summary>
+/// <summary>An operator's error is reported in one line that names it, with the documented exit code.</summary>
 public sealed class BadInputTests : IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
@@ -48,7 +48,7 @@ public sealed class BadInputTests : IDisposable
         Assert.Empty(Directory.GetFileSystemEntries(_directory.Path));
     }
 
-    // By SIGTERM: what runs in the background of a shell, as tests may, ignores SIGINT, and so do the processes it starts.
+    // Uses SIGTERM: background processes of a shell ignore SIGINT, and so do their children.
     [Fact]
     public async Task Silo_that_waits_for_Redis_logs_it_and_stops_on_request()
     {

@@ -2,7 +2,7 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>Silos whose clocks are wrong, and clusters that would share what one of them owns.</summary>
+/// <summary>Silos with wrong clocks, and clusters that would share data.</summary>
 public sealed class ClocksAndClustersTests
 {
     private static readonly TimeSpan Off = TimeSpan.FromMinutes(11);

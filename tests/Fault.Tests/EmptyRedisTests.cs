@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>Redis comes back without its data, and with them the table of members is gone.</summary>
+/// <summary>Redis comes back without its data, and the membership table is lost.</summary>
 public sealed class EmptyRedisTests(ITestOutputHelper output)
 {
     [Fact]
@@ -17,7 +17,7 @@ public sealed class EmptyRedisTests(ITestOutputHelper output)
             await Faults.Find("redis-empty").RunAsync(deployment, TimeSpan.FromSeconds(1));
         });
 
-        // A silo that comes later joins the two, rather than beginning a second cluster.
+        // A later silo joins the two instead of forming a second cluster.
         await deployment.AddSiloAsync();
         await deployment.HealAsync(output.WriteLine);
         var status = await deployment.CliAsync("cluster", "status", "--json");

@@ -2,7 +2,7 @@ using Actors.Harness.Trials;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>A silo that did not run for a while: a shortened trial of tests/Soak.</summary>
+/// <summary>A silo that was frozen for a while: a shortened trial of tests/Soak.</summary>
 public sealed class FrozenSiloTests(ITestOutputHelper output)
 {
     [Fact]
@@ -13,7 +13,7 @@ public sealed class FrozenSiloTests(ITestOutputHelper output)
         output.WriteLine(verdict.ToString());
         Assert.True(verdict.IsClean, $"{verdict}\n{deployment.Describe()}");
 
-        // Or its users were never anybody else's.
+        // Otherwise its users never had another owner.
         Assert.Equal(1, verdict.Deaths);
     }
 }

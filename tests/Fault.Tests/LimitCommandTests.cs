@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>The commands on limits, against a real silo and its Redis.</summary>
+/// <summary>The limit commands, against a real silo and its Redis.</summary>
 public sealed class LimitCommandTests
 {
     private const int Denied = 3;

@@ -3,7 +3,7 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>The cluster stays one and whole whatever becomes of the membership table in Redis.</summary>
+/// <summary>The cluster stays one whole cluster, whatever happens to the membership table in Redis.</summary>
 public sealed class MembershipTests(ThreeSilos cluster, ITestOutputHelper output) : IClassFixture<ThreeSilos>
 {
     private Deployment Deployment => cluster.Deployment;
@@ -33,7 +33,7 @@ public sealed class MembershipTests(ThreeSilos cluster, ITestOutputHelper output
         await Deployment.Redis.KillAsync();
         Deployment.Redis.DeleteData();
 
-        // Longer than signs of life may be missing: every silo looks silent when Redis is back.
+        // Longer than heartbeats may be missing: every silo looks dead when Redis is back.
         var joining = Deployment.AddSiloAsync();
         await Task.Delay(TimeSpan.FromSeconds(17));
         Assert.False(joining.IsCompleted);
@@ -58,7 +58,7 @@ public sealed class MembershipTests(ThreeSilos cluster, ITestOutputHelper output
         await MembershipTable.RemoveAsync(Deployment, (await MembershipTable.ActiveAsync(Deployment))[0]);
         await RestoredAsync();
 
-        // Each silo reads the table in that time, and one that did not find itself in it would end.
+        // Each silo reads the table in that time; a silo without its row would stop.
         await Task.Delay(TimeSpan.FromSeconds(12));
         await Deployment.AssertIsOneClusterAsync(silos);
     }
@@ -70,20 +70,20 @@ public sealed class MembershipTests(ThreeSilos cluster, ITestOutputHelper output
         await Deployment.Redis.KillAsync();
         silos[2].Signal(Signals.Stop);
 
-        // Orleans votes only against a silo it has heard nothing of for 9 s.
+        // Orleans suspects a silo only after 9 s without a heartbeat.
         await Task.Delay(TimeSpan.FromSeconds(25));
         silos[2].Signal(Signals.Continue);
         await Task.Delay(TimeSpan.FromSeconds(5));
         await Deployment.Redis.StartAsync();
 
-        // By the time the queued votes are cast.
+        // At this time the queued votes are cast.
         await Eventually.IsTrueAsync(
             () => Task.FromResult(silos[..2].All(silo => silo.Output.Contains("the silo answers", StringComparison.Ordinal))),
             TimeSpan.FromMinutes(3));
         await Deployment.AssertIsOneClusterAsync(silos);
     }
 
-    // On other ports: SilosComeAndGoTests.
+    // SilosComeAndGoTests covers other ports.
     [Fact]
     public async Task Cluster_serves_again_after_a_restart_of_all_killed_silos_on_the_same_ports()
     {

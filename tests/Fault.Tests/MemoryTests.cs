@@ -4,12 +4,12 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>A silo process with memory for a small part of the users that are imported through it.</summary>
+/// <summary>A silo process with memory for a small part of the imported users.</summary>
 public sealed class MemoryTests(ITestOutputHelper output)
 {
     private const int Users = 40_000;
 
-    // Of the managed heap.
+    // Limits the managed heap.
     private static readonly Dictionary<string, string> Small = new()
     {
         ["DOTNET_GCHeapHardLimit"] = $"0x{200 << 20:x}",

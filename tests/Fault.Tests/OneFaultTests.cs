@@ -4,12 +4,11 @@ using Actors.Fixtures;
 namespace Actors.Fault.Tests;
 
 /// <summary>
-/// One thing fails under load, and comes back. The tests share a deployment of two silos: each leaves it healed, which is
-/// part of what it tests.
+/// One component fails under load and recovers. The tests share a deployment of two silos; each test must leave it healthy.
 /// </summary>
 public sealed class OneFaultTests(OneFaultTests.Shared shared, ITestOutputHelper output) : IClassFixture<OneFaultTests.Shared>
 {
-    // Longer than it takes to notice by a few times.
+    // Several times the detection time.
     private static readonly TimeSpan Away = TimeSpan.FromSeconds(6);
 
     // Generous: a commit may take 10 s, and a client gives up after 30 s.
@@ -28,7 +27,7 @@ public sealed class OneFaultTests(OneFaultTests.Shared shared, ITestOutputHelper
     [Fact]
     public async Task Calls_succeed_and_writes_go_to_the_database_without_Redis()
     {
-        // And back without what it wrote last, which is more than a kill alone takes from it.
+        // Redis loses its last writes too, which a kill alone does not cause.
         await TryAsync("redis-lose-tail", Away);
         AssertNoneFailed(_trial.Journal, _trial.Database, _trial.Reads);
         Assert.True(_trial.Journal.Durabilities!["database"] > 0, _trial.Describe());
@@ -64,7 +63,7 @@ public sealed class OneFaultTests(OneFaultTests.Shared shared, ITestOutputHelper
             await using var cut = await Faults.Find("redis-cut-one-silo").BeginAsync(shared.Deployment, silo: 1);
             await Task.Delay(Away);
 
-            // Half-open now and then, while it is probed; the other silo notices nothing.
+            // Half-open at times during probes; the other silo is not affected.
             var states = await BreakerStatesAsync();
             output.WriteLine($"Cut off: {string.Join(", ", states)}");
             Assert.Single(states, state => state == "closed");

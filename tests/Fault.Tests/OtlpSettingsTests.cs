@@ -2,7 +2,7 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>The exporter ignores what it cannot read; a silo refuses to start with it.</summary>
+/// <summary>The exporter ignores invalid settings; a silo refuses to start with them.</summary>
 public sealed class OtlpSettingsTests
 {
     private const int BadConfiguration = 2;

@@ -7,14 +7,14 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>Two silos whose Redis was killed after the command line had used it once.</summary>
+/// <summary>Two silos whose Redis was killed after one use of the command line.</summary>
 public sealed class SilosWithoutRedis : IAsyncLifetime
 {
     private static readonly TimeSpan BreakLimit = TimeSpan.FromSeconds(30);
 
     public Deployment Deployment { get; private set; } = null!;
 
-    /// <summary>Where the command line keeps the gateways it saw.</summary>
+    /// <summary>The directory of the gateways that the command line remembers.</summary>
     public string StateDirectory => Path.Combine(Deployment.Directory, "state");
 
     public async ValueTask InitializeAsync()
@@ -63,7 +63,7 @@ public sealed class RedisOutageClientTests(SilosWithoutRedis silos) : IClassFixt
     [Fact]
     public async Task Named_gateway_needs_no_Redis_and_dead_gateways_do_not_delay_the_command()
     {
-        // One that refuses and one that swallows packets (TEST-NET-1), before the one that answers.
+        // One gateway refuses and one drops packets (TEST-NET-1), before the one that answers.
         string[] named = ["--gateway", "127.0.0.1:1", "--gateway", "192.0.2.1:30000", "--gateway", $"localhost:{Deployment.Silo(0).GatewayPort}"];
         var began = TimeProvider.System.GetTimestamp();
         var run = await WithoutMemoryAsync(["user", "get", "ada", .. named]);

@@ -22,7 +22,7 @@ public sealed class SilosComeAndGoTests(ThreeSilos cluster, ITestOutputHelper ou
     [Fact]
     public async Task Call_to_a_killed_silo_fails_soon_after_the_silo_is_declared_dead()
     {
-        // None has a request id, so none may be repeated, and each has 30 s.
+        // No call has a request id, so none is retried, and each has 30 s.
         using var load = cluster.Deployment.StartLoad(new("lost") { Users = 500, Concurrency = 64 });
         await load.SucceededAsync(500);
         await cluster.Deployment.Silo(0).KillAsync();
@@ -31,7 +31,7 @@ public sealed class SilosComeAndGoTests(ThreeSilos cluster, ITestOutputHelper ou
         await cluster.Deployment.RestartSiloAsync(0);
         output.WriteLine(result.ToString());
 
-        // Declared dead after 6 to 7 s.
+        // A silo is declared dead after 6 to 7 s.
         Assert.InRange(result.LongestFailedMs, 0, 15_000);
         Assert.Equal(0, result.Failed - result.Failures.GetValueOrDefault("ClusterUnreachableException"));
     }

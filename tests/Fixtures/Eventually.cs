@@ -1,12 +1,12 @@
 namespace Actors.Fixtures;
 
-/// <summary>Waits for what comes about by itself, with a generous limit.</summary>
+/// <summary>Waits for a condition with a generous limit.</summary>
 public static class Eventually
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     /// <summary>Returns once <paramref name="condition"/> holds.</summary>
-    /// <exception cref="TimeoutException">It did not hold within a minute.</exception>
+    /// <exception cref="TimeoutException">It did not hold within the limit.</exception>
     public static async Task IsTrueAsync(Func<Task<bool>> condition, TimeSpan? limit = null)
     {
         var deadline = DateTime.UtcNow + (limit ?? Limit);

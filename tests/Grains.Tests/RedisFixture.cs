@@ -7,12 +7,12 @@ using Actors.StoreContract;
 
 namespace Actors.Grains.Tests;
 
-/// <summary>One Redis server for all tests of this project; each has a key prefix of its own.</summary>
+/// <summary>One Redis server for all tests of this project; each has its own key prefix.</summary>
 public sealed class RedisFixture : IAsyncLifetime
 {
     public RedisServer Server { get; } = new();
 
-    /// <summary>A gateway whose keys nobody else uses.</summary>
+    /// <summary>A gateway with a unique key prefix.</summary>
     public RedisGateway Open(string? prefix = null) => new(
         new RedisOptions { ConnectionString = Server.ConnectionString, KeyPrefix = prefix ?? $"test-{Guid.NewGuid():n}" },
         Patience.Breaker);

@@ -2,15 +2,15 @@ using Actors.Fixtures;
 
 namespace Actors.Harness;
 
-/// <summary>The faults there are.</summary>
+/// <summary>The known faults.</summary>
 public static class Faults
 {
     private static readonly TimeSpan SlowBy = TimeSpan.FromMilliseconds(150);
 
-    // As much as Redis may lose by itself, and a bit: it syncs its log every second.
+    // Slightly more than Redis may lose by itself: it syncs its log every second.
     private static readonly TimeSpan LostTail = TimeSpan.FromSeconds(2);
 
-    /// <summary>All of them.</summary>
+    /// <summary>All faults.</summary>
     public static IReadOnlyList<Fault> All { get; } =
     [
         new("silo-kill", FaultPart.Silo, Losses.SiloMemory, "kill -9 of a silo; later a new one in its place",
@@ -20,8 +20,7 @@ public static class Faults
                 return () => deployment.RestartSiloAsync(silo);
             }),
 
-        // While it stands, the others declare it dead; then it ends itself as soon as it learns that, and what it had in
-        // memory goes with it.
+        // During the pause the others declare it dead; it exits as soon as it learns that, and its memory is lost.
         new("silo-pause", FaultPart.Silo, Losses.SiloMemory, "SIGSTOP of a silo; later SIGCONT",
             (deployment, silo) =>
             {
@@ -77,7 +76,7 @@ public static class Faults
                 return () => deployment.Redis.StartAsync();
             }),
 
-        // Silent at first, then BUSY is the answer to all: an answer, and not one that helps.
+        // Silent at first; then every response is BUSY, which is a response without a use.
         new("redis-busy", FaultPart.Redis, Losses.None, "a script of somebody else's that does not end; later it is killed",
             async (deployment, _) =>
             {
@@ -126,7 +125,7 @@ public static class Faults
     ];
 
     /// <summary>The fault of that name.</summary>
-    /// <exception cref="ArgumentException">There is none; the message names those there are.</exception>
+    /// <exception cref="ArgumentException">The name is unknown; the message lists the known names.</exception>
     public static Fault Find(string name) => All.FirstOrDefault(fault => fault.Name == name)
         ?? throw new ArgumentException($"There is no fault '{name}'; allowed are {string.Join(", ", All)}.", nameof(name));
 

@@ -1,8 +1,8 @@
 // dotnet run --project tests/Soak -- --minutes 10 --seed 42
 // dotnet run --project tests/Soak -- --trial kills --rounds 20
 //
-// Loads on a cluster of real processes, faults at random, and at the end the ledgers against cluster and database. Exit
-// codes: 0 nothing acknowledged is missing or wrong, 1 something is, or it came to no end, 2 usage.
+// Runs loads and random faults on a cluster of real processes, then compares the ledgers with cluster and database. Exit
+// codes: 0 no acknowledged write is missing or wrong, 1 one is, or the run did not end, 2 usage.
 using System.CommandLine;
 using Actors.Harness;
 using Actors.Harness.Trials;
@@ -52,7 +52,7 @@ var command = new RootCommand("Faults at random under load, for as long as you l
 };
 command.SetAction((parsed, cancellationToken) =>
 {
-    // A file or pipe has no width of its own; the default would break words.
+    // A file or pipe has no width; the default would break words.
     if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 140;
     if (parsed.GetValue(list))
     {

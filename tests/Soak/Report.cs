@@ -4,7 +4,7 @@ using Spectre.Console;
 
 namespace Actors.Soak;
 
-/// <summary>What is printed as tables.</summary>
+/// <summary>The tables of results.</summary>
 internal static class Report
 {
     public static void List(IAnsiConsole console)

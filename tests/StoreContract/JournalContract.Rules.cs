@@ -61,7 +61,7 @@ public abstract partial class JournalContract
         var (first, _) = await Here.ClaimAsync("k");
         var (second, _) = await Here.ClaimAsync("k");
 
-        // What comes while a call is in flight goes as one batch; so most of these do.
+        // Appends that arrive while a call is in flight join one batch, so most of these do.
         var appends = Enumerable.Range(1, 300)
             .Select(version => (Version: version, Owner: version % 2 == 0 ? first : second))
             .Select(each => (each.Owner, Outcome: Here.AppendAsync(Make(each.Owner, each.Version)))).ToList();
@@ -86,7 +86,7 @@ public abstract partial class JournalContract
     [Fact]
     public async Task Late_append_stores_nothing()
     {
-        // As from a connection that was given up while the server hung, when a later append has gone over the next one.
+        // A late append of an abandoned connection, after the server hung and a later append used the next connection.
         var (owner, _) = await Here.ClaimAsync("k");
         Assert.Equal(AppendOutcome.Journaled, await Here.AppendAsync(Make(owner, 1)));
         await using var look = await LookAsync();
@@ -109,7 +109,7 @@ public abstract partial class JournalContract
         await TrimAsync(Here, owner, Beyond53Bits);
         Assert.Null(await RowAsync("k"));
 
-        // The owner stays the owner.
+        // The owner keeps the key.
         Assert.Equal(AppendOutcome.Journaled, await Here.AppendAsync(Make(owner, Beyond53Bits + 1)));
         AssertSame(Make(owner, Beyond53Bits + 1), await RowAsync("k"));
     }
@@ -145,7 +145,7 @@ public abstract partial class JournalContract
     [Fact]
     public async Task Rows_of_dead_silos_are_adopted_and_those_of_live_silos_are_not()
     {
-        // More than a page of the scan, in all partitions.
+        // More than one page of the scan, in all partitions.
         const int Keys = 1_300;
         Journal[] silos = [Open("gone-1"), Open("gone-2"), Open("living")];
         var journaled = await Task.WhenAll(Enumerable.Range(0, Keys).Select(async i =>
@@ -154,7 +154,7 @@ public abstract partial class JournalContract
             var (owner, _) = await silo.ClaimAsync($"key-{i} 👋");
             var row = Make(owner, Beyond53Bits + i);
 
-            // Some only claimed, some released.
+            // Some keys are only claimed, some are released.
             if (i % 10 == 0) return (Silo: i % 3, Owner: owner, Row: null);
             await silo.AppendAsync(row);
             if (i % 10 == 1) await silo.ReleaseAsync(owner);
@@ -167,7 +167,7 @@ public abstract partial class JournalContract
         Assert.Equal(expected.Count, adopted.Count);
         Assert.All(expected, each => AssertSame(each.Row, adopted[each.Owner.Key]));
 
-        // Whoever had them has lost them; the others have not.
+        // The adopted owners are fenced; the others are not.
         foreach (var each in journaled.Where((_, i) => i % 50 == 0 || i % 10 > 1))
         {
             var outcome = await silos[each.Silo].AppendAsync(Make(each.Owner, long.MaxValue - 1));
@@ -180,7 +180,7 @@ public abstract partial class JournalContract
     [Fact]
     public async Task Adoption_can_be_repeated_after_a_lost_response()
     {
-        // The answer to an adoption may be lost; its rows are then this silo's, and it must come to know of them.
+        // The response to an adoption may be lost; its rows belong to this silo, which must find them.
         var gone = Open("gone");
         var (owner, _) = await gone.ClaimAsync("k");
         await gone.AppendAsync(Make(owner, 1));
@@ -207,7 +207,7 @@ public abstract partial class JournalContract
         var (before, _) = await Here.ClaimAsync("k");
         await using var look = await LookAsync();
 
-        // The server comes back as of a moment before the claim.
+        // The server comes back in a state from before the claim.
         await look.SetEpochAsync("k", before.Epoch - 1);
         await look.ForgetOwnerAsync("k");
 

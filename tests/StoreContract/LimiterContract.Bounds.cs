@@ -3,7 +3,7 @@ using Actors.Fixtures;
 
 namespace Actors.StoreContract;
 
-/// <summary>What a client can make grow has a bound, and is counted; so has every script.</summary>
+/// <summary>Everything that a client can make grow is bounded and counted, and so is every script.</summary>
 public abstract partial class LimiterContract
 {
     private const int Part = RateLimiting.RedisGrantLogStore.MaxEntries;
@@ -20,7 +20,7 @@ public abstract partial class LimiterContract
         var entries = await Raw.SortedSetRangeByRankAsync(LogOf(limiter, "parts"));
         Assert.Equal((2 * Part) + 52, entries.Length);
 
-        // Each counts those before it.
+        // Each counts the earlier grants.
         Assert.Equal(before.Remaining - 3, (await Open("parts", window).AcquireAsync(1)).Remaining);
     }
 
@@ -31,7 +31,7 @@ public abstract partial class LimiterContract
         var calls = new List<Task<RateLimitDecision[]>>();
         await limiter.RunAsync(() =>
         {
-            // The first is decided alone, and meanwhile the others arrive.
+            // The first is decided alone; the others arrive meanwhile.
             for (var i = 0; i < 4 * Part; i++) calls.Add(limiter.Limiter.AcquireAsync(1, 1, $"1:p:{i}", TimeSpan.Zero, CancellationToken.None));
             return Task.CompletedTask;
         });
@@ -149,7 +149,7 @@ public abstract partial class LimiterContract
         await second.RunAsync(() => second.Limiter.TakeOverAsync(first.Limiter.HandOff(isAll: true)));
         Assert.Equal(2, (await second.AcquireAsync(1)).Remaining);
 
-        // And by one that owns the log.
+        // Also by an activation that owns the log.
         await second.RunAsync(() => second.Limiter.TakeOverAsync(second.Limiter.HandOff(isAll: true)));
         Assert.Equal(1, (await second.AcquireAsync(1)).Remaining);
     }
@@ -164,7 +164,7 @@ public abstract partial class LimiterContract
         await first.AcquireAsync(1);
         await first.RunAsync(first.Limiter.CloseAsync);
 
-        // Nothing has told it what the clock of Redis shows.
+        // It does not know the time of Redis yet.
         var second = Open("guesses", window);
         await second.RunAsync(() => second.Limiter.TakeOverAsync(first.Limiter.HandOff(isAll: true)));
         Assert.Equal(1, (await second.AcquireAsync(1)).Remaining);

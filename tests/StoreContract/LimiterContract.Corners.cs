@@ -1,6 +1,6 @@
 namespace Actors.StoreContract;
 
-/// <summary>What must hold also where several things happen at once.</summary>
+/// <summary>Guarantees under concurrent operations.</summary>
 public abstract partial class LimiterContract
 {
     [Fact]
@@ -33,7 +33,7 @@ public abstract partial class LimiterContract
         var limiter = Open("defect", PolicyOf(new RateLimitWindow(2, Minute)), clock);
         Assert.True((await limiter.AcquireAsync()).IsAllowed);
 
-        // The first time is read as the call arrives, the second as it is taken up.
+        // The first read of the clock is on arrival, the second when the call is processed.
         clock.FailAfter(1);
         var error = await Assert.ThrowsAsync<StorageUnavailableException>(() => limiter.AcquireAsync().WaitAsync(TimeSpan.FromSeconds(10)));
         Assert.Contains("The clock failed", error.Message, StringComparison.Ordinal);
@@ -66,7 +66,7 @@ public abstract partial class LimiterContract
         while (limiter.Counters.Waiting == 0) await Task.Delay(5);
         await limiter.RunAsync(() =>
         {
-            // Its turn comes, and the script that grants it is in flight.
+            // Its turn comes, and the script for its grant is in flight.
             Thread.Sleep(TimeSpan.FromSeconds(1.2));
             limiter.Limiter.Wake();
             return limiter.Limiter.CloseAsync();
@@ -83,10 +83,10 @@ public abstract partial class LimiterContract
         await later.AcquireAsync(1);
         await Task.Delay(TimeSpan.FromMilliseconds(200));
 
-        // As when it has expired.
+        // Simulates an expired log.
         await Raw.KeyDeleteAsync(LogOf(later, "two"));
 
-        // It has not noticed yet, and its log lives longer.
+        // The earlier owner has not noticed, and its log lives longer.
         earlier.Limiter.Policy = PolicyOf(new RateLimitWindow(5, Minute));
         await earlier.AcquireAsync(1);
         await Task.Delay(TimeSpan.FromMilliseconds(150));
@@ -102,7 +102,7 @@ public abstract partial class LimiterContract
         var (decided, arrived) = (Task.FromResult<RateLimitDecision[]>([]), Task.FromResult<RateLimitDecision[]>([]));
         await limiter.RunAsync(() =>
         {
-            // Of the first the script is in flight, the second is to go with the next.
+            // The script of the first call is in flight; the second call joins the next batch.
             decided = limiter.Limiter.AcquireAsync(1, 2, "2:p:x", RateLimits.MaxWait, givesUp.Token);
             arrived = limiter.Limiter.AcquireAsync(1, 3, "3:p:y", RateLimits.MaxWait, givesUp.Token);
             givesUp.Cancel();
@@ -179,7 +179,7 @@ public abstract partial class LimiterContract
     private static Task<int> RefundAsync(LimiterActor limiter, string name, int permits, RateLimitDecision granted) =>
         limiter.RunAsync(() => limiter.Limiter.RefundAsync(name, permits, (granted.DecidedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
 
-    /// <summary>Where a thread is given no time before it looks at the clock.</summary>
+    /// <summary>A clock that simulates a delayed thread.</summary>
     private sealed class LateClock : TimeProvider
     {
         public bool IsLate { get; set; }

@@ -3,10 +3,10 @@ using CsCheck;
 
 namespace Actors.StoreContract;
 
-/// <summary>Permits that Redis counts before they are asked for.</summary>
+/// <summary>Permits that Redis counts before they are requested.</summary>
 public abstract partial class LimiterContract
 {
-    // Far more than is allowed, so that it shows in small windows.
+    // Far more than allowed, so that the effect shows in small windows.
     private const double Much = 0.5;
 
     [Fact]
@@ -22,7 +22,7 @@ public abstract partial class LimiterContract
 
         Assert.InRange(limiter.Counters.ScriptCalls, 1, 200);
 
-        // With one that is named what was granted meanwhile is noted, each grant by its time.
+        // A call with a request id also records the grants since the last script, each with its time.
         await limiter.AcquireAsync(1, name: "1:p:x");
         var entries = await Raw.SortedSetRangeByRankWithScoresAsync(LogOf(limiter, "often"));
         var counted = entries.Where(entry => !entry.Element.ToString().StartsWith('o') && !entry.Element.ToString().EndsWith(":r", StringComparison.Ordinal));
@@ -32,7 +32,7 @@ public abstract partial class LimiterContract
     [Fact]
     public async Task Script_returns_at_most_a_hundred_entries()
     {
-        // So much is reserved that it outlasts them, and each is at least a millisecond after the one before.
+        // The reserve outlasts all calls, and each call comes at least a millisecond after the previous one.
         var limiter = Open("told", new RateLimitWindow(RateLimits.MaxLimit, Minute), Much);
         for (var i = 0; i < 10; i++) await limiter.AcquireAsync(10_000);
         await limiter.AcquireAsync(1);
@@ -84,7 +84,7 @@ public abstract partial class LimiterContract
         var asked = second.AcquireAsync(1);
         await Eventually.IsTrueAsync(() => Task.FromResult(second.Counters.ScriptCalls > 0));
 
-        // The first does not know, and goes on.
+        // The first does not know that and continues.
         var late = new List<RateLimitDecision>();
         for (var i = 0; i < 3; i++) late.Add(await first.AcquireAsync(1));
         Assert.Equal(calls, first.Counters.ScriptCalls);
@@ -151,7 +151,7 @@ public abstract partial class LimiterContract
             .SampleAsync(
                 async (sizes, calls) =>
                 {
-                    // Grants from a reserve that are made within a tick are noted together, by the time of the last.
+                    // Grants from a reserve within one tick are recorded together with the time of the last.
                     var tick = TimeSpan.FromMicroseconds(RateLimiting.Reserve.Tick);
                     var windows = sizes.DistinctBy(size => size.Item2).Select(size => new RateLimitWindow(size.Item1, TimeSpan.FromMilliseconds(size.Item2))).ToArray();
                     var client = Guid.NewGuid().ToString("n");
@@ -197,7 +197,7 @@ public abstract partial class LimiterContract
         var told = new List<(long Began, long Ended)>();
         for (var i = 0; i < 40; i++) await AcquireAsync(first);
 
-        // The first goes on, as do those who come and know nothing of the others.
+        // The first continues, and others start that do not know each other.
         using var stop = new CancellationTokenSource(TimeSpan.FromSeconds(4));
         await Task.WhenAll(((LimiterActor[])[first, Open(client, window, Much), Open(client, window, Much)]).Select(async (limiter, index) =>
         {
@@ -212,7 +212,7 @@ public abstract partial class LimiterContract
         GrantOracle.AssertExact(grants, window);
         Assert.InRange(grants.Count, 400, 200 * 13);
 
-        // Of all that were granted within a window for certain there are no more than its limit.
+        // Grants certainly made within one window never exceed its limit.
         var length = (long)(window.Duration.TotalSeconds * TimeProvider.System.TimestampFrequency);
         foreach (var (began, _) in told) Assert.InRange(told.Count(each => each.Began >= began && each.Ended < began + length), 0, window.Limit);
 

@@ -77,7 +77,7 @@ public abstract partial class LimiterContract
         if (inWhole) await Raw.KeyDeleteAsync(LogOf(limiter, "lost"));
         else await Raw.SortedSetRemoveAsync(LogOf(limiter, "lost"), "2:5");
 
-        // It fits neither way, and that is known only once the log is there again.
+        // The call exceeds the limit in both cases, but only the restored log shows it.
         Assert.Equal(1, (await limiter.AcquireAsync(2)).Remaining);
         Assert.False((await limiter.AcquireAsync(2)).IsAllowed);
         Assert.Equal(0, (await Open("lost", new RateLimitWindow(10, Minute)).AcquireAsync(1)).Remaining);
@@ -97,7 +97,7 @@ public abstract partial class LimiterContract
     [Fact]
     public async Task Clock_set_back_blocks_no_call_and_frees_no_permit()
     {
-        // As if the last grant had been made by a server whose clock was an hour ahead.
+        // Simulates a last grant by a server whose clock was an hour ahead.
         var window = new RateLimitWindow(4, TimeSpan.FromMilliseconds(300));
         var first = Open("back", window);
         await first.AcquireAsync(1);
@@ -137,7 +137,7 @@ public abstract partial class LimiterContract
         var until = DateTime.UtcNow + TimeSpan.FromSeconds(3.5);
         for (var i = 0; DateTime.UtcNow < until; i++)
         {
-            // One at a time, so that each is a call, and an entry, of its own.
+            // Sequential, so that each is a separate call and entry.
             var decision = await limiter.AcquireAsync(1);
             grants.Add((decision.DecidedAt, 1));
             Assert.Equal(RateLimits.MaxLimit - i - 1, decision.Remaining);

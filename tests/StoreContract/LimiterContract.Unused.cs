@@ -1,6 +1,6 @@
 namespace Actors.StoreContract;
 
-/// <summary>Grants without a name that nobody used.</summary>
+/// <summary>Grants without a request id that were not used.</summary>
 public abstract partial class LimiterContract
 {
     [Fact]
@@ -13,7 +13,7 @@ public abstract partial class LimiterContract
         Assert.Equal(1, await RefundUnusedAsync(limiter, (second, 1)));
         Assert.Equal(7, (await limiter.AcquireAsync(1)).Remaining);
 
-        // Redis knows it.
+        // Redis has recorded it.
         await limiter.RunAsync(limiter.Limiter.CloseAsync);
         Assert.Equal(6, (await Open("unused", new RateLimitWindow(10, Minute)).AcquireAsync(1)).Remaining);
     }

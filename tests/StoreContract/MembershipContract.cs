@@ -3,7 +3,7 @@ using StackExchange.Redis;
 
 namespace Actors.StoreContract;
 
-/// <summary>What becomes of the membership table of a living cluster when Redis loses it, over any server that speaks Redis.</summary>
+/// <summary>The membership table of a live cluster when Redis loses it, against any server with the Redis protocol.</summary>
 public abstract class MembershipContract : IAsyncLifetime
 {
     private readonly string _service = $"test-{Guid.NewGuid():n}";
@@ -76,7 +76,7 @@ public abstract class MembershipContract : IAsyncLifetime
             }
             catch (Exception error) when (error is not Xunit.Sdk.XunitException)
             {
-                // Lost again under the read: Orleans repeats it.
+                // Lost again during the read, which Orleans retries.
             }
         }
 
@@ -108,7 +108,7 @@ public abstract class MembershipContract : IAsyncLifetime
     [Fact]
     public async Task Last_joined_silo_unknown_to_the_restorer_is_added_back()
     {
-        // It has not looked at the table since.
+        // The older silo has not read the table since.
         var older = (await JoinAsync(1))[0];
         var latest = (await JoinAsync(1))[0];
         await EmptyAsync();
@@ -169,7 +169,7 @@ public abstract class MembershipContract : IAsyncLifetime
         var silos = await JoinAsync(2);
         await EmptyAsync();
 
-        // With six its version has passed that of the first.
+        // With six newcomers its version exceeds that of the first cluster.
         var others = await JoinAsync(newcomers);
 
         await silos[0].Table.CheckAsync(default);
@@ -227,7 +227,7 @@ public abstract class MembershipContract : IAsyncLifetime
             await joined[i].JoinAsync();
         }
 
-        // As silos do once a second; without it the first ones would not know of the last ones.
+        // Silos do this once a second; without it the first ones would not know the last ones.
         foreach (var silo in joined) await silo.Table.CheckAsync(default);
         return joined;
     }

@@ -85,7 +85,7 @@ public abstract partial class RowStoreContract
         Assert.Single(await UpsertAsync(Make("u1", 5, 3)));
         Assert.True((await ReadAsync("u1")).IsParked);
 
-        // The very row, which the table takes by now, and a later one.
+        // The same row, which the table now accepts, and a later one.
         Assert.Empty(await UpsertAsync(Make("u1", 5, 2)));
         Assert.False((await ReadAsync("u1")).IsParked);
         Assert.Empty(await UpsertAsync(Make("u1", 6, 3)));

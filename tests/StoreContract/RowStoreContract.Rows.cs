@@ -148,7 +148,7 @@ public abstract partial class RowStoreContract
     {
         Row[] rows = [.. ((string[])["a", "A", "ä", "a\u0308", "a ", "ａ", "\ud800\udc00", "\uffff"]).Select((key, i) => Make(key, i + 1))];
 
-        // Ordinal order puts surrogate pairs before U+FFFF, a database that sorts by bytes does not; both must do.
+        // Ordinal order puts surrogate pairs before U+FFFF, unlike a database that sorts by bytes; both must work.
         Assert.Empty(await UpsertAsync(rows));
         Assert.Empty(await UpsertAsync(rows.Select(row => row with { Version = row.Version + 10 })));
 
@@ -220,7 +220,7 @@ public abstract partial class RowStoreContract
     {
         await UpsertAsync(Make("a", 1), Make("z", 1));
 
-        // No StorageUnavailableException: the database is well, and the batch can be bisected.
+        // Not StorageUnavailableException: the database is healthy, and the batch can be bisected.
         var refusal = await Assert.ThrowsAsync<RowsRefusedException>(
             () => UpsertAsync(Make("a", 2), Make("bad", 1, 1, "this is no JSON"), Make("z", 2)));
         Assert.NotEmpty(refusal.Reason);

@@ -15,7 +15,7 @@ public abstract partial class RowStoreContract
                 Assert.Empty(await Store.UpsertAsync(rows, Token));
                 foreach (var row in rows)
                 {
-                    // What was written is known to come back from JSON; here it went through the database as well.
+                    // UserDocumentTests cover the JSON round trip; this includes the database.
                     Assert.Equal(AnyUser.Describe(UserDocument.FromRow(row)), AnyUser.Describe(UserDocument.FromRow(await ReadAsync(row.Key))));
                 }
             },

@@ -48,7 +48,7 @@ public sealed class BreakerSteeringTests : IDisposable
     [InlineData("127.0.0.1:1112")]
     public async Task Unique_part_of_an_address_selects_its_silo(string silo)
     {
-        // The last one is also the beginning of another address, but names this silo as it is.
+        // Each address also starts another silo's address, but an exact match wins.
         var other = silo == "127.0.0.1:1112" ? "127.0.0.1:11120@1" : Silos.First;
         var named = silo == "127.0.0.1:1112" ? "127.0.0.1:1112@1" : Silos.Second;
         Show(Silos.Of(other), Silos.Of(named));
@@ -66,7 +66,7 @@ public sealed class BreakerSteeringTests : IDisposable
     [InlineData("[::1]")]
     public async Task IPv6_silo_is_selected_with_and_without_brackets(string silo)
     {
-        // Silos of an older version name themselves without.
+        // Older silos print IPv6 addresses without brackets.
         foreach (var name in (string[])["[::1]:38945@7", "::1:38945@7"])
         {
             Show(Silos.Of(Silos.First), Silos.Of(name));
@@ -147,7 +147,7 @@ public sealed class BreakerSteeringTests : IDisposable
         Assert.Equal(ExitCode.Unavailable, result.ExitCode);
         Assert.Contains($"{Silos.First}: isolating failed: the cluster did not answer in time", result.OnlyError(), StringComparison.Ordinal);
         Assert.Equal($"{Silos.Second}: isolated; was closed", result.Output.Trim());
-        // What failed is not redrawn away.
+        // The output of a failed command is not redrawn.
         Assert.Equal(1, _shell.Cluster.StatusCalls);
     }
 

@@ -97,7 +97,7 @@ public sealed class ExportCommandTests : IDisposable
         var reports = 0;
         _shell.Cluster.BeforeStatus = () =>
         {
-            // Flushed with the third report; later rows were written meanwhile.
+            // The third report shows the rows as flushed; later rows were written meanwhile.
             var isFlushed = ++reports >= 3;
             if (isFlushed) Insert(NewUser("late"));
             _shell.Cluster.CurrentStatus = Status(rows: 5, oldest: isFlushed ? TimeSpan.Zero : TimeSpan.FromHours(1));
@@ -259,7 +259,7 @@ public sealed class ExportCommandTests : IDisposable
         command.ExecuteNonQuery();
     }
 
-    /// <summary>A clock by which each look takes a quarter of a minute, and pauses none.</summary>
+    /// <summary>A clock that advances 15 s per read and does not delay.</summary>
     private sealed class LeapingTime : TimeProvider
     {
         private long _now;

@@ -6,7 +6,7 @@ using Actors.Cli.Tests.Fakes;
 
 namespace Actors.Cli.Tests.Import;
 
-/// <summary>The inputs of an import: arrays, pipes and compressed files, whole or cut off.</summary>
+/// <summary>The inputs of an import: arrays, pipes and compressed files, complete or truncated.</summary>
 public sealed class ImportSourceTests : IDisposable
 {
     private const string Three = """{"id":"a","counters":{"n":1}},{"id":"b","tags":["],[","\"}"]},{"id":"c","name":"C"}""";
@@ -47,7 +47,7 @@ public sealed class ImportSourceTests : IDisposable
             Assert.Equal((ExitCode.Done, "3 imported, 0 skipped", ""), (result.ExitCode, result.Output.Trim(), result.Error));
         }
 
-        // The second import is of the same content, and so repeats the request ids of the first.
+        // The second import has the same content and therefore the same request ids as the first.
         Assert.Equal(1, _shell.Cluster.Find("a")!.Counters["n"]);
         Assert.Equal(new HashSet<string> { "],[", "\"}" }, _shell.Cluster.Find("b")!.Tags);
         Assert.Equal("C", _shell.Cluster.Find("c")!.DisplayName);
@@ -96,7 +96,7 @@ public sealed class ImportSourceTests : IDisposable
         Assert.Equal((ExitCode.Done, "3 imported, 0 skipped"), (result.ExitCode, result.Output.Trim()));
         Assert.Empty(Directory.GetFiles(_shell.Directory));
 
-        // Another import of the same is one: it is not taken for a repetition.
+        // A repeated import is a new import, not a retry.
         await _shell.RunAsync("import", "-", "--format", "jsonl");
         Assert.Equal(2, _shell.Cluster.Find("a")!.Counters["n"]);
 
@@ -146,7 +146,7 @@ public sealed class ImportSourceTests : IDisposable
         Assert.Equal("B", _shell.Cluster.Find("b")!.DisplayName);
         Assert.True(File.Exists(file + ".progress"));
 
-        // Two in a row are one, as gzip has it.
+        // Gzip allows several streams in one file.
         await File.WriteAllBytesAsync(file, [.. Gzip(Encoding.UTF8.GetBytes(text)), .. Gzip("\n"u8.ToArray())]);
         Assert.Equal(ExitCode.Done, (await _shell.RunAsync("import", file, "--restart")).ExitCode);
     }

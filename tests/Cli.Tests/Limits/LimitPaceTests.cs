@@ -2,7 +2,7 @@ using Actors.Cli.Tests.Fakes;
 
 namespace Actors.Cli.Tests.Limits;
 
-/// <summary>What is about real time runs while no other test keeps the threads busy.</summary>
+/// <summary>Tests of real time run while no other test uses the threads.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class RealTimeCollection
 {
@@ -22,7 +22,7 @@ public sealed class LimitPaceTests : IDisposable
         _shell.Cluster.Policies["p"] = new() { Name = "p", Windows = [new(1, TimeSpan.FromHours(1))] };
         var args = (string[])["load", "limits", "--seconds", "1", "--clients", "1", "--concurrency", "1", "--policy", "p", "--json"];
 
-        // A second at least between one and the next.
+        // At least a second separates two calls.
         var waited = (await _shell.RunAsync(args)).Json;
         Assert.InRange(waited.GetProperty("denied").GetDouble(), 1, waited.GetProperty("seconds").GetDouble() + 1);
         Assert.True((await _shell.RunAsync([.. args, "--on-denied", "spin"])).Json.GetProperty("denied").GetInt64() > 10);

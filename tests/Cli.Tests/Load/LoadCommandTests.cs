@@ -80,7 +80,7 @@ public sealed class LoadCommandTests : IDisposable
         {
             var user = _shell.Cluster.Find(entry.Id)!;
             var count = JsonDocument.Parse(entry.State).RootElement.GetProperty("counters").GetProperty("writes").GetInt64();
-            // The end of the load may come between a write and the repetition that would have told its receipt.
+            // The load may end between a write and the retry that would have returned its receipt.
             Assert.InRange(user.Version - entry.Version, 0, 1);
             Assert.Equal(user.Counters["writes"] - count, user.Version - entry.Version);
         }

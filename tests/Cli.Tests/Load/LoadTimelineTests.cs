@@ -105,11 +105,11 @@ public sealed class LoadTimelineTests : IDisposable
     {
         using var reader = new StreamReader(new FileStream(File, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
 
-        // What comes after the last line break is a line that is still being written.
+        // Text after the last line break is a line that is still being written.
         return [.. reader.ReadToEnd().Split('\n')[..^1].Select(line => JsonDocument.Parse(line).RootElement)];
     }
 
-    /// <summary>Stands until told to pass. Timers follow the real time.</summary>
+    /// <summary>Stands still until it is advanced. Timers follow the real time.</summary>
     private sealed class StandingClock : TimeProvider
     {
         private long _passed;

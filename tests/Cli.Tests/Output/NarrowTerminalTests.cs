@@ -4,7 +4,7 @@ using Actors.Cli.Tests.Fakes;
 
 namespace Actors.Cli.Tests.Output;
 
-/// <summary>What people see on small terminals.</summary>
+/// <summary>The output on small terminals.</summary>
 public sealed class NarrowTerminalTests
 {
     private const string Sixth = "[2001:db8::1:2:3]:11111@1543";

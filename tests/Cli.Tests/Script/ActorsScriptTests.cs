@@ -3,7 +3,7 @@ using System.Xml.Linq;
 
 namespace Actors.Cli.Tests.Script;
 
-/// <summary>The script <c>./actors</c> of a checkout, with a <c>dotnet</c> in its PATH that takes its time to build.</summary>
+/// <summary>The script <c>./actors</c> of a checkout, with a slow <c>dotnet</c> in the PATH.</summary>
 public sealed class ActorsScriptTests : IDisposable
 {
     private const string Building = "actors: building the command line";
@@ -95,7 +95,7 @@ public sealed class ActorsScriptTests : IDisposable
         Assert.EndsWith("error: the command line could not be built\n", said, StringComparison.Ordinal);
     }
 
-    /// <summary>As a build of the whole solution leaves it: without the script's stamp.</summary>
+    /// <summary>Simulates a build of the whole solution, which does not write the script's stamp.</summary>
     private void Built()
     {
         foreach (var output in Outputs)

@@ -135,7 +135,7 @@ public sealed class JudgementTests
         Assert.All(findings.Zip(expected), pair => Assert.Contains(pair.Second.Reason, pair.First.Reason, StringComparison.Ordinal));
     }
 
-    /// <summary>What is held of a user, before it is known what is demanded.</summary>
+    /// <summary>The state of a user before the required state is known.</summary>
     private sealed record Held(long Version, string State)
     {
         public StoredState Against(LedgerUser user) => StoredState.Of(Version, Bytes(State), user.State);

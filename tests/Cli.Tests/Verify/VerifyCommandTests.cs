@@ -204,7 +204,7 @@ public sealed class VerifyCommandTests : IDisposable
         return ledger;
     }
 
-    /// <summary>The database as the silos would have written it.</summary>
+    /// <summary>Writes a database as the silos would.</summary>
     private string WriteDatabase()
     {
         var path = _shell.Path("actors.db");

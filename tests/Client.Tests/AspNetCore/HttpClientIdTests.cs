@@ -4,7 +4,7 @@ using Microsoft.Extensions.Primitives;
 
 namespace Actors.Client.Tests.AspNetCore;
 
-/// <summary>Whom requests are charged to.</summary>
+/// <summary>The client id that a request is charged to.</summary>
 public sealed class HttpClientIdTests
 {
     [Theory]

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Client.Tests.AspNetCore;
 
-/// <summary>The answers of a web app when a call to the cluster fails.</summary>
+/// <summary>The responses of a web app when a call to the cluster fails.</summary>
 public sealed class ProblemDetailsTests
 {
     private const string Secret = "10.0.0.7";
@@ -63,7 +63,7 @@ public sealed class ProblemDetailsTests
         Assert.Equal(status, problem.RootElement.GetProperty("status").GetInt32());
         Assert.NotEqual("", problem.RootElement.GetProperty("detail").GetString());
 
-        // Faults of the caller are quoted; internals are not.
+        // Messages of caller errors are shown; internal messages are not.
         if (status is 400 or 404) Assert.Equal(error.Message, problem.RootElement.GetProperty("detail").GetString());
         Assert.DoesNotContain(Secret, body, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", body, StringComparison.Ordinal);
@@ -132,7 +132,7 @@ public sealed class ProblemDetailsTests
         return app;
     }
 
-    /// <summary>Keeps the exceptions that were logged.</summary>
+    /// <summary>Keeps the logged exceptions.</summary>
     private sealed class ErrorLog : ILoggerProvider, ILogger
     {
         private readonly List<Exception> _warnings = [];

@@ -1,6 +1,6 @@
 namespace Actors.Client.Tests.AspNetCore;
 
-/// <summary>The rate limit headers, by the rules of draft-ietf-httpapi-ratelimit-headers-11.</summary>
+/// <summary>The rate limit headers of draft-ietf-httpapi-ratelimit-headers-11.</summary>
 public sealed class RateLimitHeadersTests
 {
     [Theory]

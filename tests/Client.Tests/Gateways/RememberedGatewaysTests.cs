@@ -75,7 +75,7 @@ public sealed class RememberedGatewaysTests : IDisposable
         Of(client => client.RememberGateways = false).Save(Two);
         Assert.False(Directory.Exists(State));
 
-        // A file in the place of the directory.
+        // A file in place of the directory.
         File.WriteAllText(State, "");
         Of().Save(Two);
         Assert.Empty(Of().Load());

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Client.Tests.RateLimiting;
 
-/// <summary>How calls of one client are gathered, and what becomes of them when nobody answers.</summary>
+/// <summary>How calls of one client are coalesced, and how they end when the cluster does not answer.</summary>
 public sealed class AcquireCoalescerTests
 {
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(1);
@@ -60,7 +60,7 @@ public sealed class AcquireCoalescerTests
             call.Answer();
         }
 
-        // The played grain leaves as many permits as were asked for.
+        // The fake grain reports as many remaining permits as the request asked for.
         var leases = await Task.WhenAll(others);
         Assert.Equal(Enumerable.Range(1, 2 * RateLimits.MaxBatch), leases.Select(Remaining));
     }
@@ -91,7 +91,7 @@ public sealed class AcquireCoalescerTests
 
         for (var i = 0; i < 100; i++)
         {
-            // Without any advance of the clock: nobody waits.
+            // The clock does not advance: no call waits.
             var next = Ask();
             Assert.True(IsUndecided(await next));
         }
@@ -135,7 +135,7 @@ public sealed class AcquireCoalescerTests
         await first;
         (await _grain.NextAsync()).Fail(new InvalidRateLimitException("no such policy"));
 
-        // Once more, each kind by itself.
+        // The coalescer retries each kind of request separately.
         (await _grain.NextAsync()).Fail(new InvalidRateLimitException("no such policy"));
         call = await _grain.NextAsync();
         Assert.Equal(10, call.Requests.Length);
@@ -204,7 +204,7 @@ public sealed class AcquireCoalescerTests
         Assert.Equal(told == WhenUnreachable.Allow, (await lease).IsAcquired);
         call.Answer();
 
-        // Of a caller that was let past nothing is given back: the next one that is tells so.
+        // A grant of an allowed caller is not refunded; the refund of the next caller shows that.
         if (told == WhenUnreachable.Allow) _leases.GiveBack("a", new() { Permits = 7 }, PlayedGrain.Granted(One));
         Assert.Equal(told == WhenUnreachable.Allow ? 7 : 1, Assert.Single(await _limiter.NextUnusedAsync()).Permits);
     }

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Client.Tests.RateLimiting;
 
-/// <summary>A client that alone gets no answer, while others do, is not let past without a limit.</summary>
+/// <summary>A client that alone gets no response is held to a limit, not allowed without one.</summary>
 public sealed class FallbackTests
 {
     private const int Limit = 3;
@@ -34,7 +34,7 @@ public sealed class FallbackTests
             Assert.InRange(after, TimeSpan.FromSeconds(1), Window);
         });
 
-        // Nor has it another budget in the next silence.
+        // The next stall creates no second budget.
         await EndSilenceAsync();
         await using var again = await SilentAsync(isClusterAnswering: true, isFirst: false);
         Assert.DoesNotContain(await AskAsync(limiter, 5), lease => lease.IsAcquired);
@@ -102,13 +102,13 @@ public sealed class FallbackTests
         Assert.All(granted, each => Assert.NotNull(each));
         Assert.InRange(granted.Skip(10_000).Count(each => each == true), Limit, 100 * Limit);
 
-        // Nor is a client that came too late let past by asking again.
+        // A retry does not bypass the shared limit of late clients.
         Assert.InRange(Enumerable.Range(0, 10).Count(_ => limits.TryGrant("late", RateLimitRequest.Default, out var _) != false), 0, Limit);
         _time.Advance(3 * Window);
         Assert.True(limits.TryGrant("late", RateLimitRequest.Default, out _));
     }
 
-    // One call of the client is overdue, and was left undecided.
+    // One call of the client is overdue and stays undecided.
     private async Task<GrainRateLimiter> SilentAsync(
         bool isClusterAnswering, WhenUnreachable told = WhenUnreachable.Allow, bool isFirst = true)
     {
@@ -126,7 +126,7 @@ public sealed class FallbackTests
         return limiter;
     }
 
-    // Nobody asks for the client for a while, so that it is forgotten.
+    // Nothing calls the client for a while, so that the fallback forgets it.
     private async Task EndSilenceAsync()
     {
         for (var i = 0; i < 20; i++)

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Client.Tests.RateLimiting;
 
-/// <summary>Callers that wait for their turn in the cluster, and how they end.</summary>
+/// <summary>How calls that wait in the cluster end.</summary>
 public sealed class WaitingCallTests
 {
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
@@ -23,7 +23,7 @@ public sealed class WaitingCallTests
         var error = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => lease);
         Assert.Equal(cancellation.Token, error.CancellationToken);
 
-        // First it is given up; whatever it was granted at that moment is given back.
+        // First the call is cancelled; a grant of that moment is refunded.
         await AssertGivenBackAsync(call);
         Assert.True(call.Cancelled.IsCancellationRequested);
         Assert.Equal((0, 0), Counts(limiter));
@@ -88,7 +88,7 @@ public sealed class WaitingCallTests
         Assert.Equal(first.Request.CallId, second.Request.CallId);
         Assert.InRange(second.Request.MaxWait, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(6));
 
-        // And cancelled there, it is given back there.
+        // A call cancelled in the cluster is refunded there.
         second.Answer.SetException(new LimiterMovedException("moved"));
         var third = await AfterPauseAsync();
         third.Answer.SetResult(PlayedGrain.Granted(third.Request));
@@ -137,7 +137,7 @@ public sealed class WaitingCallTests
         var grant = Assert.Single(await _grain.NextUnusedAsync());
         Assert.Equal(new(call.Request.Policy, call.Request.Permits, default) { CallId = call.Request.CallId }, grant);
 
-        // The app's request ids are not pushed out by it.
+        // It does not evict request ids of the app.
         Assert.Null(call.Request.RequestId);
     }
 

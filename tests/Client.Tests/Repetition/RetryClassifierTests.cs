@@ -3,7 +3,7 @@ using Actors.Client.Tests.RateLimiting;
 
 namespace Actors.Client.Tests.Repetition;
 
-/// <summary>Calls to limiters that may be made again.</summary>
+/// <summary>Which limiter calls can be retried.</summary>
 public sealed class RetryClassifierTests
 {
     [Theory]

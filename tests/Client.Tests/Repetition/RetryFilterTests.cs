@@ -6,17 +6,17 @@ using Orleans.TestingHost;
 
 namespace Actors.Client.Tests.Repetition;
 
-/// <summary>Which calls are made again, after what, and how often. Through a real client to a real silo.</summary>
+/// <summary>Which calls are retried, after which errors, and how often. Uses a real client and a real silo.</summary>
 public sealed class RetryFilterTests : IAsyncLifetime
 {
     private readonly Network _network = new();
     private readonly string _id = Guid.NewGuid().ToString("n");
 
-    // Set by each test before its first call, read when the client is built.
+    // Set by each test before its first call; read when the client is built.
     private Action<ActorsClientOptions> _configure = _ => { };
     private InProcessTestCluster? _cluster;
 
-    // What the cluster says of silos that died.
+    // The silo deaths that the cluster reports.
     private SiloDeath[] _deaths = [];
 
     public ValueTask InitializeAsync() => default;
@@ -53,7 +53,7 @@ public sealed class RetryFilterTests : IAsyncLifetime
         Assert.True(unreachable.MayHaveTakenEffect);
         Assert.IsType(type, unreachable.InnerException);
 
-        // Repeated it would conflict with itself.
+        // A retry would conflict with itself.
         await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.DeleteAsync(new() { ExpectedVersion = 1 }));
         Assert.Equal(["Update ", "Delete "], CountingUser.CallsOf(_id));
     }
@@ -170,7 +170,7 @@ public sealed class RetryFilterTests : IAsyncLifetime
         Assert.True(error.MayHaveTakenEffect);
         Assert.Contains("A silo was declared dead", error.Message, StringComparison.Ordinal);
 
-        // It may be repeated, and the third attempt is answered. Each goes through the filters behind this one.
+        // The call can be retried, and the third attempt gets a response. Each attempt passes the filters behind this one.
         await read.WaitAsync(TimeSpan.FromSeconds(30));
         Assert.Equal(3, CountingUser.CallsOf(_id).Count(call => call == "Get"));
     }
@@ -186,7 +186,7 @@ public sealed class RetryFilterTests : IAsyncLifetime
         Assert.False(write.IsCompleted);
     }
 
-    // Not all of them have a constructor for everyone: Orleans makes them.
+    // Orleans creates some of these errors through constructors that are not public.
     private static Exception Error(Type type, string message = "test") => (Exception)Activator.CreateInstance(
         type, BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic, binder: null, [message], CultureInfo.InvariantCulture)!;
 

@@ -2,7 +2,7 @@ using Actors.Fixtures;
 
 namespace Actors.Cluster.Tests.Apps;
 
-/// <summary>Callers that leave before they are answered: they give up their place in line and are charged nothing.</summary>
+/// <summary>Callers that leave before they get a response: they leave the queue and are not charged.</summary>
 public sealed class AbortedCallerTests(AppCluster apps) : IClassFixture<AppCluster>
 {
     private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(200);
@@ -65,11 +65,11 @@ public sealed class AbortedCallerTests(AppCluster apps) : IClassFixture<AppClust
             }
         }));
 
-        // What is left is told after one more.
+        // The next request reports the remaining permits.
         await Eventually.IsTrueAsync(async () => (await grain.PeekAsync("p")).Remaining == Limit - granted.Sum() - 1);
     }
 
-    // A call that waits for as long as it may, and counts from when it was granted.
+    // A call that waits for the maximum time and counts from its grant.
     private async Task<DateTimeOffset> NextAsync()
     {
         var next = await apps.Client.RateLimiter(_key).AcquireAsync(new() { Policy = AppCluster.Patient, MaxWait = RateLimits.MaxWait });

@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Actors.Cluster.Tests.Apps;
 
-/// <summary>Limiters of the cluster together with others: what one denies is charged by none.</summary>
+/// <summary>Limiters of the cluster combined with others: a request that one denies is charged by none.</summary>
 public sealed class ChainTests(AppCluster apps) : IClassFixture<AppCluster>
 {
     private readonly string _key = Guid.NewGuid().ToString("n");
@@ -81,7 +81,7 @@ public sealed class ChainTests(AppCluster apps) : IClassFixture<AppCluster>
 
     private GrainPartitionedRateLimiter<string> Partitioned() => new(apps.Client, key => new(key), Options);
 
-    // Giving back takes a call in the background.
+    // A refund is a call in the background.
     private Task LeftAsync(int permits) => Eventually.IsTrueAsync(async () => await RemainingAsync() == permits, TimeSpan.FromSeconds(20));
 
     private async Task<int> RemainingAsync()

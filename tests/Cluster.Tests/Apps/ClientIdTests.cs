@@ -3,7 +3,7 @@ using Actors.Fixtures;
 
 namespace Actors.Cluster.Tests.Apps;
 
-/// <summary>Nothing that a caller sends gives it a second budget, or none at all.</summary>
+/// <summary>No request content gives a caller a second budget or no limit.</summary>
 public sealed class ClientIdTests(AppCluster apps) : IClassFixture<AppCluster>
 {
     private readonly string _key = Guid.NewGuid().ToString("n");
@@ -21,7 +21,7 @@ public sealed class ClientIdTests(AppCluster apps) : IClassFixture<AppCluster>
             passed += await app.StatusAsync("/search", keys) == 200 ? 1 : 0;
         }
 
-        // All by the budget of the address; that of the key is untouched.
+        // The address limit denied the rest; the key limit is untouched.
         Assert.Equal(10, passed);
         Assert.Equal(200, await app.StatusAsync("/search", _key));
     }
@@ -45,7 +45,7 @@ public sealed class ClientIdTests(AppCluster apps) : IClassFixture<AppCluster>
         for (var i = 0; i < 40; i++) statuses.Add(await app.StatusAsync("/search", _key));
         Assert.Equal(10, statuses.Count(status => status == 200));
 
-        // Ten of twenty are left for others of the address.
+        // The address has ten of its twenty permits left for other callers.
         var address = apps.Client.RateLimiter($"address:{app.Address}");
         await Eventually.IsTrueAsync(async () => (await address.PeekAsync(AppCluster.Address)).Remaining == 9);
     }

@@ -3,7 +3,7 @@ using System.Threading.RateLimiting;
 
 namespace Actors.Cluster.Tests.Apps;
 
-/// <summary>The cluster's limiter as .NET's RateLimiter: what that promises, over real silos and a real Redis.</summary>
+/// <summary>The cluster limiter as a .NET RateLimiter, tested over real silos and a real Redis.</summary>
 public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifetime
 {
     private static readonly TimeSpan Long = TimeSpan.FromMinutes(10);
@@ -36,7 +36,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
             Assert.All(lease.MetadataNames, name => Assert.True(lease.TryGetMetadata(name, out _), name));
         }
 
-        // Disposed of, and used nevertheless; by another limiter as well.
+        // Leases stay charged after disposal, also for another limiter.
         await using var other = new GrainRateLimiter(_client, _id, new() { Policy = "p" });
         Assert.True((await other.AcquireAsync(3)).IsAcquired);
         using var denied = await limiter.AcquireAsync();
@@ -56,7 +56,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
         Assert.True(limiter.AttemptAcquire().IsAcquired);
         Assert.False(limiter.AttemptAcquire(0).IsAcquired);
 
-        // Does not wait for permits, whatever the limiter does otherwise.
+        // AttemptAcquire never waits for permits, whatever the limiter's options.
         Assert.False(limiter.AttemptAcquire().IsAcquired);
         Assert.False((await limiter.AcquireAsync(0)).IsAcquired);
     }
@@ -228,7 +228,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
         await SetPolicyAsync(_id, window);
         options ??= new();
 
-        // Tests that are about an outage say so by a shorter one.
+        // Tests of an outage set a shorter timeout.
         if (options.CallTimeout == TimeSpan.FromSeconds(1)) options.CallTimeout = TimeSpan.FromSeconds(30);
         options.Policy = "p";
         return new(_client, _id, options);

@@ -16,7 +16,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Actors.Cluster.Tests.Apps;
 
-/// <summary>ASP.NET Core's middleware with the cluster behind it: a real web server over real silos.</summary>
+/// <summary>ASP.NET Core's rate limiting middleware over the cluster: a real web server and real silos.</summary>
 public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifetime
 {
     private static readonly TimeSpan Long = TimeSpan.FromMinutes(10);
@@ -49,17 +49,17 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
         await StartAsync(limits => (limits.AddPolicy("search").ClientIdFromHeader("X-Api-Key").DefaultPolicy, limits.SharedClientId) = ("rest", null));
         Assert.Equal([200, 200, 200, 429], await StatusesAsync("/search", 4));
 
-        // By the same policy: of a controller's attribute, and with more permits than are left.
+        // The same policy: set by a controller's attribute, and with more permits than are left.
         Assert.Equal(429, await StatusAsync("/attribute"));
         Assert.Equal(429, await StatusAsync("/heavy"));
         Assert.Equal([200, 429], await StatusesAsync("/plain", 2));
         Assert.Equal(429, await StatusAsync("/no/such/endpoint"));
 
-        // Disabled, or without an id and without one that is shared.
+        // Disabled, or without an id and without a shared one.
         Assert.Equal(Enumerable.Repeat(200, 10), await StatusesAsync("/free", 10));
         Assert.Equal(200, await StatusAsync("/search", key: null));
 
-        // A policy of the app's own is none of ours.
+        // A policy of the app itself is not a cluster policy.
         Assert.Equal([200, 200, 503], await StatusesAsync("/own", 3));
     }
 
@@ -114,13 +114,13 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
             };
         });
 
-        // All pass the app's limiter, and the first five ours.
+        // All pass the app's limiter, and the first five pass the cluster's.
         Assert.Equal([200, 200, 200, 200, 200, 429, 429], await StatusesAsync("/search", 7));
         using var denied = await GetAsync("/search");
         Assert.Equal(("was asked", "application/problem+json"), (Header(denied, "X-App"), denied.Content.Headers.ContentType?.MediaType));
         Assert.Equal(3, rejected);
 
-        // The app's is used up: with its own status, and nothing of ours.
+        // The app's limiter denies, with its own status and without our headers.
         using var appsDenial = await GetAsync("/search");
         Assert.Equal(503, (int)appsDenial.StatusCode);
         Assert.Equal("was asked", Header(appsDenial, "X-App"));
@@ -194,13 +194,13 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
             Assert.Contains("The limits of this endpoint are not configured.", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         }
 
-        // Each once, however many requests fail.
+        // Each error is logged once, however many requests fail.
         Assert.Equal(2, _errors.Lines.Count);
 
         await SetAsync(KeyId, "search", 2);
         Assert.Equal(200, await StatusAsync("/search"));
 
-        // Three permits of two are never granted.
+        // Three permits of a limit of two are never granted.
         Assert.Equal(503, await StatusAsync("/heavy"));
         Assert.Equal(200, await StatusAsync("/search"));
     }
@@ -289,7 +289,7 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     private static string Header(HttpResponseMessage response, string name) =>
         response.Headers.TryGetValues(name, out var values) ? string.Join(", ", values) : "";
 
-    /// <summary>Keeps the errors that our own types log.</summary>
+    /// <summary>Keeps the errors that our types log.</summary>
     private sealed class ErrorLines : ILoggerProvider, ILogger
     {
         public ConcurrentQueue<string> Lines { get; } = [];

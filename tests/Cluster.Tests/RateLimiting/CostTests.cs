@@ -2,7 +2,7 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>How much of Redis decisions take, by its own count.</summary>
+/// <summary>The cost of decisions in Redis, by its own statistics.</summary>
 [Collection(LimiterCollection.Name)]
 public sealed class CostTests(LimiterCluster cluster)
 {
@@ -40,7 +40,7 @@ public sealed class CostTests(LimiterCluster cluster)
         for (var i = 1; i <= 1000; i++) Assert.Equal(10_000 - i, (await limiter.AcquireAsync(new())).Remaining);
         Assert.InRange(await cluster.ScriptCallsAsync() - before, 1, 300);
 
-        // The next activation knows only what is in Redis.
+        // The next activation knows only the data in Redis.
         await TestCluster.DeactivateAsync(limiter);
         Assert.Equal(10_000 - 1001, (await limiter.AcquireAsync(new())).Remaining);
     }

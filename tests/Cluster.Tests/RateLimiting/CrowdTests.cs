@@ -3,7 +3,7 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>More clients than a silo has room for.</summary>
+/// <summary>More clients than a silo has memory for.</summary>
 public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
 {
     private const long Room = 1 << 20;
@@ -28,7 +28,7 @@ public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
         using var stop = new CancellationTokenSource();
         var calls = CallAsync();
 
-        // Each of them is a client with a budget of its own; none is let pass without one.
+        // Each is a client with its own budget; none is allowed without one.
         var refused = 0;
         await Parallel.ForEachAsync(Enumerable.Range(0, 3000), new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (i, cancellation) =>
         {
@@ -47,10 +47,10 @@ public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
         Assert.InRange(refused, 0, 2500);
         Assert.InRange((await _cluster.Cluster.GetStatusAsync()).Silos.Single().RateLimits.Bytes, 1, Room + (Room / 4));
 
-        // It comes back, to what it had left.
+        // It returns with its remaining permits.
         Assert.False((await DecidedAsync("used")).IsAllowed);
 
-        // Nor is one kept out that was never there.
+        // A client that is new is not rejected either.
         Assert.True((await DecidedAsync("fresh")).IsAllowed);
 
         async Task<int> CallAsync()
@@ -80,7 +80,7 @@ public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
         for (var i = 0; i < 4; i++) Assert.True((await kept.AcquireAsync(new())).IsAllowed);
         Assert.False((await kept.AcquireAsync(new())).IsAllowed);
 
-        // Once Redis is there again they make room.
+        // They are evicted once Redis is back.
         await _cluster.IsolateAsync(false);
         Assert.True((await DecidedAsync("late")).IsAllowed);
         Assert.False((await kept.AcquireAsync(new())).IsAllowed);
@@ -100,7 +100,7 @@ public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
         });
         Assert.InRange((await _cluster.Cluster.GetStatusAsync()).Silos.Single().RateLimits.Bytes, 1, 2 * Room);
 
-        // What it has is known, and without an id it goes on.
+        // Its known request ids are answered, and calls without an id continue.
         Assert.True((await greedy.AcquireAsync(new() { RequestId = $"{0:d60}" })).IsAllowed);
         Assert.True((await greedy.AcquireAsync(new())).IsAllowed);
     }

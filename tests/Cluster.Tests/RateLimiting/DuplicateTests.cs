@@ -4,8 +4,8 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 namespace Actors.Cluster.Tests.RateLimiting;
 
 /// <summary>
-/// Two activations of one limiter at once, as a partition or a wrong view of who is dead makes them: two clusters that know
-/// nothing of each other, with one Redis and one key prefix, and clocks that are ten seconds apart.
+/// Two activations of one limiter at once, as after a partition or a wrong suspicion: two clusters that do not know each
+/// other, with one Redis, one key prefix and clocks ten seconds apart.
 /// </summary>
 [Collection(LimiterCollection.Name)]
 public sealed class DuplicateTests(LimiterCluster cluster, ServersFixture servers, ITestOutputHelper output)
@@ -28,7 +28,7 @@ public sealed class DuplicateTests(LimiterCluster cluster, ServersFixture server
         for (var last = window.Limit; last < times.Count; last++)
             Assert.True(times[last] - times[last - window.Limit] >= window.Duration, $"101 permits from {times[last - window.Limit]:O} to {times[last]:O}");
 
-        // And they do not keep each other from granting.
+        // They do not starve each other.
         Assert.True(times.Count >= 6 * window.Limit, $"{times.Count} permits in 6 s");
     }
 

@@ -3,7 +3,7 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>Limiters that move while their silos are cut off from Redis: what they granted goes with them.</summary>
+/// <summary>Limiters that move while their silos are partitioned from Redis: their grants move with them.</summary>
 public sealed class OutageMoveTests(ServersFixture servers) : IAsyncLifetime
 {
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
@@ -34,7 +34,7 @@ public sealed class OutageMoveTests(ServersFixture servers) : IAsyncLifetime
         Assert.True((await AcquireAsync("q0", "q")).IsAllowed);
         foreach (var move in moves) await MoveAsync(move);
 
-        // Nobody calls from here on, until another activation has to know it.
+        // No more calls until another activation has to know the grants.
         await _cluster.IsolateAsync(false);
         await AllIsWrittenAsync();
         await DeactivateAsync();
@@ -46,7 +46,7 @@ public sealed class OutageMoveTests(ServersFixture servers) : IAsyncLifetime
     [InlineData("deactivate")]
     public async Task Next_activation_keeps_the_budget_during_an_outage(string move)
     {
-        // Some that Redis knows, and the next activation cannot read there, and some that it does not know.
+        // Some grants are in Redis, where the next activation cannot read them, and some are not.
         Assert.True((await AcquireAsync("p0")).IsAllowed);
         Assert.True((await AcquireAsync("q0", "q")).IsAllowed);
         await _cluster.IsolateAsync(true);
@@ -79,7 +79,7 @@ public sealed class OutageMoveTests(ServersFixture servers) : IAsyncLifetime
         Assert.True((await _limiter.AcquireAsync(new() { Policy = "q" })).IsAllowed);
         Assert.False((await _limiter.AcquireAsync(new() { Policy = "q" })).IsAllowed);
 
-        // Those with an id are granted again, and not charged again: nothing is left.
+        // Requests with an id are granted again without a charge; no permit is left.
         for (var i = 0; i < 3; i++) Assert.True((await AcquireAsync($"p{i}")).IsAllowed);
         Assert.True((await AcquireAsync("q0", "q")).IsAllowed);
     }

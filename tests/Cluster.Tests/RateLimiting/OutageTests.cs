@@ -5,7 +5,7 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>Limiters while Redis is away, and when it is back, with its data or without.</summary>
+/// <summary>Limiters during a Redis outage and after it, with or without the data of Redis.</summary>
 public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
 {
     private static readonly BreakerOptions Quick = new()
@@ -60,10 +60,10 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
         await Eventually.IsTrueAsync(async () =>
             (await _cluster.Cluster.GetStatusAsync()).Silos.All(silo => silo.RateLimits.Unsynced == 0));
 
-        // A policy of its own is in Redis as well, and not written back.
+        // An own policy is stored in Redis only and is not restored.
         if (isBackEmpty) await limiter.SetPolicyAsync(new() { Name = "p", Windows = [Per(10, Hour)] });
 
-        // What was granted meanwhile is in Redis: another activation knows it, by number and by name.
+        // Redis has the grants of the outage: another activation finds them by number and by request id.
         RateLimitDecision? seen = null;
         await Eventually.IsTrueAsync(async () =>
         {
@@ -75,7 +75,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
             }
             catch (StorageUnavailableException)
             {
-                // The other silo finds out in its own time that Redis is back.
+                // The other silo detects the return of Redis in its own time.
                 return false;
             }
         });
@@ -106,7 +106,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
             OwnPolicies = [],
         };
 
-        // While a script gets no answer nothing is taken.
+        // A script without a response changes nothing.
         var heir = _cluster.Silos.Client.GetGrain<ILimiterHeir>(limiter.GetPrimaryKeyString());
         _redis.Signal(Signals.Stop);
         try
@@ -115,7 +115,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
             var first = heir.InheritAsync(handoff);
             await heir.InheritAsync(handoff);
 
-            // After this one and those asked for; the one above may be decided or not.
+            // This counts this call and the requested ones; the call above may be decided or not.
             Assert.InRange((await limiter.PeekAsync("p")).Remaining, 10 - 1 - 4 - 2, 10 - 1 - 4 - 1);
             await Task.WhenAll(asked, first);
         }
@@ -157,7 +157,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
             .WaitAsync(TimeSpan.FromSeconds(40));
         Assert.Equal(5 * limiters.Length, decisions.Count(decision => decision.IsAllowed));
 
-        // What needs Redis says so.
+        // Operations that need Redis report its outage.
         await Assert.ThrowsAsync<StorageUnavailableException>(() => limiters[0].SetPolicyAsync(new() { Name = "q", Windows = [Per(1, Hour)] }));
     }
 

@@ -3,7 +3,7 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>What users of limiters ask for or suffer elsewhere.</summary>
+/// <summary>Features and pitfalls known from other limiters.</summary>
 [Collection(LimiterCollection.Name)]
 public sealed class PitfallTests(LimiterCluster cluster)
 {
@@ -17,13 +17,13 @@ public sealed class PitfallTests(LimiterCluster cluster)
         var (limiter, _) = await cluster.LimitedAsync(Per(5, Second), Per(8, Hour));
         Assert.True((await limiter.AcquireAsync(new() { Permits = 5 })).IsAllowed);
 
-        // Denied by the short window: the long one is not charged.
+        // The short window denies, so the long one is not charged.
         var denied = await limiter.AcquireAsync(new() { Permits = 2 });
         Assert.Equal((false, 5), (denied.IsAllowed, denied.Limit));
         Assert.Equal([5, 8], denied.Windows.Select(window => window.Limit));
         Assert.InRange(denied.RetryAfter, TimeSpan.FromTicks(1), Second);
 
-        // Three are left in the long window. Denied by it: the short one is not charged.
+        // Three permits are left in the long window, which denies, so the short one is not charged.
         await Eventually.IsTrueAsync(async () => (await limiter.PeekAsync()).IsAllowed);
         for (var i = 0; i < 20; i++)
         {
@@ -33,7 +33,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
         var granted = await limiter.AcquireAsync(new() { Permits = 3 });
         Assert.Equal((true, 0, 8), (granted.IsAllowed, granted.Remaining, granted.Limit));
 
-        // Had the denied ones been charged, nothing would be left of the short window.
+        // A charge for the denied calls would leave nothing of the short window.
         await limiter.SetPolicyAsync(new() { Name = RateLimits.DefaultPolicy, Windows = [Per(5, Second), Per(100, Hour)] });
         Assert.True((await GrantedAsync(limiter, permits: 2)).IsAllowed);
     }
@@ -53,7 +53,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
         Assert.All(batch, decision => Assert.True(decision.IsAllowed));
         await HasLeftAsync(limiter, 4);
 
-        // Nor by another activation, which knows of it by Redis alone.
+        // Nor does another activation, which knows the grant only from Redis.
         await TestCluster.DeactivateAsync(limiter);
         var later = await limiter.AcquireAsync(request);
         Assert.Equal((true, first.DecidedAt), (later.IsAllowed, later.DecidedAt));
@@ -80,7 +80,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
         {
             waiting.Add(limiter.AcquireAsync(new() { Permits = permits, MaxWait = Long }));
 
-            // Answered behind it, so it has arrived.
+            // The response to this peek shows that the call before it has arrived.
             await limiter.PeekAsync();
         }
 
@@ -119,7 +119,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
         Assert.Equal(0, await limiter.RefundAsync("never"));
         await HasLeftAsync(limiter, 2);
 
-        // Its id is forgotten: the same once more is a new request.
+        // A refund forgets the id: the same id is then a new request.
         Assert.True((await limiter.AcquireAsync(new() { Permits = 2, RequestId = "back" })).IsAllowed);
         await HasLeftAsync(limiter, 0);
         await TestCluster.DeactivateAsync(limiter);
@@ -161,7 +161,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
         await SetAsync(Per(5, Hour));
         Assert.False((await limiter.AcquireAsync(new())).IsAllowed);
 
-        // Raised: no denial of before is remembered, and who waits need not wait for the old limit.
+        // A higher limit discards cached denials, and waiting calls do not wait for the old limit.
         await SetAsync(Per(5, TimeSpan.FromSeconds(15)));
         Assert.False((await limiter.AcquireAsync(new())).IsAllowed);
         var waiting = limiter.AcquireAsync(new() { MaxWait = Long });
@@ -170,7 +170,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
         Assert.True((await waiting.WaitAsync(Long / 2)).IsAllowed);
         await HasLeftAsync(limiter, 13);
 
-        // A longer window counts what is still known; a shorter one forgets what it does not cover.
+        // A longer window counts every grant that is still known; a shorter one forgets the older grants.
         await SetAsync(Per(20, TimeSpan.FromMilliseconds(1)));
         await Eventually.IsTrueAsync(async () => (await limiter.PeekAsync(permits: 20)).IsAllowed);
         Assert.Equal(20, (await limiter.GetPolicyAsync()).Windows[0].Limit);
@@ -270,7 +270,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
             var error = await Assert.ThrowsAsync<InvalidRateLimitException>(() => limiter.AcquireAsync(request));
             Assert.True(error.Message.Length > 20, error.Message);
 
-            // Of several, one that is wrong refuses all.
+            // One invalid request rejects the whole batch.
             await Assert.ThrowsAsync<InvalidRateLimitException>(() => limiter.AcquireManyAsync([new(), request, new()]));
         }
         await Assert.ThrowsAsync<InvalidRateLimitException>(() => limiter.AcquireManyAsync([]));
@@ -300,7 +300,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
         Assert.True((await behind.WaitAsync(Long)).IsAllowed);
     }
 
-    /// <summary>Asserts how many permits a limiter has left: those, and not one more.</summary>
+    /// <summary>Asserts that the limiter has exactly this many permits left.</summary>
     private static async Task HasLeftAsync(IRateLimiterGrain limiter, int permits)
     {
         if (permits > 0) Assert.True((await limiter.PeekAsync(permits: permits)).IsAllowed);

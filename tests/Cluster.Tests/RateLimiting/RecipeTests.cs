@@ -4,14 +4,14 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>What goes wrong with the usual recipe of a sliding window in Redis, against the limiter and the log it keeps.</summary>
+/// <summary>Common errors of sliding windows in Redis, tested against the limiter and its log.</summary>
 [Collection(LimiterCollection.Name)]
 public sealed class RecipeTests(LimiterCluster cluster)
 {
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
     private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(300);
 
-    // Two clocks were read for it, and neither by who compares them.
+    // The value comes from two clocks, neither of which is the test's.
     private static readonly TimeSpan Tolerance = TimeSpan.FromMilliseconds(5);
 
     [Fact]
@@ -71,7 +71,7 @@ public sealed class RecipeTests(LimiterCluster cluster)
         }));
         Assert.InRange(await cluster.ChangesAsync() - before, 0, 20);
 
-        // Nor does the first look of another activation charge anything.
+        // The first peek of another activation charges nothing either.
         await TestCluster.DeactivateAsync(limiter);
         Assert.False((await limiter.AcquireAsync(new())).IsAllowed);
     }
@@ -89,7 +89,7 @@ public sealed class RecipeTests(LimiterCluster cluster)
     [Fact]
     public async Task Every_key_expires_after_the_window()
     {
-        // The configured default: a policy of its own would stay, as it should.
+        // Uses the configured default, because an own policy is kept on purpose.
         var client = AnyClient();
         var limiter = cluster.Cluster.Limiter(client);
         await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => limiter.AcquireAsync(new())));
@@ -101,7 +101,7 @@ public sealed class RecipeTests(LimiterCluster cluster)
             Assert.InRange((await cluster.Database.KeyTimeToLiveAsync(key))!.Value, TimeSpan.Zero, RateLimits.RequestIdMemory + TimeSpan.FromSeconds(1));
         await Eventually.IsTrueAsync(async () => !await cluster.Database.KeyExistsAsync(log));
 
-        // Also one that was only ever looked at, and one that was denied.
+        // Includes a client that was only peeked at and one that was denied.
         await limiter.PeekAsync();
         foreach (var key in await cluster.KeysAsync(client)) Assert.NotNull(await cluster.Database.KeyTimeToLiveAsync(key));
     }
@@ -144,7 +144,7 @@ public sealed class RecipeTests(LimiterCluster cluster)
             }
         }
 
-        // And it is true: no sooner, and then it is granted.
+        // The time is exact: no grant before it, and a grant at it.
         var denied = await limiter.AcquireAsync(new() { Permits = 7 });
         var next = await GrantedAsync(limiter, permits: 7);
         Assert.InRange(next.DecidedAt, granted[1] + window, DateTimeOffset.MaxValue);

@@ -4,14 +4,14 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>Calls that wait while their activation is told to go: they must not keep it, or calls behind them, from anything.</summary>
+/// <summary>Calls that wait while their activation must deactivate: they must not block it or the calls behind them.</summary>
 [Collection(LimiterCollection.Name)]
 public sealed class WaitingTests(LimiterCluster cluster, ServersFixture servers)
 {
     private static readonly RateLimitWindow Slow = Per(3, TimeSpan.FromSeconds(12));
     private static readonly RateLimitRequest Waiting = new() { MaxWait = RateLimits.MaxWait };
 
-    // Far below what the wait and a call may take, far above what a move takes.
+    // Far below the maximum wait and call time, far above the time of a move.
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(8);
 
     [Theory]
@@ -34,7 +34,7 @@ public sealed class WaitingTests(LimiterCluster cluster, ServersFixture servers)
         Assert.False((await limiter.PeekAsync().WaitAsync(Soon)).IsAllowed);
         foreach (var each in waiting) await Assert.ThrowsAsync<LimiterMovedException>(() => each.WaitAsync(Soon));
 
-        // As the client library does it.
+        // Follows the client library.
         var left = RateLimits.MaxWait - (DateTime.UtcNow - began);
         Assert.True((await limiter.AcquireAsync(request with { MaxWait = left })).IsAllowed);
     }
@@ -80,7 +80,7 @@ public sealed class WaitingTests(LimiterCluster cluster, ServersFixture servers)
         var second = one.Limiter(client).AcquireAsync(Waiting with { Permits = 3 });
         await one.Limiter(client).PeekAsync();
 
-        // Asking makes it the owner. The other notices when the turn of its first waiting call comes.
+        // This call makes it the owner. The other activation notices at the turn of its first waiting call.
         Assert.False((await other.Limiter(client).AcquireAsync(new())).IsAllowed);
         await Task.WhenAny(first);
         await Assert.ThrowsAsync<LimiterMovedException>(() => second.WaitAsync(Soon));

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Actors.Cluster.Tests.Users;
 
-/// <summary>Users of a silo that has memory for a small part of them.</summary>
+/// <summary>Users of a silo with memory for a small part of them.</summary>
 public sealed class MemoryTests(ServersFixture servers)
 {
     private const long MaxMemory = 8 << 20;
@@ -48,7 +48,7 @@ public sealed class MemoryTests(ServersFixture servers)
         UserPatch large = new() { Attributes = Enumerable.Range(0, 12).ToDictionary(i => $"a{i}", string? (_) => new string('x', 4000)) };
         await EachAsync(Users, async i =>
         {
-            // Small when they are loaded: they grow in memory.
+            // Users are small when loaded and grow in memory.
             await RetriedAsync(() => cluster.User($"u{i}").UpdateAsync(new() { DisplayName = "small" }));
             await RetriedAsync(() => cluster.User($"u{i}").UpdateAsync(large));
             Raise(ref most, active.Bytes);
@@ -87,7 +87,7 @@ public sealed class MemoryTests(ServersFixture servers)
         var user = cluster.User("u");
         await user.UpdateAsync(new() { DisplayName = "one" });
 
-        // Only what is in memory may be read and written then.
+        // Only users in memory may be read and written then.
         Volatile.Write(ref live, 85);
         var refused = await RefusedAsync(() => cluster.User($"{Guid.NewGuid():n}").GetAsync());
         Assert.InRange(refused.RetryAfter, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(10));
@@ -145,7 +145,7 @@ public sealed class MemoryTests(ServersFixture servers)
         return refused!;
     }
 
-    // As a client does that is told when to come back.
+    // Like a client that honours retry-after.
     private static async Task<T> RetriedAsync<T>(Func<Task<T>> call)
     {
         for (var deadline = DateTime.UtcNow + Limit; ;)

@@ -4,7 +4,7 @@ using StackExchange.Redis;
 
 namespace Actors.Embedded.Tests.Integrity;
 
-/// <summary>A data directory that was damaged is refused by name, or all that was acknowledged is there.</summary>
+/// <summary>A damaged data directory is refused by name, or holds every acknowledged write.</summary>
 public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
 {
     public enum Damage
@@ -62,7 +62,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
                     refused++;
                 }
 
-                // What SQLite made of it on the way goes as well.
+                // Temporary files of SQLite are removed as well.
                 foreach (var other in recorded.Files.Where(other => other.StartsWith("actors.db", StringComparison.Ordinal)))
                     File.Copy(recorded.PathOf(other), directory.File(other), overwrite: true);
                 await File.WriteAllBytesAsync(path, before, Token);
@@ -164,7 +164,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
         File.Delete(directory.File("store.json"));
         await using (var host = await StartAsync(directory)) Assert.Equal(recorded.Rows, await RowsAsync(host));
 
-        // From then on they have some.
+        // New data gets checksums.
         var log = Directory.GetFiles(directory.File("redis"), "snapshot.obj.dat*", SearchOption.AllDirectories).First(file => !file.EndsWith(".sums", StringComparison.Ordinal));
         File.Delete(log);
         await Assert.ThrowsAsync<EmbeddedDataException>(() => StartAsync(directory));
@@ -208,7 +208,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
 
     private static bool IsExpendable(string file) => file is "embedded.json" or "store.json" or "actors.db-shm" || file.EndsWith(".lock", StringComparison.Ordinal);
 
-    // False if it leaves the file as it was, or what is acknowledged.
+    // False if the damage changes neither the file nor an acknowledged write.
     private bool Do(Damage damage, string file, string path, byte[] before)
     {
         var bytes = (byte[])before.Clone();
@@ -218,7 +218,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
             case Damage.Deleted:
                 File.Delete(path);
 
-                // Its record only: what it would show is shown by the database.
+                // Only the record is damaged: the database still shows the data.
                 if (file == "actors.db.commits")
                 {
                     File.WriteAllBytes(path, before);
@@ -233,7 +233,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
                 bytes.AsSpan(middle, Math.Min(4096, bytes.Length - middle)).Clear();
                 break;
             case Damage.OneBitFlipped:
-                // Of what SQLite has in a page it keeps no checksum.
+                // SQLite keeps no checksum of the content of a page.
                 if (file == "actors.db") return false;
                 bytes[middle] ^= 8;
                 break;

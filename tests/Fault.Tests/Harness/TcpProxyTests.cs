@@ -4,7 +4,7 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests.Harness;
 
-/// <summary>A proxy that does not do what it says would make every fault test that uses it pass.</summary>
+/// <summary>A faulty proxy would let every fault test that uses it pass.</summary>
 public sealed class TcpProxyTests : IAsyncLifetime
 {
     private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(300);
@@ -64,7 +64,7 @@ public sealed class TcpProxyTests : IAsyncLifetime
         var began = TimeProvider.System.GetTimestamp();
         await PingAsync(client);
 
-        // A timer may fire a tick of the system's clock early.
+        // A timer may fire one tick of the system clock early.
         Assert.True(TimeProvider.System.GetElapsedTime(began) >= 2 * (Soon - TimeSpan.FromMilliseconds(16)));
     }
 

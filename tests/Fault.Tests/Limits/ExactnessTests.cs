@@ -3,10 +3,10 @@ using CsCheck;
 
 namespace Actors.Fault.Tests.Limits;
 
-/// <summary>The checker against the same questions asked in the plainest way; what it must find, and what it must not.</summary>
+/// <summary>The checker against brute-force checks, with cases that it must and must not report.</summary>
 public sealed class ExactnessTests
 {
-    // Few times and many grants, so that they meet, and lie exactly a window apart.
+    // Few times and many grants, so that some coincide or lie exactly a window apart.
     private static readonly Gen<Grant> AnyGrant = Gen.Select(
         Gen.Int[0, 60], Gen.Int[1, 5], Gen.Int[0, 4], Gen.Int[0, 4],
         (at, permits, before, after) => new Grant("c", "p", permits, Grants.Start + at, "redis", (at - before) / 1e6, (at + after) / 1e6));
@@ -119,7 +119,7 @@ public sealed class ExactnessTests
         }
     }
 
-    /// <summary>Grants each as soon as it can be, trying one microsecond after the other.</summary>
+    /// <summary>Grants each request as early as possible by a search of every microsecond.</summary>
     private static List<Grant> Plain(int[] permits, LimitWindow[] windows)
     {
         var grants = new List<Grant>();

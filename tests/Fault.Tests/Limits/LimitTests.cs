@@ -3,8 +3,8 @@ using Actors.Harness.Trials;
 namespace Actors.Fault.Tests.Limits;
 
 /// <summary>
-/// Limits under load and outages of Redis: a shortened trial of tests/Soak. Those of one hot client, of wrong clocks and of
-/// silos that leave and join are run there only.
+/// Limits under load and Redis outages: a shortened trial of tests/Soak. Trials of one hot client, of wrong clocks and of
+/// silos that leave and join run only there.
 /// </summary>
 public sealed class LimitTests(LimitTests.TwoSilos cluster, ITestOutputHelper output) : IClassFixture<LimitTests.TwoSilos>
 {
@@ -13,7 +13,7 @@ public sealed class LimitTests(LimitTests.TwoSilos cluster, ITestOutputHelper ou
 
     private Task TryAsync(Func<Deployment, TrialOptions, Action<string>, Task<Verdict>> trial) => TryAsync(cluster.Deployment, trial, output);
 
-    /// <summary>Runs a short trial, and asserts that nothing was found wrong.</summary>
+    /// <summary>Runs a short trial and asserts that it has no findings.</summary>
     internal static async Task TryAsync(
         Deployment deployment, Func<Deployment, TrialOptions, Action<string>, Task<Verdict>> trial, ITestOutputHelper output)
     {

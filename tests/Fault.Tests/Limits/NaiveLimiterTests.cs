@@ -6,8 +6,8 @@ using StackExchange.Redis;
 namespace Actors.Fault.Tests.Limits;
 
 /// <summary>
-/// Limiters as they are often written, run for real: each lets too much pass, and the checker that finds nothing wrong with
-/// the cluster's finds that. The recipe done right passes it.
+/// Common limiter implementations, run for real: each exceeds its limit, and the checker that passes the cluster's limiter
+/// detects that. The correct recipe passes.
 /// </summary>
 public sealed class NaiveLimiterTests(ITestOutputHelper output) : IAsyncLifetime
 {
@@ -68,7 +68,7 @@ public sealed class NaiveLimiterTests(ITestOutputHelper output) : IAsyncLifetime
         var window = Grants.Window(20, 2);
         var load = SmallLoad.RunAsync([new ForgetfulFallback(Redis, "forgetful", window)], 3 * Usual);
 
-        // Over the time at which the first grants have left the window: then there is something to grant.
+        // Beyond the time at which the first grants expire, so that permits are free.
         await Task.Delay(TimeSpan.FromSeconds(1.5));
         await _redis.KillAsync();
         await Task.Delay(TimeSpan.FromSeconds(1.5));

@@ -3,7 +3,7 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests.WrongStarts;
 
-/// <summary>The rights that a silo says it lacks.</summary>
+/// <summary>The rights that a silo reports as missing.</summary>
 public sealed partial class RedisRightsTests : IDisposable
 {
     private readonly TemporaryDirectory _directory = new("rights");

@@ -7,8 +7,8 @@ using Npgsql;
 namespace Actors.Fault.Tests.WrongStarts;
 
 /// <summary>
-/// Whatever is wrong with a start, the silo ends soon, with the exit code that scripts rely on and one line that names the
-/// key and says what to do: no trace, no secret.
+/// A failing start ends soon, with the documented exit code and one line that names the setting and the fix, without a stack
+/// trace or a secret.
 /// </summary>
 public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<WrongStartServers>
 {
@@ -181,7 +181,7 @@ public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<W
             };
     }
 
-    /// <summary>What is wrong with how it ends; null if nothing is.</summary>
+    /// <summary>The difference from the expected result; null if there is none.</summary>
     private static async Task<string?> FindFaultAsync(WrongStart start)
     {
         using var directory = new TemporaryDirectory("wrong-start");

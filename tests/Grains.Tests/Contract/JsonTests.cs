@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Actors.Grains.Tests.Contract;
 
-/// <summary>The types of the contract as an app writes them to JSON, without any converter of its own.</summary>
+/// <summary>The contract types as an app writes them to JSON, without custom converters.</summary>
 public sealed class JsonTests
 {
     public static TheoryData<string> Enums => [.. WireType.All.Where(type => type.Type.IsEnum).Select(type => type.Type.FullName!)];

@@ -7,7 +7,7 @@ namespace Actors.Grains.Tests.Contract;
 
 public sealed class SerializationTests : IDisposable
 {
-    // One of each type, no member of which is at its default.
+    // One of each type; no member has its default value.
     private static readonly object[] Examples =
     [
         new User
@@ -213,7 +213,7 @@ public sealed class SerializationTests : IDisposable
         var sent = Example(type);
         var serializer = _services.GetRequiredService<Serializer>();
 
-        // As an object, which is how arguments and results of a call travel.
+        // As object, like the arguments and results of a call.
         AssertSame(sent, serializer.Deserialize<object>(serializer.SerializeToArray<object>(sent)));
     }
 

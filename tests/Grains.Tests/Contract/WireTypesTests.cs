@@ -4,8 +4,8 @@ using System.Runtime.CompilerServices;
 namespace Actors.Grains.Tests.Contract;
 
 /// <summary>
-/// What client apps of another version send and expect. The methods of the grain interfaces are kept by Orleans' own
-/// analyzer (OrleansContracts.txt); this keeps their types.
+/// The wire format that clients of other versions use. Orleans' analyzer keeps the methods of the grain interfaces
+/// (OrleansContracts.txt); this keeps their types.
 /// </summary>
 public sealed class WireTypesTests
 {
@@ -49,7 +49,7 @@ public sealed class WireTypesTests
     [Fact]
     public void Every_stored_property_has_an_id()
     {
-        // One without is not sent, and nobody notices.
+        // A member without an id is silently not sent.
         foreach (var type in WireType.All.Where(type => !type.Type.IsEnum))
         {
             var stored = type.Type.GetFields(BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.DeclaredOnly)

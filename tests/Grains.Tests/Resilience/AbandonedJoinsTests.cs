@@ -35,7 +35,7 @@ public sealed class AbandonedJoinsTests
         _clock.Advance(Longest);
         Assert.Empty(_joins.Look([(Silo, status)]));
 
-        // Whoever is seen to join again begins anew.
+        // A silo that joins again starts over.
         Assert.Empty(_joins.Look([(Silo, SiloStatus.Joining)]));
     }
 }

@@ -2,7 +2,7 @@ using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>How long a circuit stays open, and what calls from before may still do to it.</summary>
+/// <summary>How long a circuit stays open, and how calls of an earlier state affect it.</summary>
 public sealed class CircuitBreaksTests
 {
     private readonly TimedCircuit _circuit = new();

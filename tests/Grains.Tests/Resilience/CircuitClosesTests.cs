@@ -2,7 +2,7 @@ using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>How an open circuit closes: probes, then a growing share of the calls; or by hand.</summary>
+/// <summary>How an open circuit closes: by probes and a growing share of calls, or manually.</summary>
 public sealed class CircuitClosesTests
 {
     private readonly TimedCircuit _circuit = new();
@@ -103,7 +103,7 @@ public sealed class CircuitClosesTests
         for (var i = 0; i < 10; i++) _circuit.Breaker.Probed(late, _circuit.Now, null);
         Assert.Equal(CircuitStep.Probing, _circuit.Step);
 
-        // The next one is still waited for, and still counts.
+        // The next probe is still awaited and counts.
         Assert.False(_circuit.Breaker.TryProbe(_circuit.Now + 200, out _));
         _circuit.Breaker.Probed(next, _circuit.Now, "refused");
         Probe("refused");
@@ -149,7 +149,7 @@ public sealed class CircuitClosesTests
             }
         }
 
-        // At the end all of them go through, whatever was refused before.
+        // At the end all calls pass, whatever was rejected before.
         _circuit.Now = since + 1000;
         for (var i = 0; i < 100; i++) Assert.True(_circuit.Enters());
         Assert.Equal(CircuitStep.Ramping, _circuit.Step);

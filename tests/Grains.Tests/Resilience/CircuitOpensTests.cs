@@ -2,7 +2,7 @@ using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>What opens a closed circuit, and what does not.</summary>
+/// <summary>When a closed circuit opens, and when it does not.</summary>
 public sealed class CircuitOpensTests
 {
     private readonly TimedCircuit _circuit = new();

@@ -3,7 +3,7 @@ using CsCheck;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>Whatever happens in whatever order: what a circuit never does, and what it comes to in the end.</summary>
+/// <summary>Invariants and the eventual state of a circuit under any schedule.</summary>
 public sealed class CircuitScheduleTests
 {
     private const int Schedules = 3000;
@@ -63,7 +63,7 @@ public sealed class CircuitScheduleTests
             var circuit = run.Circuit;
             if (circuit.State == BreakerState.Isolated) return;
 
-            // A probe left hanging is a failure yet to come, and may be the one that it takes for a break more.
+            // A hanging probe is a future failure and may cause another break.
             circuit.Pass((2 * (long)options.ProbeTimeout.TotalMilliseconds) + TimedCircuit.Tick, answers: true);
             var longest = Math.Max(options.MaxBreakDuration.TotalMilliseconds, options.BreakDuration.TotalMilliseconds);
             var probes = options.Probes * (options.ProbeInterval.TotalMilliseconds + TimedCircuit.Tick);

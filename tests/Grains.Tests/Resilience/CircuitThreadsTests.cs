@@ -4,7 +4,7 @@ using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>Many threads at one circuit.</summary>
+/// <summary>One circuit used by many threads.</summary>
 public sealed class CircuitThreadsTests
 {
     private const int Threads = 6;
@@ -52,7 +52,7 @@ public sealed class CircuitThreadsTests
         var states = new List<(BreakerState From, BreakerState To)>();
         var circuit = new CircuitBreaker(options, Stopwatch.Frequency, Stopwatch.GetTimestamp(), (from, to, reason) =>
         {
-            // Under the circuit's lock: so in order, and no two at once.
+            // Under the circuit's lock: in order and never concurrent.
             Assert.NotEqual("", reason);
             states.Add((from, to));
         });

@@ -81,7 +81,7 @@ public sealed class ClockTests(RedisFixture redis)
         time.Ahead = Off;
         Assert.InRange(cluster.UtcNow - DateTimeOffset.UtcNow, -TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(30));
 
-        // It goes on, and is degraded.
+        // The silo continues and is degraded.
         Assert.True((await watch.LookAsync(Token)).IsOwnOff);
         Assert.Contains("ahead of Redis at", watch.Problem, StringComparison.Ordinal);
         time.Ahead = TimeSpan.Zero;
@@ -112,7 +112,7 @@ public sealed class ClockTests(RedisFixture redis)
         await watch.StartAsync(Token);
         var before = log.Lines;
 
-        // As after a start that failed.
+        // As after a failed start.
         watch.Dispose();
         time.Advance(TimeSpan.FromMinutes(5));
         await watch.StopAsync().WaitAsync(Limit, Token);
@@ -160,7 +160,7 @@ public sealed class ClockTests(RedisFixture redis)
     public void Slow_response_is_not_clock_skew() =>
         Assert.Null(ClockVerdict.Of([new("Redis", TimeSpan.FromSeconds(70), TimeSpan.FromSeconds(15))], Limit).Problem);
 
-    // A silo whose own clock is off, and that knows the time of Redis.
+    // A silo with a wrong clock that knows the time of Redis.
     private static ClockReading Silo(DateTimeOffset now, int ahead) => Reading(now + TimeSpan.FromMinutes(ahead), redis: now);
 
     private static ClockReading Reading(DateTimeOffset own, DateTimeOffset redis) => new(redis, own < redis ? own : redis, own > redis ? own : redis);
@@ -170,7 +170,7 @@ public sealed class ClockTests(RedisFixture redis)
 
     private sealed class CountingLog : ILogger<ClockWatch>
     {
-        // Counted by any thread.
+        // Incremented by any thread.
         private int _lines;
 
         public int Lines => Volatile.Read(ref _lines);

@@ -97,7 +97,7 @@ public sealed class ClusterClaimTests(RedisFixture redis) : IAsyncDisposable
         await using var client = await ConnectionMultiplexer.ConnectAsync(redis.Server.ConnectionString);
         await client.GetDatabase().KeyDeleteAsync($"{_service}:clusters");
 
-        // The newcomer may come before the first has recorded itself again, and gives way before it joins.
+        // The newcomer may arrive before the first has recorded itself again; it then yields before it joins.
         var newcomer = Silo("green", "two");
         try
         {
@@ -123,7 +123,7 @@ public sealed class ClusterClaimTests(RedisFixture redis) : IAsyncDisposable
         await using var client = await ConnectionMultiplexer.ConnectAsync(redis.Server.ConnectionString);
         await client.GetDatabase().HashSetAsync($"{_service}:clusters", "two", $"{DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()} k green");
 
-        // As long as it is in touch it stays.
+        // A silo that reaches Redis keeps its claim.
         await Task.Delay(TimeSpan.FromSeconds(2), Token);
         Assert.False(stopping.IsStopped);
         await client.GetDatabase().HashSetAsync($"{_service}:clusters", "two", $"{DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()} k green");
@@ -167,7 +167,7 @@ public sealed class ClusterClaimTests(RedisFixture redis) : IAsyncDisposable
         return claims;
     }
 
-    /// <summary>Passes as ever, and can skip some.</summary>
+    /// <summary>The real time, which can also skip ahead.</summary>
     private sealed class HastyTime : TimeProvider
     {
         private long _skipped;

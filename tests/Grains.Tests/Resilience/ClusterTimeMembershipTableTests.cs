@@ -92,7 +92,7 @@ public sealed class ClusterTimeMembershipTableTests
         public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + ahead;
     }
 
-    /// <summary>Keeps rows as they are written.</summary>
+    /// <summary>Keeps rows as written.</summary>
     private sealed class StoredTable : IMembershipTable
     {
         private readonly List<Tuple<MembershipEntry, string>> _rows = [];

@@ -4,7 +4,7 @@ using MemberStatus = Orleans.Runtime.SiloStatus;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>Nothing that a dead silo owned is changed while it may still answer from memory.</summary>
+/// <summary>Users of a dead silo are not changed while it may still answer from memory.</summary>
 public sealed class ExpiringLeasesTests
 {
     private readonly FakeTimeProvider _clock = new();
@@ -26,7 +26,7 @@ public sealed class ExpiringLeasesTests
         _leases.Look();
         _members["a"] = MemberStatus.Dead;
 
-        // Also where the loop has not looked yet.
+        // Even before the loop has checked.
         var waiting = _leases.OverAsync("a");
         _clock.Advance(MembershipLease.Duration);
         Assert.False(waiting.IsCompleted);

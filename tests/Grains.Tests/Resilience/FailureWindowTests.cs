@@ -2,7 +2,7 @@ using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>The record of a circuit's calls.</summary>
+/// <summary>The failure window of a circuit.</summary>
 public sealed class FailureWindowTests
 {
     private readonly FailureWindow _window = new(1000);
@@ -67,7 +67,7 @@ public sealed class FailureWindowTests
         const int threads = 6;
         const int each = 200_000;
 
-        // A clock that all of them move, through nine of ten slices: so nothing may be forgotten.
+        // A clock that all threads advance, through nine of ten slices, so that nothing expires.
         var clock = 0L;
         var window = new FailureWindow(threads * each * 10 / 9);
         await Task.WhenAll(Enumerable.Range(0, threads).Select(thread => Task.Factory.StartNew(

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>How long calls took, of late.</summary>
+/// <summary>The latency of recent calls.</summary>
 public sealed class LatencyWindowTests
 {
     private readonly FakeTimeProvider _clock = new();

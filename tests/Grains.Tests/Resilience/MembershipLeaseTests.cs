@@ -145,8 +145,8 @@ public sealed class MembershipLeaseTests
     }
 
     /// <summary>
-    /// Whatever pauses there are, and however long it takes to ask: nothing is answered from memory once the others may have
-    /// changed what the silo owned, which is a lease after they declared it dead.
+    /// For any pauses and any response times: nothing is answered from memory once other silos may have changed the users. That
+    /// is a lease after they declared the silo dead.
     /// </summary>
     [Theory]
     [InlineData(1)]

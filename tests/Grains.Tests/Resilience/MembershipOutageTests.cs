@@ -3,7 +3,7 @@ using Actors.StoreContract;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>The membership table while its Redis is away.</summary>
+/// <summary>The membership table during a Redis outage.</summary>
 public sealed class MembershipOutageTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
@@ -44,7 +44,7 @@ public sealed class MembershipOutageTests
             }
             catch (Exception)
             {
-                // Not connected again yet.
+                // Not reconnected yet.
                 return false;
             }
         });

@@ -4,7 +4,7 @@ using Actors.StoreContract;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>A silo asks the table whether it is a member, and does not answer itself.</summary>
+/// <summary>A silo asks the table whether it is a member and never answers itself.</summary>
 public sealed class MembershipProofTests
 {
     [Fact]
@@ -24,7 +24,7 @@ public sealed class MembershipProofTests
         Assert.Equal(Standing.Unknown, await proof.ProveAsync(isLeaseValid: false));
         Assert.Equal(0, frozen.Table.Repairs);
 
-        // Whoever knows puts it back.
+        // A silo that knows the row restores it.
         await other.Table.CheckAsync(default);
         Assert.Equal(Standing.Evicted, await proof.ProveAsync(isLeaseValid: false));
     }

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>What Orleans reads and writes of the membership table while Redis is away.</summary>
+/// <summary>The membership table that Orleans reads and writes during a Redis outage.</summary>
 public sealed class OutageMembershipTableTests : IAsyncLifetime
 {
     private const string Service = "outage";
@@ -39,7 +39,7 @@ public sealed class OutageMembershipTableTests : IAsyncLifetime
         _stopping.Dispose();
     }
 
-    // A read that fails has Orleans drop what it is told meanwhile.
+    // After a failed read, Orleans drops the changes that it received meanwhile.
     [Fact]
     public async Task Reads_merge_the_last_table_with_reports_of_other_silos()
     {
@@ -93,7 +93,7 @@ public sealed class OutageMembershipTableTests : IAsyncLifetime
         Assert.Equal((SiloStatus.Dead, SiloStatus.Dead), (Status(both, _self), Status(both, _other)));
     }
 
-    // Orleans tells a change to nobody whose last sign of life is older than 15 s.
+    // Orleans sends no change to a silo whose last heartbeat is older than 15 s.
     [Fact]
     public async Task Stopping_silo_suspects_no_other_silo()
     {

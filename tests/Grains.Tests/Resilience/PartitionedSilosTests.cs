@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>What silos believe of each other, whatever becomes of the messages between them.</summary>
+/// <summary>The silos' view of partitioned silos, for any order and loss of messages.</summary>
 public sealed class PartitionedSilosTests
 {
     private static readonly SiloAddress Self = SiloAddress.New(IPAddress.Loopback, 1000, 1);
@@ -40,7 +40,7 @@ public sealed class PartitionedSilosTests
                 await silo.ConvergeAsync();
                 Assert.Equal(silo.IsAnnounced, network.Receiver.IsAny);
 
-                // One that took it for dead hears of it again.
+                // A receiver that took the silo for dead is informed again.
                 network.Receiver.Forget(Self);
                 await silo.ConvergeAsync(all: true);
                 Assert.Equal(silo.IsAnnounced, network.Receiver.IsAny);
@@ -58,7 +58,7 @@ public sealed class PartitionedSilosTests
         Assert.True(network.Receiver.IsAny);
         Assert.Contains("has not flushed", Assert.Single(log.Lines), StringComparison.Ordinal);
 
-        // Confirmed: it is told nothing more.
+        // Once confirmed, it is not announced again.
         await silo.ConvergeAsync();
         Assert.Equal(1, network.Told);
     }
@@ -98,7 +98,7 @@ public sealed class PartitionedSilosTests
         Assert.False(silo.IsAnnounced || network.Receiver.IsAny);
     }
 
-    /// <summary>Holds messages until they are delivered, in any order, or lost; or passes them on at once.</summary>
+    /// <summary>Holds messages until they are delivered in any order or lost, or delivers them at once.</summary>
     private sealed class Network : IPartitionedPeers
     {
         private readonly Lock _gate = new();
@@ -143,7 +143,7 @@ public sealed class PartitionedSilosTests
             return Flushing;
         }
 
-        /// <summary>Begins a change, and returns once its message is on the way.</summary>
+        /// <summary>Starts a change and returns once its message is in flight.</summary>
         public async Task DoAsync(PartitionedSilos silo, bool announce)
         {
             var told = Told;

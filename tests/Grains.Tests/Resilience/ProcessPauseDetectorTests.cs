@@ -3,7 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>A process that was stopped knows that it was.</summary>
+/// <summary>A process detects that it was paused.</summary>
 public sealed class ProcessPauseDetectorTests
 {
     private readonly FakeTimeProvider _clock = new();

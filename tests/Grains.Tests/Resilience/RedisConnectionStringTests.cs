@@ -2,7 +2,7 @@ using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>Connection strings of Redis: what is taken, and that what is refused quotes nothing of a password.</summary>
+/// <summary>Valid Redis connection strings, and errors that never quote a password.</summary>
 public sealed class RedisConnectionStringTests
 {
     [Theory]

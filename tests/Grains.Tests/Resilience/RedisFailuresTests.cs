@@ -3,7 +3,7 @@ using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>Which errors are an outage, and which are an answer.</summary>
+/// <summary>Which errors are an outage, and which are a response.</summary>
 public sealed class RedisFailuresTests
 {
     [Theory]

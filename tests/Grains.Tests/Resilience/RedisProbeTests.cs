@@ -8,7 +8,7 @@ using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>A Redis that takes rights away, which it does not give back by itself.</summary>
+/// <summary>A Redis that revokes rights until they are granted again.</summary>
 public sealed partial class RedisProbeTests
 {
     [Theory]
@@ -64,7 +64,7 @@ public sealed partial class RedisProbeTests
         await using var gateway = new RedisGateway(new RedisOptions { ConnectionString = server.ConnectionString, KeyPrefix = "test" }, GatewayBench.Quick());
         await gateway.ConnectAsync();
 
-        // Asked at once, and every 10 s.
+        // The health is read at once and every 10 s.
         await Task.Delay(TimeSpan.FromSeconds(1));
         Assert.Empty(gateway.Circuits[0].Snapshot().Transitions);
         Assert.Null(gateway.Circuits[0].Health);

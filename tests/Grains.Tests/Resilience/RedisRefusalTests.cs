@@ -4,12 +4,12 @@ using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>A real Redis that answers: that it cannot serve, or that it was asked something wrong.</summary>
+/// <summary>A real Redis that responds with an error: it cannot serve, or the request was wrong.</summary>
 public sealed class RedisRefusalTests
 {
     private static readonly TimeSpan Long = TimeSpan.FromSeconds(30);
 
-    // Only failures open it.
+    // Opens only on failures.
     private static BreakerOptions Patient => new() { CallTimeout = Long, SlowCallDuration = Long, SilenceDuration = Long, ProbeTimeout = Long };
 
     [Theory]
@@ -26,7 +26,7 @@ public sealed class RedisRefusalTests
         Assert.All(errors, error => Assert.False(error.MayHaveHappened, error.Message));
         Assert.All(errors, error => Assert.Contains(reason, error.Message, StringComparison.Ordinal));
 
-        // It answers a PING; but probes write.
+        // The server answers a PING, but probes write.
         var breaks = bench.Circuit.Breaks;
         await Eventually.IsTrueAsync(() => Task.FromResult(bench.Circuit.Breaks >= breaks + 3));
         Assert.False(bench.IsClosed);
@@ -98,7 +98,7 @@ public sealed class RedisRefusalTests
         await bench.Server.KillAsync();
         await Eventually.IsTrueAsync(async () =>
         {
-            // Between two failures always a call that never reaches Redis.
+            // A call that never reaches Redis follows each failure.
             await Assert.ThrowsAnyAsync<Exception>(() => bench.Circuit.CallAsync<int, int>(
                 RedisRole.Cache, 0, static (_, _) => throw new InvalidOperationException("a defect")));
             await bench.TryAsync();

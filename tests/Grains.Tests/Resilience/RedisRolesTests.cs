@@ -4,7 +4,7 @@ using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>Which roles share a circuit, how circuits are steered, and what is left when a gateway is gone.</summary>
+/// <summary>Which roles share a circuit, how circuits are controlled, and what a disposed gateway leaves.</summary>
 public sealed class RedisRolesTests(RedisFixture redis)
 {
     [Fact]
@@ -129,7 +129,7 @@ public sealed class RedisRolesTests(RedisFixture redis)
     [Fact]
     public async Task Gateway_disposed_while_connecting_does_not_reconnect()
     {
-        // Connected to and silent: connecting goes on until its time-out.
+        // Accepts the connection but stays silent: the connect ends by its timeout.
         await using var server = await RedisServer.StartNewAsync();
         server.Signal(Signals.Stop);
         var gateways = Enumerable.Range(0, 5).Select(i => new RedisGateway(

@@ -2,7 +2,7 @@ using Actors.StoreContract;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>The membership table over Redis.</summary>
+/// <summary>Runs the membership contract against Redis.</summary>
 public sealed class SelfHealingMembershipTableTests(RedisFixture redis) : MembershipContract
 {
     protected override Task<string> StartAsync() => Task.FromResult(redis.Server.ConnectionString);

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>Silence is that calls wait and none is answered, while we listened.</summary>
+/// <summary>A stall: calls wait and none gets a response while the process runs.</summary>
 public sealed class StallDetectorTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMilliseconds(500);
@@ -46,7 +46,7 @@ public sealed class StallDetectorTests
     [Fact]
     public void New_call_is_not_a_stall()
     {
-        // None waits, for long; the one seen at last may have begun at this moment.
+        // No call waits for long; the one seen last may have begun at this moment.
         for (var i = 0; i < 20; i++) Look(waiting: 0, answered: 7);
         for (var i = 0; i < 10; i++) Assert.False(Look(waiting: 1, answered: 7));
     }
@@ -95,7 +95,7 @@ public sealed class StallDetectorTests
             isSilent = watch.IsSilent(1, 0, _clock.GetTimestamp());
         }
 
-        // Not at once, and not by one look that came late.
+        // Not at once, and not by one late check.
         Assert.True(looks > 4);
     }
 

@@ -30,7 +30,7 @@ public sealed class UserDocumentTests
     [Fact]
     public void Largest_tombstone_is_within_the_limit_of_a_user()
     {
-        // So that a delete never fails for its size.
+        // A delete must never fail because of its size.
         var (state, now) = (UserState.None.Apply("id", new(), null, AnyUser.Start), AnyUser.Start);
         for (var i = 0; i < UserLimits.RememberedRequests; i++)
         {

@@ -2,7 +2,7 @@ using Actors.Users;
 
 namespace Actors.Grains.Tests.Users;
 
-/// <summary>What users are counted as, against what they take.</summary>
+/// <summary>The estimated size of users compared with their memory.</summary>
 public sealed class UserSizeTests
 {
     private static readonly DateTimeOffset Now = DateTimeOffset.UnixEpoch;
@@ -23,7 +23,7 @@ public sealed class UserSizeTests
     [MemberData(nameof(Kinds))]
     public void Estimated_size_of_a_user_is_at_least_its_memory_and_not_much_more(string kind)
     {
-        // So many that what other tests do meanwhile does not matter.
+        // Large enough that concurrent tests do not matter.
         const long Enough = 100 << 20;
         var count = (int)(Enough / UserSize.Of(States[kind](0)));
         var states = new UserState[count];

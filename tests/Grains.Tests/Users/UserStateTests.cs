@@ -39,7 +39,7 @@ public sealed class UserStateTests
         var state = UserState.None.Apply("id", new(), "first", Now);
         for (var i = 1; i < UserLimits.RememberedRequests; i++) state = state.Apply("id", new(), $"r{i}", Now);
 
-        // Writes without a request id push none out.
+        // Writes without a request id evict no id.
         for (var i = 0; i < 100; i++) state = state.Apply("id", new(), null, Now);
         Assert.Equal(1, state.VersionOf("first", Now));
 

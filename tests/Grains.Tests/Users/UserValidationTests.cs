@@ -2,7 +2,7 @@ using Actors.Users;
 
 namespace Actors.Grains.Tests.Users;
 
-/// <summary>Every limit at its edge and one beyond; each refusal says what it is about and what is allowed.</summary>
+/// <summary>Every limit at its edge and beyond; each error names the field and the allowed range.</summary>
 public sealed class UserValidationTests
 {
     public static TheoryData<string> GoodIds =>

@@ -5,7 +5,7 @@ using Npgsql;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>Someone alters the tables or takes rights away while a silo runs.</summary>
+/// <summary>Tables that are altered, and rights that are revoked, while a silo runs.</summary>
 public sealed class AlteredTableTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private string _admin = "";
@@ -22,7 +22,7 @@ public sealed class AlteredTableTests(PostgresFixture postgres) : IAsyncLifetime
         _store = new PostgresRowStore(_role.ConnectionString);
         await _store.MigrateAsync(Token);
 
-        // One more, by which the store tells a table that refuses every row from one that refuses some.
+        // With one more row the store can tell a table that rejects every row from one that rejects some.
         Assert.Empty(await _store.UpsertAsync([new Row("b", 1, 1, "{}"u8.ToArray())], Token));
 
         // More than once, so that the statements are prepared.

@@ -69,7 +69,7 @@ public sealed class BackpressureTests
                 var used = (long)(ceiling * share);
                 var first = Backpressure.Next((WriteBehindState)from, used, ceiling, isTaking);
 
-                // To and fro about one bound: at most one change of state, and the first one stays.
+                // Around one bound the state changes at most once, and the first state persists.
                 var second = Backpressure.Next(first, Math.Max(used + (long)(ceiling * change), 0), ceiling, isTaking);
                 var third = Backpressure.Next(second, used, ceiling, isTaking);
                 Assert.Equal(third, Backpressure.Next(third, Math.Max(used + (long)(ceiling * change), 0), ceiling, isTaking));

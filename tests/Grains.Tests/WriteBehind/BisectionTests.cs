@@ -15,7 +15,7 @@ public sealed class BisectionTests
             var committed = new List<int>();
             var bisection = Bisect(poison, committed, items[..Math.Min(split, items.Length)], items[Math.Min(split, items.Length)..]);
 
-            // CsCheck's samples are synchronous; nothing in here waits for anything.
+            // CsCheck's samples are synchronous; no call here waits.
             bisection.RunAsync(Token).GetAwaiter().GetResult();
 
             Assert.Equal(items.Where(item => !poison[item]), committed);

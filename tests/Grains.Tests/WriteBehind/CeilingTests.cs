@@ -9,7 +9,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>The ceiling on unflushed bytes, and what happens to writers on the way to it.</summary>
+/// <summary>The ceiling of unflushed bytes, and the backpressure below it.</summary>
 public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
     private const int MaxBytes = 100_000;
@@ -47,12 +47,12 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
                 var bytes = random.Next(300, 5000);
                 if (unflushed.TryReserve(bytes))
                 {
-                    // What is really there: noted after it was taken, and before it is given back.
+                    // The bytes in use: added after the reservation, subtracted before the release.
                     var now = Interlocked.Add(ref inUse, bytes);
                     RaiseTo(ref most, now);
                     if (random.Next(3) == 0)
                     {
-                        // It was fenced.
+                        // The write was fenced.
                         Interlocked.Add(ref inUse, -bytes);
                         unflushed.Release(bytes);
                     }
@@ -98,7 +98,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
         var refused = 0;
         var most = 0L;
 
-        // Before anything has come back from the journal: whatever is in flight counts.
+        // Before the journal has responded: bytes in flight count.
         await Task.WhenAll(owners.Select(owner => Task.Run(() => WriteAsync(owner, 1))));
         Assert.InRange(refused, 1, Keys - 1);
         Assert.InRange(most, MaxBytes / 2, MaxBytes);
@@ -138,20 +138,20 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
         await using var other = new SiloBench(redis.Open(_prefix), new FaultyStore(_store), 2);
         _gate.SetResult();
 
-        // Several versions of one key travel as the last of them.
+        // Several versions of one key are flushed as the last of them.
         var owner = (await silo.OpenAsync("coalesced")).Owner;
         await Task.WhenAll(Enumerable.Range(1, 50).Select(version => silo.Table.WriteAsync(SiloBench.Make(owner, version), Durability.Journal)));
 
-        // Fenced.
+        // A fenced write.
         owner = (await silo.OpenAsync("fenced")).Owner;
         await other.OpenAsync("fenced");
         await Assert.ThrowsAsync<OwnershipLostException>(() => silo.Table.WriteAsync(SiloBench.Make(owner, 1), Durability.Journal));
 
-        // Past the journal.
+        // Writes without the journal.
         await silo.Table.WriteAsync(SiloBench.Make(Ownership.WithoutJournal("past"), 1), Durability.Journal);
         await silo.Table.WriteAsync(SiloBench.Make(Ownership.WithoutJournal("memory"), 1), Durability.Memory);
 
-        // The journal goes away.
+        // The journal becomes unavailable.
         owner = (await silo.OpenAsync("away")).Owner;
         silo.Redis.Isolate("a test");
         Assert.Equal(Durability.Database, (await silo.Table.WriteAsync(SiloBench.Make(owner, 1), Durability.Journal)).Durability);
@@ -159,7 +159,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
         await silo.Table.FlushAsync(Token).WaitAsync(Limit, Token);
         Assert.Equal((0, 0L), (silo.Table.Backlog.Rows, silo.Table.Backlog.Bytes));
 
-        // All of it is there again.
+        // All bytes are available again.
         var row = SiloBench.Make(Ownership.WithoutJournal("large"), 1, padding: MaxBytes - 400);
         Assert.InRange(row.Bytes, MaxBytes - 100, MaxBytes);
         await silo.Table.WriteAsync(row, Durability.Memory);
@@ -187,7 +187,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
         await paced.WaitAsync(Limit, Token);
         Assert.Equal(2, silo.Table.Counters.SlowedWrites);
 
-        // It waits for its commit anyway.
+        // The call waits for its commit anyway.
         Assert.True(silo.Table.PaceAsync(Durability.Database, Token).AsTask().IsCompletedSuccessfully);
         _gate.SetResult();
     }
@@ -195,7 +195,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     [Fact]
     public async Task Write_through_waits_for_the_commit_and_reports_it()
     {
-        // Its second never passes.
+        // The second of waiting never passes.
         await using var silo = Open(new FakeTimeProvider());
         var owner = (await silo.OpenAsync("k")).Owner;
         await FillAsync(silo, 0.8);
@@ -274,7 +274,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
         Assert.Equal(expected, view.IsAlarming(view.Status with { State = state, OldestUnflushed = TimeSpan.FromSeconds(oldest) }));
     }
 
-    // Rows that were only in memory: there is nothing to wait for.
+    // Rows in memory only, so no write waits.
     private static async Task FillAsync(SiloBench silo, double share)
     {
         var size = SiloBench.Make(Ownership.WithoutJournal("fill-0123456789"), 1, padding: 600).Bytes;

@@ -5,7 +5,7 @@ using Npgsql;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>Many writers over a table that fails before commits and after them, at random.</summary>
+/// <summary>Many writers over a table that fails at random before and after commits.</summary>
 public sealed class FlushQueueScheduleTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
     private const int Writers = 4;
@@ -65,7 +65,7 @@ public sealed class FlushQueueScheduleTests(PostgresFixture postgres, RedisFixtu
                 var k = random.Next(Keys);
                 long version;
 
-                // As a grain does: the version and its place in the queue are one step.
+                // As in a grain: the version and its place in the queue are one step.
                 lock (keys[k])
                 {
                     version = ++versions[k];
@@ -78,7 +78,7 @@ public sealed class FlushQueueScheduleTests(PostgresFixture postgres, RedisFixtu
             }
         })));
 
-        // What comes late: a version that may be waiting, on its way, or in the table by now.
+        // A late version: it may be waiting, in flight, or already in the table.
         void EnqueueOld(Random random)
         {
             var k = random.Next(Keys);

@@ -166,7 +166,7 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
         bench.Queue.Admit();
         bench.Queue.Reserve(row);
 
-        // On its way it counts already, and once it is there it counts once.
+        // It counts in flight, and once in the queue it counts once.
         Assert.Throws<OverloadedException>(bench.Queue.Admit);
         bench.Queue.Enqueue(row);
         bench.Queue.Release(row);
@@ -195,7 +195,7 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
         Assert.Equal(TimeSpan.FromMilliseconds(retryAfter), refused.RetryAfter);
     }
 
-    // Not inlined, so that nothing on the stack of the test holds the row.
+    // Not inlined, so that the stack of the test does not hold the row.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static async Task<WeakReference> CommitAsync(QueueBench bench, string key)
     {

@@ -5,7 +5,7 @@ using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>What a killed silo had journaled, and a new owner that cannot ask the journal just then.</summary>
+/// <summary>Rows that a killed silo journaled, and a new owner that cannot reach the journal at that time.</summary>
 public sealed class JournalGracePeriodTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private readonly RedisServer _server = new();
@@ -17,7 +17,7 @@ public sealed class JournalGracePeriodTests(PostgresFixture postgres) : IAsyncLi
         _store = new PostgresRowStore(await postgres.Server.CreateDatabaseAsync());
         await _store.MigrateAsync(TestContext.Current.CancellationToken);
 
-        // Killed before it flushed.
+        // Killed before a flush.
         await using var former = Open(1, new() { DrainTimeout = TimeSpan.Zero });
         former.Store.Before = token => Task.Delay(Timeout.Infinite, token);
         var owner = (await former.OpenAsync("k")).Owner;
@@ -39,7 +39,7 @@ public sealed class JournalGracePeriodTests(PostgresFixture postgres) : IAsyncLi
         var opening = silo.OpenAsync("k");
         await Eventually.IsTrueAsync(() => Task.FromResult(!silo.Redis.IsClosed(RedisRole.Journal)));
 
-        // One that comes while the circuit is open already.
+        // A call that comes while the circuit is already open.
         var second = silo.OpenAsync("other");
         _server.Signal(Signals.Continue);
 

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>A journal that counts only what a replica of its Redis has as well.</summary>
+/// <summary>A journal that counts only writes that a replica of its Redis has confirmed.</summary>
 public sealed class JournalReplicaTests
 {
     [Fact]
@@ -19,7 +19,7 @@ public sealed class JournalReplicaTests
         var journal = new Journal(redis, "here", journaled: _ => { }, new WriteBehindCounters(), NullLogger.Instance);
         var (owner, _) = await journal.ClaimAsync("k");
 
-        // Until it has caught up it confirms nothing.
+        // The replica confirms nothing until it has caught up.
         var version = 0L;
         await Eventually.IsTrueAsync(async () => await AppendAsync() == AppendOutcome.Journaled);
         Assert.Equal(AppendOutcome.Journaled, await AppendAsync());

@@ -8,7 +8,7 @@ using Npgsql;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>Rows that the real table refuses, on their way through the queue.</summary>
+/// <summary>Rows that the real table rejects, flushed through the queue.</summary>
 public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
@@ -67,7 +67,7 @@ public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) :
         Assert.Equal((0, 3), (still.Committed, still.Refused));
         Assert.Equal(["k0000", "k0500", "k0999"], still.Refusals.Select(row => row.Key));
 
-        // The cause is mended: the rule is dropped, the trigger too, and of what jsonb cannot hold json is content to keep the text.
+        // The cause is fixed: constraint and trigger are dropped, and the \u0000 that jsonb cannot hold is removed.
         await QueryAsync<object>("ALTER TABLE users DROP CONSTRAINT adult; DROP TRIGGER refuse ON users");
         await QueryAsync<object>(
             "UPDATE parked SET state = convert_to(replace(convert_from(state, 'UTF8'), '\\u0000', ''), 'UTF8') WHERE id = 'k0500'");
@@ -108,7 +108,7 @@ public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) :
 
         await FlushAsync(version: 2);
 
-        // The others, and the one by itself.
+        // The other rows together, and the parked one alone.
         Assert.Equal([99, 1], bench.Store.Batches.Skip(before).Select(batch => batch.Count));
         Assert.Equal(99, await QueryAsync<long>("SELECT count(*) FROM users WHERE version = 2"));
         Assert.Equal(2, (await _table.ReadAsync("k07", Token))!.Version);

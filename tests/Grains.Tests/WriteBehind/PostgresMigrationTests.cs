@@ -4,12 +4,12 @@ using Npgsql;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>What a silo does to a database before it uses it, and which databases it does not use.</summary>
+/// <summary>The migration of a database at startup, and the databases that a silo refuses.</summary>
 public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private const string LockKey = "107079783117427"; // "actors" in ASCII.
 
-    // Of this database: those of others are listed as well.
+    // Of this database; the view lists those of others as well.
     private const string AdvisoryLocks =
         "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND datname = current_database()";
 
@@ -87,7 +87,7 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
         Assert.NotNull(await store.ReadAsync("日本", Token));
     }
 
-    // As one that a session of a pooler holds, whose client is long gone.
+    // Simulates a pooler session that holds the lock although its client is gone.
     [Fact]
     public async Task Silo_that_waits_for_a_migration_reports_the_lock_holder_and_times_out()
     {
@@ -109,7 +109,7 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
     [Fact]
     public async Task Migration_lock_belongs_to_a_transaction_without_a_timeout()
     {
-        // Held up in the middle of a migration: the first script waits for a table that it is to look for.
+        // Blocks in the middle of a migration: the first script waits for a table that it checks.
         var name = new NpgsqlConnectionStringBuilder(_database).Database;
         await ExecuteAsync(_database, $"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '300ms'");
         await ExecuteAsync(
@@ -183,7 +183,7 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
         await using var first = Open("first", "a,public");
         await first.MigrateAsync(Token);
 
-        // Schemas that come later are before public in the search paths, and hold no tables of ours.
+        // The new schemas precede public in the search paths and hold no tables of ours.
         await ExecuteAsync(_database, "CREATE SCHEMA a; CREATE SCHEMA b");
         await first.MigrateAsync(Token);
         await using var second = Open("second", "b,public");

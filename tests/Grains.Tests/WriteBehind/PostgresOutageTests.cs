@@ -4,7 +4,7 @@ using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>A server of its own, since these tests kill, stop and freeze it.</summary>
+/// <summary>Uses its own server, which these tests kill, stop and freeze.</summary>
 public sealed class PostgresOutageTests : IAsyncLifetime
 {
     private readonly PostgresServer _server = new();
@@ -82,7 +82,7 @@ public sealed class PostgresOutageTests : IAsyncLifetime
 
     private Task WriteAsync(long version) => _store.UpsertAsync([new Row("u1", version, 1, "{}"u8.ToArray())], Token);
 
-    // The pool may hold connections that broke without notice; each fails once.
+    // The pool may hold broken connections; each fails once.
     private async Task WriteWhenBackAsync(long version)
     {
         for (var attempt = 0; ; attempt++)

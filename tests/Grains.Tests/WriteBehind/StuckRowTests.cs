@@ -5,7 +5,7 @@ using Npgsql;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>Rows that PostgreSQL neither takes nor lets be parked, on their way through the queue beside others that it takes.</summary>
+/// <summary>Rows that PostgreSQL neither accepts nor allows to be parked, in a queue with valid rows.</summary>
 public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
@@ -24,7 +24,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
 
     public ValueTask DisposeAsync() => _table.DisposeAsync();
 
-    // One of each kind: of no class at all, a right that a policy of one row takes, a limit of the program, a defect inside.
+    // One of each kind: an unknown class, a right revoked by a row policy, a program limit, an internal error.
     [Theory]
     [InlineData("ZZ001")]
     [InlineData("42501")]
@@ -167,7 +167,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         await using var bench = Open(store: table, lanes: 1);
         var bad = Enqueue(bench, "bad", 2);
 
-        // The first attempt, and one more while it is held: an attempt as long as the command timeout shows.
+        // The first attempt, and one more while the row is held: an attempt takes the command timeout.
         for (var i = 0; bench.Store.Batches.Count(batch => batch.Any(row => row.Key == "bad")) < 2 || bench.Queue.Held.Rows == 0; i++)
             await Enqueue(bench, $"ok{i}").WaitAsync(TimeSpan.FromSeconds(25), Token);
 
@@ -189,7 +189,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         Assert.False(bad[3].IsCompleted);
     }
 
-    // A defect, not an outage: it is no reason to park a row, nor to keep the others waiting.
+    // A defect, not an outage: it must not park the row or delay the others.
     [Fact]
     public async Task Row_that_fails_unexpectedly_is_held_while_others_are_committed()
     {
@@ -288,7 +288,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         await command.ExecuteNonQueryAsync(Token);
     }
 
-    /// <summary>A clock that fails whoever sets a timer, where that is not the loop that looks after the failures.</summary>
+    /// <summary>A clock that fails when a timer is set, except in the loop that handles failures.</summary>
     private sealed class BrokenClock : TimeProvider
     {
         private volatile bool _isBroken;

@@ -6,7 +6,7 @@ using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>What one owner left on its way, while another writes the same key.</summary>
+/// <summary>Writes of one owner in flight while another writes the same key.</summary>
 public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
     private static readonly TimeSpan Long = TimeSpan.FromHours(1);
@@ -34,7 +34,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
         var mine = (await first.OpenAsync("k")).Owner;
         await first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Database);
 
-        // With Redis and the database away it can only be queued, and is not acknowledged.
+        // Without Redis and the database the write can only be queued, and it is not acknowledged.
         first.Store.Before = gate.Task.WaitAsync;
         first.Redis.Isolate("test");
         var late = first.Table.WriteAsync(SiloBench.Make(mine, 2), Durability.Journal);
@@ -49,7 +49,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
         await late;
         await first.DisposeAsync();
 
-        // Two made it; what was acknowledged goes on as a further version.
+        // Both owners wrote version 2; the acknowledged state continues as a further version.
         var row = (await third.OpenAsync("k")).Row!;
         Assert.Equal(SiloBench.Make(theirs, 2).State.ToArray(), row.State.ToArray());
         Assert.Equal(3, row.Version);
@@ -72,7 +72,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
         await second.Table.WriteAsync(SiloBench.Make(theirs, 2), Durability.Journal);
         await first.Table.DrainAsync();
 
-        // In this order: whoever opens it flushes what it finds in the journal.
+        // The order matters: opening the key flushes its journaled row.
         Assert.Equal(1, (await _store.ReadAsync("k", Token))!.Version);
         Assert.Equal(SiloBench.Make(theirs, 2).State.ToArray(), (await third.OpenAsync("k")).Row!.State.ToArray());
     }
@@ -87,7 +87,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
         silo.Store.Before = gate.Task.WaitAsync;
         await silo.Table.WriteAsync(SiloBench.Make(owner, 1), Durability.Journal);
 
-        // As a Redis does that failed over without its last moments: the claim was there in time, the row was not.
+        // Simulates a failover that lost recent writes: the claim was replicated, the row was not.
         await silo.Redis.EvaluateAsync(
             RedisRole.Journal, "return redis.call('DEL', KEYS[1])", [$"{_prefix}:journal:{Partition.Tag(Partition.Of("k"))}:rows"], []);
 

@@ -33,10 +33,10 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
         var mine = (await first.OpenAsync("k")).Owner;
         var writing = first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Database);
 
-        // It is queued once it is journaled.
+        // The row is queued once it is journaled.
         await Eventually.IsTrueAsync(() => Task.FromResult(first.Table.Backlog.Rows == 1));
 
-        // The second finds the row journaled, builds on it, and reaches the table first.
+        // The second silo finds the journaled row, builds on it, and commits first.
         var theirs = await OpenedWithAsync(second, "k", version: 1);
         await second.Table.WriteAsync(SiloBench.Make(theirs, 2), Durability.Database);
         gate.SetResult();
@@ -87,7 +87,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
         var owner = (await silo.OpenAsync("k")).Owner;
         await silo.Cache.FillAsync([SiloBench.Make(owner, 3)]);
 
-        // As an owner does that has been cut off from Redis.
+        // Simulates an owner that was partitioned from Redis.
         await _store.UpsertAsync([SiloBench.Make(owner, 4)], Token);
 
         Assert.Equal(4, (await silo.OpenAsync("k")).Row!.Version);
@@ -123,7 +123,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
         }));
         Assert.Equal(Keys, gone.Table.Backlog.Rows);
 
-        // Killed: nothing of it reaches the table any more.
+        // Killed: none of its rows reaches the table any more.
         gone.Store.Before = token => Task.Delay(Timeout.Infinite, token);
         await gone.DisposeAsync();
 

@@ -1,23 +1,23 @@
 namespace Actors.Harness.Limits;
 
 /// <summary>
-/// Holds the grants that callers noted against the windows of their policy: none over its limit by the clock of Redis, none
-/// by the callers' own, and where nothing was wrong as much came as the limit allows, within 2 %.
+/// Compares recorded grants with the windows of their policy: no window exceeds its limit by the clock of Redis or by the
+/// callers' clocks, and fault-free intervals reach the allowance within 2 %.
 /// </summary>
 public static class LimitCheck
 {
-    /// <summary>The least share of what is allowed, unless the part says otherwise.</summary>
+    /// <summary>The minimum share of the allowance, unless the interval sets another.</summary>
     public const double LeastShare = 0.98;
 
-    // Silos know the clock of Redis to within a round trip, which on a busy machine may be long.
+    // Silos know the clock of Redis to within a round trip, which may be long on a busy machine.
     private const double MostOutsideMs = 500;
 
     private const int MostNamed = 5;
 
-    /// <summary>Checks what several processes were granted by one policy.</summary>
+    /// <summary>Checks the grants of several processes by one policy.</summary>
     /// <param name="ledgers">The grants of each process.</param>
     /// <param name="windows">The windows of the policy.</param>
-    /// <param name="steady">The parts of the run in which the load wanted more than the limit, and nothing was wrong.</param>
+    /// <param name="steady">The fault-free intervals in which demand exceeded the limit.</param>
     public static LimitReport Run(IReadOnlyList<GrantLedger> ledgers, IReadOnlyList<LimitWindow> windows, params IReadOnlyList<Steady> steady)
     {
         var all = ledgers.SelectMany(ledger => ledger.Grants).ToList();

@@ -10,7 +10,7 @@ public sealed record WindowReport(LimitWindow Window, FullestWindow ByServer, Fu
         $"{Window}: fullest {ByServer.Permits} by server time, {ByCaller.Permits} by the callers' clocks");
 }
 
-/// <summary>The share of a part of the run that came: of all clients together, and of the one that got least.</summary>
+/// <summary>The granted share of an interval: of all clients together, and the lowest of a client.</summary>
 public sealed record ShareReport(Steady Steady, double All, double Least, string Client)
 {
     /// <inheritdoc/>
@@ -19,9 +19,8 @@ public sealed record ShareReport(Steady Steady, double All, double Least, string
 }
 
 /// <summary>
-/// What the grants of a load come to. <c>OutsideOfCallMs</c> says by how much the clock of Redis and a caller's would have to
-/// change against each other for all grants to have been made while they were asked for. It is there to explain the other
-/// figures: a bit of it is drift, more is a time that was made up.
+/// The result of a check of grants. <c>OutsideOfCallMs</c> is how far the clocks of Redis and the caller must have shifted for
+/// each grant to lie within its call. It explains the other figures: a small value is drift, a large one is an invented time.
 /// </summary>
 public sealed record LimitReport(
     long Grants, long Permits, int Clients, IReadOnlyDictionary<string, long> Sources, IReadOnlyList<WindowReport> Windows,

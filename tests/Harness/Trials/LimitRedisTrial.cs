@@ -1,8 +1,8 @@
 namespace Actors.Harness.Trials;
 
 /// <summary>
-/// Redis is away under callers of limiters, and comes back with its data, or without any: decisions go on from what the
-/// silos remember, and there is no second budget, neither while it is away nor afterwards.
+/// Redis fails under limiter callers and returns with or without its data: silos decide from memory, and there is no second
+/// budget during or after the outage.
 /// </summary>
 public static class LimitRedisTrial
 {
@@ -10,7 +10,7 @@ public static class LimitRedisTrial
     private static readonly TimeSpan UsualOutage = TimeSpan.FromSeconds(20);
     private static readonly string[] Steps = ["redis-pause", "redis-kill", "redis-restart-empty"];
 
-    /// <summary>All of them in each round.</summary>
+    /// <summary>Runs all cases in each round.</summary>
     public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
     {
         var plan = LimitPlan.Of(options);

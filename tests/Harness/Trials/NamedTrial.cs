@@ -1,19 +1,19 @@
 namespace Actors.Harness.Trials;
 
-/// <summary>One thing that must hold, tried as long as one likes, by its name.</summary>
-/// <param name="Name">What it is asked for by.</param>
-/// <param name="Description">What happens and what must hold, for people.</param>
-/// <param name="Silos">How many silos it needs.</param>
-/// <param name="Settings">What these silos find in their environment.</param>
-/// <param name="RunAsync">Carries it out on a deployment that is whole, and leaves it whole.</param>
+/// <summary>A named trial of one guarantee for any duration.</summary>
+/// <param name="Name">The name that selects it.</param>
+/// <param name="Description">The fault and the guarantee, for people.</param>
+/// <param name="Silos">The number of silos.</param>
+/// <param name="Settings">The environment variables of the silos.</param>
+/// <param name="RunAsync">Runs it on a healthy deployment and leaves it healthy.</param>
 public sealed record NamedTrial(
     string Name, string Description, int Silos, IReadOnlyDictionary<string, string> Settings,
     Func<Deployment, TrialOptions, Action<string>, Task<Verdict>> RunAsync)
 {
-    /// <summary>True where Redis has a replica and can fail over.</summary>
+    /// <summary>True if Redis has a replica and can fail over.</summary>
     public bool HasReplica { get; init; }
 
-    /// <summary>All of them.</summary>
+    /// <summary>All trials.</summary>
     public static IReadOnlyList<NamedTrial> All { get; } =
     [
         new("rolling", "silos are replaced one after the other under load: no call fails, nothing is lost", 3,
@@ -47,15 +47,15 @@ public sealed record NamedTrial(
     ];
 }
 
-/// <summary>How much of a trial.</summary>
-/// <param name="Rounds">How often what happens happens.</param>
-/// <param name="Seed">Decides what is left to chance.</param>
-/// <param name="Users">The users of each load; null for as many as the trial usually has.</param>
-/// <param name="Outage">How long what is away stays away; null for as long as it usually is.</param>
-/// <param name="Rate">Calls that each load begins per second; null for as many as are answered.</param>
-/// <param name="IsShort">Whether limits have short windows, so that little time has many of them.</param>
+/// <summary>The extent of a trial.</summary>
+/// <param name="Rounds">The number of rounds.</param>
+/// <param name="Seed">The seed of random choices.</param>
+/// <param name="Users">The users of each load; null for the trial's default.</param>
+/// <param name="Outage">The length of an outage; null for the default.</param>
+/// <param name="Rate">The calls that each load starts per second; null for as many as get a response.</param>
+/// <param name="IsShort">Whether limits have short windows, so that a short time has many of them.</param>
 public sealed record TrialOptions(int Rounds = 1, int Seed = 1, int? Users = null, TimeSpan? Outage = null, int? Rate = null, bool IsShort = false)
 {
-    /// <summary>What the names of its loads begin with: so that each trial of a shared deployment has users of its own.</summary>
+    /// <summary>The prefix of its load names, which gives each trial of a shared deployment its own users.</summary>
     public string Tag { get; } = $"t{Guid.NewGuid().ToString("n")[..6]}";
 }

@@ -2,13 +2,13 @@ using System.Globalization;
 
 namespace Actors.Harness.Trials;
 
-/// <summary>Silos are stopped in good order and replaced one after the other, and nobody who calls the cluster notices.</summary>
+/// <summary>Silos are stopped gracefully and replaced one at a time, and no caller notices.</summary>
 public static class RollingTrial
 {
     // Actors:StopTimeout.
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(30);
 
-    /// <summary>Replaces all silos, as often as there are rounds.</summary>
+    /// <summary>Replaces all silos in each round.</summary>
     public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
     {
         var findings = new List<string>();
