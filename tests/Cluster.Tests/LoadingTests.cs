@@ -73,7 +73,7 @@ public sealed class LoadingTests
     private sealed class NoneParked : IParkedRows
     {
         public Task<IReadOnlyList<RefusedRow>> ParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken) =>
-            throw new NotSupportedException("It refuses nothing.");
+            throw new NotSupportedException("It rejects nothing.");
 
         public Task<string?> FindReasonAsync(string key, long version, CancellationToken cancellationToken) => Task.FromResult<string?>(null);
 

@@ -31,18 +31,18 @@ public sealed partial class MonitoringTests(ServersFixture servers)
         Assert.All(expressions, each =>
         {
             var named = MetricName().Matches(each.Text).Select(match => match.Value).ToArray();
-            Assert.True(named.Length > 0 || each.Text.Contains("up{", StringComparison.Ordinal), $"{each.Where}: {each.Text} names no metric of ours");
-            Assert.All(named, name => Assert.True(metrics.Contains(name), $"{each.Where}: {name} is no metric of a silo"));
+            Assert.True(named.Length > 0 || each.Text.Contains("up{", StringComparison.Ordinal), $"{each.Where}: {each.Text} does not use an actors metric");
+            Assert.All(named, name => Assert.True(metrics.Contains(name), $"{each.Where}: {name}is not a metric of a silo"));
             var used = Grouping().Matches(each.Text).SelectMany(match => match.Groups[1].Value.Split(',', StringSplitOptions.TrimEntries))
                 .Concat(Selector().Matches(each.Text).Select(match => match.Groups[1].Value));
-            Assert.All(used, label => Assert.True(labels.Contains(label), $"{each.Where}: {label} is no label of a silo's metrics"));
+            Assert.All(used, label => Assert.True(labels.Contains(label), $"{each.Where}: {label}is not a label of a silo's metrics"));
         });
 
         var documented = MetricName().Matches(Section("docs/operating.md", "## Metrics")).Select(match => match.Value).ToHashSet(StringComparer.Ordinal);
-        Assert.All(documented, name => Assert.True(metrics.Contains(name), $"docs/operating.md: {name} is no metric of a silo"));
+        Assert.All(documented, name => Assert.True(metrics.Contains(name), $"docs/operating.md: {name}is not a metric of a silo"));
         var known = metrics.Where(name => !name.EndsWith("_bucket", StringComparison.Ordinal) && !name.EndsWith("_sum", StringComparison.Ordinal)
             && !name.EndsWith("_count", StringComparison.Ordinal));
-        Assert.All(known, name => Assert.True(documented.Contains(name), $"docs/operating.md says nothing of {name}"));
+        Assert.All(known, name => Assert.True(documented.Contains(name), $"docs/operating.md does not document {name}"));
     }
 
     [Fact]

@@ -27,7 +27,7 @@ internal static class MembershipTable
         }
         catch (TimeoutException error)
         {
-            throw new TimeoutException($"{error.Message} Last seen: {seen}\n{string.Join("\n---\n", silos.Select(silo => silo.Output))}");
+            throw new TimeoutException($"{error.Message} Last state: {seen}\n{string.Join("\n---\n", silos.Select(silo => silo.Output))}");
         }
 
         var status = await deployment.CliAsync("cluster", "status", "--json");

@@ -34,7 +34,7 @@ public static class ClockOffset
     }
 
     private static string Faketime => Library
-        ?? throw new InvalidOperationException("libfaketime was not found; it works on Linux only. Install it: apt-get install faketime (Debian, Ubuntu).");
+        ?? throw new InvalidOperationException("libfaketime was not found. It works on Linux only. Install it: apt-get install faketime (Debian, Ubuntu).");
 
     private static Dictionary<string, string> With(string libraries, string name, string value) => new()
     {

@@ -21,7 +21,7 @@ public static class DotnetProgram
         // …/tests/X.Tests/bin/Debug/net10.0/: the same configuration and framework.
         var own = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
         var path = Path.Combine(FindRoot(), project, "bin", own.Parent!.Name, own.Name, file);
-        return File.Exists(path) ? path : throw new InvalidOperationException($"{path} is not there; build the solution first.");
+        return File.Exists(path) ? path : throw new InvalidOperationException($"{path} does not exist; build the solution first.");
     }
 
     private static string FindRoot()

@@ -12,7 +12,7 @@ public static class Eventually
         var deadline = DateTime.UtcNow + (limit ?? Limit);
         while (!await condition())
         {
-            if (DateTime.UtcNow > deadline) throw new TimeoutException($"What was waited for did not come about within {limit ?? Limit}.");
+            if (DateTime.UtcNow > deadline) throw new TimeoutException($"The condition did not hold within {limit ?? Limit}.");
             await Task.Delay(50);
         }
     }

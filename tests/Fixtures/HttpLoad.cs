@@ -74,7 +74,7 @@ public sealed record HttpLoad(
                 "--timeout", "20s", "--header", header, "--script", script, url.ToString(),
             ],
             directory.Path);
-        if (!await process.WaitForExitAsync(duration + TimeSpan.FromMinutes(1))) throw new TimeoutException($"wrk did not end:\n{process.Output}");
+        if (!await process.WaitForExitAsync(duration + TimeSpan.FromMinutes(1))) throw new TimeoutException($"wrk did not exit:\n{process.Output}");
 
         var result = process.Output.Split('\n').FirstOrDefault(line => line.StartsWith("RESULT ", StringComparison.Ordinal))
             ?? throw new InvalidOperationException($"wrk failed:\n{process.Output}");

@@ -84,7 +84,7 @@ public sealed class PgBouncer : IAsyncDisposable
 
     private async Task<bool> AnswersAsync(NpgsqlConnectionStringBuilder server)
     {
-        if (_process is { HasExited: true }) throw new InvalidOperationException($"pgbouncer ended:\n{_process.Output}");
+        if (_process is { HasExited: true }) throw new InvalidOperationException($"pgbouncer exited:\n{_process.Output}");
         try
         {
             await using var connection = new NpgsqlConnection(Through(server.ConnectionString) + ";Pooling=false");

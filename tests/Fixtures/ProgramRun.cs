@@ -34,7 +34,7 @@ public sealed record ProgramRun(int ExitCode, string Output, string Error)
         catch (OperationCanceledException)
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{string.Join(' ', command)} did not end within {limit}:\n{await output}\n{await error}");
+            throw new TimeoutException($"{string.Join(' ', command)} did not exit within {limit}:\n{await output}\n{await error}");
         }
 
         return new ProgramRun(process.ExitCode, await output, await error);

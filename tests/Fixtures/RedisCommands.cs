@@ -21,7 +21,7 @@ public static class RedisCommands
         var answer = new byte[4096];
         var length = await client.GetStream().ReadAsync(answer, limit.Token);
         return length == 0 || answer[0] == (byte)'-'
-            ? throw new InvalidOperationException($"Redis answered {command} with: {Encoding.ASCII.GetString(answer, 0, length)}")
+            ? throw new InvalidOperationException($"Redis responded to {command} with: {Encoding.ASCII.GetString(answer, 0, length)}")
             : Encoding.ASCII.GetString(answer, 0, length);
     }
 

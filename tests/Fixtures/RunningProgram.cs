@@ -34,7 +34,7 @@ public sealed class RunningProgram : IDisposable
     {
         if (await _process.WaitForExitAsync(limit)) return Run(_process.ExitCode);
         _process.Signal(Signals.Kill);
-        throw new TimeoutException($"{_name} did not end within {limit}:\n{Run(-1)}");
+        throw new TimeoutException($"{_name} did not exit within {limit}:\n{Run(-1)}");
     }
 
     /// <summary>Kills it if it still runs.</summary>

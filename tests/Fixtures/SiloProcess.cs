@@ -60,7 +60,7 @@ public sealed class SiloProcess : IDisposable
         {
             await Eventually.IsTrueAsync(
                 async () => silo._process.HasExited
-                    ? throw new InvalidOperationException($"The silo ended while it started:\n{silo.Output}")
+                    ? throw new InvalidOperationException($"The silo exited during its start:\n{silo.Output}")
                     : await silo.IsReadyAsync(),
                 StartLimit);
             return silo;
@@ -94,7 +94,7 @@ public sealed class SiloProcess : IDisposable
     public async Task<DateTimeOffset> ClockAsync()
     {
         using var response = await Http.GetAsync(new Uri($"{Url}/health/live"));
-        return response.Headers.Date ?? throw new InvalidOperationException("The silo's answer has no date.");
+        return response.Headers.Date ?? throw new InvalidOperationException("The silo's response has no date.");
     }
 
     /// <summary>Sends a signal; see <see cref="Signals"/>.</summary>

@@ -27,8 +27,8 @@ internal sealed record Acknowledged(Dictionary<string, long> Versions, Dictionar
     /// <summary>Describes the users whose row is missing or older than acknowledged.</summary>
     public IEnumerable<string> Behind(Dictionary<string, StoredRow> rows) => Versions
         .Where(user => !rows.TryGetValue(user.Key, out var row) || row.Version < user.Value)
-        .Select(user => $"{user.Key} was acknowledged at version {user.Value}, and "
-            + (rows.TryGetValue(user.Key, out var row) ? $"version {row.Version} is there" : "is not there"));
+        .Select(user => $"{user.Key} was acknowledged at version {user.Value}, but "
+            + (rows.TryGetValue(user.Key, out var row) ? $"the database has version {row.Version}" : "is missing in the database"));
 }
 
 /// <summary>The version and the write counter of a user in the database.</summary>

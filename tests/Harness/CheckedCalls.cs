@@ -75,11 +75,11 @@ public sealed class CheckedCalls : IAsyncDisposable
         {
             var read = await Client(_host).User(Id(user)).GetAsync();
             if (read?.Version >= _acknowledged[user]) continue;
-            _findings.Enqueue($"at the end user {user} has version {read?.Version ?? 0}, and {_acknowledged[user]} was acknowledged");
+            _findings.Enqueue($"at the end user {user} has version {read?.Version ?? 0}, but {_acknowledged[user]} was acknowledged");
         }
 
         List<string> findings = [.. _findings.Take(MostNamed)];
-        if (_findings.Count > MostNamed) findings.Add($"and {_findings.Count - MostNamed} more like these");
+        if (_findings.Count > MostNamed) findings.Add($"and {_findings.Count - MostNamed} more");
         return findings;
     }
 

@@ -28,7 +28,7 @@ public static class ClusterHealth
         {
             foreach (var index in deployment.Silos.Where(index => deployment.Silo(index).HasExited))
             {
-                tell($"silo {index} has ended; starting a new one in its place");
+                tell($"silo {index} has exited; starting a new one in its place");
                 await deployment.RestartSiloAsync(index);
             }
 
@@ -38,7 +38,7 @@ public static class ClusterHealth
             if (DateTime.UtcNow > deadline)
             {
                 throw new TimeoutException(
-                    $"Not all of the {deployment.Silos.Count} silos were members that answer within {Limit}; seen last: {seen}\n{deployment.Describe()}");
+                    $"Not all of the {deployment.Silos.Count} silos were responding members within {Limit}; last state: {seen}\n{deployment.Describe()}");
             }
             await Task.Delay(Look);
         }
@@ -63,14 +63,14 @@ public static class ClusterHealth
                 var orphans = await OrphansAsync(deployment, await Task.WhenAll(silos.Select(NameAsync)));
                 var oldest = (await Task.WhenAll(silos.Select(OldestUnflushedAsync))).Max();
                 if (orphans == 0 && oldest < age) return;
-                seen = $"{orphans} journaled rows whose silo has gone, and the oldest unflushed row of the others waits for {oldest}";
+                seen = $"{orphans} journaled rows without a live silo; the oldest other unflushed row has waited for {oldest}";
             }
             catch (HttpRequestException error)
             {
                 seen = error.Message;
             }
             if (DateTime.UtcNow - began > Limit)
-                throw new TimeoutException($"What was acknowledged was not safe again within {Limit}: {seen}\n{deployment.Describe()}");
+                throw new TimeoutException($"Acknowledged writes were not safe again within {Limit}: {seen}\n{deployment.Describe()}");
             await Task.Delay(Look);
         }
     }

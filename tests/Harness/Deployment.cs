@@ -94,7 +94,7 @@ public sealed class Deployment : IAsyncDisposable
     public RedisLinks Links(int index)
     {
         lock (_places)
-            return _places[index].Links ?? throw new InvalidOperationException("This deployment was started without links that can be cut.");
+            return _places[index].Links ?? throw new InvalidOperationException("This deployment was started without its own Redis links.");
     }
 
     /// <summary>Adds a silo like <see cref="AddSiloAsync"/> and returns its place. Retries a failed start.</summary>

@@ -52,7 +52,7 @@ public static class LedgerCheck
             await Task.Delay(Look);
             rows = await StoredRow.ReadAsync(database, load.Options.Prefix);
         }
-        Blame(findings, $"did not get into the database by themselves within {flushLimit.TotalSeconds} s", acknowledged.Behind(rows));
+        Blame(findings, $"were not flushed to the database within {flushLimit.TotalSeconds} s without a call", acknowledged.Behind(rows));
 
         using (var verify = deployment.StartCli("verify", "--ledger", load.Ledger))
         {
@@ -62,10 +62,10 @@ public static class LedgerCheck
 
         var after = await StoredRow.ReadAsync(database, load.Options.Prefix);
         Blame(findings, "are behind in the database", acknowledged.Behind(after));
-        Blame(findings, "went back in the database", rows
+        Blame(findings, "were reverted in the database", rows
             .Where(row => !after.TryGetValue(row.Key, out var later) || later.Version < row.Value.Version)
             .Select(row => $"{row.Key} was at version {row.Value.Version}"));
-        Blame(findings, "went back on the way", await RowWatch.SeenAsync(database, load.Options.Prefix));
+        Blame(findings, "had a row that was reverted meanwhile", await RowWatch.SeenAsync(database, load.Options.Prefix));
         BlameCounts(findings, load, acknowledged, after);
         return findings;
     }
@@ -76,16 +76,16 @@ public static class LedgerCheck
     /// </summary>
     private static void BlameCounts(List<string> findings, LoadResult load, Acknowledged acknowledged, Dictionary<string, StoredRow> rows)
     {
-        Blame(findings, "have a counter that is not their version", rows
+        Blame(findings, "have a counter that differs from their version", rows
             .Where(row => row.Value.Count != row.Value.Version)
             .Select(row => $"{row.Key} has version {row.Value.Version} and counts {row.Value.Count} writes"));
         var unanswered = load.Failed + load.Abandoned;
-        Blame(findings, "took more writes than were asked for", rows
+        Blame(findings, "have more writes than were requested", rows
             .Where(row => row.Value.Version > acknowledged.Writes.GetValueOrDefault(row.Key) + unanswered)
             .Select(row => $"{row.Key} has version {row.Value.Version} after {acknowledged.Writes.GetValueOrDefault(row.Key)} acknowledged writes"));
         var effects = rows.Values.Sum(row => row.Version);
         var asked = load.Succeeded + unanswered;
-        if (effects > asked) findings.Add($"{effects:#,0} writes took effect, and no more than {asked:#,0} were asked for");
+        if (effects > asked) findings.Add($"{effects:#,0} writes took effect, but only {asked:#,0} were requested");
     }
 
     private static void Blame(List<string> findings, string what, IEnumerable<string> users)

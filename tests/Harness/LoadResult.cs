@@ -32,6 +32,6 @@ public sealed record LoadResult(
         + (Durabilities is null ? "" : $"; receipts {string.Join(", ", Durabilities.Where(each => each.Value > 0).Select(each => $"{each.Key} {each.Value:#,0}"))}")
         + (Allowed is null ? "" : $"; {Allowed:#,0} allowed, {Denied:#,0} denied, {Local:#,0} without Redis")
         + (Abandoned == 0 ? "" : $"; {Abandoned:#,0} abandoned at the end")
-        + $"; p50 {P50Ms:0.0} ms, p99 {P99Ms:0} ms, longest {LongestMs:#,0} ms, longest until it failed {LongestFailedMs:#,0} ms"
+        + $"; p50 {P50Ms:0.0} ms, p99 {P99Ms:0} ms, longest {LongestMs:#,0} ms, longest failed {LongestFailedMs:#,0} ms"
         + string.Concat(FirstFailures.Select(first => $"\n  the first {first.Key}: {first.Value}"));
 }

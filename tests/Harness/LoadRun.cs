@@ -69,7 +69,7 @@ public sealed class LoadRun : IDisposable
     /// <summary>Returns once this number of calls has succeeded.</summary>
     public Task SucceededAsync(long calls, TimeSpan? limit = null) => Eventually.IsTrueAsync(
         async () => _program.HasExited
-            ? throw new InvalidOperationException($"The load '{Options.Name}' ended before: {await _program.CompletedAsync(StopLimit)}")
+            ? throw new InvalidOperationException($"The load '{Options.Name}' ended early: {await _program.CompletedAsync(StopLimit)}")
             : Succeeded >= calls,
         limit ?? StartLimit);
 

@@ -54,7 +54,7 @@ public sealed class Schedule(int seed, IReadOnlyList<Fault> faults, bool overlap
             await Task.WhenAll(round.Steps.Select(step => RunAsync(deployment, step, cancellationToken)));
             Say($"healing after {what}");
             await deployment.HealAsync(Say);
-            Say("healed; until all that was acknowledged is safe again");
+            Say("healed; waiting until all acknowledged writes are safe");
             await deployment.SettleAsync();
             Say("safe");
             Current = $"pause of {round.Pause.TotalSeconds:0.0} s";

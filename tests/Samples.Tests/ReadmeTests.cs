@@ -45,7 +45,7 @@ public sealed class ReadmeTests : IAsyncLifetime
         foreach (var (command, expected) in ReadmeSection.Commands(_section.Block("console", "/logins")))
         {
             var output = await ShellRun.RunAsync(OnPort(command), App, Environment, CommandLimit);
-            Assert.True(expected.IsMatch(output.Trim()), $"{command}\nprints\n{output}\nand not\n{expected}\n{app.Output}");
+            Assert.True(expected.IsMatch(output.Trim()), $"{command}\nprinted\n{output}\nexpected\n{expected}\n{app.Output}");
         }
 
         // No startup log of Orleans, and no errors.
@@ -73,7 +73,7 @@ public sealed class ReadmeTests : IAsyncLifetime
 
     private async Task<bool> AnswersAsync(ShellRun app)
     {
-        if (app.HasExited) throw new InvalidOperationException($"The app ended:\n{app.Output}");
+        if (app.HasExited) throw new InvalidOperationException($"The app exited:\n{app.Output}");
         try
         {
             using var response = await Http.GetAsync(new Uri($"http://127.0.0.1:{_port}/health"));

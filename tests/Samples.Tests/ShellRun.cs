@@ -54,10 +54,10 @@ internal sealed class ShellRun : IDisposable
         }
         catch (OperationCanceledException)
         {
-            Assert.Fail($"{commands} did not end within {limit}:\n{run.Output}");
+            Assert.Fail($"{commands} did not exit within {limit}:\n{run.Output}");
         }
 
-        Assert.True(run._process.ExitCode == 0, $"{commands} ended with {run._process.ExitCode}:\n{run.Output}");
+        Assert.True(run._process.ExitCode == 0, $"{commands} exited with {run._process.ExitCode}:\n{run.Output}");
         return run.Output;
     }
 

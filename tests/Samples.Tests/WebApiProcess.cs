@@ -54,7 +54,7 @@ public sealed class WebApiProcess : IDisposable
     private async Task<bool> AnswersAsync()
     {
         if (_program.HasExited)
-            throw new InvalidOperationException($"The web API ended while it started:\n{await _program.CompletedAsync(StartLimit)}");
+            throw new InvalidOperationException($"The web API exited during its start:\n{await _program.CompletedAsync(StartLimit)}");
         try
         {
             using var response = await Http.GetAsync(Url("/health"));

@@ -118,7 +118,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
         const int IfAllWaited = 64 * 8;
         Assert.All(answers, load => Assert.InRange(load.Longest, 0, Quick.TotalMilliseconds));
         Assert.Equal((0, 0), (answers[0].Unavailable, answers[0].Other));
-        Assert.True(answers[0].Allowed > PerHour + (2 * IfAllWaited), $"Only {answers[0].Allowed} were let past.");
+        Assert.True(answers[0].Allowed > PerHour + (2 * IfAllWaited), $"Only {answers[0].Allowed} were allowed.");
         Assert.Equal((0, 0), (answers[1].Other, answers[1].WithoutRetryAfter));
         Assert.InRange(answers[1].Allowed, 0, PerHour);
         Assert.True(answers[1].Unavailable > 2 * IfAllWaited, $"Only {answers[1].Unavailable} were refused.");

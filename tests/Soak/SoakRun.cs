@@ -67,7 +67,7 @@ internal sealed class SoakRun(SoakOptions options)
             var results = await Task.WhenAll(loads.Select(load => load.StopAsync()));
             foreach (var result in results) diary.Write(result.ToString());
 
-            diary.Write("holding the ledgers against cluster and database");
+            diary.Write("comparing the ledgers with cluster and database");
             var verdict = await LedgerCheck.RunAsync(deployment, results);
             diary.Write(verdict.ToString());
             return verdict.IsClean;

@@ -63,7 +63,7 @@ internal sealed class JournalSchedule
                 continue;
             }
 
-            if (journaled is not null) Assert.True(journaled.Version > _trimmed.GetValueOrDefault(key), "a row stayed after it was trimmed");
+            if (journaled is not null) Assert.True(journaled.Version > _trimmed.GetValueOrDefault(key), "a row remained after it was trimmed");
             var last = rows.MaxBy(row => row.Version)!;
             var kept = journaled is null || flushed?.Version > journaled.Version ? flushed : journaled;
             AssertSame(last, Assert.IsType<Row>(kept));
@@ -103,7 +103,7 @@ internal sealed class JournalSchedule
             schedule._claims.Add((key, owner.Epoch, _silo, schedule.Now));
             if (journaled is not null) AssertSame(Make(key, journaled.Version, journaled.Epoch), journaled);
             var version = Math.Max(journaled?.Version ?? FirstVersion, schedule._table.GetValueOrDefault(key)?.Version ?? FirstVersion);
-            Assert.True(version >= atLeast, $"claimed at version {version}, though {atLeast} was acknowledged before");
+            Assert.True(version >= atLeast, $"claimed at version {version}, but version {atLeast} was acknowledged earlier");
             _owned[key] = (owner, version);
         }
 

@@ -68,7 +68,7 @@ public abstract partial class RowStoreContract
         do
         {
             var row = await ReadAsync("u1");
-            Assert.True(row.Version >= last, $"version {row.Version} after {last}");
+            Assert.True(row.Version >= last, $"version {row.Version} was read after version {last}");
             await Task.Yield();
             last = row.Version;
             Assert.Contains($"Name {last}\"", System.Text.Encoding.UTF8.GetString(row.State.Span), StringComparison.Ordinal);

@@ -41,7 +41,7 @@ public abstract partial class RowStoreContract : IAsyncLifetime
     /// <summary>Runs a query of one value outside the store.</summary>
     protected abstract Task<object?> QueryAsync(string sql);
 
-    /// <summary>Makes the table reject rows whose state contains this text, until it is called again.</summary>
+    /// <summary>Makes the table reject rows whose state contains this text, until <see cref="RefuseNothingAsync"/>.</summary>
     protected abstract Task RefuseAsync(string text);
 
     protected abstract Task RefuseNothingAsync();

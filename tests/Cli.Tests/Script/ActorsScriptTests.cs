@@ -50,7 +50,7 @@ public sealed class ActorsScriptTests : IDisposable
         using var first = Start();
         var watch = Stopwatch.StartNew();
         Assert.StartsWith(Building, await first.StandardError.ReadLineAsync(), StringComparison.Ordinal);
-        Assert.False(first.HasExited, $"It said so after {watch.Elapsed}, when the build was over.");
+        Assert.False(first.HasExited, $"The script announced the build only after {watch.Elapsed}, when it had ended.");
         Assert.Equal("ran --help\n", await first.StandardOutput.ReadToEndAsync());
         Assert.StartsWith("actors: built in ", await first.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
 

@@ -96,7 +96,7 @@ public sealed class ParkedCommandTests : IDisposable
     [Fact]
     public async Task Unavailable_database_exits_with_4()
     {
-        _shell.Cluster.Parking.Before = () => throw new StorageUnavailableException("the database", "It is away.");
+        _shell.Cluster.Parking.Before = () => throw new StorageUnavailableException("the database", "It is down.");
         foreach (var args in (string[][])[["parked"], ["replay", "--all"]])
             Assert.Equal(ExitCode.Unavailable, (await _shell.RunAsync(["writebehind", .. args])).ExitCode);
     }

@@ -239,7 +239,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
 
     private static T? Of<T>(RateLimitLease lease, MetadataName<T> name)
     {
-        Assert.True(lease.TryGetMetadata(name, out var value), $"It has no {name.Name}.");
+        Assert.True(lease.TryGetMetadata(name, out var value), $"The lease has no {name.Name}.");
         return value;
     }
 

@@ -71,7 +71,7 @@ public sealed class ClockTests(ServersFixture servers)
         // From 2 s after the change there were three more windows, all of them used.
         Assert.InRange(grants.Count(grant => grant.Began > TimeSpan.FromSeconds(3.5)), 2 * Window.Limit, 4 * Window.Limit);
         var shown = (grants[^1].DecidedAt - DateTimeOffset.UtcNow).TotalSeconds;
-        Assert.True(seconds < 0 ? shown > -10 : shown > 20, $"decided at a time {shown:0.0} s from now, with the clock of Redis {seconds} s off");
+        Assert.True(seconds < 0 ? shown > -10 : shown > 20, $"the decision time is {shown:0.0} s from now with a Redis clock offset of {seconds} s");
     }
 
     [Fact]

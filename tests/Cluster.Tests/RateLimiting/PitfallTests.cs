@@ -53,7 +53,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
         Assert.All(batch, decision => Assert.True(decision.IsAllowed));
         await HasLeftAsync(limiter, 4);
 
-        // Nor does another activation, which knows the grant only from Redis.
+        // Another activation, which knows the grant only from Redis, does not charge it again either.
         await TestCluster.DeactivateAsync(limiter);
         var later = await limiter.AcquireAsync(request);
         Assert.Equal((true, first.DecidedAt), (later.IsAllowed, later.DecidedAt));

@@ -30,7 +30,7 @@ public sealed partial class MutantTests(ITestOutputHelper output) : IAsyncLifeti
         Assert.Equal((24, history.Sum(load => load.Succeeded)), (clean.Users, clean.AcknowledgedWrites));
 
         var fewer = await LedgerCheck.RunAsync(_deployment, [history[0] with { Succeeded = history[0].Succeeded - 1 }]);
-        Assert.Contains("writes took effect, and no more than", Assert.Single(fewer.Findings), StringComparison.Ordinal);
+        Assert.Contains("writes took effect, but only", Assert.Single(fewer.Findings), StringComparison.Ordinal);
 
         // The state in memory and journal would contradict the changed rows.
         await _deployment.Silo(0).StopAsync();
@@ -51,11 +51,11 @@ public sealed partial class MutantTests(ITestOutputHelper output) : IAsyncLifeti
 
             // Counted twice: an increment, and a whole write.
             [await StateAsync(Named, 6, "'{counters,writes}', to_jsonb(version + 1)")] = "wrong: named-6: version",
-            [await StateAsync(Plain, 7, "'{counters,writes}', to_jsonb(version + 1)")] = "users have a counter that is not their version, e.g. plain-7",
-            [await TwiceAsync(8)] = "users took more writes than were asked for, e.g. named-8",
+            [await StateAsync(Plain, 7, "'{counters,writes}', to_jsonb(version + 1)")] = "users have a counter that differs from their version, e.g. plain-7",
+            [await TwiceAsync(8)] = "users have more writes than were requested, e.g. named-8",
 
             // Reverted and restored before any check.
-            [await BackAndForwardAsync(9)] = "users went back on the way, e.g. plain-9 went from version",
+            [await BackAndForwardAsync(9)] = "users had a row that was reverted meanwhile, e.g. plain-9 went from version",
 
             [await MissingAsync(10)] = "missing: named-10: not in the database",
             [await StateAsync(Named, 11, """'{attributes,load}', '"other"'""")] = "wrong: named-11: version",
@@ -65,7 +65,7 @@ public sealed partial class MutantTests(ITestOutputHelper output) : IAsyncLifeti
         var verdict = await LedgerCheck.RunAsync(_deployment, history, FlushLimit);
         output.WriteLine(verdict.ToString());
         var found = string.Join('\n', verdict.Findings);
-        Assert.Contains("users did not get into the database by themselves", found, StringComparison.Ordinal);
+        Assert.Contains("users were not flushed to the database within", found, StringComparison.Ordinal);
         Assert.All(expected.Values, finding => Assert.Contains(finding, found, StringComparison.Ordinal));
         Assert.Equal(expected.Keys.Order(), Users().Matches(found).Select(match => match.Value).Distinct().Order());
     }

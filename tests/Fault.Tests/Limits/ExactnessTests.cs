@@ -72,7 +72,7 @@ public sealed class ExactnessTests
         LimitWindow[] windows = [Grants.Window(10, 1)];
         Assert.True(Every(1).IsClean, Every(1).ToString());
         Assert.True(Every(1.01).IsClean, Every(1.01).ToString());
-        Assert.Contains("held back", Assert.Single(Every(1.03).Findings), StringComparison.Ordinal);
+        Assert.Contains("too little granted", Assert.Single(Every(1.03).Findings), StringComparison.Ordinal);
 
         LimitReport Every(double seconds)
         {

@@ -10,7 +10,7 @@ public sealed class LimitMutantTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private const string ByServer = "permits by server time";
     private const string ByCaller = "permits by the caller's clock";
-    private const string HeldBack = "held back";
+    private const string HeldBack = "too little granted";
     private static readonly LimitWindow Burst = Grants.Window(40, 0.5);
     private static readonly LimitWindow Long = Grants.Window(100, 2);
     private static readonly TimeSpan Duration = TimeSpan.FromSeconds(12);

@@ -88,7 +88,7 @@ public sealed class CircuitScheduleTests
             var calls = 0;
             for (var end = circuit.Now + (long)options.SilenceDuration.TotalMilliseconds + (4 * TimedCircuit.Tick); circuit.State == BreakerState.Closed; calls++)
             {
-                Assert.True(circuit.Now <= end, $"{calls} calls failed and it is still closed");
+                Assert.True(circuit.Now <= end, $"{calls} calls failed and the circuit is still closed");
                 circuit.Bad();
                 circuit.Now += TimedCircuit.Tick;
             }

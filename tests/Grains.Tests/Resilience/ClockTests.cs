@@ -188,7 +188,7 @@ public sealed class ClockTests(RedisFixture redis)
     {
         public string Name => "a broken clock";
 
-        public Task<DateTimeOffset> NowAsync(CancellationToken cancellationToken) => throw new NotSupportedException("It has no hands.");
+        public Task<DateTimeOffset> NowAsync(CancellationToken cancellationToken) => throw new NotSupportedException("The clock has no time.");
     }
 
     private sealed class OffTime(TimeSpan ahead) : TimeProvider

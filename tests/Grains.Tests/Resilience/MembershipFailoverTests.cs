@@ -114,7 +114,7 @@ public sealed class MembershipFailoverTests
         }
         catch (TimeoutException)
         {
-            Assert.Fail($"Not all see {string.Join(", ", seen.Select(other => other.Address))} as {status}:\n{string.Join('\n', last)}");
+            Assert.Fail($"Not all silos see {string.Join(", ", seen.Select(other => other.Address))} as {status}:\n{string.Join('\n', last)}");
         }
     }
 

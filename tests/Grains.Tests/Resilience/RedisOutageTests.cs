@@ -137,7 +137,7 @@ public sealed class RedisOutageTests
     }
 
     [Fact]
-    public Task Timeouts_during_a_process_pause_do_not_open_the_circuit() => PauseAsync(TimeSpan.FromSeconds(20), async (server, circuit, calls) =>
+    public Task Timeouts_during_a_pause_do_not_open_the_circuit() => PauseAsync(TimeSpan.FromSeconds(20), async (server, circuit, calls) =>
     {
         foreach (var call in calls) Assert.True((await Assert.ThrowsAsync<RedisUnavailableException>(() => call)).MayHaveHappened);
         server.Signal(Signals.Continue);
@@ -147,7 +147,7 @@ public sealed class RedisOutageTests
 
     // Longer than the response limit, but shorter than the call timeout.
     [Fact]
-    public Task Late_responses_after_a_process_pause_do_not_open_the_circuit() => PauseAsync(TimeSpan.FromMilliseconds(900), async (server, circuit, calls) =>
+    public Task Late_responses_after_a_pause_do_not_open_the_circuit() => PauseAsync(TimeSpan.FromMilliseconds(900), async (server, circuit, calls) =>
     {
         server.Signal(Signals.Continue);
         await Task.WhenAll(calls);

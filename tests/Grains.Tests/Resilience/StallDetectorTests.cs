@@ -90,7 +90,7 @@ public sealed class StallDetectorTests
         var looks = 0;
         for (var isSilent = false; !isSilent; looks++)
         {
-            Assert.True(looks * interval <= 2 * limit, "never silent");
+            Assert.True(looks * interval <= 2 * limit, "no stall was reported");
             _clock.Advance(watch.Interval);
             isSilent = watch.IsSilent(1, 0, _clock.GetTimestamp());
         }

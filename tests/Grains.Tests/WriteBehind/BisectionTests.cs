@@ -33,7 +33,7 @@ public sealed class BisectionTests
             var bisection = new Bisection<int>(
                 (part, _) =>
                 {
-                    if (random.Next(3) == 0) throw new StorageUnavailableException("the database", "It is away.");
+                    if (random.Next(3) == 0) throw new StorageUnavailableException("the database", "It is down.");
                     Commit(poison, committed, part);
                     return Task.CompletedTask;
                 },
@@ -87,7 +87,7 @@ public sealed class BisectionTests
         var bisection = new Bisection<int>(
             (part, _) =>
             {
-                if (part.Contains(1) && part.Contains(2)) throw new RowsRefusedException("1 and 2 do not go together");
+                if (part.Contains(1) && part.Contains(2)) throw new RowsRefusedException("1 and 2 are rejected together");
                 committed.AddRange(part);
                 return Task.CompletedTask;
             },

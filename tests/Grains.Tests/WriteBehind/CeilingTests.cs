@@ -234,7 +234,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     public async Task Failing_database_disables_write_through_and_the_ceiling_rejects_writes()
     {
         await using var silo = Open();
-        silo.Store.Before = _ => throw new StorageUnavailableException("the database", "It is away.");
+        silo.Store.Before = _ => throw new StorageUnavailableException("the database", "It is down.");
         var owner = (await silo.OpenAsync("k")).Owner;
         await FillAsync(silo, 0.6);
         await Eventually.IsTrueAsync(() => Task.FromResult(silo.Table.Counters.FlushFailures > 0));

@@ -62,7 +62,7 @@ internal sealed class FaultyStore(IRowStore inner, int seed = 0, int failuresPer
         }
 
         await Before(cancellationToken);
-        if (rows.Any(Stumbles)) throw new KeyNotFoundException("It stumbled.");
+        if (rows.Any(Stumbles)) throw new KeyNotFoundException("The store failed unexpectedly.");
         if (pause > 0) await Task.Delay(pause, cancellationToken);
         if (before) throw new StorageUnavailableException("the database", "It failed before the commit.");
         var refused = await inner.UpsertAsync(rows, cancellationToken);

@@ -146,7 +146,7 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
         bench.Store.Before = async token =>
         {
             if (failsOnceAborted) await Task.Delay(Timeout.Infinite, token).ContinueWith(_ => { }, TaskScheduler.Default);
-            throw new StorageUnavailableException("the database", "It is dead.");
+            throw new StorageUnavailableException("the database", "It is down.");
         };
         bench.Queue.Start();
         for (var i = 0; i < 50; i++) bench.Queue.Enqueue(QueueBench.Make($"k{i}", 1));

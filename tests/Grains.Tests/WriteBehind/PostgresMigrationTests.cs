@@ -9,7 +9,7 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
 {
     private const string LockKey = "107079783117427"; // "actors" in ASCII.
 
-    // Of this database; the view lists those of others as well.
+    // Only this database's locks; the view also lists those of others.
     private const string AdvisoryLocks =
         "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND datname = current_database()";
 

@@ -299,7 +299,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
             set => _isBroken = value;
         }
 
-        public override long GetTimestamp() => IsBroken && IsLane() ? throw new InvalidOperationException("The clock has stopped.") : base.GetTimestamp();
+        public override long GetTimestamp() => IsBroken && IsLane() ? throw new InvalidOperationException("The clock failed.") : base.GetTimestamp();
 
         private static bool IsLane() => Environment.StackTrace.Contains($"{nameof(FlushLane)}.IsDueAsync", StringComparison.Ordinal);
     }

@@ -40,7 +40,7 @@ public sealed record GrantLedger(IReadOnlyList<Grant> Grants)
         {
             var grant = JsonSerializer.Deserialize<Grant>(line, Web);
             if (grant.Permits < 1 || grant.At <= 0 || grant.Ended < grant.Began || grant.Source is not ("redis" or "local"))
-                throw new InvalidDataException($"{file}, line {grants.Count + 1} is no grant: {line}");
+                throw new InvalidDataException($"{file}, line {grants.Count + 1} is not a grant: {line}");
             grants.Add(grant);
         }
         return new(grants);

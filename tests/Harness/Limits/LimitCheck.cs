@@ -23,22 +23,22 @@ public static class LimitCheck
         var all = ledgers.SelectMany(ledger => ledger.Grants).ToList();
         var clients = Of(all);
         var findings = new List<string>();
-        if (all.Count == 0) findings.Add("nothing was granted");
+        if (all.Count == 0) findings.Add("no permit was granted");
 
         var reports = new List<WindowReport>();
         foreach (var window in windows)
         {
             var byServer = clients.Select(client => Exactness.ByServer(client, window)).ToList();
             var byCaller = ledgers.SelectMany(ledger => Of(ledger.Grants)).Select(client => Exactness.ByCaller(client, window)).ToList();
-            Blame(findings, window, "by server time, the window that ends with", byServer);
-            Blame(findings, window, "by the caller's clock, the window that begins with", byCaller);
+            Blame(findings, window, "by server time, in the window that ends with", byServer);
+            Blame(findings, window, "by the caller's clock, in the window that begins with", byCaller);
             reports.Add(new(window, Fullest(byServer), Fullest(byCaller)));
         }
 
         var shares = steady.Where(_ => clients.Count > 0).Select(part => ShareOf(clients, windows, part)).ToList();
-        findings.AddRange(shares.Where(share => share.All < share.Steady.LeastShare).Select(share => $"held back: {share}"));
+        findings.AddRange(shares.Where(share => share.All < share.Steady.LeastShare).Select(share => $"too little granted: {share}"));
         var outside = ledgers.Select(OutsideOfCall).DefaultIfEmpty().Max() * 1000;
-        if (outside > MostOutsideMs) findings.Add(FormattableString.Invariant($"decided outside of their calls, by up to {outside:0.0} ms: a clock other than that of Redis counted"));
+        if (outside > MostOutsideMs) findings.Add(FormattableString.Invariant($"decisions lie outside their calls by up to {outside:0.0} ms: the limiter used another clock than that of Redis"));
         var sources = all.GroupBy(grant => grant.Source).OrderBy(group => group.Key).ToDictionary(group => group.Key, group => (long)group.Count());
         return new(
             all.Count, all.Sum(grant => (long)grant.Permits), clients.Count, sources, reports, shares,
@@ -54,7 +54,7 @@ public static class LimitCheck
     {
         var over = fullest.Where(each => each.Permits > window.Limit).OrderByDescending(each => each.Permits).ToList();
         findings.AddRange(over.Take(MostNamed).Select(each => $"{window}: {each.Permits} permits {where} {each.Last}"));
-        if (over.Count > MostNamed) findings.Add($"{window}: the same of {over.Count - MostNamed} more clients, {where} one of their grants");
+        if (over.Count > MostNamed) findings.Add($"{window}: {over.Count - MostNamed} more clients exceed the limit, {where} one of their grants");
     }
 
     private static ShareReport ShareOf(List<List<Grant>> clients, IReadOnlyList<LimitWindow> windows, Steady part)

@@ -15,7 +15,7 @@ public sealed record ShareReport(Steady Steady, double All, double Least, string
 {
     /// <inheritdoc/>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"{Steady.Name} ({Steady.Seconds:0.0} s): {All:0.00 %} of what is allowed, {Least:0.00 %} for {Client}");
+        $"{Steady.Name} ({Steady.Seconds:0.0} s): {All:0.00 %} of the allowance, {Least:0.00 %} for {Client}");
 }
 
 /// <summary>
@@ -30,6 +30,6 @@ public sealed record LimitReport(
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"{Grants:#,0} grants of {Permits:#,0} permits to {Clients} clients ({string.Join(", ", Sources.Select(each => $"{each.Key} {each.Value:#,0}"))}); ")
         + string.Join("; ", [.. Windows.Select(each => each.ToString()), .. Shares.Select(each => each.ToString())])
-        + string.Create(CultureInfo.InvariantCulture, $"; decided outside of the call by up to {OutsideOfCallMs:0.0} ms")
+        + string.Create(CultureInfo.InvariantCulture, $"; decisions outside of their call by up to {OutsideOfCallMs:0.0} ms")
         + (IsClean ? "; no window over its limit" : $"; WRONG:\n{string.Join('\n', Findings)}");
 }

@@ -42,8 +42,8 @@ public static class CeilingTrial
             }
             var refused = load.Timeline.Skip(seconds).FirstOrDefault(second => second.Failures.ContainsKey(Overloaded));
             tell(string.Create(CultureInfo.InvariantCulture,
-                $"round {round}: resident {before} MiB before, {most} MiB at most while PostgreSQL was away, {Resident(deployment)} MiB after;"
-                + $" {(refused is null ? "nothing refused" : $"the ceiling was reached after {refused.Second - seconds} s, {Failed(load) - failed:#,0} writes refused")}"));
+                $"round {round}: resident {before} MiB before, {most} MiB at most during the outage, {Resident(deployment)} MiB after;"
+                + $" {(refused is null ? "no write rejected" : $"the ceiling was reached after {refused.Second - seconds} s, {Failed(load) - failed:#,0} writes rejected")}"));
             if (refused is null) findings.Add($"round {round}: the ceiling was not reached");
             if (most - before > MostGrowth) findings.Add($"round {round}: the silo grew from {before} to {most} MiB");
             await deployment.SettleAsync();

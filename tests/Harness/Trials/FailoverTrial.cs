@@ -57,7 +57,7 @@ public static class FailoverTrial
             tell(string.Create(CultureInfo.InvariantCulture,
                 $"round {round}: {lost:#,0} bytes lost; silos journaled again after {string.Join(", ", took.Select(each => $"{each.TotalSeconds:0.0} s"))}"));
             findings.AddRange(took.Where(each => each > Limit).Select(each => string.Create(CultureInfo.InvariantCulture,
-                $"round {round}: a silo journaled again after {each.TotalSeconds:0.0} s, and not within {Limit.TotalSeconds:0} s")));
+                $"round {round}: a silo journaled again after {each.TotalSeconds:0.0} s; the limit is {Limit.TotalSeconds:0} s")));
             if (joining is not null) tell($"round {round}: a silo has joined in place {await joining}");
             await deployment.HealAsync(tell);
             await deployment.SettleAsync();
@@ -123,6 +123,6 @@ public static class FailoverTrial
             .Where(line => (line.Contains("Actors.Redis.", StringComparison.Ordinal) || line.Contains("Actors.Membership.", StringComparison.Ordinal)) && line.Length > TimeLength)
             .GroupBy(line => line[TimeLength..])
             .Where(lines => lines.Count() > Most)
-            .Select(lines => $"a silo wrote {lines.Count()} times: {lines.Key}");
+            .Select(lines => $"a silo logged {lines.Count()} times: {lines.Key}");
     }
 }

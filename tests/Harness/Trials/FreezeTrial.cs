@@ -44,12 +44,12 @@ public static class FreezeTrial
             if (died is not null) deaths++;
 
             var others = deployment.Silos.Where(other => other != silo && deployment.Silo(other).HasExited).ToList();
-            if (others.Count > 0) findings.Add($"round {round}: silos {string.Join(", ", others)} have ended, and {silo} alone was stopped");
-            if (died is null && pause > DeathLimit) findings.Add($"round {round}: silo {silo} was stopped for {pause} and not declared dead");
-            if (died > DeathLimit) findings.Add($"round {round}: silo {silo} was declared dead after {died}, and not within {DeathLimit}");
+            if (others.Count > 0) findings.Add($"round {round}: silos {string.Join(", ", others)} have exited, but only {silo} was frozen");
+            if (died is null && pause > DeathLimit) findings.Add($"round {round}: silo {silo} was frozen for {pause} and not declared dead");
+            if (died > DeathLimit) findings.Add($"round {round}: silo {silo} was declared dead after {died}; the limit is {DeathLimit}");
             if (died is not null && pause < Tolerated) findings.Add($"round {round}: silo {silo} was declared dead after a pause of {pause}");
             tell(string.Create(CultureInfo.InvariantCulture,
-                $"round {round}: silo {silo} stopped for {pause.TotalSeconds:0.0} s, {(died is { } time ? $"declared dead after {time.TotalSeconds:0.0} s" : "not declared dead")}; so far {calls}"));
+                $"round {round}: silo {silo} frozen for {pause.TotalSeconds:0.0} s, {(died is { } time ? $"declared dead after {time.TotalSeconds:0.0} s" : "not declared dead")}; so far {calls}"));
 
             await deployment.HealAsync(tell);
             await Task.Delay(Aftermath);

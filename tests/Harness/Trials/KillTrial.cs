@@ -38,7 +38,7 @@ public static class KillTrial
             var (behind, took) = await FlushedAsync(deployment, left[^1]);
             tell(string.Create(CultureInfo.InvariantCulture,
                 $"round {round}: silo {silo} killed with {behind} of {LeftUsers} users unflushed in the cluster; all in PostgreSQL {took.TotalSeconds:0.0} s later"));
-            if (took > Limit) findings.Add($"round {round}: what silo {silo} left was in PostgreSQL after {took.TotalSeconds:0.0} s, and not within {Limit.TotalSeconds} s");
+            if (took > Limit) findings.Add($"round {round}: the rows of silo {silo} were in PostgreSQL after {took.TotalSeconds:0.0} s; the limit is {Limit.TotalSeconds} s");
 
             await deployment.RestartSiloAsync(silo);
             await deployment.HealAsync(tell);

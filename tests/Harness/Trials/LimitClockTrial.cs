@@ -23,7 +23,7 @@ public static class LimitClockTrial
         tell($"the clocks of the callers, and of a silo, are ahead by {string.Join(", ", clocks.Select(clock => $"{clock:0.0}"))} s");
         var expected = (double[])[0, 5, -5, 5];
         var findings = clocks.Zip(expected).Where(clock => Math.Abs(clock.First - clock.Second) > 2.4)
-            .Select(clock => $"a clock is off by {clock.First:0.0} s and should be by {clock.Second}").ToList();
+            .Select(clock => $"a clock is off by {clock.First:0.0} s instead of {clock.Second} s").ToList();
 
         await loads.SteadyAsync("clocks off", isAfterFault: true);
         var (results, report) = await loads.StopAsync(tell);

@@ -28,7 +28,7 @@ public static class LimitHotTrial
         var spun = await spinning.StopAsync();
         tell(spun.ToString());
         var other = LimitCheck.Run(
-            [GrantLedger.Read(spun.Ledger)], plan.Windows, new Steady("callers that call again at once", from, until));
+            [GrantLedger.Read(spun.Ledger)], plan.Windows, new Steady("callers that retry at once", from, until));
         tell(other.ToString());
         return report.With([.. other.Findings, .. LimitLoads.Failures([.. waited, spun])]);
     }

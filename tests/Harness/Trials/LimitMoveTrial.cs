@@ -18,7 +18,7 @@ public static class LimitMoveTrial
             {
                 var (elapsed, exitCode) = await deployment.Silo(silo).StopAsync();
                 await deployment.RestartSiloAsync(silo);
-                tell($"round {round}: silo {silo} stopped in {elapsed.TotalSeconds:0.0} s with exit code {exitCode}, and there is a new one");
+                tell($"round {round}: silo {silo} stopped in {elapsed.TotalSeconds:0.0} s with exit code {exitCode}; a new one has started");
             }
 
             var added = await deployment.AddPlaceAsync();

@@ -25,7 +25,7 @@ public static class LimitRedisTrial
                 await Faults.Find(fault).RunAsync(deployment, options.Outage ?? UsualOutage);
                 outages.Add((fault, from, LimitLoads.Now));
                 await deployment.HealAsync(tell);
-                tell($"round {round}: {fault}, away for {LimitLoads.Seconds(from, outages[^1].Until)}, all well {LimitLoads.Seconds(outages[^1].Until, LimitLoads.Now)} later");
+                tell($"round {round}: {fault}, down for {LimitLoads.Seconds(from, outages[^1].Until)}, healed {LimitLoads.Seconds(outages[^1].Until, LimitLoads.Now)} later");
                 if (!options.IsShort) await loads.SteadyAsync($"round {round}, after {fault}", isAfterFault: true);
             }
         }
@@ -36,8 +36,8 @@ public static class LimitRedisTrial
         foreach (var (fault, from, until) in outages)
         {
             var local = LimitLoads.Local(results, from, until);
-            tell($"{fault}: {local:#,0} grants without Redis while it was away");
-            if (local == 0) findings.Add($"{fault}: nothing was granted while Redis was away");
+            tell($"{fault}: {local:#,0} grants without Redis during the outage");
+            if (local == 0) findings.Add($"{fault}: no permit was granted during the outage");
         }
         return report.With(findings);
     }

@@ -69,7 +69,7 @@ public static class MemoryTrial
             + string.Join(", ", Figures.Select(name => FormattableString.Invariant($"{name} {Metric(metrics, name):#,0}"))));
 
         var findings = new List<string>();
-        if (silo.HasExited) findings.Add($"the silo ended:\n{silo.Output}");
+        if (silo.HasExited) findings.Add($"the silo exited:\n{silo.Output}");
         if (results[0].Succeeded < users) findings.Add($"{results[0].Succeeded:#,0} of {users:#,0} users were written");
         foreach (var result in results)
         {

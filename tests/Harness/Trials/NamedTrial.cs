@@ -16,33 +16,33 @@ public sealed record NamedTrial(
     /// <summary>All trials.</summary>
     public static IReadOnlyList<NamedTrial> All { get; } =
     [
-        new("rolling", "silos are replaced one after the other under load: no call fails, nothing is lost", 3,
+        new("rolling", "silos are replaced one at a time under load: no call fails, nothing is lost", 3,
             new Dictionary<string, string>(), RollingTrial.RunAsync),
-        new("kills", "kill -9 of a silo at random, again and again: nothing is lost, and what it left gets into PostgreSQL within"
-            + $" {KillTrial.Limit.TotalSeconds} s with nobody calling", 3, KillTrial.Settings, KillTrial.RunAsync),
-        new("freeze", "a silo is stopped (SIGSTOP) for 5 to 40 s at random, again and again, under readers that know what was acknowledged"
-            + " before they began: no read is older unless it says so, failed calls have types of ours, no other silo is declared dead", 3,
+        new("kills", "repeated kill -9 of a random silo: nothing is lost, and its rows are in PostgreSQL within"
+            + $" {KillTrial.Limit.TotalSeconds} s without a call", 3, KillTrial.Settings, KillTrial.RunAsync),
+        new("freeze", "a random silo is frozen (SIGSTOP) for 5 to 40 s repeatedly, under readers that know the writes acknowledged"
+            + " before each read: no read is older unless marked as stale, calls fail with our types, no other silo is declared dead", 3,
             new Dictionary<string, string>(), FreezeTrial.RunAsync),
-        new("ceiling", "PostgreSQL stopped until writes are refused: by the right words, in bounded memory, and nothing is lost", 1,
+        new("ceiling", "PostgreSQL is stopped until writes are rejected: with the right error, in bounded memory, and nothing is lost", 1,
             CeilingTrial.SettingsOf(mebibytes: 16), CeilingTrial.RunAsync),
-        new("memory", "500,000 users are written and read, and 200,000 clients limited, through a silo with a heap of 400 MiB: nothing"
-            + " is out of memory, nothing is lost", 0, MemoryTrial.Settings, MemoryTrial.RunAsync),
-        new("redis", "Redis killed, emptied, silent for a minute, back without its last writes: nothing is lost", 3,
+        new("memory", "500,000 users are written and read, and 200,000 clients limited, through a silo with a heap of 400 MiB: no"
+            + " OutOfMemoryException, nothing is lost", 0, MemoryTrial.Settings, MemoryTrial.RunAsync),
+        new("redis", "Redis is killed, emptied, silent for a minute, and restarted without its last writes: nothing is lost", 3,
             new Dictionary<string, string>(), RedisTrial.RunAsync),
-        new("failover", "Redis fails over behind one address, with a silo that starts meanwhile: journaled again within"
+        new("failover", "Redis fails over behind one address while a silo starts: silos journal again within"
             + $" {FailoverTrial.Limit.TotalSeconds} s each time, one cluster, nothing is lost, and no window over its limit", 3,
             LimitPlan.Settings, FailoverTrial.RunAsync) { HasReplica = true },
-        new("crash", "a silo killed while PostgreSQL is stopped, and all silos killed at once: nothing is lost", 3,
+        new("crash", "a silo is killed while PostgreSQL is stopped, and all silos are killed at once: nothing is lost", 3,
             new Dictionary<string, string>(), CrashTrial.RunAsync),
-        new("limits-hot", "256 callers always want more of one client, and as many call again at once when they are denied: no window"
-            + " over its limit, and nothing held back", 2, LimitPlan.PatientSettings, LimitHotTrial.RunAsync),
-        new("limits-kill", "silo after silo is killed under callers of limiters: no window over its limit", 3,
+        new("limits-hot", "256 callers of one client wait for permits, and 256 retry at once after a denial: no window"
+            + " over its limit, and the full allowance is granted", 2, LimitPlan.PatientSettings, LimitHotTrial.RunAsync),
+        new("limits-kill", "silos are killed one at a time under limiter callers: no window over its limit", 3,
             LimitPlan.PatientSettings, LimitKillTrial.RunAsync),
-        new("limits-move", "silos stop in good order, and join, under callers of limiters: no window over its limit, no call fails", 3,
+        new("limits-move", "silos stop gracefully and join under limiter callers: no window over its limit, no call fails", 3,
             LimitPlan.PatientSettings, LimitMoveTrial.RunAsync),
-        new("limits-redis", "Redis stopped, killed, and killed and emptied under callers of limiters: decisions go on without it, and"
+        new("limits-redis", "Redis is frozen, killed, and killed and emptied under limiter callers: decisions continue without it, and"
             + " no window is over its limit", 2, LimitPlan.Settings, LimitRedisTrial.RunAsync),
-        new("limits-clocks", "callers and a silo whose clocks are 5 s off: no window over its limit, and nothing held back", 2,
+        new("limits-clocks", "callers and a silo whose clocks are 5 s off: no window over its limit, and the full allowance is granted", 2,
             LimitPlan.PatientSettings, LimitClockTrial.RunAsync),
     ];
 }

@@ -22,7 +22,7 @@ public static class RollingTrial
                 if (exitCode != 0 || elapsed > StopLimit || !process.Output.Contains("nothing is left", StringComparison.Ordinal))
                     findings.Add($"round {round}: silo {silo} stopped after {elapsed} with exit code {exitCode}:\n{process.Output}");
                 await deployment.RestartSiloAsync(silo);
-                tell(string.Create(CultureInfo.InvariantCulture, $"round {round}: silo {silo} stopped in {elapsed.TotalSeconds:0.0} s, and there is a new one"));
+                tell(string.Create(CultureInfo.InvariantCulture, $"round {round}: silo {silo} stopped in {elapsed.TotalSeconds:0.0} s; a new one has started"));
             }
         }
         var results = await loads.StopAsync(tell);
