@@ -240,7 +240,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
         await Eventually.IsTrueAsync(() => Task.FromResult(silo.Table.Counters.FlushFailures > 0));
         await FillAsync(silo, 0.3);
         Assert.Equal(WriteBehindState.Slowing, silo.Table.State);
-        Assert.Contains("It is away.", silo.Table.Counters.LastFlushError, StringComparison.Ordinal);
+        Assert.Contains("It is down.", silo.Table.Counters.LastFlushError, StringComparison.Ordinal);
         Assert.Equal(Durability.Journal, (await silo.Table.WriteAsync(SiloBench.Make(owner, 1), Durability.Journal)).Durability);
 
         var refused = Assert.Throws<OverloadedException>(() => { _ = silo.Table.WriteAsync(SiloBench.Make(owner, 2, padding: MaxBytes / 5), Durability.Journal); });
