@@ -19,7 +19,7 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("--seconds '0': use a whole number from 1 to 86,400", "load", "writes", "--seconds", "0")]
     [InlineData("--users 'many'", "load", "reads", "--users", "many")]
     [InlineData("--concurrency '10001'", "load", "writes", "--concurrency", "10001")]
-    public async Task A_wrong_command_line_is_one_line_and_exit_code_2(string expected, params string[] args)
+    public async Task Invalid_command_line_prints_one_line_and_exits_with_2(string expected, params string[] args)
     {
         var result = await _shell.RunAsync(args);
         Assert.Equal((ExitCode.Usage, ""), (result.ExitCode, result.Output));
@@ -50,7 +50,7 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("gwy.tcp://10.0.0.7:30000/0", "'gwy.tcp://10.0.0.7:30000/0'")]
     [InlineData("a:1,b:2", "'a:1,b:2'")]
     [InlineData("localhost:6379,password=secret", "a connection string or URL (not shown)")]
-    public async Task A_wrong_gateway_is_named_with_what_is_allowed_before_a_cluster_is_sought(string gateway, string shown)
+    public async Task Invalid_gateway_is_reported_with_the_allowed_format_before_connecting(string gateway, string shown)
     {
         foreach (var command in (string[][])[["breaker", "list"], ["user", "get", "a"], ["cluster", "status"]])
         {
@@ -63,14 +63,14 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
-    public async Task Gateways_reach_the_connection_wherever_the_option_stands()
+    public async Task Gateway_option_works_at_any_position()
     {
         await _shell.RunAsync("--gateway", "10.0.0.7:30000", "user", "get", "a", "--gateway", "[::1]:30000", "--gateway", "silo-1:1");
         Assert.Equal(["10.0.0.7:30000", "[::1]:30000", "silo-1:1"], _shell.Cluster.Target!.Gateways);
     }
 
     [Fact]
-    public async Task Redis_and_verbose_reach_the_connection()
+    public async Task Redis_and_verbose_options_reach_the_connection()
     {
         _shell.Environment["ConnectionStrings:redis"] = "environment:1";
         await _shell.RunAsync("user", "get", "a", "--redis", "option:2", "--verbose");
@@ -79,7 +79,7 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
-    public async Task Status_shows_every_silo_and_those_that_do_not_answer()
+    public async Task Status_lists_every_silo_including_unresponsive_ones()
     {
         _shell.Cluster.CurrentStatus = new()
         {

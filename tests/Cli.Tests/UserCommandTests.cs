@@ -10,7 +10,7 @@ public sealed class UserCommandTests : IDisposable
     public void Dispose() => _shell.Dispose();
 
     [Fact]
-    public async Task Set_changes_what_is_named_and_get_shows_it()
+    public async Task Set_changes_the_named_fields_and_get_shows_them()
     {
         WriteOptions? options = null;
         _shell.Cluster.BeforeWrite = (_, _, given) =>
@@ -41,7 +41,7 @@ public sealed class UserCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task An_unknown_user_is_told_and_is_null_as_json()
+    public async Task Unknown_user_is_reported_and_null_in_json()
     {
         var text = await _shell.RunAsync("user", "get", "nobody");
         Assert.Equal((ExitCode.Failed, ""), (text.ExitCode, text.Output));
@@ -52,7 +52,7 @@ public sealed class UserCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Delete_and_flush_answer_with_what_was_reached()
+    public async Task Delete_and_flush_report_the_reached_durability()
     {
         await _shell.RunAsync("user", "set", "alice", "--name", "A");
         var delete = await _shell.RunAsync("user", "delete", "alice");
@@ -75,7 +75,7 @@ public sealed class UserCommandTests : IDisposable
     [InlineData("--incr names 'a' twice", "--incr", "a=1", "--incr", "a=2")]
     [InlineData("nothing to set")]
     [InlineData("unknown option or extra argument '--colour'", "--colour", "red")]
-    public async Task What_cannot_be_read_is_a_usage_error_that_names_it(string expected, params string[] options)
+    public async Task Invalid_argument_is_a_usage_error_that_names_it(string expected, params string[] options)
     {
         var result = await _shell.RunAsync(["user", "set", "alice", .. options]);
         Assert.Equal((ExitCode.Usage, ""), (result.ExitCode, result.Output));
@@ -86,7 +86,7 @@ public sealed class UserCommandTests : IDisposable
     [Theory]
     [InlineData("")]
     [InlineData("nul\0inside")]
-    public async Task A_bad_id_is_told_before_a_cluster_is_sought(string id)
+    public async Task Invalid_id_is_reported_before_connecting(string id)
     {
         foreach (var verb in (string[])["get", "delete", "flush"])
         {
@@ -102,14 +102,14 @@ public sealed class UserCommandTests : IDisposable
     [InlineData("{a}*?[x]")]
     [InlineData("😀 b")]
     [InlineData("-dash", "--")]
-    public async Task An_id_is_taken_as_it_is(string id, params string[] before)
+    public async Task Id_is_used_unchanged(string id, params string[] before)
     {
         await _shell.RunAsync(["user", "set", "--name", "x", .. before, id]);
         Assert.Equal("x", _shell.Cluster.Find(id)?.DisplayName);
     }
 
     [Fact]
-    public async Task Errors_of_the_cluster_have_their_exit_codes_and_stay_on_one_line()
+    public async Task Cluster_errors_have_exit_codes_and_print_one_line()
     {
         (Exception Error, int ExitCode)[] cases =
         [
@@ -132,7 +132,7 @@ public sealed class UserCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task What_a_user_holds_cannot_steer_the_terminal()
+    public async Task Text_of_a_user_cannot_control_the_terminal()
     {
         await _shell.RunAsync("user", "set", "alice", "--name", "\u001b[2Jgone\u202e");
         var shown = (await _shell.RunAsync("user", "get", "alice")).Output;

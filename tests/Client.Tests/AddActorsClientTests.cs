@@ -13,7 +13,7 @@ namespace Actors.Client.Tests;
 public sealed class AddActorsClientTests
 {
     [Fact]
-    public void Options_come_from_the_configuration_and_from_code_which_wins()
+    public void Options_come_from_configuration_and_are_overridden_by_code()
     {
         var builder = Host.CreateEmptyApplicationBuilder(new());
         builder.Configuration.AddInMemoryCollection(
@@ -37,7 +37,7 @@ public sealed class AddActorsClientTests
     [InlineData("AttemptTimeout", "00:00:00", "allowed are 00:00:00.1000000 to 01:00:00")]
     [InlineData("ResponseTimeout", "-00:00:01", "allowed are 00:00:00.1000000 to 01:00:00")]
     [InlineData("ConnectTimeout", "1.00:00:00", "allowed are 00:00:00 to 01:00:00")]
-    public void Options_out_of_range_are_named_before_anything_is_connected(string option, string value, string allowed)
+    public void Out_of_range_options_are_reported_before_connecting(string option, string value, string allowed)
     {
         var builder = Host.CreateEmptyApplicationBuilder(new());
         builder.Configuration.AddInMemoryCollection([new("Actors:Client:Redis", "localhost:1"), new($"Actors:Client:{option}", value)]);
@@ -51,7 +51,7 @@ public sealed class AddActorsClientTests
     [InlineData("Actors:Client:Gateways:1", "silo-1", "'silo-1'")]
     [InlineData("Actors:Client:Gateways:1", "::1:30000", "'::1:30000'")]
     [InlineData("Actors:Client:Gateways:1", "a:1,password=secret", "a connection string or URL (not shown)")]
-    public void A_gateway_that_is_none_is_named_before_anything_is_connected(string key, string value, string shown)
+    public void Invalid_gateway_is_reported_before_connecting(string key, string value, string shown)
     {
         var builder = Host.CreateEmptyApplicationBuilder(new());
         builder.Configuration.AddInMemoryCollection([new("Actors:Client:Gateways:0", "[::1]:30000"), new(key, value)]);
@@ -62,7 +62,7 @@ public sealed class AddActorsClientTests
     }
 
     [Fact]
-    public void Gateways_may_be_one_value_with_commas_as_in_the_environment()
+    public void Gateways_may_be_one_comma_separated_value()
     {
         var builder = Host.CreateEmptyApplicationBuilder(new());
         builder.Configuration.AddInMemoryCollection([new("Actors:Client:Gateways", "silo-1:30000, [::1]:30001")]);
@@ -72,7 +72,7 @@ public sealed class AddActorsClientTests
     }
 
     [Fact]
-    public void References_can_be_made_before_the_client_is_connected()
+    public void References_can_be_created_before_the_client_connects()
     {
         using var host = new HostBuilder().AddActorsClient(options => options.Redis = "localhost:1").Build();
         var client = host.Services.GetRequiredService<ActorsClient>();
@@ -84,7 +84,7 @@ public sealed class AddActorsClientTests
     }
 
     [Fact]
-    public void An_id_is_checked_before_anything_is_called()
+    public void Id_is_validated_before_any_call()
     {
         using var host = new HostBuilder().AddActorsClient(options => options.Redis = "localhost:1").Build();
         var client = host.Services.GetRequiredService<ActorsClient>();
@@ -103,7 +103,7 @@ public sealed class AddActorsClientTests
     }
 
     [Fact]
-    public async Task Rate_limiting_and_health_check_without_a_client_say_how_to_add_it()
+    public async Task Rate_limiting_and_health_check_without_a_client_explain_how_to_add_it()
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
@@ -119,7 +119,7 @@ public sealed class AddActorsClientTests
     }
 
     [Fact]
-    public async Task Where_nothing_says_where_the_cluster_is_the_start_says_so()
+    public async Task Start_fails_with_a_message_if_no_cluster_is_configured()
     {
         var nowhere = Directory.CreateTempSubdirectory("actors-client-");
         try
@@ -137,7 +137,7 @@ public sealed class AddActorsClientTests
     }
 
     [Fact]
-    public async Task A_Redis_that_cannot_be_reached_fails_the_start_in_time_and_names_its_address()
+    public async Task Unreachable_Redis_fails_the_start_in_time_with_its_address()
     {
         var builder = Host.CreateEmptyApplicationBuilder(new());
         builder.Logging.ClearProviders();

@@ -10,7 +10,7 @@ public sealed class ClusterLocationTests : IDisposable
     public void Dispose() => _root.Delete(recursive: true);
 
     [Fact]
-    public void The_option_comes_before_the_configuration_and_that_before_the_embedded_silo()
+    public void Option_overrides_configuration_and_configuration_overrides_the_embedded_silo()
     {
         WriteEmbedded(_root.FullName, """{"pid":1,"redis":"127.0.0.1:3333","database":"/data/actors.db"}""");
         var configuration = Configured("configured:2222");
@@ -22,7 +22,7 @@ public sealed class ClusterLocationTests : IDisposable
     }
 
     [Fact]
-    public void Gateways_come_before_the_embedded_silo_and_stand_beside_a_Redis_that_is_named()
+    public void Gateways_override_the_embedded_silo_and_can_be_combined_with_Redis()
     {
         WriteEmbedded(_root.FullName, """{"pid":1,"redis":"127.0.0.1:3333","database":"/data/actors.db"}""");
         Assert.Null(Find(new() { Gateways = ["silo-1:30000"] }, Configured(null)).Redis);
@@ -30,7 +30,7 @@ public sealed class ClusterLocationTests : IDisposable
     }
 
     [Fact]
-    public void The_embedded_silo_is_looked_for_upward_and_the_nearest_counts()
+    public void Nearest_embedded_silo_in_parent_directories_is_used()
     {
         var below = _root.CreateSubdirectory("a").CreateSubdirectory("b");
         WriteEmbedded(_root.FullName, """{"pid":1,"redis":"127.0.0.1:1111","database":"/one.db"}""");
@@ -42,7 +42,7 @@ public sealed class ClusterLocationTests : IDisposable
     }
 
     [Fact]
-    public void Without_any_the_error_says_what_was_looked_for_and_what_to_do()
+    public void Error_without_a_cluster_lists_the_searched_places_and_the_fix()
     {
         var error = Assert.Throws<ClusterNotFoundException>(() => Find(new(), Configured(" ")));
         Assert.Contains("ConnectionStrings:redis", error.Message, StringComparison.Ordinal);
@@ -60,7 +60,7 @@ public sealed class ClusterLocationTests : IDisposable
     [InlineData("password=secret")]
     [InlineData("localhost,password=x,secret")]
     [InlineData("host:6380:secret")]
-    public void A_connection_string_that_cannot_be_read_is_refused_without_being_shown(string connectionString)
+    public void Invalid_connection_string_is_rejected_without_being_shown(string connectionString)
     {
         var error = Assert.Throws<OptionsValidationException>(() => Find(new() { Redis = connectionString }, null));
         Assert.DoesNotContain("secret", error.Message, StringComparison.Ordinal);
@@ -68,7 +68,7 @@ public sealed class ClusterLocationTests : IDisposable
     }
 
     [Fact]
-    public void The_address_shows_no_password()
+    public void Address_shows_no_password()
     {
         var location = Find(new() { Redis = "one,two:7000,[::1]:7001,user=me,password=secret" }, null);
         Assert.Equal("one:6379, two:7000, [::1]:7001", location.Address);
@@ -76,7 +76,7 @@ public sealed class ClusterLocationTests : IDisposable
     }
 
     [Fact]
-    public void Redis_is_given_up_on_in_seconds_unless_the_connection_string_says_otherwise()
+    public void Redis_connection_times_out_in_seconds_by_default()
     {
         var usual = Find(new() { Redis = "host:1,abortConnect=false" }, null).Redis!;
         Assert.Equal((true, 5_000, 1), (usual.AbortOnConnectFail, usual.ConnectTimeout, usual.ConnectRetry));
@@ -90,7 +90,7 @@ public sealed class ClusterLocationTests : IDisposable
     [InlineData("""{"pid":1,"redis":"","database":"/x"}""")]
     [InlineData("""{"pid":1}""")]
     [InlineData("null")]
-    public void A_broken_embedded_file_is_named(string content)
+    public void Corrupt_embedded_file_is_named(string content)
     {
         WriteEmbedded(_root.FullName, content);
         var error = Assert.Throws<InvalidDataException>(() => EmbeddedSilo.Find(_root.FullName));
@@ -98,7 +98,7 @@ public sealed class ClusterLocationTests : IDisposable
     }
 
     [Fact]
-    public void A_process_that_is_gone_does_not_run()
+    public void Exited_process_is_not_running()
     {
         var silo = new EmbeddedSilo { ProcessId = Environment.ProcessId, Redis = "x", Database = "y" };
         Assert.True(silo.IsRunning());

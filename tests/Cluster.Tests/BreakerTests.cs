@@ -3,7 +3,7 @@ using Actors.Redis;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>Silos that are cut off from Redis, by hand or since it is gone, and come back to it.</summary>
+/// <summary>Silos that lose their connection to Redis, manually or through an outage, and regain it.</summary>
 public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
 {
     private static readonly BreakerOptions Quick = new()
@@ -29,7 +29,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_silo_that_is_isolated_goes_on_by_the_database_and_comes_back_by_hand()
+    public async Task Isolated_silo_serves_from_the_database_until_an_operator_closes_the_circuit()
     {
         var silos = (await _cluster.Cluster.GetStatusAsync()).Silos;
         var isolated = Breaker(silos[0].Silo);
@@ -41,7 +41,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
         Assert.Equal(["journal", "cache", "limits"], Assert.Single(snapshot.Circuits).Roles);
         Assert.Equal(BreakerState.Closed, (await Breaker(silos[1].Silo).GetAsync()).State);
 
-        // Users are on both silos; none notices but by the receipt.
+        // Users are on both silos; only the receipt shows the isolation.
         var receipts = await Task.WhenAll(Enumerable.Range(0, 100).Select(i => _cluster.User($"user-{i}").UpdateAsync(new() { DisplayName = "x" })));
         Assert.Equal([Durability.Journal, Durability.Database], receipts.Select(receipt => receipt.Durability).Distinct().Order());
         Assert.Equal(BreakerState.Isolated, (await isolated.GetAsync()).State);
@@ -56,7 +56,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_address_of_no_active_silo_is_refused()
+    public async Task Address_of_an_inactive_silo_is_rejected()
     {
         var error = await Assert.ThrowsAsync<SiloNotFoundException>(() => Breaker("127.0.0.1:1@1").GetAsync());
         Assert.Contains("'127.0.0.1:1@1'", error.Message, StringComparison.Ordinal);
@@ -64,13 +64,13 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task While_Redis_is_gone_users_are_served_and_written_and_afterwards_the_journal_takes_over()
+    public async Task Users_are_read_and_written_during_a_Redis_outage_and_journaled_after_it()
     {
         var active = _cluster.User("active");
         await active.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
         await _redis.KillAsync();
 
-        // Also a user nobody has seen before, whose earlier writes might be in the journal.
+        // Also a new user, whose earlier writes might be in the journal.
         var fresh = _cluster.User("fresh");
         Assert.Equal(Durability.Database, (await fresh.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })).Durability);
         Assert.True((await fresh.GetAsync())!.IsPossiblyStale);
@@ -78,7 +78,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
         Assert.False((await active.GetAsync())!.IsPossiblyStale);
         await StateIsAsync(BreakerState.Open);
 
-        // With the circuit open nothing waits for Redis any more.
+        // With an open circuit no call waits for Redis.
         await Task.WhenAll(Enumerable.Range(0, 200).Select(i => _cluster.User($"during-{i}").UpdateAsync(new() { Increment = new() { ["n"] = 1 } })));
 
         await _redis.StartAsync();
@@ -97,7 +97,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_user_under_writes_without_a_pause_comes_back_to_the_journal()
+    public async Task User_under_constant_writes_returns_to_the_journal()
     {
         await IsolateAllAsync();
         var user = _cluster.User("busy");
@@ -124,7 +124,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task No_copy_from_before_a_break_is_read_after_it()
+    public async Task Cached_copy_from_before_an_outage_is_not_read_after_it()
     {
         var user = _cluster.User("copied");
         await user.UpdateAsync(new() { DisplayName = "before" }, new() { Durability = Durability.Database });
@@ -144,9 +144,9 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_user_that_moves_while_some_calls_go_to_Redis_is_read_as_it_was_written()
+    public async Task User_that_moves_during_the_ramp_reads_its_last_write()
     {
-        // Half-open for as long as it takes: of the calls for a write, a clean-up, a release and a claim any may be let through.
+        // The circuit stays half-open for long: any call for a write, a clean-up, a release or a claim may be admitted.
         await using var cluster = await TestCluster.StartAsync(servers, silos: 2, redis: _redis, breaker: new()
         {
             BreakDuration = TimeSpan.FromMilliseconds(200),
@@ -174,9 +174,9 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_a_silo_wrote_while_it_alone_was_cut_off_is_read_on_the_others()
+    public async Task Writes_of_a_partitioned_silo_are_read_on_other_silos()
     {
-        // A user that the others have a copy of, and that comes to the silo after it was cut off: Redis knows nothing of that.
+        // The other silos have a copy of these users, which move to the partitioned silo later. Redis does not learn of that move.
         var silos = (await _cluster.Cluster.GetStatusAsync()).Silos;
         await Task.WhenAll(Enumerable.Range(0, 60).Select(async i =>
         {
@@ -188,7 +188,7 @@ public sealed class BreakerTests(ServersFixture servers) : IAsyncLifetime
         }));
         await Breaker(silos[0].Silo).IsolateAsync("test");
 
-        // Each goes to and fro between the silos as chance has it.
+        // Each user moves between the silos at random.
         var past = 0;
         await Task.WhenAll(Enumerable.Range(0, 60).Select(async i =>
         {

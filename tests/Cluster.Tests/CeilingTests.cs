@@ -2,14 +2,14 @@ using Actors.Fixtures;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>Users of a silo whose database is away, up to the ceiling on what is unflushed. With servers of their own.</summary>
+/// <summary>Users of a silo whose database is down, up to the ceiling of unflushed bytes. Uses its own servers.</summary>
 public sealed class CeilingTests : IAsyncLifetime
 {
     private const int Users = 300;
     private const long Ceiling = 1 << 20;
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
-    // So many of these do not fit, and half of them do.
+    // This many of these exceed the ceiling; half of them fit.
     private static readonly UserPatch Large = new() { Attributes = new() { ["large"] = new string('x', 4000) } };
 
     private readonly ServersFixture _servers = new();
@@ -28,7 +28,7 @@ public sealed class CeilingTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_write_that_does_not_fit_is_refused_with_nothing_changed_and_afterwards_all_is_flushed()
+    public async Task Write_beyond_the_ceiling_is_rejected_without_effect_and_the_rest_is_flushed()
     {
         await Task.WhenAll(Enumerable.Range(0, Users).Select(i => User(i).UpdateAsync(new() { DisplayName = "before" })));
         await Task.WhenAll(Enumerable.Range(0, Users).Select(i => User(i).FlushAsync()));
@@ -47,7 +47,7 @@ public sealed class CeilingTests : IAsyncLifetime
         Assert.True(status.FlushFailures > 0);
         Assert.NotNull(status.LastFlushError);
 
-        // What was refused has changed nothing, and what had been accepted is still known.
+        // Rejected writes changed nothing, and accepted writes are still known.
         for (var i = 0; i < Users; i++)
         {
             var user = (await User(i).GetAsync())!;

@@ -11,11 +11,11 @@ using StackExchange.Redis;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>Whatever is thrown below a grain, its callers get an error of the contract.</summary>
+/// <summary>Callers of a grain get a contract error whatever is thrown below it.</summary>
 public sealed class ErrorBoundaryTests(ServersFixture servers) : IClassFixture<ServersFixture>
 {
     [Fact]
-    public async Task Only_errors_of_the_contract_leave_a_grain()
+    public async Task Grains_throw_only_contract_errors()
     {
         var errors = All();
         Assert.InRange(errors.Count, 50, 500);
@@ -39,7 +39,7 @@ public sealed class ErrorBoundaryTests(ServersFixture servers) : IClassFixture<S
     [InlineData("-time")]
     [InlineData("-eval", "-evalsha")]
     [InlineData("resetkeys", "~other:*")]
-    public async Task Writes_go_to_the_database_once_Redis_takes_a_right_away(params string[] rights)
+    public async Task Writes_go_to_the_database_when_Redis_revokes_a_right(params string[] rights)
     {
         await using var redis = await RedisServer.StartNewAsync();
         await using var cluster = await TestCluster.StartAsync(servers, silos: 1, redis: redis);
@@ -48,7 +48,7 @@ public sealed class ErrorBoundaryTests(ServersFixture servers) : IClassFixture<S
         await using (var admin = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString))
             await admin.GetDatabase().ExecuteAsync("ACL", ["SETUSER", "default", .. rights]);
 
-        // All roles are on this Redis, and what one of them may not do none does.
+        // All roles use this Redis, so a missing right affects each of them.
         Assert.Equal(RateLimitSource.Local, (await cluster.Limiter("limited").AcquireAsync(RateLimitRequest.Default)).Source);
         Assert.Equal(Durability.Database, (await old.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })).Durability);
         Assert.Equal(Durability.Database, (await cold.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })).Durability);
@@ -89,7 +89,7 @@ public sealed class ErrorBoundaryTests(ServersFixture servers) : IClassFixture<S
         _ => false,
     };
 
-    // Of the libraries below the grains, of this one, and of the framework what they throw.
+    // The errors of the libraries below the grains, of this library, and of the framework.
     private static List<Exception> All()
     {
         Type[] roots =
@@ -117,14 +117,14 @@ public sealed class ErrorBoundaryTests(ServersFixture servers) : IClassFixture<S
             }
             catch (Exception)
             {
-                // It has no such constructor.
+                // The type has no such constructor.
             }
         }
 
         return (Exception)RuntimeHelpers.GetUninitializedObject(type);
     }
 
-    /// <summary>Stands for the grain's code, below the boundary: throws the error that the user's id names.</summary>
+    /// <summary>Replaces the grain's code below the boundary: throws the error that the user's id names.</summary>
     private sealed class Thrower(List<Exception> errors) : IIncomingGrainCallFilter
     {
         public Task Invoke(IIncomingGrainCallContext context)

@@ -6,11 +6,11 @@ using Orleans.Configuration;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>A silo that stops, and calls to the users it had.</summary>
+/// <summary>Calls to the users of a silo that stops.</summary>
 public sealed class LeavingSiloTests(ServersFixture servers) : IClassFixture<ServersFixture>
 {
     [Fact]
-    public async Task A_silo_that_has_let_go_of_its_users_is_sent_no_more_calls_for_them()
+    public async Task Silo_that_released_its_users_receives_no_more_calls_for_them()
     {
         await using var cluster = await TestCluster.StartAsync(
             servers, silos: 3, services: services => services.Configure<SiloMessagingOptions>(

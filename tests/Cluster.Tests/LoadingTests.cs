@@ -10,17 +10,17 @@ using Orleans.TestingHost;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>Users whose loading never has to wait, since Redis is known to be away and the store answers at once.</summary>
+/// <summary>Users that load without waiting, because Redis is known to be down and the store answers at once.</summary>
 public sealed class LoadingTests
 {
     [Fact]
-    public async Task A_load_that_failed_at_once_is_tried_again_by_the_next_call()
+    public async Task Failed_load_is_retried_by_the_next_call()
     {
         var store = new InstantStore();
         await using var cluster = await StartAsync(store);
         var user = cluster.Client.GetGrain<IUserGrain>("u");
 
-        // The first call of all connects, and so does wait.
+        // The first call connects and therefore waits.
         await cluster.Client.GetGrain<IUserGrain>("another").GetAsync();
         store.IsDown = true;
         await Assert.ThrowsAsync<StorageUnavailableException>(() => user.GetAsync());
@@ -69,11 +69,11 @@ public sealed class LoadingTests
             return Task.FromResult<IReadOnlyList<RefusedRow>>([]);
         }
     }
-    /// <summary>Of a store that refuses nothing.</summary>
+    /// <summary>The parked rows of a store that rejects nothing.</summary>
     private sealed class NoneParked : IParkedRows
     {
         public Task<IReadOnlyList<RefusedRow>> ParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken) =>
-            throw new NotSupportedException("It refuses nothing.");
+            throw new NotSupportedException("It rejects nothing.");
 
         public Task<string?> FindReasonAsync(string key, long version, CancellationToken cancellationToken) => Task.FromResult<string?>(null);
 

@@ -6,8 +6,8 @@ using Microsoft.Extensions.Time.Testing;
 namespace Actors.Cluster.Tests;
 
 /// <summary>
-/// A silo that has not run for a while answers nothing from memory before it has asked whether it is still a member. In these
-/// tests the silo's lease goes by a clock of its own, and what it learns when it asks is said by the test.
+/// A silo that was paused answers nothing from memory before it has renewed its membership lease. The lease follows a clock
+/// of the test, and the test supplies the membership.
 /// </summary>
 public sealed class MembershipLeaseTests(ServersFixture servers) : IClassFixture<ServersFixture>, IAsyncLifetime
 {
@@ -41,7 +41,7 @@ public sealed class MembershipLeaseTests(ServersFixture servers) : IClassFixture
     public ValueTask DisposeAsync() => _cluster.DisposeAsync();
 
     [Fact]
-    public async Task Calls_ask_nothing_while_the_lease_is_valid_and_once_after_a_pause()
+    public async Task Calls_do_not_renew_a_valid_lease_and_renew_it_once_after_a_pause()
     {
         await Task.Delay(TimeSpan.FromSeconds(1.5), TestContext.Current.CancellationToken);
         _clock.Advance(TimeSpan.FromSeconds(28));
@@ -55,7 +55,7 @@ public sealed class MembershipLeaseTests(ServersFixture servers) : IClassFixture
     }
 
     [Fact]
-    public async Task A_silo_that_was_declared_dead_meanwhile_answers_nothing_and_takes_nothing_over()
+    public async Task Evicted_silo_answers_no_call_and_takes_over_no_user()
     {
         Pause(Standing.Evicted);
         var known = _cluster.User("known");
@@ -85,19 +85,19 @@ public sealed class MembershipLeaseTests(ServersFixture servers) : IClassFixture
     }
 
     [Fact]
-    public async Task A_silo_that_cannot_learn_whether_it_is_a_member_says_that_users_are_possibly_stale()
+    public async Task Silo_of_unknown_membership_marks_users_as_possibly_stale()
     {
         Pause(Standing.Unknown);
         Assert.True((await _cluster.User("known").GetAsync())!.IsPossiblyStale);
         await Assert.ThrowsAsync<StorageUnavailableException>(() => _cluster.User("deleted").GetAsync());
 
-        // Nor can it say what rests on the state in memory and carries no mark.
+        // It also rejects calls whose result rests on memory and cannot be marked as stale.
         await Assert.ThrowsAsync<StorageUnavailableException>(
             () => _cluster.User("known").UpdateAsync(new() { DisplayName = "y" }, new() { ExpectedVersion = 7 }));
         await Assert.ThrowsAsync<StorageUnavailableException>(() => _cluster.User("known").WaitForAsync(7, Durability.Journal));
         await Assert.ThrowsAsync<StorageUnavailableException>(() => _cluster.User("deleted").DeleteAsync());
 
-        // The journal knows who may write, and limits are decided by Redis.
+        // The journal knows the owner, and Redis decides limits.
         var written = await _cluster.User("known").UpdateAsync(new() { DisplayName = "y" });
         Assert.Equal(Durability.Journal, written.Durability);
         Assert.False((await _cluster.Limiter("full").AcquireAsync(new() { Policy = Policy })).IsAllowed);
@@ -108,7 +108,7 @@ public sealed class MembershipLeaseTests(ServersFixture servers) : IClassFixture
     }
 
     [Fact]
-    public async Task A_user_that_a_silo_may_have_owned_that_was_declared_dead_is_read_at_once_and_changed_a_lease_later()
+    public async Task User_of_a_dead_silo_is_read_at_once_and_written_after_the_lease()
     {
         _members = new() { ["other"] = SiloStatus.Dead };
         var user = _cluster.User("taken-over");
@@ -118,7 +118,7 @@ public sealed class MembershipLeaseTests(ServersFixture servers) : IClassFixture
         Assert.False(writing.IsCompleted);
         Assert.Null(await user.GetAsync());
 
-        // Users that this silo had before are changed as ever.
+        // Users that this silo already owned are written as usual.
         await _cluster.User("known").UpdateAsync(new() { DisplayName = "y" });
         _clock.Advance(ExpiringLeases.Wait);
         Assert.Equal(1, (await writing.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken)).Version);

@@ -8,19 +8,19 @@ using YamlDotNet.RepresentationModel;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>The alerts, the board and the page of metrics speak of metrics that silos have.</summary>
+/// <summary>Alerts, dashboard and the metrics page refer only to metrics that silos export.</summary>
 public sealed partial class MonitoringTests(ServersFixture servers)
 {
-    // What the labels of Prometheus itself are, and those of an alert's own.
+    // The labels that Prometheus adds, and those of the alerts.
     private static readonly string[] OtherLabels = ["instance", "job", "le"];
 
     [Fact]
-    public async Task Alerts_board_and_documentation_name_metrics_and_labels_that_exist()
+    public async Task Alerts_dashboard_and_documentation_use_existing_metrics_and_labels()
     {
         HashSet<string> metrics;
         await using (await TestCluster.StartAsync(servers)) metrics = ExportedMetrics();
 
-        // The membership of these silos is in memory.
+        // These silos keep their membership in memory.
         metrics.Add("actors_membership_repairs_total");
         var labels = typeof(ActorsTelemetry).GetFields(BindingFlags.Public | BindingFlags.Static)
             .Where(field => field.Name.EndsWith("Tag", StringComparison.Ordinal))
@@ -31,22 +31,22 @@ public sealed partial class MonitoringTests(ServersFixture servers)
         Assert.All(expressions, each =>
         {
             var named = MetricName().Matches(each.Text).Select(match => match.Value).ToArray();
-            Assert.True(named.Length > 0 || each.Text.Contains("up{", StringComparison.Ordinal), $"{each.Where}: {each.Text} names no metric of ours");
-            Assert.All(named, name => Assert.True(metrics.Contains(name), $"{each.Where}: {name} is no metric of a silo"));
+            Assert.True(named.Length > 0 || each.Text.Contains("up{", StringComparison.Ordinal), $"{each.Where}: {each.Text} does not use an actors metric");
+            Assert.All(named, name => Assert.True(metrics.Contains(name), $"{each.Where}: {name}is not a metric of a silo"));
             var used = Grouping().Matches(each.Text).SelectMany(match => match.Groups[1].Value.Split(',', StringSplitOptions.TrimEntries))
                 .Concat(Selector().Matches(each.Text).Select(match => match.Groups[1].Value));
-            Assert.All(used, label => Assert.True(labels.Contains(label), $"{each.Where}: {label} is no label of a silo's metrics"));
+            Assert.All(used, label => Assert.True(labels.Contains(label), $"{each.Where}: {label}is not a label of a silo's metrics"));
         });
 
         var documented = MetricName().Matches(Section("docs/operating.md", "## Metrics")).Select(match => match.Value).ToHashSet(StringComparer.Ordinal);
-        Assert.All(documented, name => Assert.True(metrics.Contains(name), $"docs/operating.md: {name} is no metric of a silo"));
+        Assert.All(documented, name => Assert.True(metrics.Contains(name), $"docs/operating.md: {name}is not a metric of a silo"));
         var known = metrics.Where(name => !name.EndsWith("_bucket", StringComparison.Ordinal) && !name.EndsWith("_sum", StringComparison.Ordinal)
             && !name.EndsWith("_count", StringComparison.Ordinal));
-        Assert.All(known, name => Assert.True(documented.Contains(name), $"docs/operating.md says nothing of {name}"));
+        Assert.All(known, name => Assert.True(documented.Contains(name), $"docs/operating.md does not document {name}"));
     }
 
     [Fact]
-    public void Alerts_fire_for_silos_that_are_gone_and_each_is_documented()
+    public void Alerts_fire_for_missing_silos_and_each_is_documented()
     {
         var alerts = Alerts().ToArray();
         Assert.Contains(alerts, alert => Regex.IsMatch(alert.Expression, @"^up\{[^}]*\} == 0$"));
@@ -55,12 +55,12 @@ public sealed partial class MonitoringTests(ServersFixture servers)
         var documented = Section("docs/operating.md", "## Metrics");
         Assert.All(alerts, alert => Assert.Contains($"| `{alert.Name}` |", documented, StringComparison.Ordinal));
 
-        // A job of another name must not silence them all.
+        // A job with another name must not silence all alerts.
         Assert.Single(alerts, alert => alert.Expression.Contains("job=", StringComparison.Ordinal));
     }
 
     [Fact]
-    public void The_board_works_with_any_data_source_and_job()
+    public void Dashboard_works_with_any_data_source_and_job()
     {
         var board = Read("deploy/grafana/dashboards/actors.json");
         var variables = JsonDocument.Parse(board).RootElement.GetProperty("templating").GetProperty("list").EnumerateArray()
@@ -75,7 +75,7 @@ public sealed partial class MonitoringTests(ServersFixture servers)
     }
 
     [Fact]
-    public void No_metric_has_the_label_that_Prometheus_keeps_for_summaries()
+    public void No_metric_has_the_quantile_label_that_Prometheus_reserves()
     {
         var names = typeof(ActorsTelemetry).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (string)field.GetRawConstantValue()!);
         Assert.DoesNotContain(names, name => name is "quantile" or "le");
@@ -89,7 +89,7 @@ public sealed partial class MonitoringTests(ServersFixture servers)
         var groups = (YamlSequenceNode)yaml.Documents[0].RootNode["groups"];
         foreach (var rule in groups.SelectMany(group => (YamlSequenceNode)group["rules"]))
         {
-            // Each names the silo or the Redis that it is about, unless there is none.
+            // Each alert names the silo or Redis that it concerns, unless there is none.
             Assert.NotEmpty(rule["annotations"]["summary"].ToString());
             Assert.NotEmpty(rule["annotations"]["description"].ToString());
             Assert.Contains(rule["labels"]["severity"].ToString(), (string[])["warning", "critical"]);
@@ -112,7 +112,7 @@ public sealed partial class MonitoringTests(ServersFixture servers)
         }
     }
 
-    /// <summary>The metrics of a silo that runs in this process, as its exporter names them.</summary>
+    /// <summary>The metrics of a silo in this process, with their exported names.</summary>
     private static HashSet<string> ExportedMetrics()
     {
         var names = new HashSet<string>(StringComparer.Ordinal);

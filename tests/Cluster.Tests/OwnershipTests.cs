@@ -5,12 +5,12 @@ using Orleans.Core.Internal;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>Users that move, and owners that lose their right.</summary>
+/// <summary>Users that move, and owners that are fenced.</summary>
 public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
 {
     private TestCluster _cluster = null!;
 
-    // Nothing is flushed by itself, so that what is read comes from the journal.
+    // No automatic flush, so that reads come from the journal.
     public async ValueTask InitializeAsync() =>
         _cluster = await TestCluster.StartAsync(servers, silos: 2, options => options.FlushInterval = TimeSpan.FromMinutes(1));
 
@@ -20,7 +20,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     [InlineData(Durability.Memory)]
     [InlineData(Durability.Journal)]
     [InlineData(Durability.Database)]
-    public async Task A_user_activated_anew_reads_its_last_write(Durability durability)
+    public async Task Reactivated_user_reads_its_last_write(Durability durability)
     {
         var user = _cluster.User($"moved-{durability}");
         for (var n = 1; n <= 5; n++)
@@ -34,7 +34,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_request_id_is_remembered_over_activations_and_deletes()
+    public async Task Request_id_is_remembered_across_activations_and_deletes()
     {
         var user = _cluster.User("remembering");
         var options = new WriteOptions { RequestId = "r" };
@@ -49,12 +49,12 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_write_of_an_owner_that_lost_its_right_is_repeated_on_what_the_other_left()
+    public async Task Write_of_a_fenced_owner_is_retried_on_the_state_of_the_new_owner()
     {
         var user = _cluster.User("contested");
         await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
 
-        // A second owner takes the key from under the activation and journals a write of its own.
+        // A second owner claims the key of the activation and journals its own write.
         await _cluster.ClaimAndWriteAsync("contested", version: 2, """{"counters":{"n":10},"createdAt":1,"updatedAt":1}""");
 
         var receipt = await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
@@ -65,7 +65,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Owners_that_lose_their_right_again_and_again_count_every_acknowledged_write_once()
+    public async Task Repeatedly_fenced_owners_count_every_acknowledged_write_once()
     {
         const int Users = 4;
         const int Writes = 120;
@@ -76,7 +76,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
 
         var writing = Task.WhenAll(users.Select(async (user, i) =>
         {
-            // A few at once, then the next few; so some are on their way whenever the right is lost.
+            // A few at a time, so that some are in flight whenever the owner is fenced.
             for (var n = 0; n < Writes; n += 8)
             {
                 var written = await Task.WhenAll(Enumerable.Range(n, 8).Select(write => IncrementAsync(user, (Durability)(1 + (write % 2)))));
@@ -102,7 +102,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_write_to_memory_that_overtook_one_that_was_refused_does_not_make_it_count_twice()
+    public async Task Memory_write_ahead_of_a_rejected_write_does_not_make_that_count_twice()
     {
         var users = Enumerable.Range(0, 30).Select(i => _cluster.User($"overtaken-{i}")).ToArray();
         await Task.WhenAll(users.Select(user => user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })));
@@ -111,20 +111,20 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
         await Task.WhenAll(users.SelectMany(user => new[] { Durability.Journal, Durability.Memory, Durability.Journal, Durability.Memory }
             .Select(durability => user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }, new() { Durability = durability }))));
 
-        // A write to memory may be lost, and was only promised to be tried.
+        // Memory durability allows a lost write.
         foreach (var user in users) Assert.InRange((await user.GetAsync())!.Counters["n"], 3, 5);
     }
 
     [Theory]
     [InlineData(null)]
     [InlineData("r")]
-    public async Task A_write_that_meets_its_version_of_another_owner_in_the_database_counts_once(string? requestId)
+    public async Task Write_counts_once_if_another_owner_committed_the_same_version(string? requestId)
     {
         var id = $"met-{requestId}";
         var user = _cluster.User(id);
         await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }, new() { Durability = Durability.Database });
 
-        // As an owner does that is cut off from Redis.
+        // Simulates an owner that is partitioned from Redis.
         await _cluster.QueryAsync<string>("UPDATE users SET version = 2, epoch = 1 WHERE id = $1", id);
 
         var receipt = await user.UpdateAsync(
@@ -135,7 +135,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Repeats_of_a_write_whose_owner_lost_its_right_get_the_receipt_of_what_was_written()
+    public async Task Retries_of_a_fenced_write_get_the_receipt_of_the_stored_write()
     {
         for (var round = 0; round < 5; round++)
         {
@@ -144,7 +144,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
             await _cluster.ClaimAndWriteAsync(
                 user.GetPrimaryKeyString(), version: 2, """{"counters":{"n":10},"createdAt":1,"updatedAt":1}""");
 
-            // The first is accepted as version 2 and refused; those that found it accepted must not call that a receipt.
+            // The first is accepted as version 2 and rejected; duplicates that saw it accepted must not return a receipt.
             var receipts = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => user.UpdateAsync(
                 new() { Increment = new() { ["n"] = 1 } },
                 new() { RequestId = "r", Durability = (Durability)(i == 0 ? 1 : i % 3) })));
@@ -155,7 +155,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Users_whose_journal_was_emptied_go_on_from_memory()
+    public async Task Users_continue_from_memory_after_their_journal_was_emptied()
     {
         var user = _cluster.User("emptied");
         await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
@@ -166,7 +166,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Users_whose_journal_was_emptied_are_in_the_database_before_they_move()
+    public async Task Users_with_an_emptied_journal_are_flushed_before_they_move()
     {
         var user = _cluster.User("emptied-and-moved");
         await user.UpdateAsync(new() { DisplayName = "kept" });
@@ -174,7 +174,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
 
         await user.Cast<IGrainManagementExtension>().DeactivateOnIdle();
 
-        // Long before the interval of the flush.
+        // Long before the flush interval.
         await Eventually.IsTrueAsync(
             async () => await _cluster.QueryAsync<long>("SELECT count(*) FROM users WHERE id = 'emptied-and-moved'") == 1,
             TimeSpan.FromSeconds(40));
@@ -182,7 +182,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_copy_is_cached_and_spares_the_database()
+    public async Task Cached_copy_avoids_a_database_read()
     {
         var user = _cluster.User("cached");
         await user.UpdateAsync(new() { DisplayName = "one" });
@@ -200,7 +200,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_cached_copy_follows_what_is_flushed()
+    public async Task Cached_copy_is_updated_on_flush()
     {
         var user = _cluster.User("followed");
         for (var n = 1; n <= 5; n++)
@@ -225,7 +225,7 @@ public sealed class OwnershipTests(ServersFixture servers) : IAsyncLifetime
         };
     }
 
-    /// <summary>False where it was claimed away too often in a row, which is refused and not written.</summary>
+    /// <summary>False if the key was claimed too often in a row; the write is then rejected and not stored.</summary>
     private static async Task<bool> IncrementAsync(IUserGrain user, Durability durability)
     {
         try

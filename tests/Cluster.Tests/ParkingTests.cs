@@ -3,7 +3,7 @@ using Orleans.Core.Internal;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>Users that the database refuses.</summary>
+/// <summary>Users that the database rejects.</summary>
 public sealed class ParkingTests(ServersFixture servers) : IAsyncLifetime
 {
     private static readonly WriteOptions ToDatabase = new() { Durability = Durability.Database };
@@ -21,7 +21,7 @@ public sealed class ParkingTests(ServersFixture servers) : IAsyncLifetime
     public ValueTask DisposeAsync() => _cluster.DisposeAsync();
 
     [Fact]
-    public async Task A_user_that_the_database_refuses_goes_on_and_is_in_it_once_it_was_replayed()
+    public async Task User_rejected_by_the_database_stays_usable_and_is_stored_after_a_replay()
     {
         var minor = _cluster.User("minor");
         await minor.UpdateAsync(new() { DisplayName = "before" }, ToDatabase);
@@ -31,7 +31,7 @@ public sealed class ParkingTests(ServersFixture servers) : IAsyncLifetime
         Assert.Contains("adult", parked.Reason, StringComparison.Ordinal);
         Assert.Equal(7, (await minor.GetAsync())!.Counters["age"]);
 
-        // Repeated it is the same error, or a receipt where less is asked for; and it counts once.
+        // A retry gets the same error, or a receipt if it asks for less durability; it counts once.
         parked = await Assert.ThrowsAsync<WriteParkedException>(() => minor.UpdateAsync(Age(7), new() { Durability = Durability.Database, RequestId = "r" }));
         Assert.Equal(2, parked.Version);
         Assert.Equal(
@@ -46,7 +46,7 @@ public sealed class ParkingTests(ServersFixture servers) : IAsyncLifetime
         Assert.Equal(new WriteReceipt { Version = 3, Durability = Durability.Journal }, receipt);
         await Assert.ThrowsAsync<WriteParkedException>(() => minor.FlushAsync());
 
-        // Whoever has it next, on whichever silo, reads what was acknowledged and is told the same.
+        // Each later owner, on any silo, reads the acknowledged state and reports the same.
         for (var i = 0; i < 4; i++)
         {
             await DeactivateAsync(minor);
@@ -73,7 +73,7 @@ public sealed class ParkingTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Others_written_at_the_same_time_notice_nothing()
+    public async Task Rejected_row_does_not_affect_concurrent_writes_of_other_users()
     {
         var outcomes = await Task.WhenAll(Enumerable.Range(0, 300).Select(async i =>
         {
@@ -94,7 +94,7 @@ public sealed class ParkingTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_later_version_that_the_database_takes_ends_it()
+    public async Task Later_version_accepted_by_the_database_unparks_the_user()
     {
         var user = _cluster.User("grown");
         await Assert.ThrowsAsync<WriteParkedException>(() => user.UpdateAsync(Age(17), ToDatabase));
@@ -108,7 +108,7 @@ public sealed class ParkingTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task With_Redis_away_a_journal_write_that_is_parked_gets_its_receipt_and_is_read_afterwards()
+    public async Task Parked_journal_write_without_Redis_gets_a_receipt_and_is_read_later()
     {
         foreach (var silo in (await _cluster.Cluster.GetStatusAsync()).Silos)
             await _cluster.Silos.Client.GetGrain<IRedisBreakerGrain>(silo.Silo).IsolateAsync("test");

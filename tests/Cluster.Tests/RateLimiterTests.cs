@@ -1,6 +1,6 @@
 namespace Actors.Cluster.Tests;
 
-/// <summary>What a limiter promises its callers, over real silos and a real Redis.</summary>
+/// <summary>The contract of a limiter, over real silos and a real Redis.</summary>
 public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
 {
     private TestCluster _cluster = null!;
@@ -10,7 +10,7 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
     public ValueTask DisposeAsync() => _cluster.DisposeAsync();
 
     [Fact]
-    public async Task Grants_as_many_as_the_window_has_and_tells_what_is_left_and_when_to_come_back()
+    public async Task Limiter_grants_the_limit_and_reports_remaining_permits_and_retry_after()
     {
         var limiter = await LimiterAsync(new RateLimitWindow(3, TimeSpan.FromSeconds(20)));
         var decisions = new List<RateLimitDecision>();
@@ -35,7 +35,7 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Who_waits_is_served_in_order_as_permits_come_free()
+    public async Task Waiting_calls_are_granted_in_order_as_permits_come_free()
     {
         var limiter = await LimiterAsync(new RateLimitWindow(2, TimeSpan.FromMilliseconds(400)));
         await limiter.AcquireAsync(new() { Policy = "p", Permits = 2 });
@@ -46,7 +46,7 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
             await limiter.PeekAsync("p");
         }
 
-        // Not past those who wait, also where a permit is free just then.
+        // A call never overtakes waiting calls, even if a permit is free just then.
         Assert.False((await limiter.AcquireAsync(new() { Policy = "p" })).IsAllowed);
         var decisions = await Task.WhenAll(waiting);
         Assert.All(decisions, each => Assert.True(each.IsAllowed));
@@ -55,7 +55,7 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_request_with_an_id_is_charged_once_also_by_the_next_activation()
+    public async Task Repeated_request_id_is_charged_once_across_activations()
     {
         var limiter = await LimiterAsync(new RateLimitWindow(10, TimeSpan.FromMinutes(1)));
         var request = new RateLimitRequest { Policy = "p", Permits = 3, RequestId = "order:7" };
@@ -73,7 +73,7 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_reset_empties_and_a_changed_policy_keeps_what_was_used()
+    public async Task Reset_clears_usage_and_a_policy_change_keeps_it()
     {
         var limiter = await LimiterAsync(new RateLimitWindow(5, TimeSpan.FromMinutes(1)));
         for (var i = 0; i < 5; i++) Assert.True((await limiter.AcquireAsync(new() { Policy = "p" })).IsAllowed);
@@ -91,7 +91,7 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Who_repeats_a_request_is_not_given_up_with_the_first()
+    public async Task Retry_of_a_waiting_request_survives_cancellation_of_the_first_call()
     {
         var limiter = await LimiterAsync(new RateLimitWindow(1, TimeSpan.FromSeconds(3)));
         await limiter.AcquireAsync(new() { Policy = "p" });
@@ -108,7 +108,7 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_request_with_the_id_of_another_is_refused_also_while_that_one_waits()
+    public async Task Request_id_of_a_different_request_is_rejected_while_that_request_waits()
     {
         var limiter = await LimiterAsync(new RateLimitWindow(2, TimeSpan.FromSeconds(2)));
         await limiter.AcquireAsync(new() { Policy = "p", Permits = 2 });
@@ -119,7 +119,7 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Of_many_requests_none_is_charged_where_one_has_the_id_of_another()
+    public async Task Batch_charges_nothing_if_one_request_reuses_the_id_of_another()
     {
         var limiter = await LimiterAsync(new RateLimitWindow(10, TimeSpan.FromMinutes(1)));
         await limiter.AcquireAsync(new() { Policy = "p", RequestId = "a" });
@@ -133,7 +133,7 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Policies_that_are_set_at_the_same_time_are_all_stored()
+    public async Task Policies_set_concurrently_are_all_stored()
     {
         var limiter = await LimiterAsync(new RateLimitWindow(1, TimeSpan.FromMinutes(1)));
         await Task.WhenAll(Enumerable.Range(0, 8).Select(i => limiter.SetPolicyAsync(new() { Name = $"p{i}", Windows = [new(i + 1, TimeSpan.FromMinutes(1))] })));
@@ -142,7 +142,7 @@ public sealed class RateLimiterTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Who_waits_is_told_when_its_silo_stops_and_keeps_it_from_nothing()
+    public async Task Waiting_call_ends_when_its_silo_stops_and_does_not_delay_the_stop()
     {
         var waiting = new List<Task<RateLimitDecision>>();
         for (var i = 0; i < 20; i++)

@@ -2,13 +2,13 @@ using Actors.Cluster.Tests.RateLimiting;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>A user that moves between silos whose clocks differ: two clusters with one key prefix, so that each takes it from the other.</summary>
+/// <summary>A user that moves between silos with different clocks: two clusters with one key prefix take it from each other.</summary>
 public sealed class RequestIdClockTests(ServersFixture servers)
 {
     [Theory]
     [InlineData(11)]
     [InlineData(-11)]
-    public async Task A_repeated_request_id_counts_once_on_a_silo_whose_clock_is_off(int ahead)
+    public async Task Repeated_request_id_counts_once_on_a_silo_with_a_wrong_clock(int ahead)
     {
         var prefix = "clocks-" + Guid.NewGuid().ToString("n");
         await using var right = await TestCluster.StartAsync(servers, silos: 1, configure: Unflushed, keyPrefix: prefix);
@@ -20,7 +20,7 @@ public sealed class RequestIdClockTests(ServersFixture servers)
         var repeated = await wrong.User("ada").UpdateAsync(increment, new WriteOptions { RequestId = "r" });
         var second = await wrong.User("ada").UpdateAsync(increment, new WriteOptions { RequestId = "s" });
 
-        // The right silo's activation learns with its next write that it lost the user, and takes it over.
+        // The next write of the right silo's activation detects that it lost the user, and takes it over.
         var back = await right.User("ada").UpdateAsync(increment, new WriteOptions { RequestId = "s" });
 
         Assert.Equal(first.Version, repeated.Version);

@@ -5,7 +5,7 @@ using Actors.Fixtures;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>One Redis and one PostgreSQL for all tests; each cluster has a database and a key prefix of its own.</summary>
+/// <summary>One Redis and one PostgreSQL for all tests; each cluster has its own database and key prefix.</summary>
 public sealed class ServersFixture : IAsyncLifetime
 {
     public RedisServer Redis { get; } = new();

@@ -17,7 +17,7 @@ using StackExchange.Redis;
 
 namespace Actors.Cluster.Tests;
 
-/// <summary>Silos in this process over the real Redis and PostgreSQL, with a database and a key prefix of their own.</summary>
+/// <summary>Silos in this process over real Redis and PostgreSQL, with their own database and key prefix.</summary>
 public sealed class TestCluster : IAsyncDisposable
 {
     private readonly RedisServer _redis;
@@ -72,14 +72,14 @@ public sealed class TestCluster : IAsyncDisposable
 
     public IClusterGrain Cluster => Silos.Client.GetGrain<IClusterGrain>("status");
 
-    /// <summary>Ends the activation of a grain; the next call makes another one.</summary>
+    /// <summary>Deactivates a grain; the next call activates it again.</summary>
     public static async Task DeactivateAsync(IAddressable grain)
     {
         await grain.Cast<IGrainManagementExtension>().DeactivateOnIdle();
         await Task.Delay(TimeSpan.FromMilliseconds(200));
     }
 
-    /// <summary>One value from the database, read past everything under test.</summary>
+    /// <summary>Reads one value from the database without the code under test.</summary>
     public async Task<T?> QueryAsync<T>(string sql, params object[] parameters)
     {
         await using var source = NpgsqlDataSource.Create(Database);
@@ -88,7 +88,7 @@ public sealed class TestCluster : IAsyncDisposable
         return await command.ExecuteScalarAsync() is T value ? value : default;
     }
 
-    /// <summary>How many fields a hash of the journal has, over all partitions.</summary>
+    /// <summary>The number of fields of a hash of the journal over all partitions.</summary>
     public async Task<long> JournalLengthAsync(string hash)
     {
         await using var redis = await ConnectionMultiplexer.ConnectAsync(_redis.ConnectionString);
@@ -105,14 +105,14 @@ public sealed class TestCluster : IAsyncDisposable
         return owner is not null && !owner.StartsWith("0000000000000000", StringComparison.Ordinal);
     }
 
-    /// <summary>A way past the silos to the journal's Redis.</summary>
+    /// <summary>A separate connection to the journal's Redis.</summary>
     public RedisGateway OpenRedis() => new(
         new RedisOptions { ConnectionString = _redis.ConnectionString, KeyPrefix = KeyPrefix }, Patience.Breaker);
 
-    // Of silos that never were; each counts its appends anew.
+    // For silos that do not exist; each numbers its own appends.
     private static int _strangers;
 
-    /// <summary>Does what a second activation of a user would: claims the key and journals a row.</summary>
+    /// <summary>Acts as a second activation of a user: claims the key and journals a row.</summary>
     public async Task ClaimAndWriteAsync(string key, long version, string state)
     {
         await using var redis = OpenRedis();
@@ -121,7 +121,7 @@ public sealed class TestCluster : IAsyncDisposable
         Assert.Equal(AppendOutcome.Journaled, await journal.AppendAsync(new Row(key, version, owner.Epoch, Encoding.UTF8.GetBytes(state))));
     }
 
-    /// <summary>Removes all of the journal, as a Redis that comes back empty would have it.</summary>
+    /// <summary>Deletes the journal, as in a Redis that comes back empty.</summary>
     public async Task DeleteJournalAsync()
     {
         await using var redis = await ConnectionMultiplexer.ConnectAsync(_redis.ConnectionString);

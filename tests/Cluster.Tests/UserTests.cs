@@ -11,10 +11,10 @@ public sealed class UserTests(ServersFixture servers) : IAsyncLifetime
     public ValueTask DisposeAsync() => _cluster.DisposeAsync();
 
     [Fact]
-    public async Task An_unknown_user_is_null() => Assert.Null(await _cluster.User("nobody").GetAsync());
+    public async Task Unknown_user_is_null() => Assert.Null(await _cluster.User("nobody").GetAsync());
 
     [Fact]
-    public async Task A_write_is_read_back_and_reaches_the_database_on_flush()
+    public async Task Write_is_read_back_and_reaches_the_database_on_flush()
     {
         var ada = _cluster.User("ada");
         var receipt = await ada.UpdateAsync(new UserPatch
@@ -40,7 +40,7 @@ public sealed class UserTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_patch_merges_and_null_and_empty_remove()
+    public async Task Patch_merges_fields_and_null_or_empty_values_remove_them()
     {
         var user = _cluster.User("merge");
         await user.UpdateAsync(new() { DisplayName = "M", Attributes = new() { ["a"] = "1", ["b"] = "2" }, AddTags = ["x", "y"] });
@@ -54,7 +54,7 @@ public sealed class UserTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_thousand_parallel_increments_count_exactly_a_thousand()
+    public async Task Thousand_parallel_increments_add_exactly_a_thousand()
     {
         var user = _cluster.User("counted");
         var receipts = await Task.WhenAll(Enumerable.Range(0, 1000)
@@ -67,7 +67,7 @@ public sealed class UserTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_expected_version_lets_exactly_one_of_two_racing_writers_through()
+    public async Task Expected_version_lets_exactly_one_of_two_racing_writers_succeed()
     {
         for (var round = 0; round < 20; round++)
         {
@@ -93,7 +93,7 @@ public sealed class UserTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_repeated_request_id_changes_nothing_and_returns_the_first_receipt()
+    public async Task Repeated_request_id_changes_nothing_and_returns_the_first_receipt()
     {
         var user = _cluster.User("repeated");
         var options = new WriteOptions { RequestId = "r-1" };
@@ -107,7 +107,7 @@ public sealed class UserTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Parallel_repeats_of_one_request_id_count_once()
+    public async Task Parallel_retries_of_one_request_id_count_once()
     {
         var user = _cluster.User("parallel-repeats");
         var receipts = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ =>
@@ -118,7 +118,7 @@ public sealed class UserTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_deleted_user_is_null_and_comes_back_afresh_with_a_higher_version()
+    public async Task Deleted_user_is_null_and_is_created_again_with_a_higher_version()
     {
         var user = _cluster.User("deleted");
         await user.UpdateAsync(new() { DisplayName = "before", Increment = new() { ["n"] = 5 } });
@@ -136,7 +136,7 @@ public sealed class UserTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Each_durability_is_reported_as_reached()
+    public async Task Receipt_reports_the_durability_that_was_reached()
     {
         var user = _cluster.User("durable");
         foreach (var durability in Enum.GetValues<Durability>())
@@ -149,7 +149,7 @@ public sealed class UserTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Waiting_for_a_version_returns_once_it_is_that_durable()
+    public async Task Wait_for_a_version_returns_once_it_has_the_durability()
     {
         var user = _cluster.User("awaited");
         var receipt = await user.UpdateAsync(new() { DisplayName = "x" }, new() { Durability = Durability.Memory });
@@ -160,7 +160,7 @@ public sealed class UserTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Writes_to_one_user_are_coalesced_on_their_way_to_the_database()
+    public async Task Writes_to_one_user_are_coalesced_before_the_database()
     {
         var before = await FlushedAsync();
         var user = _cluster.User("coalesced");
@@ -170,7 +170,7 @@ public sealed class UserTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task After_the_flush_nothing_is_left_in_the_journal()
+    public async Task Flushed_rows_leave_the_journal()
     {
         await Task.WhenAll(Enumerable.Range(0, 500).Select(i => _cluster.User($"trimmed-{i}").UpdateAsync(new() { DisplayName = "x" })));
         await Eventually.IsTrueAsync(async () => await _cluster.JournalLengthAsync("rows") == 0);

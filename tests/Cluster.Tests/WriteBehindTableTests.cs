@@ -14,7 +14,7 @@ public sealed class WriteBehindTableTests(ServersFixture servers) : IAsyncLifeti
     public ValueTask DisposeAsync() => _cluster.DisposeAsync();
 
     [Fact]
-    public async Task A_version_that_comes_after_a_later_one_of_its_owner_counts_as_committed()
+    public async Task Version_is_committed_if_its_owner_already_committed_a_later_one()
     {
         var table = _cluster.Silos.Silos[0].ServiceProvider.GetRequiredService<WriteBehindTable>();
         var owner = (await table.OpenAsync("overtaken", atLeast: 0, CancellationToken.None)).Owner;

@@ -5,10 +5,10 @@ using CsCheck;
 
 namespace Actors.Contracts;
 
-/// <summary>One thing done to a user: a patch, or a delete where there is none, some time after the one before.</summary>
+/// <summary>One change of a user: a patch, or a delete if null, some time after the previous one.</summary>
 internal sealed record Change(UserPatch? Patch, string? RequestId, TimeSpan After);
 
-/// <summary>Generators of users and of what is done to them, fond of text that breaks things.</summary>
+/// <summary>Generators of users and changes, with many awkward texts.</summary>
 internal static class AnyUser
 {
     public static readonly DateTimeOffset Start = new(2025, 1, 1, 0, 0, 0, TimeSpan.Zero);
@@ -21,7 +21,7 @@ internal static class AnyUser
 
     public static Gen<string> Text { get; } = Gen.OneOf(Pieces).Array[0, 8].Select(string.Concat);
 
-    // Few, so that changes meet.
+    // Few names, so that changes collide.
     public static Gen<string> Name { get; } = Gen.OneOf("a", "A", "b", "é👋", "{}", "\"\n", "deleted", "version", " ");
 
     private static Gen<long> Amount { get; } = Gen.OneOf(
@@ -65,10 +65,10 @@ internal static class AnyUser
         Pause,
         (patch, request, after) => new Change(patch, request, after));
 
-    /// <summary>Any state that a row of changes leads to.</summary>
+    /// <summary>Any state reached by a sequence of changes.</summary>
     public static Gen<UserState> State(string id) => Change.Array[1, 40].Select(changes => After(id, changes));
 
-    /// <summary>The whole of a state as text, the same for the same.</summary>
+    /// <summary>The whole state as canonical text.</summary>
     public static string Describe(UserState state)
     {
         var text = new StringBuilder();
@@ -102,7 +102,7 @@ internal static class AnyUser
             }
             catch (InvalidUserException)
             {
-                // A counter at its end; the state is as it was.
+                // A counter is at its limit; the state is unchanged.
             }
         }
 

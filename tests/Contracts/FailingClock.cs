@@ -1,9 +1,9 @@
 namespace Actors.Contracts;
 
-/// <summary>A clock that fails once when told to.</summary>
+/// <summary>A clock that fails once after a set number of reads.</summary>
 internal sealed class FailingClock : TimeProvider
 {
-    // Counted down by whoever reads the clock.
+    // Decremented by each read of the clock.
     private int _readsLeft = -1;
 
     public override long TimestampFrequency => System.TimestampFrequency;

@@ -1,18 +1,18 @@
 namespace Actors.Contracts;
 
 /// <summary>
-/// What an exact limiter would have decided, by the definition: permits granted in (t - duration, t] are counted one by one.
-/// Knows nothing of how ours does it.
+/// The decisions of an exact limiter by definition: permits granted in (t - duration, t] are counted one by one. It shares no
+/// code with the limiter.
 /// </summary>
 internal sealed class GrantOracle(params RateLimitWindow[] windows)
 {
     private readonly List<(DateTimeOffset At, int Permits)> _grants = [];
 
-    /// <summary>Whether so many more fit at a moment. All that are noted were granted before, also those that count from a moment later on.</summary>
+    /// <summary>Whether these permits fit at this time. All recorded grants were made earlier, even if they count from a later time.</summary>
     public bool Fits(DateTimeOffset at, int permits) => windows.All(window =>
         _grants.Where(grant => grant.At > at - window.Duration).Sum(grant => grant.Permits) + permits <= window.Limit);
 
-    /// <summary>When the permits are free, if no more are granted.</summary>
+    /// <summary>The time at which the permits are free without further grants.</summary>
     public DateTimeOffset FreeAt(DateTimeOffset from, int permits)
     {
         var moments = _grants.SelectMany(grant => windows.Select(window => grant.At + window.Duration)).Where(at => at > from).Order();
@@ -23,7 +23,7 @@ internal sealed class GrantOracle(params RateLimitWindow[] windows)
 
     public void Forget() => _grants.Clear();
 
-    /// <summary>Asserts that no window was ever over its limit.</summary>
+    /// <summary>Asserts that no window exceeded its limit.</summary>
     public static void AssertExact(IEnumerable<(DateTimeOffset At, int Permits)> grants, params RateLimitWindow[] windows)
     {
         var ordered = grants.OrderBy(grant => grant.At).ToList();

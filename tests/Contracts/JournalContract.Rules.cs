@@ -7,7 +7,7 @@ public abstract partial class JournalContract
 {
     [Theory]
     [MemberData(nameof(AwkwardKeys))]
-    public async Task A_row_of_any_key_is_found_by_the_next_owner_as_it_was_journaled(string key)
+    public async Task Next_owner_reads_the_journaled_row_for_any_key(string key)
     {
         var (owner, none) = await Here.ClaimAsync(key);
         Assert.Null(none);
@@ -33,7 +33,7 @@ public abstract partial class JournalContract
     }
 
     [Fact]
-    public async Task A_state_of_any_bytes_is_kept()
+    public async Task State_of_any_bytes_is_kept()
     {
         var (owner, _) = await Here.ClaimAsync("bytes");
         byte[] state = [.. Enumerable.Range(0, 100_000).Select(i => (byte)i)];
@@ -43,7 +43,7 @@ public abstract partial class JournalContract
     }
 
     [Fact]
-    public async Task An_owner_is_fenced_by_the_next_before_it_is_acknowledged()
+    public async Task Previous_owner_is_fenced_before_the_next_is_acknowledged()
     {
         var (first, _) = await Here.ClaimAsync("k");
         Assert.Equal(AppendOutcome.Journaled, await Here.AppendAsync(Make(first, 1)));
@@ -56,12 +56,12 @@ public abstract partial class JournalContract
     }
 
     [Fact]
-    public async Task Two_owners_of_one_key_in_one_batch_are_told_apart()
+    public async Task Two_owners_of_one_key_are_distinguished_in_one_batch()
     {
         var (first, _) = await Here.ClaimAsync("k");
         var (second, _) = await Here.ClaimAsync("k");
 
-        // What comes while a call is in flight goes as one batch; so most of these do.
+        // Appends that arrive while a call is in flight join one batch, so most of these do.
         var appends = Enumerable.Range(1, 300)
             .Select(version => (Version: version, Owner: version % 2 == 0 ? first : second))
             .Select(each => (each.Owner, Outcome: Here.AppendAsync(Make(each.Owner, each.Version)))).ToList();
@@ -72,7 +72,7 @@ public abstract partial class JournalContract
     }
 
     [Fact]
-    public async Task Versions_beyond_what_a_double_can_count_are_told_apart()
+    public async Task Versions_beyond_the_precision_of_a_double_are_distinguished()
     {
         var (owner, _) = await Here.ClaimAsync("k");
         foreach (var version in (long[])[9, Beyond53Bits, Beyond53Bits + 1, long.MaxValue])
@@ -84,9 +84,9 @@ public abstract partial class JournalContract
     }
 
     [Fact]
-    public async Task An_append_that_comes_late_stores_nothing()
+    public async Task Late_append_stores_nothing()
     {
-        // As from a connection that was given up while the server hung, when a later append has gone over the next one.
+        // A late append of an abandoned connection, after the server hung and a later append used the next connection.
         var (owner, _) = await Here.ClaimAsync("k");
         Assert.Equal(AppendOutcome.Journaled, await Here.AppendAsync(Make(owner, 1)));
         await using var look = await LookAsync();
@@ -99,7 +99,7 @@ public abstract partial class JournalContract
     }
 
     [Fact]
-    public async Task A_trim_removes_up_to_its_version_and_nothing_later()
+    public async Task Trim_removes_rows_up_to_its_version_only()
     {
         var (owner, _) = await Here.ClaimAsync("k");
         await Here.AppendAsync(Make(owner, Beyond53Bits));
@@ -109,13 +109,13 @@ public abstract partial class JournalContract
         await TrimAsync(Here, owner, Beyond53Bits);
         Assert.Null(await RowAsync("k"));
 
-        // The owner stays the owner.
+        // The owner keeps the key.
         Assert.Equal(AppendOutcome.Journaled, await Here.AppendAsync(Make(owner, Beyond53Bits + 1)));
         AssertSame(Make(owner, Beyond53Bits + 1), await RowAsync("k"));
     }
 
     [Fact]
-    public async Task Nothing_is_kept_of_a_key_that_was_released_and_flushed_in_either_order()
+    public async Task Released_and_flushed_key_leaves_nothing_in_either_order()
     {
         var (first, _) = await Here.ClaimAsync("released first");
         await Here.AppendAsync(Make(first, 1));
@@ -131,7 +131,7 @@ public abstract partial class JournalContract
     }
 
     [Fact]
-    public async Task An_owner_that_was_released_is_fenced_and_one_that_lost_its_right_cannot_release_the_next()
+    public async Task Released_owner_is_fenced_and_a_fenced_owner_cannot_release_its_successor()
     {
         var (first, _) = await Here.ClaimAsync("k");
         var (second, _) = await Here.ClaimAsync("k");
@@ -143,9 +143,9 @@ public abstract partial class JournalContract
     }
 
     [Fact]
-    public async Task What_silos_left_is_adopted_as_it_was_and_the_living_are_left_alone()
+    public async Task Rows_of_dead_silos_are_adopted_and_those_of_live_silos_are_not()
     {
-        // More than a page of the scan, in all partitions.
+        // More than one page of the scan, in all partitions.
         const int Keys = 1_300;
         Journal[] silos = [Open("gone-1"), Open("gone-2"), Open("living")];
         var journaled = await Task.WhenAll(Enumerable.Range(0, Keys).Select(async i =>
@@ -154,7 +154,7 @@ public abstract partial class JournalContract
             var (owner, _) = await silo.ClaimAsync($"key-{i} 👋");
             var row = Make(owner, Beyond53Bits + i);
 
-            // Some only claimed, some released.
+            // Some keys are only claimed, some are released.
             if (i % 10 == 0) return (Silo: i % 3, Owner: owner, Row: null);
             await silo.AppendAsync(row);
             if (i % 10 == 1) await silo.ReleaseAsync(owner);
@@ -167,7 +167,7 @@ public abstract partial class JournalContract
         Assert.Equal(expected.Count, adopted.Count);
         Assert.All(expected, each => AssertSame(each.Row, adopted[each.Owner.Key]));
 
-        // Whoever had them has lost them; the others have not.
+        // The adopted owners are fenced; the others are not.
         foreach (var each in journaled.Where((_, i) => i % 50 == 0 || i % 10 > 1))
         {
             var outcome = await silos[each.Silo].AppendAsync(Make(each.Owner, long.MaxValue - 1));
@@ -178,9 +178,9 @@ public abstract partial class JournalContract
     }
 
     [Fact]
-    public async Task What_was_adopted_is_adopted_again_by_a_silo_that_did_not_get_the_answer()
+    public async Task Adoption_can_be_repeated_after_a_lost_response()
     {
-        // The answer to an adoption may be lost; its rows are then this silo's, and it must come to know of them.
+        // The response to an adoption may be lost; its rows belong to this silo, which must find them.
         var gone = Open("gone");
         var (owner, _) = await gone.ClaimAsync("k");
         await gone.AppendAsync(Make(owner, 1));
@@ -192,7 +192,7 @@ public abstract partial class JournalContract
     }
 
     [Fact]
-    public async Task A_silo_that_adopts_leaves_its_own_users_alone()
+    public async Task Adoption_does_not_affect_users_of_the_adopting_silo()
     {
         var (owner, _) = await Here.ClaimAsync("mine");
         await Here.AppendAsync(Make(owner, 1));
@@ -202,12 +202,12 @@ public abstract partial class JournalContract
     }
 
     [Fact]
-    public async Task A_failover_that_lost_its_last_moments_does_not_hand_out_an_epoch_again()
+    public async Task Failover_that_lost_recent_writes_never_reuses_an_epoch()
     {
         var (before, _) = await Here.ClaimAsync("k");
         await using var look = await LookAsync();
 
-        // The server comes back as of a moment before the claim.
+        // The server comes back in a state from before the claim.
         await look.SetEpochAsync("k", before.Epoch - 1);
         await look.ForgetOwnerAsync("k");
 
@@ -217,7 +217,7 @@ public abstract partial class JournalContract
     }
 
     [Fact]
-    public async Task Epochs_grow_also_where_the_clock_of_the_server_is_behind_them()
+    public async Task Epochs_grow_even_if_the_server_clock_is_behind_them()
     {
         await using var look = await LookAsync();
         await look.SetEpochAsync("k", 8_000_000_000_000_000);

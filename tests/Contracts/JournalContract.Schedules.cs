@@ -5,7 +5,7 @@ namespace Actors.Contracts;
 public abstract partial class JournalContract
 {
     [Fact]
-    public Task Whatever_owners_do_at_once_no_write_is_lost_and_none_is_acknowledged_that_loses() =>
+    public Task Concurrent_owners_lose_no_acknowledged_write() =>
         Gen.Select(Gen.Int[0, 3], Gen.Int[0, 2], Gen.Frequency(
                 (2, JournalStep.Claim), (6, JournalStep.Append), (1, JournalStep.Release), (3, JournalStep.Flush), (1, JournalStep.Adopt)))
             .Array[1, 160]

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Actors.Contracts;
 
-/// <summary>What the journal must hold, over Redis and over what takes its place. Each test has keys of its own.</summary>
+/// <summary>The contract of the journal, run against Redis and its replacement. Each test has its own keys.</summary>
 public abstract partial class JournalContract : IAsyncLifetime
 {
     private protected const long Beyond53Bits = (1L << 53) + 1;
@@ -19,10 +19,10 @@ public abstract partial class JournalContract : IAsyncLifetime
 
     private protected Journal Here { get; private set; } = null!;
 
-    /// <summary>Where the server is; started where it is not.</summary>
+    /// <summary>Starts the server if needed and returns its connection string.</summary>
     protected abstract Task<string> StartAsync();
 
-    /// <summary>The command to send behind a commit, if the server needs one.</summary>
+    /// <summary>The command to send after a commit, if the server needs one.</summary>
     protected virtual string? CommitCommand => null;
 
     public async ValueTask InitializeAsync()

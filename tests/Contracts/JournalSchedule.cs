@@ -5,7 +5,7 @@ using Actors.WriteBehind;
 
 namespace Actors.Contracts;
 
-/// <summary>What an owner may do to a key.</summary>
+/// <summary>The actions of an owner.</summary>
 internal enum JournalStep
 {
     Claim,
@@ -15,7 +15,7 @@ internal enum JournalStep
     Adopt,
 }
 
-/// <summary>Owners on several silos that work on the same keys at once, and a record of all they did and were told.</summary>
+/// <summary>Owners on several silos that use the same keys concurrently, with a record of all actions and responses.</summary>
 internal sealed class JournalSchedule
 {
     private const long FirstVersion = (1L << 53) - 2;
@@ -23,14 +23,14 @@ internal sealed class JournalSchedule
     private readonly Func<string, Journal> _open;
     private readonly string[] _keys;
 
-    // Each call takes a number before it begins and one after it ended: the first of one beyond the last of another says
-    // that it came after it.
+    // Each call takes a number at its start and at its end. It follows another call if its start is greater than the end of
+    // that call.
     private readonly ConcurrentBag<(string Key, long Epoch, string Silo, long Ended)> _claims = [];
     private readonly ConcurrentBag<(Row Row, string Silo, long Began, long Ended)> _acknowledged = [];
     private readonly ConcurrentBag<(string Silo, long Began, long Ended)> _adoptions = [];
     private readonly ConcurrentDictionary<string, long> _trimmed = new();
 
-    // Stands for the table: what was flushed.
+    // Replaces the table: the flushed rows.
     private readonly ConcurrentDictionary<string, Row> _table = new();
     private long _time;
 
@@ -63,7 +63,7 @@ internal sealed class JournalSchedule
                 continue;
             }
 
-            if (journaled is not null) Assert.True(journaled.Version > _trimmed.GetValueOrDefault(key), "a row stayed after it was trimmed");
+            if (journaled is not null) Assert.True(journaled.Version > _trimmed.GetValueOrDefault(key), "a row remained after it was trimmed");
             var last = rows.MaxBy(row => row.Version)!;
             var kept = journaled is null || flushed?.Version > journaled.Version ? flushed : journaled;
             AssertSame(last, Assert.IsType<Row>(kept));
@@ -78,7 +78,7 @@ internal sealed class JournalSchedule
 
     private void Commit(Row row) => _table.AddOrUpdate(row.Key, row, (_, there) => there.Version < row.Version ? row : there);
 
-    /// <summary>One silo, which owns each key at most once at a time and does one thing after the other.</summary>
+    /// <summary>One silo, which owns each key at most once at a time and acts sequentially.</summary>
     internal sealed class Actor(JournalSchedule schedule, int index)
     {
         private readonly string _silo = $"silo-{index}";
@@ -103,7 +103,7 @@ internal sealed class JournalSchedule
             schedule._claims.Add((key, owner.Epoch, _silo, schedule.Now));
             if (journaled is not null) AssertSame(Make(key, journaled.Version, journaled.Epoch), journaled);
             var version = Math.Max(journaled?.Version ?? FirstVersion, schedule._table.GetValueOrDefault(key)?.Version ?? FirstVersion);
-            Assert.True(version >= atLeast, $"claimed at version {version}, though {atLeast} was acknowledged before");
+            Assert.True(version >= atLeast, $"claimed at version {version}, but version {atLeast} was acknowledged earlier");
             _owned[key] = (owner, version);
         }
 
@@ -115,7 +115,7 @@ internal sealed class JournalSchedule
                 mine = _owned[key];
             }
 
-            // A few at once, as writes to one user are.
+            // A few at once, like concurrent writes to one user.
             var count = 1 + (int)(mine.Version % 3);
             var outcomes = await Task.WhenAll(Enumerable.Range(1, count).Select(async i =>
             {

@@ -3,14 +3,14 @@ using Actors.RateLimiting;
 namespace Actors.Contracts;
 
 /// <summary>
-/// A limiter as a grain holds it, without the grain: its turns run one at a time on a scheduler of its own. Several over one
-/// log are what duplicate activations are.
+/// A limiter in its grain's place: its turns run one at a time on a separate scheduler. Several over one log act as duplicate
+/// activations.
 /// </summary>
 internal sealed class LimiterActor : ILimiterHost
 {
     private readonly TaskScheduler _turns = new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
 
-    // Changed by turns only.
+    // Changed only in turns.
     private int _wakings;
 
     public LimiterActor(string client, RedisGrantLogStore logs, LimiterCounters counters, RateLimitPolicy policy, double reservedShare)
@@ -26,16 +26,16 @@ internal sealed class LimiterActor : ILimiterHost
 
     public Limiter Limiter { get; }
 
-    /// <summary>How often another activation was found to have taken over.</summary>
+    /// <summary>How often this activation was fenced.</summary>
     public int FencedCount { get; private set; }
 
-    /// <summary>How often something failed that was no outage.</summary>
+    /// <summary>How often an operation failed without an outage.</summary>
     public int FailedCount { get; private set; }
 
     public async Task<RateLimitDecision> AcquireAsync(int permits = 1, string? name = null, TimeSpan maxWait = default, CancellationToken cancellationToken = default) =>
         (await RunAsync(() => Limiter.AcquireAsync(1, permits, name, maxWait, cancellationToken)))[0];
 
-    /// <summary>Does something in a turn.</summary>
+    /// <summary>Runs an operation in a turn.</summary>
     public Task<T> RunAsync<T>(Func<Task<T>> turn) =>
         Task.Factory.StartNew(turn, CancellationToken.None, TaskCreationOptions.None, _turns).Unwrap();
 

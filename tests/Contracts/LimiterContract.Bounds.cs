@@ -3,13 +3,13 @@ using Actors.Fixtures;
 
 namespace Actors.Contracts;
 
-/// <summary>What a client can make grow has a bound, and is counted; so has every script.</summary>
+/// <summary>Everything that a client can make grow is bounded and counted, and so is every script.</summary>
 public abstract partial class LimiterContract
 {
     private const int Part = RateLimiting.RedisGrantLogStore.MaxEntries;
 
     [Fact]
-    public async Task A_log_of_many_parts_is_restored_as_a_whole()
+    public async Task Log_of_many_parts_is_restored_completely()
     {
         var window = new RateLimitWindow(RateLimits.MaxLimit, 5 * Minute);
         var limiter = Open("parts", window);
@@ -20,7 +20,7 @@ public abstract partial class LimiterContract
         var entries = await Raw.SortedSetRangeByRankAsync(LogOf(limiter, "parts"));
         Assert.Equal((2 * Part) + 52, entries.Length);
 
-        // Each counts those before it.
+        // Each counts the earlier grants.
         Assert.Equal(before.Remaining - 3, (await Open("parts", window).AcquireAsync(1)).Remaining);
     }
 
@@ -31,7 +31,7 @@ public abstract partial class LimiterContract
         var calls = new List<Task<RateLimitDecision[]>>();
         await limiter.RunAsync(() =>
         {
-            // The first is decided alone, and meanwhile the others arrive.
+            // The first is decided alone; the others arrive meanwhile.
             for (var i = 0; i < 4 * Part; i++) calls.Add(limiter.Limiter.AcquireAsync(1, 1, $"1:p:{i}", TimeSpan.Zero, CancellationToken.None));
             return Task.CompletedTask;
         });
@@ -41,7 +41,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task No_more_than_ten_thousand_calls_of_a_client_are_held_undecided()
+    public async Task At_most_ten_thousand_calls_of_a_client_are_pending()
     {
         var limiter = Open("crowd", new RateLimitWindow(RateLimits.MaxLimit, Minute));
         var calls = new List<Task<RateLimitDecision[]>>();
@@ -62,7 +62,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task Acquiring_and_refunding_without_Redis_leaves_nothing_behind()
+    public async Task Acquire_and_refund_without_Redis_leave_nothing_in_memory()
     {
         var limiter = Open("cycles", new RateLimitWindow(10, 5 * Minute));
         var earlier = await limiter.AcquireAsync(1, name: "1:p:earlier");
@@ -83,7 +83,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task Names_and_waiting_calls_count_against_the_ceiling_until_they_are_gone()
+    public async Task Request_ids_and_waiting_calls_count_against_the_ceiling_until_removed()
     {
         var limiter = Open("counted", new RateLimitWindow(1000, TimeSpan.FromSeconds(2)));
         await limiter.AcquireAsync(900);
@@ -102,7 +102,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task A_limiter_that_has_ended_without_Redis_does_not_stay_in_memory()
+    public async Task Limiter_deactivated_without_Redis_leaves_memory()
     {
         _redis.Isolate("a test");
         var (ended, counters) = await EndAsync();
@@ -118,7 +118,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task What_was_granted_without_Redis_is_handed_off_and_written_by_the_next_also_if_it_is_never_called()
+    public async Task Grants_without_Redis_are_handed_off_and_stored_by_the_next_activation_without_a_call()
     {
         var window = new RateLimitWindow(5, 5 * Minute);
         var first = Open("handed", window);
@@ -139,7 +139,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task A_handoff_that_Redis_knows_already_counts_once()
+    public async Task Handoff_already_in_Redis_counts_once()
     {
         var window = new RateLimitWindow(5, 5 * Minute);
         var first = Open("twice", window);
@@ -149,13 +149,13 @@ public abstract partial class LimiterContract
         await second.RunAsync(() => second.Limiter.TakeOverAsync(first.Limiter.HandOff(isAll: true)));
         Assert.Equal(2, (await second.AcquireAsync(1)).Remaining);
 
-        // And by one that owns the log.
+        // Also by an activation that owns the log.
         await second.RunAsync(() => second.Limiter.TakeOverAsync(second.Limiter.HandOff(isAll: true)));
         Assert.Equal(1, (await second.AcquireAsync(1)).Remaining);
     }
 
     [Fact]
-    public async Task A_handoff_to_where_the_time_is_a_guess_gives_no_second_budget()
+    public async Task Handoff_to_an_estimated_clock_creates_no_second_budget()
     {
         var window = new RateLimitWindow(5, 5 * Minute);
         var first = Open("guesses", window);
@@ -164,7 +164,7 @@ public abstract partial class LimiterContract
         await first.AcquireAsync(1);
         await first.RunAsync(first.Limiter.CloseAsync);
 
-        // Nothing has told it what the clock of Redis shows.
+        // It does not know the time of Redis yet.
         var second = Open("guesses", window);
         await second.RunAsync(() => second.Limiter.TakeOverAsync(first.Limiter.HandOff(isAll: true)));
         Assert.Equal(1, (await second.AcquireAsync(1)).Remaining);

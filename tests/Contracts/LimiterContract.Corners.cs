@@ -1,10 +1,10 @@
 namespace Actors.Contracts;
 
-/// <summary>What must hold also where several things happen at once.</summary>
+/// <summary>Guarantees under concurrent operations.</summary>
 public abstract partial class LimiterContract
 {
     [Fact]
-    public async Task A_refund_of_what_counts_no_more_frees_nothing_of_others()
+    public async Task Refund_of_an_expired_grant_frees_no_other_grant()
     {
         var window = new RateLimitWindow(5, TimeSpan.FromMilliseconds(400));
         var limiter = Open("aged", window);
@@ -16,7 +16,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task A_refund_of_what_a_reset_has_freed_frees_nothing_of_others()
+    public async Task Refund_after_a_reset_frees_no_other_grant()
     {
         var limiter = Open("emptied", new RateLimitWindow(5, Minute));
         var named = await limiter.AcquireAsync(5, name: "5:p:x");
@@ -33,7 +33,7 @@ public abstract partial class LimiterContract
         var limiter = Open("defect", PolicyOf(new RateLimitWindow(2, Minute)), clock);
         Assert.True((await limiter.AcquireAsync()).IsAllowed);
 
-        // The first time is read as the call arrives, the second as it is taken up.
+        // The first read of the clock is on arrival, the second when the call is processed.
         clock.FailAfter(1);
         var error = await Assert.ThrowsAsync<StorageUnavailableException>(() => limiter.AcquireAsync().WaitAsync(TimeSpan.FromSeconds(10)));
         Assert.Contains("The clock failed", error.Message, StringComparison.Ordinal);
@@ -43,7 +43,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task Who_is_to_wait_is_told_to_go_elsewhere_also_while_a_script_is_in_flight()
+    public async Task Waiting_call_is_redirected_even_while_a_script_is_in_flight()
     {
         var limiter = Open("closed", new RateLimitWindow(1, Minute / 4));
         await limiter.AcquireAsync(1);
@@ -58,7 +58,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task Whose_turn_has_come_is_granted_or_told_to_go_elsewhere_and_never_both()
+    public async Task Due_call_is_either_granted_or_redirected()
     {
         var limiter = Open("closing", new RateLimitWindow(1, TimeSpan.FromSeconds(1)));
         await limiter.AcquireAsync(1);
@@ -66,7 +66,7 @@ public abstract partial class LimiterContract
         while (limiter.Counters.Waiting == 0) await Task.Delay(5);
         await limiter.RunAsync(() =>
         {
-            // Its turn comes, and the script that grants it is in flight.
+            // Its turn comes, and the script for its grant is in flight.
             Thread.Sleep(TimeSpan.FromSeconds(1.2));
             limiter.Limiter.Wake();
             return limiter.Limiter.CloseAsync();
@@ -76,17 +76,17 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task A_log_that_an_earlier_owner_has_begun_anew_is_taken_over_again()
+    public async Task Log_restarted_by_an_earlier_owner_is_taken_over_again()
     {
         var (earlier, later) = (Open("two", new RateLimitWindow(5, TimeSpan.FromMilliseconds(100))), Open("two", new RateLimitWindow(5, TimeSpan.FromMilliseconds(100))));
         await earlier.AcquireAsync(1);
         await later.AcquireAsync(1);
         await Task.Delay(TimeSpan.FromMilliseconds(200));
 
-        // As when it has expired.
+        // Simulates an expired log.
         await Raw.KeyDeleteAsync(LogOf(later, "two"));
 
-        // It has not noticed yet, and its log lives longer.
+        // The earlier owner has not noticed, and its log lives longer.
         earlier.Limiter.Policy = PolicyOf(new RateLimitWindow(5, Minute));
         await earlier.AcquireAsync(1);
         await Task.Delay(TimeSpan.FromMilliseconds(150));
@@ -95,14 +95,14 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task A_call_is_cancelled_or_charged_and_never_both()
+    public async Task Call_is_either_cancelled_or_charged()
     {
         var limiter = Open("cancelled", new RateLimitWindow(10, Minute));
         using var givesUp = new CancellationTokenSource();
         var (decided, arrived) = (Task.FromResult<RateLimitDecision[]>([]), Task.FromResult<RateLimitDecision[]>([]));
         await limiter.RunAsync(() =>
         {
-            // Of the first the script is in flight, the second is to go with the next.
+            // The script of the first call is in flight; the second call joins the next batch.
             decided = limiter.Limiter.AcquireAsync(1, 2, "2:p:x", RateLimits.MaxWait, givesUp.Token);
             arrived = limiter.Limiter.AcquireAsync(1, 3, "3:p:y", RateLimits.MaxWait, givesUp.Token);
             givesUp.Cancel();
@@ -117,7 +117,7 @@ public abstract partial class LimiterContract
     [Theory]
     [InlineData(RedisDownBehavior.Allow)]
     [InlineData(RedisDownBehavior.Deny)]
-    public async Task What_is_to_be_done_without_Redis_is_done_past_those_who_wait(RedisDownBehavior behavior)
+    public async Task Local_operations_run_ahead_of_waiting_calls(RedisDownBehavior behavior)
     {
         var limiter = Open("down", PolicyOf(new RateLimitWindow(1, Minute / 4)) with { OnRedisDown = behavior });
         await limiter.AcquireAsync(1);
@@ -131,7 +131,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task As_many_names_are_kept_over_an_outage_as_without_one()
+    public async Task Outage_does_not_change_how_many_request_ids_are_kept()
     {
         var limiter = Open("names", new RateLimitWindow(RateLimits.MaxLimit, Minute));
         await limiter.AcquireAsync(1);
@@ -145,7 +145,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task What_was_granted_by_a_guess_of_the_time_counts_from_no_earlier_than_it_was_granted()
+    public async Task Grant_by_an_estimated_time_never_counts_from_an_earlier_time()
     {
         _redis.Isolate("a test");
         var clock = new LateClock();
@@ -160,7 +160,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task What_is_to_be_written_back_is_tried_again_whatever_came_between()
+    public async Task Write_back_is_retried_after_any_interruption()
     {
         var limiter = Open("again", new RateLimitWindow(10, Minute));
         await limiter.AcquireAsync(1);
@@ -179,7 +179,7 @@ public abstract partial class LimiterContract
     private static Task<int> RefundAsync(LimiterActor limiter, string name, int permits, RateLimitDecision granted) =>
         limiter.RunAsync(() => limiter.Limiter.RefundAsync(name, permits, (granted.DecidedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
 
-    /// <summary>Where a thread is given no time before it looks at the clock.</summary>
+    /// <summary>A clock that simulates a delayed thread.</summary>
     private sealed class LateClock : TimeProvider
     {
         public bool IsLate { get; set; }

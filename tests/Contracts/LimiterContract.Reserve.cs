@@ -3,14 +3,14 @@ using CsCheck;
 
 namespace Actors.Contracts;
 
-/// <summary>Permits that Redis counts before they are asked for.</summary>
+/// <summary>Permits that Redis counts before they are requested.</summary>
 public abstract partial class LimiterContract
 {
-    // Far more than is allowed, so that it shows in small windows.
+    // Far more than allowed, so that the effect shows in small windows.
     private const double Much = 0.5;
 
     [Fact]
-    public async Task Who_calls_often_takes_a_script_for_many_grants_and_every_one_is_counted()
+    public async Task Busy_client_gets_many_grants_per_script_and_each_is_counted()
     {
         var window = new RateLimitWindow(5000, TimeSpan.FromSeconds(30));
         var limiter = Open("often", window, 0.01);
@@ -22,7 +22,7 @@ public abstract partial class LimiterContract
 
         Assert.InRange(limiter.Counters.ScriptCalls, 1, 200);
 
-        // With one that is named what was granted meanwhile is noted, each grant by its time.
+        // A call with a request id also records the grants since the last script, each with its time.
         await limiter.AcquireAsync(1, name: "1:p:x");
         var entries = await Raw.SortedSetRangeByRankWithScoresAsync(LogOf(limiter, "often"));
         var counted = entries.Where(entry => !entry.Element.ToString().StartsWith('o') && !entry.Element.ToString().EndsWith(":r", StringComparison.Ordinal));
@@ -30,9 +30,9 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task No_more_than_a_hundred_entries_are_told_by_one_script()
+    public async Task Script_returns_at_most_a_hundred_entries()
     {
-        // So much is reserved that it outlasts them, and each is at least a millisecond after the one before.
+        // The reserve outlasts all calls, and each call comes at least a millisecond after the previous one.
         var limiter = Open("told", new RateLimitWindow(RateLimits.MaxLimit, Minute), Much);
         for (var i = 0; i < 10; i++) await limiter.AcquireAsync(10_000);
         await limiter.AcquireAsync(1);
@@ -48,7 +48,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task Who_calls_seldom_has_nothing_reserved()
+    public async Task Infrequent_callers_reserve_nothing()
     {
         var limiter = Open("seldom", new RateLimitWindow(1000, Minute));
         for (var i = 0; i < 3; i++)
@@ -60,7 +60,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task What_is_reserved_is_free_again_for_the_next_when_its_owner_ends()
+    public async Task Reserve_is_released_when_its_owner_deactivates()
     {
         var window = new RateLimitWindow(1000, Minute);
         var limiter = Open("ends", window, Much);
@@ -70,7 +70,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task What_is_reserved_counts_as_granted_for_who_comes_unawares_and_grants_nothing_while_it_may_be()
+    public async Task Unknown_reserve_counts_as_granted_while_its_owner_may_use_it()
     {
         var window = new RateLimitWindow(1000, Minute);
         var first = Open("killed", window, Much);
@@ -84,7 +84,7 @@ public abstract partial class LimiterContract
         var asked = second.AcquireAsync(1);
         await Eventually.IsTrueAsync(() => Task.FromResult(second.Counters.ScriptCalls > 0));
 
-        // The first does not know, and goes on.
+        // The first does not know that and continues.
         var late = new List<RateLimitDecision>();
         for (var i = 0; i < 3; i++) late.Add(await first.AcquireAsync(1));
         Assert.Equal(calls, first.Counters.ScriptCalls);
@@ -97,7 +97,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task A_reserve_in_a_log_that_was_lost_is_not_counted_twice()
+    public async Task Reserve_in_a_lost_log_is_counted_once()
     {
         var window = new RateLimitWindow(1000, Minute);
         var limiter = Open("reserve-lost", window, Much);
@@ -109,7 +109,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task A_reserve_over_an_outage_is_counted_as_far_as_it_was_granted()
+    public async Task Reserve_counts_only_its_used_part_after_an_outage()
     {
         var window = new RateLimitWindow(1000, Minute);
         var limiter = Open("reserve-outage", window, Much);
@@ -124,7 +124,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task Nothing_is_granted_from_a_reserve_that_new_windows_have_no_room_for()
+    public async Task Reserve_that_exceeds_changed_windows_grants_nothing()
     {
         var limiter = Open("lowered", new RateLimitWindow(1000, Minute), Much);
         for (var i = 0; i < 20; i++) await limiter.AcquireAsync(1);
@@ -134,7 +134,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task Nobody_is_granted_from_a_reserve_past_those_who_wait()
+    public async Task Reserve_grants_never_overtake_waiting_calls()
     {
         var limiter = Open("before", new RateLimitWindow(100, TimeSpan.FromSeconds(2)), Much);
         for (var i = 0; i < 20; i++) await limiter.AcquireAsync(1);
@@ -144,14 +144,14 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public Task Every_decision_with_a_reserve_is_that_of_the_definition() =>
+    public Task Every_decision_with_a_reserve_matches_the_definition() =>
         Gen.Select(
                 Gen.Select(Gen.Int[10, 60], Gen.Int[5, 80]).Array[1, 3],
                 Gen.Select(Gen.Int[1, 6], Gen.Int[0, 40], Gen.Int[0, 20]).Array[1, 150])
             .SampleAsync(
                 async (sizes, calls) =>
                 {
-                    // Grants from a reserve that are made within a tick are noted together, by the time of the last.
+                    // Grants from a reserve within one tick are recorded together with the time of the last.
                     var tick = TimeSpan.FromMicroseconds(RateLimiting.Reserve.Tick);
                     var windows = sizes.DistinctBy(size => size.Item2).Select(size => new RateLimitWindow(size.Item1, TimeSpan.FromMilliseconds(size.Item2))).ToArray();
                     var client = Guid.NewGuid().ToString("n");
@@ -188,7 +188,7 @@ public abstract partial class LimiterContract
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(3)]
-    public async Task One_with_a_reserve_and_those_who_take_over_grant_no_more_than_one_would_by_any_clock(int seed)
+    public async Task Takeovers_with_a_reserve_never_exceed_the_limit_whatever_the_clock(int seed)
     {
         var window = new RateLimitWindow(200, TimeSpan.FromMilliseconds(400));
         var client = $"any-clock-{seed}";
@@ -197,7 +197,7 @@ public abstract partial class LimiterContract
         var told = new List<(long Began, long Ended)>();
         for (var i = 0; i < 40; i++) await AcquireAsync(first);
 
-        // The first goes on, as do those who come and know nothing of the others.
+        // The first continues, and others start that do not know each other.
         using var stop = new CancellationTokenSource(TimeSpan.FromSeconds(4));
         await Task.WhenAll(((LimiterActor[])[first, Open(client, window, Much), Open(client, window, Much)]).Select(async (limiter, index) =>
         {
@@ -212,7 +212,7 @@ public abstract partial class LimiterContract
         GrantOracle.AssertExact(grants, window);
         Assert.InRange(grants.Count, 400, 200 * 13);
 
-        // Of all that were granted within a window for certain there are no more than its limit.
+        // Grants certainly made within one window never exceed its limit.
         var length = (long)(window.Duration.TotalSeconds * TimeProvider.System.TimestampFrequency);
         foreach (var (began, _) in told) Assert.InRange(told.Count(each => each.Began >= began && each.Ended < began + length), 0, window.Limit);
 
@@ -232,7 +232,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task Who_took_over_from_another_that_goes_on_reserves_nothing()
+    public async Task Activation_that_took_over_a_used_log_reserves_nothing()
     {
         var window = new RateLimitWindow(1000, Minute);
         LimiterActor[] twins = [Open("both", window, Much), Open("both", window, Much)];

@@ -5,7 +5,7 @@ namespace Actors.Contracts;
 public abstract partial class LimiterContract
 {
     [Fact]
-    public Task Every_decision_is_that_of_the_definition() =>
+    public Task Every_decision_matches_the_definition() =>
         Gen.Select(
                 Gen.Select(Gen.Int[1, 12], Gen.Int[5, 40]).Array[1, 3],
                 Gen.Select(Gen.Int[1, 6], Gen.Int[0, 12], Gen.Bool).Array[1, 60])
@@ -57,7 +57,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task A_new_owner_knows_all_that_was_granted()
+    public async Task New_owner_knows_every_grant()
     {
         await Open("moved", new RateLimitWindow(10, Minute)).AcquireAsync(4);
         var second = Open("moved", new RateLimitWindow(10, Minute));
@@ -69,7 +69,7 @@ public abstract partial class LimiterContract
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_log_that_is_lost_in_whole_or_in_part_is_written_back_and_gives_no_second_budget(bool inWhole)
+    public async Task Lost_log_is_restored_without_a_second_budget(bool inWhole)
     {
         var limiter = Open("lost", new RateLimitWindow(10, Minute));
         await limiter.AcquireAsync(2);
@@ -77,14 +77,14 @@ public abstract partial class LimiterContract
         if (inWhole) await Raw.KeyDeleteAsync(LogOf(limiter, "lost"));
         else await Raw.SortedSetRemoveAsync(LogOf(limiter, "lost"), "2:5");
 
-        // It fits neither way, and that is known only once the log is there again.
+        // The call exceeds the limit in both cases, but only the restored log shows it.
         Assert.Equal(1, (await limiter.AcquireAsync(2)).Remaining);
         Assert.False((await limiter.AcquireAsync(2)).IsAllowed);
         Assert.Equal(0, (await Open("lost", new RateLimitWindow(10, Minute)).AcquireAsync(1)).Remaining);
     }
 
     [Fact]
-    public async Task What_came_late_and_was_told_to_nobody_is_taken_back()
+    public async Task Late_grants_that_no_caller_received_are_refunded()
     {
         var limiter = Open("late", new RateLimitWindow(10, Minute));
         var first = await limiter.AcquireAsync(2);
@@ -95,9 +95,9 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task A_clock_that_was_set_back_stalls_nobody_and_frees_nothing()
+    public async Task Clock_set_back_blocks_no_call_and_frees_no_permit()
     {
-        // As if the last grant had been made by a server whose clock was an hour ahead.
+        // Simulates a last grant by a server whose clock was an hour ahead.
         var window = new RateLimitWindow(4, TimeSpan.FromMilliseconds(300));
         var first = Open("back", window);
         await first.AcquireAsync(1);
@@ -117,7 +117,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task Every_key_is_gone_after_its_window_and_none_is_without_an_end()
+    public async Task Every_key_has_a_TTL_and_expires_after_its_window()
     {
         var limiter = Open("{brief}*", new RateLimitWindow(2, TimeSpan.FromMilliseconds(200)));
         for (var i = 0; i < 3; i++) await limiter.AcquireAsync(1);
@@ -129,7 +129,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task A_long_log_is_bounded_and_stays_exact()
+    public async Task Long_log_is_bounded_and_stays_exact()
     {
         var window = new RateLimitWindow(RateLimits.MaxLimit, TimeSpan.FromSeconds(4));
         var limiter = Open("long", window);
@@ -137,7 +137,7 @@ public abstract partial class LimiterContract
         var until = DateTime.UtcNow + TimeSpan.FromSeconds(3.5);
         for (var i = 0; DateTime.UtcNow < until; i++)
         {
-            // One at a time, so that each is a call, and an entry, of its own.
+            // Sequential, so that each is a separate call and entry.
             var decision = await limiter.AcquireAsync(1);
             grants.Add((decision.DecidedAt, 1));
             Assert.Equal(RateLimits.MaxLimit - i - 1, decision.Remaining);
@@ -150,7 +150,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task Denials_are_known_without_Redis_until_a_permit_is_free()
+    public async Task Denials_need_no_Redis_until_a_permit_is_free()
     {
         var limiter = Open("full", new RateLimitWindow(5, TimeSpan.FromSeconds(30)));
         await limiter.AcquireAsync(5);
@@ -160,7 +160,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task Who_waits_is_served_in_order_of_coming_whatever_the_weight()
+    public async Task Waiting_calls_are_granted_in_arrival_order_whatever_their_weight()
     {
         var window = new RateLimitWindow(6, TimeSpan.FromMilliseconds(150));
         var limiter = Open("line", window);
@@ -180,7 +180,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task Who_would_wait_too_long_is_denied_at_once_and_who_gives_up_makes_room()
+    public async Task Call_that_would_wait_too_long_is_denied_and_a_cancelled_call_makes_room()
     {
         var limiter = Open("patience", new RateLimitWindow(1, TimeSpan.FromSeconds(1)));
         var first = await limiter.AcquireAsync(1);
@@ -197,7 +197,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task A_refund_counts_for_all_that_come_after_it()
+    public async Task Refund_applies_to_all_later_calls()
     {
         var limiter = Open("refund", new RateLimitWindow(10, Minute / 4));
         await limiter.AcquireAsync(2);
@@ -212,7 +212,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task Windows_that_change_count_what_was_granted_before()
+    public async Task Changed_windows_count_earlier_grants()
     {
         var limiter = Open("change", new RateLimitWindow(10, TimeSpan.FromSeconds(2)));
         await limiter.AcquireAsync(8);

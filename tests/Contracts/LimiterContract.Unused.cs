@@ -1,10 +1,10 @@
 namespace Actors.Contracts;
 
-/// <summary>Grants without a name that nobody used.</summary>
+/// <summary>Grants without a request id that were not used.</summary>
 public abstract partial class LimiterContract
 {
     [Fact]
-    public async Task Unused_grants_are_free_again_and_those_of_others_are_not()
+    public async Task Unused_grants_are_freed_and_no_others()
     {
         var limiter = Open("unused", new RateLimitWindow(10, Minute));
         var (first, second) = (await limiter.AcquireAsync(2), await limiter.AcquireAsync(3));
@@ -13,13 +13,13 @@ public abstract partial class LimiterContract
         Assert.Equal(1, await RefundUnusedAsync(limiter, (second, 1)));
         Assert.Equal(7, (await limiter.AcquireAsync(1)).Remaining);
 
-        // Redis knows it.
+        // Redis has recorded it.
         await limiter.RunAsync(limiter.Limiter.CloseAsync);
         Assert.Equal(6, (await Open("unused", new RateLimitWindow(10, Minute)).AcquireAsync(1)).Remaining);
     }
 
     [Fact]
-    public async Task Unused_grants_from_a_reserve_are_free_again()
+    public async Task Unused_grants_from_a_reserve_are_freed()
     {
         var limiter = Open("unused-reserve", new RateLimitWindow(1000, Minute), Much);
         var granted = new List<RateLimitDecision>();
@@ -30,7 +30,7 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
-    public async Task A_long_log_is_not_written_anew_for_a_grant_that_was_not_used()
+    public async Task Unused_grant_does_not_rewrite_a_long_log()
     {
         var limiter = Open("unused-long", new RateLimitWindow(RateLimits.MaxLimit, Minute));
         RateLimitDecision last = null!;

@@ -5,7 +5,7 @@ using StackExchange.Redis;
 
 namespace Actors.Contracts;
 
-/// <summary>What a limiter must hold, over Redis and over what takes its place. Each test has keys of its own.</summary>
+/// <summary>The contract of a limiter, run against Redis and its replacement. Each test has its own keys.</summary>
 public abstract partial class LimiterContract : IAsyncLifetime
 {
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -14,7 +14,7 @@ public abstract partial class LimiterContract : IAsyncLifetime
     private RedisGateway _redis = null!;
     private ConnectionMultiplexer _raw = null!;
 
-    /// <summary>Where the server is; started where it is not.</summary>
+    /// <summary>Starts the server if needed and returns its connection string.</summary>
     protected abstract Task<string> StartAsync();
 
     private protected IDatabase Raw => _raw.GetDatabase();

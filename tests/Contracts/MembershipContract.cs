@@ -3,7 +3,7 @@ using StackExchange.Redis;
 
 namespace Actors.Contracts;
 
-/// <summary>What becomes of the membership table of a living cluster when Redis loses it, over any server that speaks Redis.</summary>
+/// <summary>The membership table of a live cluster when Redis loses it, against any server with the Redis protocol.</summary>
 public abstract class MembershipContract : IAsyncLifetime
 {
     private readonly string _service = $"test-{Guid.NewGuid():n}";
@@ -29,7 +29,7 @@ public abstract class MembershipContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_emptied_table_is_restored()
+    public async Task Emptied_table_is_restored()
     {
         var silos = await JoinAsync(3);
         var version = await VersionAsync();
@@ -45,7 +45,7 @@ public abstract class MembershipContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Several_silos_may_restore_it_at_once()
+    public async Task Several_silos_can_restore_the_table_concurrently()
     {
         var silos = await JoinAsync(5);
         await EmptyAsync();
@@ -59,7 +59,7 @@ public abstract class MembershipContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Orleans_never_reads_a_table_that_was_lost()
+    public async Task Orleans_never_reads_a_lost_table()
     {
         var silos = await JoinAsync(3);
         using var stop = new CancellationTokenSource();
@@ -76,7 +76,7 @@ public abstract class MembershipContract : IAsyncLifetime
             }
             catch (Exception error) when (error is not Xunit.Sdk.XunitException)
             {
-                // Lost again under the read: Orleans repeats it.
+                // Lost again during the read, which Orleans retries.
             }
         }
 
@@ -87,7 +87,7 @@ public abstract class MembershipContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_table_that_a_client_has_made_anew_is_restored()
+    public async Task Table_recreated_by_a_client_is_restored()
     {
         var silos = await JoinAsync(3);
         await EmptyAsync();
@@ -96,7 +96,7 @@ public abstract class MembershipContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_table_without_its_last_changes_is_restored()
+    public async Task Table_without_its_last_changes_is_restored()
     {
         var silos = await JoinAsync(2);
         var before = await Redis.HashGetAllAsync(Key);
@@ -106,9 +106,9 @@ public abstract class MembershipContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_silo_that_joined_last_is_put_back_when_the_restorer_did_not_know_it()
+    public async Task Last_joined_silo_unknown_to_the_restorer_is_added_back()
     {
-        // It has not looked at the table since.
+        // The older silo has not read the table since.
         var older = (await JoinAsync(1))[0];
         var latest = (await JoinAsync(1))[0];
         await EmptyAsync();
@@ -120,7 +120,7 @@ public abstract class MembershipContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_dead_stay_dead_when_the_restorer_did_not_know_it()
+    public async Task Dead_silos_stay_dead_if_the_restorer_did_not_know_them()
     {
         var silos = await JoinAsync(3);
         await silos[1].WriteAsync(silos[2].Address, SiloStatus.Dead);
@@ -133,7 +133,7 @@ public abstract class MembershipContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_silo_whose_row_is_missing_puts_it_back_and_nothing_else_changes()
+    public async Task Silo_restores_its_missing_row_and_changes_nothing_else()
     {
         var silos = await JoinAsync(3);
         await AssertAllSeeAsync(silos, silos);
@@ -149,7 +149,7 @@ public abstract class MembershipContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_row_that_says_that_the_silo_is_dead_is_left_alone()
+    public async Task Row_of_a_dead_silo_is_not_changed()
     {
         var silos = await JoinAsync(2);
         await silos[0].WriteAsync(silos[1].Address, SiloStatus.Dead);
@@ -164,12 +164,12 @@ public abstract class MembershipContract : IAsyncLifetime
     [Theory]
     [InlineData(1)]
     [InlineData(6)]
-    public async Task A_second_cluster_that_formed_meanwhile_becomes_one_with_the_first(int newcomers)
+    public async Task Second_cluster_formed_meanwhile_merges_with_the_first(int newcomers)
     {
         var silos = await JoinAsync(2);
         await EmptyAsync();
 
-        // With six its version has passed that of the first.
+        // With six newcomers its version exceeds that of the first cluster.
         var others = await JoinAsync(newcomers);
 
         await silos[0].Table.CheckAsync(default);
@@ -179,7 +179,7 @@ public abstract class MembershipContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_silo_that_finds_the_table_empty_gives_a_living_cluster_time_to_restore_it()
+    public async Task Silo_that_finds_an_empty_table_waits_for_a_live_cluster_to_restore_it()
     {
         var silos = await JoinAsync(2);
         await EmptyAsync();
@@ -195,7 +195,7 @@ public abstract class MembershipContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Where_there_is_no_cluster_one_is_formed_after_that_time()
+    public async Task New_cluster_is_formed_after_that_wait_if_none_exists()
     {
         var silo = Create(TimeSpan.FromSeconds(1));
         await silo.JoinAsync();
@@ -227,7 +227,7 @@ public abstract class MembershipContract : IAsyncLifetime
             await joined[i].JoinAsync();
         }
 
-        // As silos do once a second; without it the first ones would not know of the last ones.
+        // Silos do this once a second; without it the first ones would not know the last ones.
         foreach (var silo in joined) await silo.Table.CheckAsync(default);
         return joined;
     }

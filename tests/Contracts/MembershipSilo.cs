@@ -9,7 +9,7 @@ using StackExchange.Redis;
 
 namespace Actors.Contracts;
 
-/// <summary>As much of a silo as its membership table needs: the table as a silo has it, and the silo's part in it.</summary>
+/// <summary>The part of a silo that its membership table needs.</summary>
 internal sealed class MembershipSilo : IAsyncDisposable
 {
     private readonly ServiceProvider _provider;
@@ -25,10 +25,10 @@ internal sealed class MembershipSilo : IAsyncDisposable
 
     public SelfHealingMembershipTable Table { get; }
 
-    /// <summary>What this silo goes by to tell whether it is a member, with <paramref name="membership"/> as what it knows of others.</summary>
+    /// <summary>The membership proof of this silo, with <paramref name="membership"/> as its view of other silos.</summary>
     public MembershipProof Proof(IClusterMembershipService membership) => ActivatorUtilities.CreateInstance<MembershipProof>(_provider, membership);
 
-    /// <summary>A silo that has not come to the table yet.</summary>
+    /// <summary>A silo that has not used the table yet.</summary>
     public static MembershipSilo Create(string redis, string service, int port, TimeSpan grace = default)
     {
         var address = SiloAddress.New(IPAddress.Loopback, port, 1);
@@ -42,7 +42,7 @@ internal sealed class MembershipSilo : IAsyncDisposable
         return new MembershipSilo(services.BuildServiceProvider(), address);
     }
 
-    /// <summary>Joins as Orleans does.</summary>
+    /// <summary>Joins like Orleans.</summary>
     public async Task JoinAsync()
     {
         await Table.InitializeMembershipTableAsync(tryInitTableVersion: true);
@@ -50,7 +50,7 @@ internal sealed class MembershipSilo : IAsyncDisposable
         await WriteAsync(Address, SiloStatus.Active);
     }
 
-    /// <summary>Writes a status, its own or another's, as Orleans does.</summary>
+    /// <summary>Writes the status of this or another silo, like Orleans.</summary>
     public async Task WriteAsync(SiloAddress silo, SiloStatus status)
     {
         var isWritten = false;

@@ -4,7 +4,7 @@ using StackExchange.Redis;
 
 namespace Actors.Contracts;
 
-/// <summary>Reads the journal past everything under test.</summary>
+/// <summary>Reads the journal without the code under test.</summary>
 internal sealed class RedisLook : IAsyncDisposable
 {
     private readonly ConnectionMultiplexer _redis;
@@ -21,14 +21,14 @@ internal sealed class RedisLook : IAsyncDisposable
         return row is null ? null : JournalFormat.Decode(key, row);
     }
 
-    /// <summary>How many fields one of the hashes has, over all partitions.</summary>
+    /// <summary>The number of fields of a hash over all partitions.</summary>
     public async Task<long> LengthAsync(string hash) => (await Task.WhenAll(Enumerable.Range(0, Partition.Count)
         .Select(partition => _redis.GetDatabase().HashLengthAsync(NameOf(hash, partition))))).Sum();
 
-    /// <summary>Sets the counter of owners back, as a failover that lost its last moments does.</summary>
+    /// <summary>Sets the epoch counter back, like a failover that lost recent writes.</summary>
     public Task SetEpochAsync(string key, long epoch) => _redis.GetDatabase().StringSetAsync(NameOf("epoch", Partition.Of(key)), epoch);
 
-    /// <summary>Sends an append of that number; the error it is answered with, or null.</summary>
+    /// <summary>Sends an append with this number; returns its error, or null.</summary>
     public async Task<string?> AppendAsync(string silo, long number, Row row)
     {
         var partition = Partition.Of(row.Key);

@@ -8,7 +8,7 @@ namespace Actors.Contracts;
 public abstract partial class RowStoreContract
 {
     [Fact]
-    public async Task Overlapping_batches_from_several_stores_never_deadlock_and_end_at_the_highest_version()
+    public async Task Overlapping_batches_never_deadlock_and_keep_the_highest_version()
     {
         const int Writers = 6;
         const int Rounds = 12;
@@ -38,7 +38,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task Of_two_owners_with_the_same_versions_exactly_one_wins_each_row()
+    public async Task Exactly_one_of_two_owners_wins_each_row()
     {
         const int Keys = 500;
         Row[] Batch(long epoch) => Sorted(Enumerable.Range(0, Keys).Select(i => Make($"key-{i}", 1, epoch)));
@@ -55,7 +55,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task Readers_see_whole_rows_while_they_are_replaced()
+    public async Task Readers_never_see_a_partly_replaced_row()
     {
         await UpsertAsync(Make("u1", 1));
         var writing = Task.Run(async () =>
@@ -68,7 +68,7 @@ public abstract partial class RowStoreContract
         do
         {
             var row = await ReadAsync("u1");
-            Assert.True(row.Version >= last, $"version {row.Version} after {last}");
+            Assert.True(row.Version >= last, $"version {row.Version} was read after version {last}");
             await Task.Yield();
             last = row.Version;
             Assert.Contains($"Name {last}\"", System.Text.Encoding.UTF8.GetString(row.State.Span), StringComparison.Ordinal);
@@ -78,7 +78,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task Four_silos_migrate_an_empty_database_at_once()
+    public async Task Four_silos_migrate_an_empty_database_concurrently()
     {
         await DropDatabaseAsync();
         await CreateDatabaseAsync();
@@ -95,7 +95,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task Migrating_again_keeps_what_is_there()
+    public async Task Repeated_migration_keeps_existing_data()
     {
         await UpsertAsync(Make("u1", 4));
         var other = Open();
@@ -107,7 +107,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task An_unreachable_database_is_reported_as_such_within_a_bounded_time()
+    public async Task Unreachable_database_is_reported_within_a_bounded_time()
     {
         var store = OpenUnreachable();
         var clock = Stopwatch.StartNew();
@@ -129,7 +129,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task A_cancelled_call_ends_as_cancelled_and_the_store_goes_on()
+    public async Task Cancelled_call_throws_and_the_store_keeps_working()
     {
         using var source = new CancellationTokenSource();
         await source.CancelAsync();
@@ -143,7 +143,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task Calls_cancelled_midway_leave_whole_batches_or_none()
+    public async Task Cancelled_calls_leave_whole_batches_or_none()
     {
         const int Keys = 2_000;
         for (var version = 1; version <= 10; version++)

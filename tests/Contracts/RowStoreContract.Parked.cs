@@ -9,7 +9,7 @@ public abstract partial class RowStoreContract
     private const string Bad = "poison";
 
     [Fact]
-    public async Task A_table_that_is_missing_is_no_fault_of_the_rows()
+    public async Task Missing_table_is_not_a_row_error()
     {
         await QueryAsync("DROP TABLE users");
 
@@ -19,7 +19,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task A_parked_row_is_read_as_it_was_given()
+    public async Task Parked_row_is_read_back_unchanged()
     {
         await UpsertAsync(Make("u1", 1));
         var row = Make("u1", 2, 5, """{"displayName":"\u0000 and "}""");
@@ -50,7 +50,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task Of_parked_rows_the_latest_is_kept()
+    public async Task Latest_parked_row_is_kept()
     {
         await ParkAsync(Make("u1", 3));
 
@@ -64,7 +64,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task What_the_table_has_caught_up_with_is_not_parked()
+    public async Task Row_already_in_the_table_is_not_parked()
     {
         await UpsertAsync(Make("same", 3, 1), Make("later", 4, 2), Make("other", 3, 2));
 
@@ -75,7 +75,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task A_parked_row_fences_as_one_in_the_table_does()
+    public async Task Parked_row_fences_like_a_row_in_the_table()
     {
         await UpsertAsync(Make("u1", 1));
         await ParkAsync(Make("u1", 5, 2));
@@ -85,7 +85,7 @@ public abstract partial class RowStoreContract
         Assert.Single(await UpsertAsync(Make("u1", 5, 3)));
         Assert.True((await ReadAsync("u1")).IsParked);
 
-        // The very row, which the table takes by now, and a later one.
+        // The same row, which the table now accepts, and a later one.
         Assert.Empty(await UpsertAsync(Make("u1", 5, 2)));
         Assert.False((await ReadAsync("u1")).IsParked);
         Assert.Empty(await UpsertAsync(Make("u1", 6, 3)));
@@ -94,7 +94,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task Parked_rows_are_listed_by_pages_and_obsolete_ones_leave()
+    public async Task Parked_rows_are_listed_in_pages_and_obsolete_ones_are_removed()
     {
         var keys = Enumerable.Range(0, 7).Select(i => $"u{i}").ToArray();
         await ParkAsync([.. keys.Select((key, i) => Make(key, i + 1))]);
@@ -111,7 +111,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task A_replay_commits_what_is_parked_and_drops_what_is_obsolete()
+    public async Task Replay_commits_parked_rows_and_drops_obsolete_ones()
     {
         await UpsertAsync(Make("behind", 1), Make("caught-up", 3, 8));
         await ParkAsync(Make("behind", 2), Make("new", 1));
@@ -130,7 +130,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task A_replay_that_is_refused_changes_nothing_until_the_cause_is_mended()
+    public async Task Rejected_replay_changes_nothing_until_the_cause_is_fixed()
     {
         await RefuseAsync(Bad);
         Row[] rows = [Make("bad", 1, 1, $$"""{"displayName":"{{Bad}}"}"""), Make("good", 1)];
@@ -147,7 +147,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task Replays_and_writes_at_once_never_take_a_row_back()
+    public async Task Concurrent_replays_and_writes_never_revert_a_row()
     {
         const int Keys = 40;
         const int Versions = 30;

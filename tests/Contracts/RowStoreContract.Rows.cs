@@ -25,7 +25,7 @@ public abstract partial class RowStoreContract
     ];
 
     [Fact]
-    public async Task A_new_row_is_read_back_as_written()
+    public async Task New_row_is_read_back_as_written()
     {
         var row = Make("u1", 7, 42, """{"displayName":"Zoë 👋","attributes":{"a":"1"},"counters":{"n":-9007199254740993}}""");
 
@@ -35,10 +35,10 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task A_missing_row_is_read_as_null() => Assert.Null(await Store.ReadAsync("nobody", Token));
+    public async Task Missing_row_is_read_as_null() => Assert.Null(await Store.ReadAsync("nobody", Token));
 
     [Fact]
-    public async Task A_later_version_replaces_an_earlier_one()
+    public async Task Later_version_replaces_an_earlier_one()
     {
         await UpsertAsync(Make("u1", 1));
 
@@ -49,7 +49,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task An_earlier_version_is_refused_and_told_what_is_stored()
+    public async Task Earlier_version_is_rejected_with_the_stored_version()
     {
         await UpsertAsync(Make("u1", 9, 2));
 
@@ -60,7 +60,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task An_equal_version_of_another_owner_is_refused()
+    public async Task Equal_version_of_another_owner_is_rejected()
     {
         await UpsertAsync(Make("u1", 5, 1));
 
@@ -71,7 +71,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task The_same_row_again_is_accepted_and_changes_nothing()
+    public async Task Same_row_is_accepted_again_without_a_change()
     {
         await UpsertAsync(Make("u1", 5, 1));
 
@@ -81,7 +81,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task A_mixed_batch_writes_what_it_may_and_refuses_only_the_rest()
+    public async Task Mixed_batch_writes_valid_rows_and_rejects_only_the_others()
     {
         await UpsertAsync(Make("behind", 1), Make("equal", 5), Make("ahead", 9, 8), Make("foreign", 5, 7));
 
@@ -98,14 +98,14 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task An_empty_batch_is_accepted()
+    public async Task Empty_batch_is_accepted()
     {
         Assert.Empty(await UpsertAsync());
         Assert.Equal(0, await CountAsync());
     }
 
     [Fact]
-    public async Task A_batch_of_5000_is_written_and_replaced_and_refused_as_one()
+    public async Task Batch_of_5000_is_written_replaced_and_rejected_as_one()
     {
         Row[] Batch(long version) => [.. Enumerable.Range(0, 5_000).Select(i => Make($"user-{i}", version))];
 
@@ -129,7 +129,7 @@ public abstract partial class RowStoreContract
 
     [Theory]
     [MemberData(nameof(AwkwardKeys))]
-    public async Task Any_text_is_a_key(string key)
+    public async Task Any_text_is_a_valid_key(string key)
     {
         var other = Make(key + "x", 1);
 
@@ -148,7 +148,7 @@ public abstract partial class RowStoreContract
     {
         Row[] rows = [.. ((string[])["a", "A", "ä", "a\u0308", "a ", "ａ", "\ud800\udc00", "\uffff"]).Select((key, i) => Make(key, i + 1))];
 
-        // Ordinal order puts surrogate pairs before U+FFFF, a database that sorts by bytes does not; both must do.
+        // Ordinal order puts surrogate pairs before U+FFFF, unlike a database that sorts by bytes; both must work.
         Assert.Empty(await UpsertAsync(rows));
         Assert.Empty(await UpsertAsync(rows.Select(row => row with { Version = row.Version + 10 })));
 
@@ -169,7 +169,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task A_large_state_is_kept_whole()
+    public async Task Large_state_is_kept_completely()
     {
         var row = Make("u1", 1, 1, $$"""{"displayName":"{{new string('ü', 500_000)}}"}""");
 
@@ -179,7 +179,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task A_state_may_be_a_slice_of_a_larger_buffer()
+    public async Task State_may_be_a_slice_of_a_larger_buffer()
     {
         var text = State(3);
         var buffer = Encoding.UTF8.GetBytes($"###{text}###");
@@ -190,7 +190,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task The_derived_columns_follow_the_state()
+    public async Task Derived_columns_follow_the_state()
     {
         await UpsertAsync(Make("u1", 1, 1, """{"displayName":"Ann","email":"ann@example.org","createdAt":1700000000000,"updatedAt":1700000001000}"""));
         await UpsertAsync(Make("u2", 1));
@@ -202,7 +202,7 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task A_tombstone_is_a_row_like_any_other()
+    public async Task Tombstone_is_stored_like_any_row()
     {
         await UpsertAsync(Make("u1", 1));
         Assert.Empty(await UpsertAsync(Make("u1", 2, 1, """{"deleted":true,"updatedAt":1700000000000}""")));
@@ -216,11 +216,11 @@ public abstract partial class RowStoreContract
     }
 
     [Fact]
-    public async Task A_row_that_the_database_refuses_fails_its_whole_batch_as_an_error_of_the_row()
+    public async Task Row_rejected_by_the_database_fails_its_batch_with_a_row_error()
     {
         await UpsertAsync(Make("a", 1), Make("z", 1));
 
-        // No StorageUnavailableException: the database is well, and the batch can be bisected.
+        // Not StorageUnavailableException: the database is healthy, and the batch can be bisected.
         var refusal = await Assert.ThrowsAsync<RowsRefusedException>(
             () => UpsertAsync(Make("a", 2), Make("bad", 1, 1, "this is no JSON"), Make("z", 2)));
         Assert.NotEmpty(refusal.Reason);

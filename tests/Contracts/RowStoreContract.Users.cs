@@ -7,7 +7,7 @@ namespace Actors.Contracts;
 public abstract partial class RowStoreContract
 {
     [Fact]
-    public Task Any_user_comes_back_from_the_table_as_it_was() =>
+    public Task Any_user_survives_a_round_trip_through_the_table() =>
         AnyUser.State("u").Array[50].SampleAsync(
             async states =>
             {
@@ -15,7 +15,7 @@ public abstract partial class RowStoreContract
                 Assert.Empty(await Store.UpsertAsync(rows, Token));
                 foreach (var row in rows)
                 {
-                    // What was written is known to come back from JSON; here it went through the database as well.
+                    // UserDocumentTests cover the JSON round trip; this includes the database.
                     Assert.Equal(AnyUser.Describe(UserDocument.FromRow(row)), AnyUser.Describe(UserDocument.FromRow(await ReadAsync(row.Key))));
                 }
             },

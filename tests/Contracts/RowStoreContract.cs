@@ -6,7 +6,7 @@ using Actors.WriteBehind;
 
 namespace Actors.Contracts;
 
-/// <summary>What every <see cref="IRowStore"/> must hold. Each test has a database of its own.</summary>
+/// <summary>The contract of every <see cref="IRowStore"/>. Each test has its own database.</summary>
 public abstract partial class RowStoreContract : IAsyncLifetime
 {
     /// <summary>The store under test, migrated.</summary>
@@ -14,7 +14,6 @@ public abstract partial class RowStoreContract : IAsyncLifetime
 
     protected static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    /// <inheritdoc/>
     public async ValueTask InitializeAsync()
     {
         await CreateDatabaseAsync();
@@ -30,24 +29,24 @@ public abstract partial class RowStoreContract : IAsyncLifetime
         await DropDatabaseAsync();
     }
 
-    /// <summary>Makes an empty database, without a schema.</summary>
+    /// <summary>Creates an empty database without a schema.</summary>
     protected abstract Task CreateDatabaseAsync();
 
-    /// <summary>A store of its own over the database of this test.</summary>
+    /// <summary>Opens another store over the database of this test.</summary>
     protected abstract IRowStore Open();
 
-    /// <summary>A store over a database that cannot be reached.</summary>
+    /// <summary>Opens a store over an unreachable database.</summary>
     protected abstract IRowStore OpenUnreachable();
 
     /// <summary>Runs a query of one value outside the store.</summary>
     protected abstract Task<object?> QueryAsync(string sql);
 
-    /// <summary>Makes the table refuse, from now on, rows whose state holds this text; and take them again.</summary>
+    /// <summary>Makes the table reject rows whose state contains this text, until <see cref="RefuseNothingAsync"/>.</summary>
     protected abstract Task RefuseAsync(string text);
 
     protected abstract Task RefuseNothingAsync();
 
-    /// <summary>Takes down what <see cref="CreateDatabaseAsync"/> made.</summary>
+    /// <summary>Removes the database of <see cref="CreateDatabaseAsync"/>.</summary>
     protected virtual ValueTask DropDatabaseAsync() => ValueTask.CompletedTask;
 
     protected static async ValueTask CloseAsync(IRowStore? store)
@@ -79,7 +78,7 @@ public abstract partial class RowStoreContract : IAsyncLifetime
         var stored = await ReadAsync(expected.Key);
         Assert.Equal((expected.Key, expected.Version, expected.Epoch), (stored.Key, stored.Version, stored.Epoch));
 
-        // A database may store JSON in a form of its own.
+        // A database may normalize the JSON that it stores.
         Assert.True(
             JsonNode.DeepEquals(JsonNode.Parse(expected.State.Span), JsonNode.Parse(stored.State.Span)),
             $"{Encoding.UTF8.GetString(stored.State.Span)} is not {Encoding.UTF8.GetString(expected.State.Span)}");

@@ -3,12 +3,12 @@ using Actors.WriteBehind;
 
 namespace Actors.Contracts;
 
-/// <summary>A write as the user grain makes it, in one go.</summary>
+/// <summary>A complete write as the user grain makes it.</summary>
 internal static class TableWrites
 {
     public static Task<WrittenRow> WriteAsync(this WriteBehindTable table, Row row, Durability durability)
     {
-        // What does not fit is refused here, and not by the task.
+        // A write beyond the ceiling throws here and not in the task.
         var appending = table.AppendAsync(row);
         return WrittenAsync();
 

@@ -17,7 +17,7 @@ public sealed class EmbeddedHostTests : IDisposable
     public void Dispose() => _directory.Dispose();
 
     [Fact]
-    public async Task The_first_hosts_and_says_where_and_the_second_joins()
+    public async Task First_process_hosts_and_publishes_its_address_and_the_second_joins()
     {
         await using var first = await StartAsync();
         await using var second = await StartAsync();
@@ -38,7 +38,7 @@ public sealed class EmbeddedHostTests : IDisposable
     }
 
     [Fact]
-    public async Task Of_several_that_start_in_the_same_instant_exactly_one_hosts()
+    public async Task Exactly_one_of_several_concurrent_starts_hosts()
     {
         var hosts = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => Task.Run(StartAsync)));
 
@@ -49,7 +49,7 @@ public sealed class EmbeddedHostTests : IDisposable
     }
 
     [Fact]
-    public async Task Hosts_of_different_directories_that_start_in_the_same_instant_take_different_ports()
+    public async Task Concurrent_hosts_of_different_directories_take_different_ports()
     {
         var hosts = await Task.WhenAll(Enumerable.Range(0, 4).Select(index => Task.Run(() => EmbeddedHost.StartOrJoinAsync(
             _directory.File($"host-{index}"), null, Token))));
@@ -60,7 +60,7 @@ public sealed class EmbeddedHostTests : IDisposable
     }
 
     [Fact]
-    public async Task One_that_joined_stops_nothing()
+    public async Task Joined_process_stops_nothing_of_the_host()
     {
         await using var first = await StartAsync();
         var second = await StartAsync();
@@ -72,7 +72,7 @@ public sealed class EmbeddedHostTests : IDisposable
     }
 
     [Fact]
-    public async Task After_the_host_stopped_the_next_one_hosts_the_same_data()
+    public async Task Next_host_uses_the_data_of_a_stopped_host()
     {
         await using (var first = await StartAsync())
         {
@@ -88,9 +88,9 @@ public sealed class EmbeddedHostTests : IDisposable
     }
 
     [Fact]
-    public async Task What_a_killed_host_left_behind_is_taken_over_with_its_port()
+    public async Task Next_host_takes_over_the_data_and_port_of_a_killed_host()
     {
-        // A killed host lets go of the lock but cannot delete its address; its silos look for Redis at the old port.
+        // A killed host releases the lock but leaves its address file; its silos look for Redis at the old port.
         var port = FreePorts.Next();
         await File.WriteAllTextAsync(AddressFile, $$"""{"pid":1,"redis":"127.0.0.1:{{port}}","database":"/gone/actors.db"}""", Token);
 
@@ -102,7 +102,7 @@ public sealed class EmbeddedHostTests : IDisposable
     }
 
     [Fact]
-    public async Task A_broken_address_file_is_replaced()
+    public async Task Corrupt_address_file_is_replaced()
     {
         await File.WriteAllTextAsync(AddressFile, "{ not json", Token);
 
@@ -116,7 +116,7 @@ public sealed class EmbeddedHostTests : IDisposable
     [Theory]
     [InlineData(EmbeddedParts.Redis)]
     [InlineData(EmbeddedParts.Database)]
-    public async Task Each_part_can_be_had_alone(EmbeddedParts parts)
+    public async Task Each_part_can_be_embedded_alone(EmbeddedParts parts)
     {
         await using var first = await EmbeddedHost.StartOrJoinAsync(_directory.Path, parts, acceptDataLoss: false, null, Token);
         await using var second = await EmbeddedHost.StartOrJoinAsync(_directory.Path, parts, acceptDataLoss: false, null, Token);
@@ -131,7 +131,7 @@ public sealed class EmbeddedHostTests : IDisposable
     }
 
     [Fact]
-    public async Task A_silo_that_embeds_other_parts_than_the_host_is_told_so()
+    public async Task Silo_that_embeds_other_parts_than_the_host_gets_an_error()
     {
         await using var host = await StartAsync();
 

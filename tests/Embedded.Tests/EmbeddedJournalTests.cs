@@ -6,7 +6,7 @@ using Actors.Fixtures;
 
 namespace Actors.Embedded.Tests;
 
-/// <summary>The journal over Garnet.</summary>
+/// <summary>Runs the journal contract against Garnet.</summary>
 public sealed class EmbeddedJournalTests(EmbeddedJournalFixture garnet) : JournalContract
 {
     protected override string? CommitCommand => EmbeddedRedis.CommitCommand;
@@ -14,7 +14,7 @@ public sealed class EmbeddedJournalTests(EmbeddedJournalFixture garnet) : Journa
     protected override Task<string> StartAsync() => Task.FromResult(garnet.Redis.ConnectionString);
 }
 
-/// <summary>One Garnet for all of them; each has keys of its own.</summary>
+/// <summary>One Garnet for all tests; each has its own keys.</summary>
 public sealed class EmbeddedJournalFixture : IAsyncLifetime
 {
     private readonly TemporaryDirectory _directory = new("garnet-journal");

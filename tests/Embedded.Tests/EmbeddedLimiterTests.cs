@@ -2,7 +2,7 @@ using Actors.Contracts;
 
 namespace Actors.Embedded.Tests;
 
-/// <summary>The limiter over Garnet.</summary>
+/// <summary>Runs the limiter contract against Garnet.</summary>
 public sealed class EmbeddedLimiterTests(EmbeddedJournalFixture garnet) : LimiterContract
 {
     protected override Task<string> StartAsync() => Task.FromResult(garnet.Redis.ConnectionString);

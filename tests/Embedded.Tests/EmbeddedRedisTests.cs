@@ -6,7 +6,7 @@ namespace Actors.Embedded.Tests;
 
 public sealed class EmbeddedRedisTests : IDisposable
 {
-    // Lua numbers from 5.4 have a fraction where 5.1's had none, hence math.floor.
+    // Numbers have a fraction in Lua 5.4 but not in 5.1, hence math.floor.
     private const string Increment = """
         local value = tonumber(redis.call('GET', KEYS[1]) or '0')
         redis.call('SET', KEYS[1], math.floor(value + 1))
@@ -22,7 +22,7 @@ public sealed class EmbeddedRedisTests : IDisposable
     public void Dispose() => _directory.Dispose();
 
     [Fact]
-    public async Task It_answers_as_Redis_does()
+    public async Task Embedded_Redis_answers_as_Redis_does()
     {
         await using var redis = await StartAsync();
         await using var client = await ConnectAsync(redis);
@@ -67,7 +67,7 @@ public sealed class EmbeddedRedisTests : IDisposable
     }
 
     [Fact]
-    public async Task Nothing_acknowledged_is_lost_by_a_stop_right_after_it()
+    public async Task Stop_right_after_an_acknowledgement_loses_nothing()
     {
         for (var round = 1; round <= 3; round++)
         {
@@ -84,7 +84,7 @@ public sealed class EmbeddedRedisTests : IDisposable
     [Fact]
     public async Task Data_beyond_the_limit_of_the_log_survive_a_restart()
     {
-        // Past 16 MB the log is folded into a checkpoint; what is read back comes from both.
+        // Beyond 16 MB the log is folded into a checkpoint; reads combine both.
         const int Values = 3_000;
         var value = new string('x', 10_000);
         await using (var redis = await StartAsync())
@@ -105,7 +105,7 @@ public sealed class EmbeddedRedisTests : IDisposable
     }
 
     [Fact]
-    public async Task The_commit_command_is_answered_behind_a_script()
+    public async Task Commit_command_is_answered_after_a_script()
     {
         await using var redis = await StartAsync();
         await using var client = await ConnectAsync(redis);
@@ -119,7 +119,7 @@ public sealed class EmbeddedRedisTests : IDisposable
     }
 
     [Fact]
-    public async Task A_stop_may_be_repeated()
+    public async Task Stop_can_be_repeated()
     {
         await using var redis = await StartAsync();
         await redis.StopAsync();

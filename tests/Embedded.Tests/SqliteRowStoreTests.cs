@@ -28,7 +28,7 @@ public sealed class SqliteRowStoreTests : RowStoreContract
     }
 
     [Fact]
-    public async Task A_directory_that_does_not_exist_is_made()
+    public async Task Missing_directory_is_created()
     {
         await using var store = new SqliteRowStore(_directory.File("some/where/actors.db"));
 
@@ -38,7 +38,7 @@ public sealed class SqliteRowStoreTests : RowStoreContract
     }
 
     [Fact]
-    public async Task A_file_that_is_no_database_is_reported_as_unavailable()
+    public async Task File_that_is_not_a_database_is_reported_as_unavailable()
     {
         var path = _directory.File("text.db");
         await File.WriteAllTextAsync(path, new string('x', 10_000), Token);
@@ -48,9 +48,9 @@ public sealed class SqliteRowStoreTests : RowStoreContract
         await Assert.ThrowsAsync<StorageUnavailableException>(() => store.MigrateAsync(Token));
     }
 
-    // An error without a code of its own, which a missing table has as well.
+    // SQLite reports this error without a specific code, like a missing table.
     [Fact]
-    public async Task An_error_without_a_code_is_one_of_the_row_if_others_pass()
+    public async Task Error_without_a_code_is_a_row_error_if_other_rows_succeed()
     {
         await UpsertAsync(Make("bad", 1), Make("u0", 1));
         await FailAsync("NEW.id = 'bad'");
@@ -62,7 +62,7 @@ public sealed class SqliteRowStoreTests : RowStoreContract
     }
 
     [Fact]
-    public async Task An_error_that_befalls_every_row_is_an_outage()
+    public async Task Error_of_every_row_is_an_outage()
     {
         await UpsertAsync(Make("u0", 1));
         await FailAsync("true");
@@ -75,7 +75,7 @@ public sealed class SqliteRowStoreTests : RowStoreContract
     }
 
     [Fact]
-    public async Task A_database_that_cannot_be_written_to_is_not_healthy()
+    public async Task Read_only_database_is_unhealthy()
     {
         await Store.CheckAsync(Token);
         await QueryAsync("DROP TABLE parked");
@@ -85,7 +85,7 @@ public sealed class SqliteRowStoreTests : RowStoreContract
     }
 
     [Fact]
-    public async Task The_tables_of_one_service_are_refused_to_another()
+    public async Task Tables_of_one_service_are_refused_to_another()
     {
         await using var first = new SqliteRowStore(_path, serviceId: "first");
         await first.MigrateAsync(Token);
@@ -113,18 +113,18 @@ public sealed class SqliteRowStoreTests : RowStoreContract
 
     protected override IRowStore Open() => new SqliteRowStore(_path);
 
-    // abs of the least number there is.
+    // abs() of the least integer fails.
     private Task FailAsync(string when) => QueryAsync(
         $"CREATE TRIGGER failing BEFORE INSERT ON users WHEN {when} BEGIN SELECT abs(-9223372036854775808); END");
 
-    // A directory that cannot be: its parent is a file.
+    // The directory cannot exist: its parent is a file.
     protected override IRowStore OpenUnreachable()
     {
         File.WriteAllText(_directory.File("file"), "");
         return new SqliteRowStore(_directory.File("file/actors.db"));
     }
 
-    // SQLite adds no constraint to a table that is there.
+    // SQLite cannot add a constraint to an existing table.
     protected override async Task RefuseAsync(string text)
     {
         foreach (var change in (string[])["INSERT", "UPDATE"])

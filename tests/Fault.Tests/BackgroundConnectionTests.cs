@@ -5,13 +5,13 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>Apps that start before their cluster is there.</summary>
+/// <summary>Apps that start before their cluster.</summary>
 public sealed class BackgroundConnectionTests
 {
     private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(30);
 
     [Fact]
-    public async Task An_app_starts_before_its_cluster_and_works_once_that_is_there()
+    public async Task App_can_start_before_its_cluster()
     {
         await using var redis = await RedisServer.StartNewAsync();
         using var directory = new TemporaryDirectory("background");
@@ -41,7 +41,7 @@ public sealed class BackgroundConnectionTests
             },
             ConnectLimit);
 
-        // Of a reference that was made before it connected, and of one that was made after.
+        // One reference was created before the connection, one after it.
         Assert.Equal("Ada", (await ada.GetAsync())!.DisplayName);
         Assert.Equal("Ada", (await client.User("ada").GetAsync())!.DisplayName);
         Assert.True((await client.RateLimiter("ada").AcquireAsync(new())).IsAllowed);
@@ -49,7 +49,7 @@ public sealed class BackgroundConnectionTests
     }
 
     [Fact]
-    public async Task An_app_that_never_connected_stops_at_once()
+    public async Task App_that_never_connected_stops_at_once()
     {
         using var app = App(client => client.Gateways = ["127.0.0.1:1"]);
         await app.StartAsync();

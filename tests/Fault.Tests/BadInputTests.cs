@@ -3,7 +3,7 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>What an operator gets wrong is said in a line that names it, with the exit code that scripts rely on.</summary>
+/// <summary>An operator's error is reported in one line that names it, with the documented exit code.</summary>
 public sealed class BadInputTests : IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
@@ -13,7 +13,7 @@ public sealed class BadInputTests : IDisposable
     public void Dispose() => _directory.Dispose();
 
     [Fact]
-    public async Task A_silo_of_another_service_does_not_use_the_data_of_the_first()
+    public async Task Silo_of_another_service_does_not_use_the_data_of_the_first()
     {
         using (var first = await SiloProcess.StartAsync(_directory.Path, new Dictionary<string, string>(), "--Actors:ServiceId", "first"))
             await first.StopAsync();
@@ -25,7 +25,7 @@ public sealed class BadInputTests : IDisposable
     }
 
     [Fact]
-    public async Task A_silo_of_another_service_does_not_use_the_tables_of_the_first()
+    public async Task Silo_of_another_service_does_not_use_the_tables_of_the_first()
     {
         await using var postgres = await PostgresServer.StartNewAsync();
         var settings = new Dictionary<string, string> { ["ConnectionStrings__postgres"] = postgres.ConnectionString };
@@ -48,9 +48,9 @@ public sealed class BadInputTests : IDisposable
         Assert.Empty(Directory.GetFileSystemEntries(_directory.Path));
     }
 
-    // By SIGTERM: what runs in the background of a shell, as tests may, ignores SIGINT, and so do the processes it starts.
+    // Uses SIGTERM: background processes of a shell ignore SIGINT, and so do their children.
     [Fact]
-    public async Task A_silo_that_waits_for_Redis_says_so_and_ends_when_it_is_told_to()
+    public async Task Silo_that_waits_for_Redis_logs_it_and_stops_on_request()
     {
         var start = new ProcessStartInfo(DotnetProgram.Dotnet, [DotnetProgram.Silo, "--ConnectionStrings:redis", "127.0.0.1:1"])
         {

@@ -4,7 +4,7 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>A silo process whose database is away under load, for as long as it takes to reach the ceiling; and back.</summary>
+/// <summary>A silo process whose database is down under load until it reaches the ceiling, and which recovers.</summary>
 public sealed class CeilingTests(ITestOutputHelper output)
 {
     private const int Ceiling = 1 << 20;
@@ -13,7 +13,7 @@ public sealed class CeilingTests(ITestOutputHelper output)
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
     [Fact]
-    public async Task With_PostgreSQL_away_writes_go_on_to_the_ceiling_are_then_refused_and_nothing_is_lost()
+    public async Task Writes_without_PostgreSQL_continue_to_the_ceiling_and_lose_nothing()
     {
         await using var deployment = await Deployment.StartAsync(silos: 0);
         var silo = await deployment.AddSiloAsync("--Actors:WriteBehind:MaxUnflushedBytes", $"{Ceiling}");
@@ -24,7 +24,7 @@ public sealed class CeilingTests(ITestOutputHelper output)
         await load.SucceededAsync(2 * Users);
         await deployment.Postgres.StopAsync();
 
-        // Seen before anything is refused.
+        // The alarm precedes the first rejection.
         await Eventually.IsTrueAsync(async () => (await WriteBehindOfHealthAsync(silo)).GetProperty("status").GetString() == "Degraded", Limit);
         double most = 0;
         await Eventually.IsTrueAsync(
@@ -83,7 +83,7 @@ public sealed class CeilingTests(ITestOutputHelper output)
     private static async Task<JsonElement> WriteBehindOfHealthAsync(SiloProcess silo) =>
         JsonDocument.Parse(await silo.GetAsync("/health/ready")).RootElement.GetProperty("checks").GetProperty("writebehind");
 
-    // NAME{LABELS} VALUE TIMESTAMP, the labels and the timestamp not always.
+    // NAME{LABELS} VALUE TIMESTAMP; labels and timestamp are optional.
     private static double Metric(string metrics, string name)
     {
         var line = metrics.Split('\n').FirstOrDefault(line =>

@@ -2,13 +2,13 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>Silos whose clocks are wrong, and clusters that would share what one of them owns.</summary>
+/// <summary>Silos with wrong clocks, and clusters that would share data.</summary>
 public sealed class ClocksAndClustersTests
 {
     private static readonly TimeSpan Off = TimeSpan.FromMinutes(11);
 
     [Fact]
-    public async Task A_second_cluster_with_the_same_service_is_refused_until_the_first_has_stopped()
+    public async Task Second_cluster_of_a_service_is_refused_until_the_first_stops()
     {
         await using var deployment = await Deployment.StartAsync(silos: 1);
 
@@ -23,7 +23,7 @@ public sealed class ClocksAndClustersTests
     }
 
     [Fact]
-    public async Task A_silo_whose_clock_is_off_is_refused_or_keeps_no_other_from_joining()
+    public async Task Silo_with_a_wrong_clock_is_refused_or_does_not_block_other_joins()
     {
         await using var deployment = await Deployment.StartAsync(silos: 1);
         var environment = new Dictionary<string, string>(deployment.Environment);

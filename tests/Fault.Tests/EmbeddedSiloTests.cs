@@ -16,7 +16,7 @@ public sealed class EmbeddedSiloTests : IDisposable
     public void Dispose() => _directory.Dispose();
 
     [Fact]
-    public async Task A_user_is_still_there_after_a_stop_and_a_start()
+    public async Task User_survives_a_stop_and_a_start()
     {
         using (var silo = await SiloProcess.StartAsync(_directory.Path, NothingSet))
         {
@@ -31,7 +31,7 @@ public sealed class EmbeddedSiloTests : IDisposable
     }
 
     [Fact]
-    public async Task A_user_is_still_there_after_a_kill_and_a_start()
+    public async Task User_survives_a_kill_and_a_start()
     {
         using (var silo = await SiloProcess.StartAsync(_directory.Path, NothingSet))
         {
@@ -44,7 +44,7 @@ public sealed class EmbeddedSiloTests : IDisposable
     }
 
     [Fact]
-    public async Task A_second_silo_beside_the_first_joins_it()
+    public async Task Second_silo_joins_the_first()
     {
         using var first = await SiloProcess.StartAsync(_directory.Path, NothingSet);
         using var second = await SiloProcess.StartAsync(_directory.Path, NothingSet);
@@ -69,7 +69,7 @@ public sealed class EmbeddedSiloTests : IDisposable
     }
 
     [Fact]
-    public async Task A_silo_with_damaged_data_names_the_file_and_starts_without_it_on_request()
+    public async Task Silo_with_damaged_data_names_the_file_and_can_start_without_it()
     {
         using (var silo = await SiloProcess.StartAsync(_directory.Path, NothingSet))
         {

@@ -2,11 +2,11 @@ using System.Text.Json;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>Redis comes back without its data, and with them the table of members is gone.</summary>
+/// <summary>Redis comes back without its data, and the membership table is lost.</summary>
 public sealed class EmptyRedisTests(ITestOutputHelper output)
 {
     [Fact]
-    public async Task The_cluster_stays_one_and_loses_nothing()
+    public async Task Cluster_survives_an_emptied_Redis_without_a_split_or_loss()
     {
         await using var deployment = await Deployment.StartAsync(silos: 2);
         await new Trial(deployment, output).RunAsync(async () =>
@@ -17,7 +17,7 @@ public sealed class EmptyRedisTests(ITestOutputHelper output)
             await Faults.Find("redis-empty").RunAsync(deployment, TimeSpan.FromSeconds(1));
         });
 
-        // A silo that comes later joins the two, rather than beginning a second cluster.
+        // A later silo joins the two instead of forming a second cluster.
         await deployment.AddSiloAsync();
         await deployment.HealAsync(output.WriteLine);
         var status = await deployment.CliAsync("cluster", "status", "--json");

@@ -6,7 +6,7 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>Users on their way out of a real database and back in, through files and pipes.</summary>
+/// <summary>Users exported from a real database and imported again, through files and pipes.</summary>
 public sealed class ExportCommandTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
@@ -17,7 +17,7 @@ public sealed class ExportCommandTests
     ];
 
     [Fact]
-    public async Task An_export_is_imported_again_without_loss_through_files_and_pipes()
+    public async Task Export_is_imported_again_without_loss_through_files_and_pipes()
     {
         await using var deployment = await Deployment.StartAsync(silos: 1);
         var users = Users().ToDictionary(user => (string)user["id"]!, StringComparer.Ordinal);
@@ -25,13 +25,13 @@ public sealed class ExportCommandTests
         await File.WriteAllTextAsync(file, $"[{string.Join(",\n", users.Values.Select(user => user.ToJsonString()))}]");
         await CliAsync(deployment, "import", file);
 
-        // Right after the import: the export waits for the flush.
+        // Directly after the import: the export waits for the flush.
         var exported = Path.Combine(deployment.Directory, "exported.jsonl");
         var run = await CliAsync(deployment, "export", exported);
         Assert.Equal($"{users.Count} exported", run.Output.Trim());
         AssertSame(users, await File.ReadAllTextAsync(exported));
 
-        // Once more, into the same cluster: only counters change.
+        // A second import into the same cluster changes only counters.
         await ShellAsync(deployment, "$ACTORS export --format csv | gzip | $ACTORS import /dev/stdin --format csv");
         foreach (var user in users.Values.Where(user => user["counters"] is not null))
             user["counters"] = new JsonObject(user["counters"]!.AsObject().Select(each => KeyValuePair.Create(each.Key, (JsonNode?)((long)each.Value! * 2))));
@@ -40,7 +40,7 @@ public sealed class ExportCommandTests
         using var reader = new StreamReader(gzip);
         AssertSame(users, await reader.ReadToEndAsync());
 
-        // Deleted users are not there any more, and --as-is needs no silo.
+        // Deleted users are not exported, and --as-is needs no silo.
         await CliAsync(deployment, "user", "delete", "bare", "--durability", "database");
         users.Remove("bare");
         await deployment.Silo(0).KillAsync();
@@ -81,7 +81,7 @@ public sealed class ExportCommandTests
         Assert.All(expected, user => Assert.Equal(Canonical(user.Value), Canonical(actual[user.Key])));
     }
 
-    // Tags, and names within an object, have no order.
+    // Tags and object members have no order.
     private static string Canonical(JsonObject user)
     {
         string Sorted(string name) => user[name] is not { } map

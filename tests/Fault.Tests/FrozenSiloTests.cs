@@ -2,18 +2,18 @@ using Actors.Harness.Trials;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>A silo that did not run for a while: a shortened trial of tests/Soak.</summary>
+/// <summary>A silo that was frozen for a while: a shortened trial of tests/Soak.</summary>
 public sealed class FrozenSiloTests(ITestOutputHelper output)
 {
     [Fact]
-    public async Task A_silo_that_was_declared_dead_while_it_was_stopped_answers_nothing_from_memory_when_it_runs_again()
+    public async Task Resumed_silo_that_was_declared_dead_answers_nothing_from_memory()
     {
         await using var deployment = await Deployment.StartAsync(silos: 2);
         var verdict = (FreezeVerdict)await FreezeTrial.RunAsync(deployment, new(Outage: TimeSpan.FromSeconds(24)), output.WriteLine);
         output.WriteLine(verdict.ToString());
         Assert.True(verdict.IsClean, $"{verdict}\n{deployment.Describe()}");
 
-        // Or its users were never anybody else's.
+        // Otherwise its users never had another owner.
         Assert.Equal(1, verdict.Deaths);
     }
 }

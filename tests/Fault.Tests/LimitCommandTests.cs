@@ -2,13 +2,13 @@ using System.Text.Json;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>The commands on limits, against a real silo and its Redis.</summary>
+/// <summary>The limit commands, against a real silo and its Redis.</summary>
 public sealed class LimitCommandTests
 {
     private const int Denied = 3;
 
     [Fact]
-    public async Task Limits_are_set_used_seen_and_given_back_from_the_command_line()
+    public async Task Limits_can_be_set_used_shown_and_refunded_from_the_command_line()
     {
         await using var deployment = await Deployment.StartAsync(silos: 1);
 

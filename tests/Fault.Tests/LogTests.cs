@@ -8,7 +8,7 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>The logs of a silo, for people and as JSON, and what it warns of in them.</summary>
+/// <summary>The logs of a silo, as text and as JSON, and their warnings.</summary>
 public sealed partial class LogTests : IDisposable
 {
     private const string Reason = "\u001b[2Jgone\u0007\rwarn: forged\nwarn: forged";
@@ -23,7 +23,7 @@ public sealed partial class LogTests : IDisposable
     }
 
     [Fact]
-    public async Task Logs_are_quoted_and_warn_of_open_ports_and_of_a_journal_that_forgets()
+    public async Task Logs_quote_values_and_warn_of_open_ports_and_of_a_journal_without_persistence()
     {
         await using var redis = await RedisServer.StartNewAsync(appendOnly: false);
         await RedisCommands.SendAsync(redis.Port, "ACL SETUSER noinfo on >right ~* &* +@all -info");
@@ -77,7 +77,7 @@ public sealed partial class LogTests : IDisposable
 
     private static string Message(JsonElement entry) => entry.GetProperty("Message").GetString()!;
 
-    // Of this machine; loopback if it has no other.
+    // An address of this machine; loopback if it has no other.
     private static IPAddress OwnAddress() => NetworkInterface.GetAllNetworkInterfaces()
         .Where(each => each.OperationalStatus == OperationalStatus.Up)
         .SelectMany(each => each.GetIPProperties().UnicastAddresses)

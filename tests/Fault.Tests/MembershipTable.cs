@@ -5,13 +5,13 @@ using StackExchange.Redis;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>The membership table of a deployment as it is in Redis, and what its silos make of it.</summary>
+/// <summary>The membership table of a deployment in Redis, and the silos' view of it.</summary>
 internal static class MembershipTable
 {
     private const int Active = 3;
     private static readonly RedisKey Key = "actors/members/actors";
 
-    /// <summary>Returns once the deployment is one cluster of these silos: by the table, and by the word of each of them.</summary>
+    /// <summary>Returns once the table and each silo show one cluster of these silos.</summary>
     public static async Task AssertIsOneClusterAsync(this Deployment deployment, params SiloProcess[] silos)
     {
         var seen = "";
@@ -27,7 +27,7 @@ internal static class MembershipTable
         }
         catch (TimeoutException error)
         {
-            throw new TimeoutException($"{error.Message} Last seen: {seen}\n{string.Join("\n---\n", silos.Select(silo => silo.Output))}");
+            throw new TimeoutException($"{error.Message} Last state: {seen}\n{string.Join("\n---\n", silos.Select(silo => silo.Output))}");
         }
 
         var status = await deployment.CliAsync("cluster", "status", "--json");
@@ -37,7 +37,7 @@ internal static class MembershipTable
         Assert.All(listed, silo => Assert.True(silo.GetProperty("isResponding").GetBoolean(), status.ToString()));
     }
 
-    /// <summary>The silos that the table calls active.</summary>
+    /// <summary>The silos that are active in the table.</summary>
     public static async Task<IReadOnlyList<string>> ActiveAsync(Deployment deployment)
     {
         await using var redis = await ConnectAsync(deployment);
@@ -53,28 +53,28 @@ internal static class MembershipTable
         return (long)await redis.GetDatabase().HashGetAsync(Key, "Version");
     }
 
-    /// <summary>Empties Redis, and with it the table.</summary>
+    /// <summary>Empties Redis and with it the table.</summary>
     public static async Task EmptyAsync(Deployment deployment)
     {
         await using var redis = await ConnectAsync(deployment);
         await redis.GetDatabase().ExecuteAsync("FLUSHALL");
     }
 
-    /// <summary>What any Orleans client does when it starts.</summary>
+    /// <summary>Creates the table as any Orleans client does at startup.</summary>
     public static async Task MakeAsClientDoesAsync(Deployment deployment)
     {
         await using var redis = await ConnectAsync(deployment);
         await redis.GetDatabase().HashSetAsync(Key, "Version", 0, When.NotExists);
     }
 
-    /// <summary>Takes one silo out of the table.</summary>
+    /// <summary>Removes one silo from the table.</summary>
     public static async Task RemoveAsync(Deployment deployment, string silo)
     {
         await using var redis = await ConnectAsync(deployment);
         Assert.True(await redis.GetDatabase().HashDeleteAsync(Key, silo));
     }
 
-    // How many silos this one counts itself among.
+    // The number of members in this silo's view.
     private static async Task<int> MembersAsync(SiloProcess silo)
     {
         var metrics = await silo.GetAsync("/metrics");

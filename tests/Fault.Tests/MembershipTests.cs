@@ -3,13 +3,13 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>The cluster stays one and whole whatever becomes of the membership table in Redis.</summary>
+/// <summary>The cluster stays one whole cluster, whatever happens to the membership table in Redis.</summary>
 public sealed class MembershipTests(ThreeSilos cluster, ITestOutputHelper output) : IClassFixture<ThreeSilos>
 {
     private Deployment Deployment => cluster.Deployment;
 
     [Fact]
-    public async Task An_emptied_table_is_restored_and_a_new_silo_joins_that_cluster()
+    public async Task Emptied_table_is_restored_and_a_new_silo_joins()
     {
         var silos = await cluster.StartedAsync();
         var version = await MembershipTable.VersionAsync(Deployment);
@@ -27,13 +27,13 @@ public sealed class MembershipTests(ThreeSilos cluster, ITestOutputHelper output
     }
 
     [Fact]
-    public async Task A_Redis_that_comes_back_without_its_data_finds_the_cluster_whole_and_a_silo_that_waited_for_it_joins()
+    public async Task Cluster_survives_a_Redis_without_data_and_a_waiting_silo_joins()
     {
         var silos = await cluster.StartedAsync();
         await Deployment.Redis.KillAsync();
         Deployment.Redis.DeleteData();
 
-        // Longer than signs of life may be missing: every silo looks silent when Redis is back.
+        // Longer than heartbeats may be missing: every silo looks dead when Redis is back.
         var joining = Deployment.AddSiloAsync();
         await Task.Delay(TimeSpan.FromSeconds(17));
         Assert.False(joining.IsCompleted);
@@ -48,7 +48,7 @@ public sealed class MembershipTests(ThreeSilos cluster, ITestOutputHelper output
     }
 
     [Fact]
-    public async Task A_table_that_a_client_made_anew_and_one_that_lacks_a_silo_are_mended()
+    public async Task Table_recreated_by_a_client_or_without_a_silo_is_repaired()
     {
         var silos = await cluster.StartedAsync();
         await MembershipTable.EmptyAsync(Deployment);
@@ -58,34 +58,34 @@ public sealed class MembershipTests(ThreeSilos cluster, ITestOutputHelper output
         await MembershipTable.RemoveAsync(Deployment, (await MembershipTable.ActiveAsync(Deployment))[0]);
         await RestoredAsync();
 
-        // Each silo reads the table in that time, and one that did not find itself in it would end.
+        // Each silo reads the table in that time; a silo without its row would stop.
         await Task.Delay(TimeSpan.FromSeconds(12));
         await Deployment.AssertIsOneClusterAsync(silos);
     }
 
     [Fact]
-    public async Task A_silo_that_was_suspected_while_Redis_was_away_and_answers_again_is_not_declared_dead()
+    public async Task Suspected_silo_that_answers_again_after_a_Redis_outage_is_not_declared_dead()
     {
         var silos = await cluster.StartedAsync();
         await Deployment.Redis.KillAsync();
         silos[2].Signal(Signals.Stop);
 
-        // Orleans votes only against a silo it has heard nothing of for 9 s.
+        // Orleans suspects a silo only after 9 s without a heartbeat.
         await Task.Delay(TimeSpan.FromSeconds(25));
         silos[2].Signal(Signals.Continue);
         await Task.Delay(TimeSpan.FromSeconds(5));
         await Deployment.Redis.StartAsync();
 
-        // By the time the queued votes are cast.
+        // At this time the queued votes are cast.
         await Eventually.IsTrueAsync(
             () => Task.FromResult(silos[..2].All(silo => silo.Output.Contains("the silo answers", StringComparison.Ordinal))),
             TimeSpan.FromMinutes(3));
         await Deployment.AssertIsOneClusterAsync(silos);
     }
 
-    // On other ports: SilosComeAndGoTests.
+    // SilosComeAndGoTests covers other ports.
     [Fact]
-    public async Task All_silos_killed_at_once_serve_again_after_a_restart_on_the_same_ports()
+    public async Task Cluster_serves_again_after_a_restart_of_all_killed_silos_on_the_same_ports()
     {
         var ports = Enumerable.Range(0, 3).Select(_ => FreePorts.Next(2)).ToList();
         await using var deployment = await Deployment.StartAsync(silos: 0);

@@ -4,12 +4,12 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>A silo process with memory for a small part of the users that are imported through it.</summary>
+/// <summary>A silo process with memory for a small part of the imported users.</summary>
 public sealed class MemoryTests(ITestOutputHelper output)
 {
     private const int Users = 40_000;
 
-    // Of the managed heap.
+    // Limits the managed heap.
     private static readonly Dictionary<string, string> Small = new()
     {
         ["DOTNET_GCHeapHardLimit"] = $"0x{200 << 20:x}",
@@ -19,7 +19,7 @@ public sealed class MemoryTests(ITestOutputHelper output)
     };
 
     [Fact]
-    public async Task Many_more_users_than_fit_into_the_memory_of_a_silo_are_imported_through_it()
+    public async Task More_users_than_fit_into_the_memory_of_a_silo_are_imported()
     {
         await using var deployment = await Deployment.StartAsync(silos: 0);
         var silo = deployment.Silo(await deployment.AddPlaceAsync(settings: Small));

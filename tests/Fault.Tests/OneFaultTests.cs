@@ -4,12 +4,11 @@ using Actors.Fixtures;
 namespace Actors.Fault.Tests;
 
 /// <summary>
-/// One thing fails under load, and comes back. The tests share a deployment of two silos: each leaves it healed, which is
-/// part of what it tests.
+/// One component fails under load and recovers. The tests share a deployment of two silos; each test must leave it healthy.
 /// </summary>
 public sealed class OneFaultTests(OneFaultTests.Shared shared, ITestOutputHelper output) : IClassFixture<OneFaultTests.Shared>
 {
-    // Longer than it takes to notice by a few times.
+    // Several times the detection time.
     private static readonly TimeSpan Away = TimeSpan.FromSeconds(6);
 
     // Generous: a commit may take 10 s, and a client gives up after 30 s.
@@ -18,7 +17,7 @@ public sealed class OneFaultTests(OneFaultTests.Shared shared, ITestOutputHelper
     private readonly Trial _trial = new(shared.Deployment, output);
 
     [Fact]
-    public async Task With_PostgreSQL_away_every_journaled_write_and_every_read_succeeds()
+    public async Task Journaled_writes_and_reads_succeed_without_PostgreSQL()
     {
         await TryAsync("postgres-stop", Away);
         AssertNoneFailed(_trial.Journal, _trial.Reads);
@@ -26,23 +25,23 @@ public sealed class OneFaultTests(OneFaultTests.Shared shared, ITestOutputHelper
     }
 
     [Fact]
-    public async Task With_Redis_away_no_call_fails_and_writes_go_to_the_database()
+    public async Task Calls_succeed_and_writes_go_to_the_database_without_Redis()
     {
-        // And back without what it wrote last, which is more than a kill alone takes from it.
+        // Redis loses its last writes too, which a kill alone does not cause.
         await TryAsync("redis-lose-tail", Away);
         AssertNoneFailed(_trial.Journal, _trial.Database, _trial.Reads);
         Assert.True(_trial.Journal.Durabilities!["database"] > 0, _trial.Describe());
     }
 
     [Fact]
-    public async Task With_PostgreSQL_slow_no_call_fails()
+    public async Task Calls_succeed_with_a_slow_PostgreSQL()
     {
         await TryAsync("postgres-slow", TimeSpan.FromSeconds(5));
         AssertNoneFailed(_trial.Journal, _trial.Database, _trial.Reads);
     }
 
     [Fact]
-    public async Task With_Redis_silent_no_call_fails_and_writes_go_to_the_database()
+    public async Task Calls_succeed_and_writes_go_to_the_database_with_a_silent_Redis()
     {
         await TryAsync("redis-pause", Away);
         AssertNoneFailed(_trial.Journal, _trial.Database, _trial.Reads);
@@ -50,21 +49,21 @@ public sealed class OneFaultTests(OneFaultTests.Shared shared, ITestOutputHelper
     }
 
     [Fact]
-    public async Task With_Redis_busy_no_call_fails()
+    public async Task Calls_succeed_with_a_busy_Redis()
     {
         await TryAsync("redis-busy", TimeSpan.FromSeconds(5));
         AssertNoneFailed(_trial.Journal, _trial.Database, _trial.Reads);
     }
 
     [Fact]
-    public async Task With_one_silo_cut_off_from_Redis_no_call_fails()
+    public async Task Calls_succeed_with_one_silo_partitioned_from_Redis()
     {
         await _trial.RunAsync(async () =>
         {
             await using var cut = await Faults.Find("redis-cut-one-silo").BeginAsync(shared.Deployment, silo: 1);
             await Task.Delay(Away);
 
-            // Half-open now and then, while it is probed; the other silo notices nothing.
+            // Half-open at times during probes; the other silo is not affected.
             var states = await BreakerStatesAsync();
             output.WriteLine($"Cut off: {string.Join(", ", states)}");
             Assert.Single(states, state => state == "closed");
@@ -76,7 +75,7 @@ public sealed class OneFaultTests(OneFaultTests.Shared shared, ITestOutputHelper
     }
 
     [Fact]
-    public async Task With_PostgreSQL_and_Redis_away_calls_fail_in_time_and_say_why()
+    public async Task Calls_without_PostgreSQL_and_Redis_fail_in_time_with_the_reason()
     {
         await _trial.RunAsync(async () =>
         {

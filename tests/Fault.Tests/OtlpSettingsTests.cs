@@ -2,7 +2,7 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>The exporter ignores what it cannot read; a silo refuses to start with it.</summary>
+/// <summary>The exporter ignores invalid settings; a silo refuses to start with them.</summary>
 public sealed class OtlpSettingsTests
 {
     private const int BadConfiguration = 2;
@@ -18,7 +18,7 @@ public sealed class OtlpSettingsTests
     ];
 
     [Fact]
-    public async Task Settings_that_cannot_be_read_end_the_start_with_one_line()
+    public async Task Invalid_settings_end_the_start_with_one_line()
     {
         using var directory = new TemporaryDirectory("otlp");
         await Task.WhenAll(Wrong.Select(async wrong =>

@@ -2,19 +2,19 @@ using System.Globalization;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>Faults at random for a while, as tests/Soak has them for hours.</summary>
+/// <summary>Random faults for a short time; tests/Soak runs them for hours.</summary>
 public sealed class RandomFaultTests(ITestOutputHelper output)
 {
-    // Longer than a commit may take, and not as long as a client usually waits for a silo that was killed.
+    // Longer than a commit may take, but shorter than the usual timeout for a killed silo.
     private static readonly TimeSpan ResponseTimeout = TimeSpan.FromSeconds(12);
 
     private const string SeedVariable = "ACTORS_FAULT_SEED";
 
-    // The same for everyone who runs the tests; the soak is for looking further.
+    // The same seed in every test run; the soak explores others.
     private const int DefaultSeed = 4711;
 
     [Fact]
-    public async Task Faults_at_random_lose_nothing()
+    public async Task Random_faults_lose_nothing()
     {
         var seed = Environment.GetEnvironmentVariable(SeedVariable) is { Length: > 0 } given
             ? int.Parse(given, CultureInfo.InvariantCulture)

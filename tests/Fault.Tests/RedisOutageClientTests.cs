@@ -7,14 +7,14 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>Two silos whose Redis was killed after the command line had used it once.</summary>
+/// <summary>Two silos whose Redis was killed after one use of the command line.</summary>
 public sealed class SilosWithoutRedis : IAsyncLifetime
 {
     private static readonly TimeSpan BreakLimit = TimeSpan.FromSeconds(30);
 
     public Deployment Deployment { get; private set; } = null!;
 
-    /// <summary>Where the command line keeps the gateways it saw.</summary>
+    /// <summary>The directory of the gateways that the command line remembers.</summary>
     public string StateDirectory => Path.Combine(Deployment.Directory, "state");
 
     public async ValueTask InitializeAsync()
@@ -43,7 +43,7 @@ public sealed class RedisOutageClientTests(SilosWithoutRedis silos) : IClassFixt
     private string Gateway => $"127.0.0.1:{Deployment.Silo(0).GatewayPort}";
 
     [Fact]
-    public async Task Commands_go_by_the_gateways_that_Redis_listed_last()
+    public async Task Commands_use_the_gateways_last_listed_by_Redis()
     {
         (string Command, string Shown)[] commands =
         [
@@ -61,9 +61,9 @@ public sealed class RedisOutageClientTests(SilosWithoutRedis silos) : IClassFixt
     }
 
     [Fact]
-    public async Task A_gateway_that_is_named_needs_no_Redis_and_dead_ones_beside_it_do_not_stall_the_command()
+    public async Task Named_gateway_needs_no_Redis_and_dead_gateways_do_not_delay_the_command()
     {
-        // One that refuses and one that swallows packets (TEST-NET-1), before the one that answers.
+        // One gateway refuses and one drops packets (TEST-NET-1), before the one that answers.
         string[] named = ["--gateway", "127.0.0.1:1", "--gateway", "192.0.2.1:30000", "--gateway", $"localhost:{Deployment.Silo(0).GatewayPort}"];
         var began = TimeProvider.System.GetTimestamp();
         var run = await WithoutMemoryAsync(["user", "get", "ada", .. named]);
@@ -77,7 +77,7 @@ public sealed class RedisOutageClientTests(SilosWithoutRedis silos) : IClassFixt
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
-    public async Task Gateways_come_from_the_environment_too_and_a_silo_that_is_frozen_hides_no_other(int frozen)
+    public async Task Gateways_can_come_from_the_environment_and_a_frozen_silo_hides_no_other(int frozen)
     {
         var environment = Forgetful();
         environment["Actors__Client__Gateways"] = $"127.0.0.1:1,127.0.0.1:{Deployment.Silo(1 - frozen).GatewayPort}";
@@ -96,7 +96,7 @@ public sealed class RedisOutageClientTests(SilosWithoutRedis silos) : IClassFixt
     }
 
     [Fact]
-    public async Task Without_a_gateway_the_error_says_that_one_can_be_named()
+    public async Task Error_without_a_gateway_suggests_the_gateway_option()
     {
         var run = await WithoutMemoryAsync("breaker", "list");
         Assert.Equal(Unavailable, run.ExitCode);
@@ -109,7 +109,7 @@ public sealed class RedisOutageClientTests(SilosWithoutRedis silos) : IClassFixt
     }
 
     [Fact]
-    public async Task An_app_started_in_the_outage_works_by_a_gateway()
+    public async Task App_started_in_an_outage_connects_through_a_gateway()
     {
         using var app = App(client =>
         {
@@ -125,7 +125,7 @@ public sealed class RedisOutageClientTests(SilosWithoutRedis silos) : IClassFixt
     }
 
     [Fact]
-    public async Task A_gateway_behind_a_forwarded_port_is_an_error_that_says_so()
+    public async Task Gateway_behind_a_forwarded_port_is_reported_as_such()
     {
         await using var forwarded = new TcpProxy(Deployment.Silo(0).GatewayPort);
         var run = await WithoutMemoryAsync("user", "get", "ada", "--gateway", forwarded.Address);

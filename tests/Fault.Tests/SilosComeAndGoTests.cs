@@ -20,9 +20,9 @@ public sealed class SilosComeAndGoTests(ThreeSilos cluster, ITestOutputHelper ou
     }
 
     [Fact]
-    public async Task Call_that_a_killed_silo_took_with_it_fails_soon_after_the_silo_is_declared_dead()
+    public async Task Call_to_a_killed_silo_fails_soon_after_the_silo_is_declared_dead()
     {
-        // None has a request id, so none may be repeated, and each has 30 s.
+        // No call has a request id, so none is retried, and each has 30 s.
         using var load = cluster.Deployment.StartLoad(new("lost") { Users = 500, Concurrency = 64 });
         await load.SucceededAsync(500);
         await cluster.Deployment.Silo(0).KillAsync();
@@ -31,19 +31,19 @@ public sealed class SilosComeAndGoTests(ThreeSilos cluster, ITestOutputHelper ou
         await cluster.Deployment.RestartSiloAsync(0);
         output.WriteLine(result.ToString());
 
-        // Declared dead after 6 to 7 s.
+        // A silo is declared dead after 6 to 7 s.
         Assert.InRange(result.LongestFailedMs, 0, 15_000);
         Assert.Equal(0, result.Failed - result.Failures.GetValueOrDefault("ClusterUnreachableException"));
     }
 
     [Fact]
-    public Task No_call_fails_while_silo_after_silo_is_replaced() => TryAsync(RollingTrial.RunAsync);
+    public Task No_call_fails_during_a_rolling_replacement() => TryAsync(RollingTrial.RunAsync);
 
     [Fact]
-    public Task What_a_killed_silo_left_is_soon_in_the_database_with_nobody_calling() => TryAsync(KillTrial.RunAsync);
+    public Task Rows_of_a_killed_silo_are_flushed_soon_without_a_call() => TryAsync(KillTrial.RunAsync);
 
     [Fact]
-    public Task A_silo_killed_while_PostgreSQL_is_stopped_and_all_silos_killed_at_once_lose_nothing() => TryAsync(CrashTrial.RunAsync);
+    public Task Kills_of_one_silo_without_PostgreSQL_or_of_all_silos_lose_nothing() => TryAsync(CrashTrial.RunAsync);
 
     private async Task TryAsync(Func<Deployment, TrialOptions, Action<string>, Task<Verdict>> trial)
     {

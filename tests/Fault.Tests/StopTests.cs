@@ -1,11 +1,11 @@
 namespace Actors.Fault.Tests;
 
-/// <summary>Silos are told to stop while Redis, PostgreSQL or both are away.</summary>
+/// <summary>Silos stop while Redis, PostgreSQL or both are down.</summary>
 public sealed class StopTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(14);
 
-    // The process starts to stop and ends within this as well, on a machine that is busy.
+    // Includes the start of the stop and the exit of the process, on a busy machine.
     private static readonly TimeSpan Slack = TimeSpan.FromSeconds(5);
     private const int MostLines = 30;
 
@@ -22,7 +22,7 @@ public sealed class StopTests(ITestOutputHelper output) : IAsyncLifetime
     public ValueTask DisposeAsync() => _deployment.DisposeAsync();
 
     [Fact]
-    public async Task Stop_keeps_its_timeout_while_Redis_or_PostgreSQL_are_away()
+    public async Task Stop_keeps_its_timeout_without_Redis_or_PostgreSQL()
     {
         await LoadAsync();
         using var reads = _deployment.StartLoad(new("reads") { IsReads = true, Prefix = "stop-", Rate = 200 });
@@ -30,12 +30,12 @@ public sealed class StopTests(ITestOutputHelper output) : IAsyncLifetime
         await _deployment.Redis.KillAsync();
         await StopAsync("Redis", 0);
 
-        // The others know that it has gone, although the table cannot say so, and serve its users.
+        // The others know that it has left, although the table cannot show it, and serve its users.
         await reads.SucceededAsync(reads.Succeeded + 1000);
         var read = await reads.StopAsync();
         Assert.True(read.Failed == 0, $"{read}\n{_deployment.Describe()}");
 
-        // Its row says so once it can.
+        // Its row shows the status once Redis is back.
         await _deployment.Redis.StartAsync();
         await _deployment.AssertIsOneClusterAsync(_deployment.Silo(1), _deployment.Silo(2), _deployment.Silo(3));
         await LoadAsync();

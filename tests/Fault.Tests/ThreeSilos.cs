@@ -2,7 +2,7 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests;
 
-/// <summary>A cluster of three that several tests have, one after the other: each has to leave it as it found it.</summary>
+/// <summary>A cluster of three silos that several tests share in turn: each must leave it unchanged.</summary>
 public sealed class ThreeSilos : IAsyncLifetime
 {
     public Deployment Deployment { get; private set; } = null!;
@@ -11,7 +11,7 @@ public sealed class ThreeSilos : IAsyncLifetime
 
     public ValueTask DisposeAsync() => Deployment.DisposeAsync();
 
-    /// <summary>Its silos, once they are one cluster.</summary>
+    /// <summary>Returns its silos once they are one cluster.</summary>
     public async Task<SiloProcess[]> StartedAsync()
     {
         SiloProcess[] silos = [.. Enumerable.Range(0, 3).Select(Deployment.Silo)];

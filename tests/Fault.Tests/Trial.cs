@@ -1,43 +1,41 @@
 namespace Actors.Fault.Tests;
 
 /// <summary>
-/// A trial of a deployment: three client processes put load on it, something happens in their midst, all is healed, the
-/// loads end, and the ledgers are held against cluster and database. Whatever the fault, nothing acknowledged may be
-/// missing or wrong; what else must hold, the test says of the results.
+/// A trial of a deployment: three client processes put load on it, a fault occurs, the deployment is healed, the loads end,
+/// and the ledgers are compared with cluster and database. No acknowledged write may be missing or wrong; the tests assert
+/// further properties of the results.
 /// </summary>
 /// <param name="deployment">The deployment.</param>
-/// <param name="output">Where the results are printed.</param>
-/// <param name="responseTimeout">How long calls wait for their answer, where not as long as usual.</param>
+/// <param name="output">Receives the results.</param>
+/// <param name="responseTimeout">The response timeout of the calls, if not the default.</param>
 internal sealed class Trial(Deployment deployment, ITestOutputHelper output, TimeSpan? responseTimeout = null)
 {
     private const int Users = 200;
 
-    // So that the machine has time for what happens: what must hold does not depend on how much is done beside it.
+    // Leaves the machine time for the fault; the assertions do not depend on the amount of load.
     private const int CallsPerSecond = 300;
     private static readonly TimeSpan Aftermath = TimeSpan.FromSeconds(2);
 
-    // So that each trial of a shared deployment has users of its own.
+    // Gives each trial of a shared deployment its own users.
     private readonly string _name = $"t{Guid.NewGuid().ToString("n")[..6]}";
 
     /// <summary>
-    /// Whether the writes that ask for the database are named, and repeated until their receipt is known. Those that ask
-    /// for the journal never are.
+    /// Whether database writes have request ids and are retried until their receipt is known. Journal writes never do.
     /// </summary>
     public bool HasRequestIds { get; init; } = true;
 
-    /// <summary>The writes that ask for the journal.</summary>
+    /// <summary>The results of writes with journal durability.</summary>
     public LoadResult Journal { get; private set; } = null!;
 
-    /// <summary>The writes that ask for the database.</summary>
+    /// <summary>The results of writes with database durability.</summary>
     public LoadResult Database { get; private set; } = null!;
 
-    /// <summary>The reads, of users that are in memory.</summary>
+    /// <summary>The results of reads of users in memory.</summary>
     public LoadResult Reads { get; private set; } = null!;
 
-    /// <summary>All three.</summary>
     public IReadOnlyList<LoadResult> All => [Journal, Database, Reads];
 
-    /// <summary>The failures of all three, by type.</summary>
+    /// <summary>The failures of all three loads, by type.</summary>
     public IReadOnlyCollection<string> Failures => [.. All.SelectMany(load => load.Failures.Keys).Distinct().Order()];
 
     public async Task RunAsync(Func<Task> happens)
@@ -49,7 +47,7 @@ internal sealed class Trial(Deployment deployment, ITestOutputHelper output, Tim
         using var database = deployment.StartLoad(options with { Name = $"{_name}-database", Durability = "database", HasRequestIds = HasRequestIds });
         using var reads = deployment.StartLoad(options with { Name = $"{_name}-reads", IsReads = true, Concurrency = 8, Prefix = options.Prefix });
 
-        // Every user was written, so every user is in memory.
+        // Every user was written and is therefore in memory.
         await Task.WhenAll(journal.SucceededAsync(2 * Users), database.SucceededAsync(2 * Users), reads.SucceededAsync(Users));
         await happens();
         await deployment.HealAsync(output.WriteLine);
@@ -63,6 +61,5 @@ internal sealed class Trial(Deployment deployment, ITestOutputHelper output, Tim
         Assert.True(verdict.IsClean, $"{Describe()}\n{verdict}\n{deployment.Describe()}");
     }
 
-    /// <summary>The results, for messages.</summary>
     public string Describe() => string.Join('\n', All);
 }

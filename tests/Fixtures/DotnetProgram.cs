@@ -1,21 +1,18 @@
 namespace Actors.Fixtures;
 
-/// <summary>The programs of this repository as they were built together with the tests.</summary>
+/// <summary>The programs of this repository, built together with the tests.</summary>
 public static class DotnetProgram
 {
-    /// <summary>The silo.</summary>
     public static string Silo { get; } = Find("Silo", "Actors.Silo.dll");
 
-    /// <summary>The command line.</summary>
     public static string Cli { get; } = Find("Cli", "actors.dll");
 
-    /// <summary>The web API among the samples; not built with every test project.</summary>
+    /// <summary>The sample web API; not built with every test project.</summary>
     public static string WebApiSample => Find(Path.Combine("samples", "WebApi"), "Actors.Samples.WebApi.dll");
 
-    /// <summary>The root of the repository.</summary>
     public static string Root { get; } = FindRoot();
 
-    /// <summary>The dotnet host that runs this process.</summary>
+    /// <summary>The dotnet host of this process.</summary>
     public static string Dotnet { get; } = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH")
         ?? Executables.Find("dotnet") ?? throw new InvalidOperationException("dotnet was not found in PATH.");
 
@@ -24,7 +21,7 @@ public static class DotnetProgram
         // …/tests/X.Tests/bin/Debug/net10.0/: the same configuration and framework.
         var own = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
         var path = Path.Combine(FindRoot(), project, "bin", own.Parent!.Name, own.Name, file);
-        return File.Exists(path) ? path : throw new InvalidOperationException($"{path} is not there; build the solution first.");
+        return File.Exists(path) ? path : throw new InvalidOperationException($"{path} does not exist; build the solution first.");
     }
 
     private static string FindRoot()

@@ -1,6 +1,6 @@
 namespace Actors.Fixtures;
 
-/// <summary>Where the programs are.</summary>
+/// <summary>Locates installed programs.</summary>
 internal static class Executables
 {
     // Homebrew's directories are often missing in the PATH of a process started by an IDE.
@@ -13,7 +13,7 @@ internal static class Executables
         .Select(directory => Path.Combine(directory, name))
         .FirstOrDefault(File.Exists);
 
-    /// <summary>The bin directories of the PostgreSQL installations that are not in the PATH, the newest first.</summary>
+    /// <summary>The bin directories of PostgreSQL installations outside the PATH, newest first.</summary>
     public static IEnumerable<string> PostgresDirectories()
     {
         var debian = Versions("/usr/lib/postgresql", "*");

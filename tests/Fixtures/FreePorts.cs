@@ -4,8 +4,7 @@ using System.Net.Sockets;
 namespace Actors.Fixtures;
 
 /// <summary>
-/// Free ports on loopback. They are taken from below the range the operating system gives to outgoing connections, so
-/// that a port stays free while the server it was taken for is down.
+/// Free ports on loopback, below the range for outgoing connections, so that a port stays free while its server is down.
 /// </summary>
 public static class FreePorts
 {
@@ -15,12 +14,12 @@ public static class FreePorts
     private static readonly Lock Gate = new();
     private static readonly HashSet<int> Taken = [];
 
-    /// <summary>A port nobody listens on, given to nobody else in this process.</summary>
+    /// <summary>An unused port, unique in this process.</summary>
     public static int Next()
     {
         for (var attempt = 0; attempt < 1_000; attempt++)
         {
-            // At random, since other test processes look for ports at the same time.
+            // At random, because other test processes search for ports at the same time.
             var port = Random.Shared.Next(First, Last);
             lock (Gate)
             {
@@ -34,10 +33,9 @@ public static class FreePorts
         throw new InvalidOperationException($"No free port found on loopback between {First} and {Last}.");
     }
 
-    /// <summary>Several different free ports.</summary>
     public static int[] Next(int count) => [.. Enumerable.Range(0, count).Select(_ => Next())];
 
-    /// <summary>Gives a port back, so that it may be handed out again.</summary>
+    /// <summary>Returns a port for reuse.</summary>
     public static void Release(int port)
     {
         lock (Gate)

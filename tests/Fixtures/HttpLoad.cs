@@ -3,19 +3,19 @@ using System.Text.Json;
 
 namespace Actors.Fixtures;
 
-/// <summary>What a load of HTTP requests was answered.</summary>
-/// <param name="Allowed">Answers 2xx.</param>
-/// <param name="Denied">Answers 429.</param>
-/// <param name="Unavailable">Answers 503.</param>
-/// <param name="Other">All other answers, and requests that were not answered.</param>
+/// <summary>The responses to a load of HTTP requests.</summary>
+/// <param name="Allowed">Responses 2xx.</param>
+/// <param name="Denied">Responses 429.</param>
+/// <param name="Unavailable">Responses 503.</param>
+/// <param name="Other">All other responses, and requests without a response.</param>
 /// <param name="WithoutRetryAfter">Denied or unavailable, without a Retry-After of at least 1.</param>
 /// <param name="WithoutRateLimit">Allowed or denied, without RateLimit or RateLimit-Policy.</param>
 /// <param name="P50">
-/// The median of the answers' times, in ms; wrk adds to them what requests would have waited that a late answer held up.
+/// The median latency in ms; wrk adds the wait of requests that a late response delayed.
 /// </param>
 /// <param name="P99">The 99th percentile, in ms.</param>
-/// <param name="Longest">The longest, in ms.</param>
-/// <param name="Seconds">How long it ran.</param>
+/// <param name="Longest">The maximum, in ms.</param>
+/// <param name="Seconds">The duration of the load.</param>
 public sealed record HttpLoad(
     long Allowed, long Denied, long Unavailable, long Other, long WithoutRetryAfter, long WithoutRateLimit,
     double P50, double P99, double Longest, double Seconds)
@@ -56,10 +56,10 @@ public sealed record HttpLoad(
         """;
 
     /// <summary>Runs <c>wrk</c> against an address.</summary>
-    /// <param name="url">What is asked for.</param>
-    /// <param name="header">Sent with each request, e.g. "X-Api-Key: ada".</param>
-    /// <param name="duration">How long, in whole seconds.</param>
-    /// <param name="connections">How many requests are in flight at a time.</param>
+    /// <param name="url">The address.</param>
+    /// <param name="header">A header of each request, e.g. "X-Api-Key: ada".</param>
+    /// <param name="duration">The duration in whole seconds.</param>
+    /// <param name="connections">The number of concurrent requests.</param>
     public static async Task<HttpLoad> RunAsync(Uri url, string header, TimeSpan duration, int connections = 64)
     {
         var wrk = Executables.Find("wrk")
@@ -74,7 +74,7 @@ public sealed record HttpLoad(
                 "--timeout", "20s", "--header", header, "--script", script, url.ToString(),
             ],
             directory.Path);
-        if (!await process.WaitForExitAsync(duration + TimeSpan.FromMinutes(1))) throw new TimeoutException($"wrk did not end:\n{process.Output}");
+        if (!await process.WaitForExitAsync(duration + TimeSpan.FromMinutes(1))) throw new TimeoutException($"wrk did not exit:\n{process.Output}");
 
         var result = process.Output.Split('\n').FirstOrDefault(line => line.StartsWith("RESULT ", StringComparison.Ordinal))
             ?? throw new InvalidOperationException($"wrk failed:\n{process.Output}");

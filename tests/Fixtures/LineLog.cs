@@ -1,9 +1,9 @@
 namespace Actors.Fixtures;
 
-/// <summary>A file that lines are added to as they come, by any thread.</summary>
+/// <summary>A file to which any thread appends lines.</summary>
 internal sealed class LineLog(string file) : IDisposable
 {
-    // Guards the writer and whether it is open: the last lines of a process may come while it is being disposed of.
+    // Guards the writer and whether it is open: a process may write its last lines during the disposal.
     private readonly Lock _gate = new();
     private readonly StreamWriter _writer = new(new FileStream(file, FileMode.Create, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete));
     private bool _isClosed;

@@ -3,8 +3,7 @@ using Npgsql;
 namespace Actors.Fixtures;
 
 /// <summary>
-/// A real PgBouncer in transaction mode before a PostgreSQL: from transaction to transaction a connection may be another
-/// session of the server.
+/// A real PgBouncer in transaction mode in front of a PostgreSQL: each transaction of a connection may use another session.
 /// </summary>
 public sealed class PgBouncer : IAsyncDisposable
 {
@@ -18,10 +17,9 @@ public sealed class PgBouncer : IAsyncDisposable
     {
     }
 
-    /// <summary>Its port.</summary>
     public int Port { get; } = FreePorts.Next();
 
-    /// <summary>Starts one before the server of <paramref name="connectionString"/>, and returns once it answers.</summary>
+    /// <summary>Starts PgBouncer for the server of <paramref name="connectionString"/> and returns once it answers.</summary>
     public static async Task<PgBouncer> StartAsync(string connectionString)
     {
         var bouncer = new PgBouncer();
@@ -37,7 +35,7 @@ public sealed class PgBouncer : IAsyncDisposable
         }
     }
 
-    /// <summary>The same database through it.</summary>
+    /// <summary>The connection string of the same database through PgBouncer.</summary>
     public string Through(string connectionString) =>
         new NpgsqlConnectionStringBuilder(connectionString) { Port = Port, MaxAutoPrepare = 0 }.ConnectionString;
 
@@ -74,7 +72,7 @@ public sealed class PgBouncer : IAsyncDisposable
 
             """);
 
-        // It refuses to run as root.
+        // PgBouncer refuses to run as root.
         var runAs = Environment.UserName == "root" ? User : null;
         if (runAs is not null && !OperatingSystem.IsWindows())
             File.SetUnixFileMode(_directory.Path, File.GetUnixFileMode(_directory.Path) | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
@@ -86,7 +84,7 @@ public sealed class PgBouncer : IAsyncDisposable
 
     private async Task<bool> AnswersAsync(NpgsqlConnectionStringBuilder server)
     {
-        if (_process is { HasExited: true }) throw new InvalidOperationException($"pgbouncer ended:\n{_process.Output}");
+        if (_process is { HasExited: true }) throw new InvalidOperationException($"pgbouncer exited:\n{_process.Output}");
         try
         {
             await using var connection = new NpgsqlConnection(Through(server.ConnectionString) + ";Pooling=false");

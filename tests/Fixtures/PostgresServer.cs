@@ -4,12 +4,11 @@ using Npgsql;
 namespace Actors.Fixtures;
 
 /// <summary>
-/// A real PostgreSQL server of its own, on a free loopback port, with a temporary data directory. Everything is as
-/// installed (fsync on, passwords asked for), so that what holds here holds in production.
+/// A real PostgreSQL server on a free loopback port with a temporary data directory. It keeps the installed defaults (fsync
+/// on, passwords required), so that results hold in production.
 /// </summary>
 public sealed class PostgresServer : IAsyncDisposable
 {
-    /// <summary>The superuser's name.</summary>
     public const string User = "actors";
 
     private const string ServiceUser = "postgres";
@@ -28,7 +27,7 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>The port; the same for the life of this object.</summary>
     public int Port { get; } = FreePorts.Next();
 
-    /// <summary>Reaches the server's maintenance database; tests take one of their own by <see cref="CreateDatabaseAsync"/>.</summary>
+    /// <summary>The connection string of the maintenance database; tests create their own by <see cref="CreateDatabaseAsync"/>.</summary>
     public string ConnectionString => ConnectionStringTo("postgres");
 
     /// <summary>The process id of the running server.</summary>
@@ -37,7 +36,7 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>True while the process lives (also one stopped by SIGSTOP).</summary>
     public bool IsRunning => _process is { HasExited: false };
 
-    /// <summary>What it wrote last.</summary>
+    /// <summary>The last lines of its output.</summary>
     public string Output => _process?.Output ?? "";
 
     private ServerProcess Running => _process ?? throw new InvalidOperationException("PostgreSQL was not started.");
@@ -55,7 +54,7 @@ public sealed class PostgresServer : IAsyncDisposable
         return server;
     }
 
-    /// <summary>Starts it (again, with its data) and returns once it takes connections.</summary>
+    /// <summary>Starts it (again, with its data) and returns once it accepts connections.</summary>
     public async Task StartAsync()
     {
         if (IsRunning)
@@ -74,7 +73,7 @@ public sealed class PostgresServer : IAsyncDisposable
             if (IsRunning)
                 continue;
 
-            // The children of a killed server take a moment to notice, and until then a new one refuses to start.
+            // The children of a killed server need a moment to exit; until then a new server refuses to start.
             if (!Output.Contains("shared memory block", StringComparison.Ordinal) && !Output.Contains("lock file", StringComparison.Ordinal))
                 throw new InvalidOperationException($"PostgreSQL did not start on port {Port}:\n{Output}");
             await Task.Delay(200);
@@ -82,7 +81,7 @@ public sealed class PostgresServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops it in good order, ending its sessions (SIGINT, "fast"); the data stay for the next start.</summary>
+    /// <summary>Stops it gracefully and ends its sessions (SIGINT, "fast"); the data stays for the next start.</summary>
     public async Task StopAsync()
     {
         if (!IsRunning)
@@ -104,22 +103,22 @@ public sealed class PostgresServer : IAsyncDisposable
     public void Kill() => Running.Signal(Signals.Kill);
 
     /// <summary>
-    /// Sends a signal to the server process; see <see cref="Signals"/>. Each session has a process of its own, which a
-    /// SIGSTOP here does not reach: see <see cref="SignalAll"/>.
+    /// Sends a signal to the server process; see <see cref="Signals"/>. Each session is a separate process, which a SIGSTOP does
+    /// not reach: see <see cref="SignalAll"/>.
     /// </summary>
     public void Signal(int signal) => Running.Signal(signal);
 
     /// <summary>Sends a signal to the server process and all its children, e.g. to stop and continue all sessions.</summary>
     public void SignalAll(int signal) => Running.SignalTree(signal);
 
-    /// <summary>Stops it, in good order or by SIGKILL, and starts it on the same port with the same data.</summary>
+    /// <summary>Stops it, gracefully or by SIGKILL, and starts it on the same port with the same data.</summary>
     public async Task RestartAsync(bool kill = false)
     {
         await (kill ? KillAsync() : StopAsync());
         await StartAsync();
     }
 
-    /// <summary>Starts a standby of this server, which follows it until it is promoted.</summary>
+    /// <summary>Starts a standby that follows this server until it is promoted.</summary>
     public async Task<PostgresServer> StartStandbyAsync()
     {
         var standby = new PostgresServer(_settings) { _password = _password };
@@ -144,7 +143,7 @@ public sealed class PostgresServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Makes a standby a server that takes writes, and returns once it does.</summary>
+    /// <summary>Promotes a standby and returns once it accepts writes.</summary>
     public async Task PromoteAsync()
     {
         await using var connection = new NpgsqlConnection(ConnectionString);
@@ -154,8 +153,8 @@ public sealed class PostgresServer : IAsyncDisposable
         await command.ExecuteScalarAsync();
     }
 
-    /// <summary>Creates an empty database and returns the connection string to it.</summary>
-    /// <param name="encoding">Its encoding, where that is not UTF8.</param>
+    /// <summary>Creates an empty database and returns its connection string.</summary>
+    /// <param name="encoding">Its encoding, if not UTF8.</param>
     public async Task<string> CreateDatabaseAsync(string? encoding = null)
     {
         var name = $"test_{Interlocked.Increment(ref _databases)}";
@@ -176,7 +175,7 @@ public sealed class PostgresServer : IAsyncDisposable
         {
             try
             {
-                // Its children are gone only after a stop in good order.
+                // Its children exit only after a graceful stop.
                 await StopAsync();
             }
             finally
@@ -246,7 +245,7 @@ public sealed class PostgresServer : IAsyncDisposable
     {
         try
         {
-            // Unpooled, so that no broken connection waits in a pool for a test.
+            // Unpooled, so that no broken connection stays in a pool.
             var single = new NpgsqlConnectionStringBuilder(ConnectionString) { Pooling = false, Timeout = 2 };
             await using var connection = new NpgsqlConnection(single.ConnectionString);
             await connection.OpenAsync();

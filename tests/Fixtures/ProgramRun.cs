@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Actors.Fixtures;
 
-/// <summary>What a program that was run to its end said and returned.</summary>
+/// <summary>The result of a program that ran to its end.</summary>
 public sealed record ProgramRun(int ExitCode, string Output, string Error)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3);
@@ -12,7 +12,7 @@ public sealed record ProgramRun(int ExitCode, string Output, string Error)
         string program, string directory, IReadOnlyDictionary<string, string> environment, params string[] arguments) =>
         RunCommandAsync([DotnetProgram.Dotnet, program, .. arguments], directory, environment, Limit);
 
-    /// <summary>Runs a command to its end, and kills it if it takes longer than <paramref name="limit"/>.</summary>
+    /// <summary>Runs a command to its end and kills it after <paramref name="limit"/>.</summary>
     public static async Task<ProgramRun> RunCommandAsync(
         IReadOnlyList<string> command, string directory, IReadOnlyDictionary<string, string> environment, TimeSpan limit)
     {
@@ -34,12 +34,12 @@ public sealed record ProgramRun(int ExitCode, string Output, string Error)
         catch (OperationCanceledException)
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{string.Join(' ', command)} did not end within {limit}:\n{await output}\n{await error}");
+            throw new TimeoutException($"{string.Join(' ', command)} did not exit within {limit}:\n{await output}\n{await error}");
         }
 
         return new ProgramRun(process.ExitCode, await output, await error);
     }
 
-    /// <summary>Everything it said, for messages.</summary>
+    /// <summary>All output, for messages.</summary>
     public override string ToString() => $"exit {ExitCode}\n{Output}\n{Error}";
 }

@@ -4,16 +4,16 @@ using System.Text;
 
 namespace Actors.Fixtures;
 
-/// <summary>Commands to a Redis that may not be well: over a plain socket, which neither retries nor waits for more than an answer.</summary>
+/// <summary>Commands to a Redis that may be unhealthy, over a plain socket without retries, with a timeout only for the response.</summary>
 public static class RedisCommands
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
 
-    /// <summary>Sends a command and waits for its answer.</summary>
-    /// <exception cref="InvalidOperationException">The answer is an error.</exception>
+    /// <summary>Sends a command and waits for its response.</summary>
+    /// <exception cref="InvalidOperationException">The response is an error.</exception>
     public static Task SendAsync(int port, string command) => AskAsync(port, command);
 
-    /// <summary>As <see cref="SendAsync"/>, and returns the answer as it came, up to a few KB of it.</summary>
+    /// <summary>Like <see cref="SendAsync"/>, and returns the raw response, up to a few KB.</summary>
     public static async Task<string> AskAsync(int port, string command)
     {
         using var client = await BeginAsync(port, command);
@@ -21,11 +21,11 @@ public static class RedisCommands
         var answer = new byte[4096];
         var length = await client.GetStream().ReadAsync(answer, limit.Token);
         return length == 0 || answer[0] == (byte)'-'
-            ? throw new InvalidOperationException($"Redis answered {command} with: {Encoding.ASCII.GetString(answer, 0, length)}")
+            ? throw new InvalidOperationException($"Redis responded to {command} with: {Encoding.ASCII.GetString(answer, 0, length)}")
             : Encoding.ASCII.GetString(answer, 0, length);
     }
 
-    /// <summary>True if the answer contains <paramref name="text"/>; false also if the server closes the connection, as it does when it changes its role.</summary>
+    /// <summary>True if the response contains <paramref name="text"/>. False also if the server closes the connection, as on a role change.</summary>
     public static async Task<bool> AnswersAsync(int port, string command, string text)
     {
         try
@@ -38,7 +38,7 @@ public static class RedisCommands
         }
     }
 
-    /// <summary>Sends a command and leaves it under way until the connection is disposed of.</summary>
+    /// <summary>Sends a command and leaves it in flight until the connection is disposed.</summary>
     public static async Task<TcpClient> BeginAsync(int port, string command)
     {
         var client = new TcpClient();

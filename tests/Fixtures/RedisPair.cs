@@ -3,12 +3,12 @@ using System.Globalization;
 namespace Actors.Fixtures;
 
 /// <summary>
-/// Two real Redis servers, one a replica of the other, behind one address that leads to the primary: what a managed Redis
-/// looks like from outside. After a failover new connections reach the new primary, and open ones stay with the old one.
+/// Two real Redis servers, a primary and a replica, behind one address that leads to the primary, like a managed Redis.
+/// After a failover new connections reach the new primary, and open ones stay with the old one.
 /// </summary>
 public sealed class RedisPair : IAsyncDisposable
 {
-    // A full synchronisation begins at once, instead of waiting for further replicas.
+    // A full synchronisation starts at once instead of waiting for further replicas.
     private static readonly string[] Arguments = ["--repl-diskless-sync-delay", "0"];
 
     private readonly RedisServer[] _servers;
@@ -22,7 +22,7 @@ public sealed class RedisPair : IAsyncDisposable
         _proxy = new TcpProxy(Primary.Port);
     }
 
-    /// <summary>The address to connect to, e.g. 127.0.0.1:20123.</summary>
+    /// <summary>The address for clients, e.g. 127.0.0.1:20123.</summary>
     public string Address => _proxy.Address;
 
     /// <summary>The addresses of both servers, as a list of endpoints.</summary>
@@ -31,10 +31,10 @@ public sealed class RedisPair : IAsyncDisposable
     /// <summary>The server that new connections reach.</summary>
     public RedisServer Primary => _servers[_primary];
 
-    /// <summary>The other one.</summary>
+    /// <summary>The replica of <see cref="Primary"/>.</summary>
     public RedisServer Replica => _servers[1 - _primary];
 
-    /// <summary>Starts both, and returns once one replicates the other.</summary>
+    /// <summary>Starts both servers and returns once replication works.</summary>
     public static async Task<RedisPair> StartNewAsync()
     {
         var pair = new RedisPair();
@@ -58,21 +58,21 @@ public sealed class RedisPair : IAsyncDisposable
         await ReplicatedAsync();
     }
 
-    /// <summary>How many bytes of the stream of writes the last failover lost.</summary>
+    /// <summary>The number of bytes of the replication stream lost in the last failover.</summary>
     public long LostBytes { get; private set; }
 
-    /// <summary>Makes the replica the primary, leads new connections to it, and makes the former primary its replica.</summary>
+    /// <summary>Promotes the replica, redirects new connections to it, and makes the former primary its replica.</summary>
     public async Task FailOverAsync()
     {
         await PromoteAsync();
         var written = await OffsetAsync(Replica, "master_repl_offset");
         await FollowAsync();
 
-        // The new primary keeps the offset, plus one, at which its history parted from the other.
+        // The new primary keeps the offset, plus one, at which its history diverged.
         LostBytes = Math.Max(0, written - (await OffsetAsync(Primary, "second_repl_offset") - 1));
     }
 
-    /// <summary>As <see cref="FailOverAsync"/>, but the former primary stays one: it is frozen, or on the wrong side of a broken network.</summary>
+    /// <summary>Like <see cref="FailOverAsync"/>, but the former primary stays one: it is frozen or partitioned.</summary>
     public async Task PromoteAsync()
     {
         await RedisCommands.SendAsync(Replica.Port, "REPLICAOF NO ONE");
@@ -80,13 +80,13 @@ public sealed class RedisPair : IAsyncDisposable
         _proxy.Redirect(Primary.Port);
     }
 
-    /// <summary>Resets all connections, as some failovers do: clients are with the new primary at once.</summary>
+    /// <summary>Resets all connections, as some failovers do: clients reach the new primary at once.</summary>
     public void ResetConnections() => _proxy.Reset();
 
     /// <summary>Makes the other server a replica of the primary.</summary>
     public Task FollowAsync() => RedisCommands.SendAsync(Replica.Port, $"REPLICAOF 127.0.0.1 {Primary.Port}");
 
-    /// <summary>Returns once someone else (a sentinel) has made the replica the primary.</summary>
+    /// <summary>Returns once a sentinel has promoted the replica.</summary>
     public async Task PrimaryChangedAsync()
     {
         await Eventually.IsTrueAsync(() => RedisCommands.AnswersAsync(Replica.Port, "INFO replication", "role:master"));
@@ -94,10 +94,10 @@ public sealed class RedisPair : IAsyncDisposable
         _proxy.Redirect(Primary.Port);
     }
 
-    /// <summary>The replica hears no more of what is written, until <see cref="FollowAsync"/>: what is written meanwhile is lost in a failover.</summary>
+    /// <summary>Stops replication until <see cref="FollowAsync"/>: a failover loses the writes in between.</summary>
     public Task StopReplicatingAsync() => RedisCommands.SendAsync(Replica.Port, "REPLICAOF 127.0.0.1 1");
 
-    /// <summary>Returns once the replica has what the primary has.</summary>
+    /// <summary>Returns once the replica has all data of the primary.</summary>
     public Task ReplicatedAsync() => Eventually.IsTrueAsync(async () =>
         await RedisCommands.AnswersAsync(Replica.Port, "INFO replication", "master_link_status:up")
         && await OffsetAsync(Replica, "slave_repl_offset") >= await OffsetAsync(Primary, "master_repl_offset"));

@@ -1,6 +1,6 @@
 namespace Actors.Fixtures;
 
-/// <summary>A real Redis Sentinel that watches a pair of servers.</summary>
+/// <summary>A real Redis Sentinel that monitors a pair of servers.</summary>
 public sealed class RedisSentinel : IAsyncDisposable
 {
     private const string Service = "main";
@@ -8,10 +8,10 @@ public sealed class RedisSentinel : IAsyncDisposable
     private readonly int _port = FreePorts.Next();
     private ServerProcess? _process;
 
-    /// <summary>What clients connect to, e.g. 127.0.0.1:20123,serviceName=main.</summary>
+    /// <summary>The connection string for clients, e.g. 127.0.0.1:20123,serviceName=main.</summary>
     public string ConnectionString => $"127.0.0.1:{_port},serviceName={Service}";
 
-    /// <summary>Starts one, and returns once it knows both servers.</summary>
+    /// <summary>Starts a sentinel and returns once it knows both servers.</summary>
     public static async Task<RedisSentinel> StartNewAsync(RedisPair pair)
     {
         var sentinel = new RedisSentinel();
@@ -31,13 +31,13 @@ public sealed class RedisSentinel : IAsyncDisposable
         return sentinel;
     }
 
-    /// <summary>Has it fail over, and returns once it leads clients to the new primary.</summary>
+    /// <summary>Triggers a failover and returns once the sentinel directs clients to the new primary.</summary>
     public async Task FailOverAsync(RedisPair pair)
     {
         await Eventually.IsTrueAsync(() => AnswersAsync($"SENTINEL FAILOVER {Service}", "OK"));
         await pair.PrimaryChangedAsync();
 
-        // It takes the new primary's word for it, for which it asks every few seconds.
+        // It learns this from the new primary, which it polls every few seconds.
         await Eventually.IsTrueAsync(() => AnswersAsync($"SENTINEL GET-MASTER-ADDR-BY-NAME {Service}", $"{pair.Primary.Port}"));
     }
 
@@ -50,6 +50,6 @@ public sealed class RedisSentinel : IAsyncDisposable
         return ValueTask.CompletedTask;
     }
 
-    // False while it has not started, or does not know the replica yet.
+    // False while it has not started or does not know the replica yet.
     private Task<bool> AnswersAsync(string command, string text) => RedisCommands.AnswersAsync(_port, command, text);
 }

@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Actors.Fixtures;
 
-/// <summary>A real redis-server of its own, on a free loopback port, with a temporary data directory.</summary>
+/// <summary>A real redis-server on a free loopback port with a temporary data directory.</summary>
 public sealed class RedisServer : IAsyncDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
@@ -15,8 +15,8 @@ public sealed class RedisServer : IAsyncDisposable
     private ServerProcess? _process;
 
     /// <summary>Describes a server; <see cref="StartAsync"/> starts it.</summary>
-    /// <param name="appendOnly">False for one that forgets everything when it stops.</param>
-    /// <param name="arguments">Further command line arguments, which win over the defaults.</param>
+    /// <param name="appendOnly">False for a server without persistence.</param>
+    /// <param name="arguments">Further command line arguments, which override the defaults.</param>
     public RedisServer(bool appendOnly = true, params string[] arguments)
     {
         _appendOnly = appendOnly;
@@ -29,7 +29,7 @@ public sealed class RedisServer : IAsyncDisposable
     /// <summary>The address, e.g. 127.0.0.1:20123.</summary>
     public string ConnectionString => $"127.0.0.1:{Port}";
 
-    /// <summary>What it finds in its environment besides, e.g. to have its clock off: see <see cref="ClockOffset"/>.</summary>
+    /// <summary>Additional environment variables, e.g. for a wrong clock: see <see cref="ClockOffset"/>.</summary>
     public IReadOnlyDictionary<string, string>? Environment { get; init; }
 
     /// <summary>The process id of the running server.</summary>
@@ -38,7 +38,7 @@ public sealed class RedisServer : IAsyncDisposable
     /// <summary>True while the process lives (also one stopped by SIGSTOP).</summary>
     public bool IsRunning => _process is { HasExited: false };
 
-    /// <summary>What it wrote last.</summary>
+    /// <summary>The last lines of its output.</summary>
     public string Output => _process?.Output ?? "";
 
     private ServerProcess Running => _process ?? throw new InvalidOperationException("redis-server was not started.");
@@ -51,7 +51,7 @@ public sealed class RedisServer : IAsyncDisposable
         return server;
     }
 
-    /// <summary>Starts it (again, with its data) and returns once it has loaded them and answers.</summary>
+    /// <summary>Starts it (again, with its data) and returns once it has loaded the data and answers.</summary>
     public async Task StartAsync()
     {
         if (IsRunning)
@@ -80,7 +80,7 @@ public sealed class RedisServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops it in good order (SIGTERM); the data stay for the next start.</summary>
+    /// <summary>Stops it gracefully (SIGTERM); the data stays for the next start.</summary>
     public async Task StopAsync()
     {
         if (!IsRunning)
@@ -104,14 +104,14 @@ public sealed class RedisServer : IAsyncDisposable
     /// <summary>Sends a signal; see <see cref="Signals"/>.</summary>
     public void Signal(int signal) => Running.Signal(signal);
 
-    /// <summary>Stops it, in good order or by SIGKILL, and starts it on the same port with the same data.</summary>
+    /// <summary>Stops it, gracefully or by SIGKILL, and starts it on the same port with the same data.</summary>
     public async Task RestartAsync(bool kill = false)
     {
         await (kill ? KillAsync() : StopAsync());
         await StartAsync();
     }
 
-    /// <summary>Throws away the data on disk. Only while it is stopped.</summary>
+    /// <summary>Deletes the data on disk. Only while the server is stopped.</summary>
     public void DeleteData()
     {
         if (IsRunning)
@@ -119,20 +119,20 @@ public sealed class RedisServer : IAsyncDisposable
         _directory.Clear();
     }
 
-    /// <summary>How long the log of writes is now, in the file that is being written.</summary>
+    /// <summary>The current file of the append-only log and its length.</summary>
     public (string File, long Length) LogEnd()
     {
-        // Of several, those with lower numbers are being replaced by a rewrite.
+        // Files with lower numbers are being replaced by a rewrite.
         var file = Directory.GetFiles(_directory.File("appendonlydir"), "*.incr.aof")
             .OrderBy(name => name.Length).ThenBy(name => name, StringComparer.Ordinal).Last();
         return (file, new FileInfo(file).Length);
     }
 
     /// <summary>
-    /// Cuts off what was written after <paramref name="end"/>, as a machine does that goes down before its disk has it all.
-    /// Only while it is stopped. A command that is cut in two is dropped at the next start.
+    /// Truncates the log at <paramref name="end"/>, like a machine that fails before its disk has all data. Only while the
+    /// server is stopped. The next start drops a truncated command.
     /// </summary>
-    /// <returns>How many bytes were lost.</returns>
+    /// <returns>The number of bytes lost.</returns>
     public long CutLog((string File, long Length) end)
     {
         if (IsRunning)
@@ -153,7 +153,7 @@ public sealed class RedisServer : IAsyncDisposable
         return ValueTask.CompletedTask;
     }
 
-    // Over a plain socket: a multiplexer that fails to connect costs far more, and goes on trying.
+    // Over a plain socket: a multiplexer that fails to connect costs far more and keeps retrying.
     private async Task<bool> AnswersAsync()
     {
         try
@@ -164,7 +164,7 @@ public sealed class RedisServer : IAsyncDisposable
             await client.GetStream().WriteAsync("PING\r\n"u8.ToArray(), limit.Token);
             var answer = new byte[64];
             var length = await client.GetStream().ReadAsync(answer, limit.Token);
-            // A password is a matter of the arguments; a server that asks for it is up.
+            // The arguments may set a password; a server that requires it is up.
             var text = Encoding.ASCII.GetString(answer, 0, length);
             return text.StartsWith("+PONG", StringComparison.Ordinal) || text.StartsWith("-NOAUTH", StringComparison.Ordinal);
         }

@@ -2,10 +2,10 @@ using System.Collections.Concurrent;
 
 namespace Actors.Fixtures;
 
-/// <summary>A program of this repository while it runs. It does not outlive this process.</summary>
+/// <summary>A running program of this repository. It does not outlive this process.</summary>
 public sealed class RunningProgram : IDisposable
 {
-    // Added to by the two readers of the process, read once it has ended.
+    // The two readers of the process append; it is read after the exit.
     private readonly ConcurrentQueue<string> _output = new();
     private readonly ConcurrentQueue<string> _error = new();
     private readonly ServerProcess _process;
@@ -18,7 +18,6 @@ public sealed class RunningProgram : IDisposable
             DotnetProgram.Dotnet, [program, .. arguments], directory, environment: environment, onOutput: _output.Enqueue, onError: _error.Enqueue);
     }
 
-    /// <summary>True once it ended.</summary>
     public bool HasExited => _process.HasExited;
 
     /// <summary>Starts one of <see cref="DotnetProgram"/>'s programs.</summary>
@@ -29,16 +28,16 @@ public sealed class RunningProgram : IDisposable
     /// <summary>Sends a signal; see <see cref="Signals"/>.</summary>
     public void Signal(int signal) => _process.Signal(signal);
 
-    /// <summary>Returns once it ended by itself.</summary>
-    /// <exception cref="TimeoutException">It did not within <paramref name="limit"/>, and was killed.</exception>
+    /// <summary>Returns once it has exited by itself.</summary>
+    /// <exception cref="TimeoutException">It did not exit within <paramref name="limit"/> and was killed.</exception>
     public async Task<ProgramRun> CompletedAsync(TimeSpan limit)
     {
         if (await _process.WaitForExitAsync(limit)) return Run(_process.ExitCode);
         _process.Signal(Signals.Kill);
-        throw new TimeoutException($"{_name} did not end within {limit}:\n{Run(-1)}");
+        throw new TimeoutException($"{_name} did not exit within {limit}:\n{Run(-1)}");
     }
 
-    /// <summary>Kills it where it still runs.</summary>
+    /// <summary>Kills it if it still runs.</summary>
     public void Dispose() => _process.Dispose();
 
     private ProgramRun Run(int exitCode) => new(exitCode, string.Join('\n', _output), string.Join('\n', _error));

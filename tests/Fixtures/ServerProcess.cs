@@ -6,8 +6,8 @@ using System.Runtime.InteropServices;
 namespace Actors.Fixtures;
 
 /// <summary>
-/// A server started as a child of this process, which does not outlive it: not a normal exit (a handler kills it), nor
-/// a kill -9 (on Linux the kernel does, through setpriv --pdeathsig).
+/// A server started as a child of this process, which never outlives it: a handler kills it at a normal exit, and on Linux
+/// the kernel does after a kill -9 (setpriv --pdeathsig).
 /// </summary>
 internal sealed partial class ServerProcess : IDisposable
 {
@@ -25,8 +25,8 @@ internal sealed partial class ServerProcess : IDisposable
 
     static ServerProcess()
     {
-        // The kernel's parent-death signal is sent when the *thread* that forked ends. Pool threads come and go, so all
-        // children are started by one thread that stays.
+        // The kernel sends the parent-death signal when the *thread* that forked ends. Pool threads come and go, so one
+        // permanent thread starts all children.
         new Thread(() =>
         {
             foreach (var start in Starts.GetConsumingEnumerable())
@@ -48,19 +48,19 @@ internal sealed partial class ServerProcess : IDisposable
         _process.ErrorDataReceived += (_, line) => Keep(line.Data, onError);
     }
 
-    /// <summary>The server's own process id: setpriv replaces itself by the server.</summary>
+    /// <summary>The process id of the server itself: setpriv replaces itself with the server.</summary>
     public int Id { get; private set; }
 
     public bool HasExited => _isDisposed || _process.HasExited;
 
     public int ExitCode => _process.ExitCode;
 
-    /// <summary>The last lines it wrote.</summary>
+    /// <summary>The last lines of its output.</summary>
     public string Output => string.Join('\n', _lines);
 
     /// <summary>
-    /// Starts <paramref name="file"/>; <paramref name="user"/> is who it runs as, null for the present user. Lines it
-    /// writes go to <paramref name="onOutput"/> and <paramref name="onError"/> as well, each on a thread of its own.
+    /// Starts <paramref name="file"/> as <paramref name="user"/>, null for the current user. Its lines go to
+    /// <paramref name="onOutput"/> and <paramref name="onError"/> as well, each on a separate thread.
     /// </summary>
     public static ServerProcess Start(string file, IEnumerable<string> arguments, string directory, string? user = null,
         IReadOnlyDictionary<string, string>? environment = null, Action<string>? onOutput = null, Action<string>? onError = null)
@@ -126,12 +126,12 @@ internal sealed partial class ServerProcess : IDisposable
     /// <summary>Sends a signal, as kill does.</summary>
     public void Signal(int signal)
     {
-        // A process that was waited for no longer owns its id.
+        // The id of a reaped process may be reused.
         if (!HasExited && Kill(Id, signal) != 0 && !HasExited)
             throw new InvalidOperationException($"kill -{signal} {Id} failed with error {Marshal.GetLastPInvokeError()}.");
     }
 
-    /// <summary>Sends a signal to it and to the processes it started.</summary>
+    /// <summary>Sends a signal to it and to its child processes.</summary>
     public void SignalTree(int signal)
     {
         Signal(signal);
@@ -139,7 +139,7 @@ internal sealed partial class ServerProcess : IDisposable
             _ = Kill(child, signal);
     }
 
-    /// <summary>Returns once it ended, false when it did not within <paramref name="limit"/>.</summary>
+    /// <summary>Returns true once it has exited, false after <paramref name="limit"/>.</summary>
     public async Task<bool> WaitForExitAsync(TimeSpan limit)
     {
         try
@@ -176,7 +176,7 @@ internal sealed partial class ServerProcess : IDisposable
             _lines.TryDequeue(out _);
     }
 
-    // Not by pgrep, which small Linux images lack.
+    // Small Linux images lack pgrep.
     private List<int> ChildrenInProc()
     {
         var children = new List<int>();
@@ -186,14 +186,14 @@ internal sealed partial class ServerProcess : IDisposable
                 continue;
             try
             {
-                // "pid (name) state parent ...", where the name may hold anything.
+                // "pid (name) state parent ..."; the name may contain any character.
                 var stat = File.ReadAllText(Path.Combine(directory, "stat"));
                 if (int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1], CultureInfo.InvariantCulture) == Id)
                     children.Add(pid);
             }
             catch (IOException)
             {
-                // It ended in the meantime.
+                // It exited in the meantime.
             }
         }
 

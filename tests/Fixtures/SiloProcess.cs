@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace Actors.Fixtures;
 
-/// <summary>A real silo process with ports of its own.</summary>
+/// <summary>A real silo process with its own ports.</summary>
 public sealed class SiloProcess : IDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(90);
@@ -23,29 +23,26 @@ public sealed class SiloProcess : IDisposable
         _httpPort = httpPort;
     }
 
-    /// <summary>Where it serves HTTP.</summary>
+    /// <summary>Its HTTP address.</summary>
     public string Url => string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{_httpPort}");
 
-    /// <summary>Where its clients connect to, on loopback.</summary>
+    /// <summary>Its gateway port on loopback.</summary>
     public int GatewayPort { get; }
 
-    /// <summary>What it wrote last.</summary>
+    /// <summary>The last lines of its output.</summary>
     public string Output => _process.Output;
 
-    /// <summary>The file with all it wrote, in the directory it was started in.</summary>
+    /// <summary>The file with all its output, in its working directory.</summary>
     public string Log => _log.File;
 
-    /// <summary>Its process id.</summary>
     public int ProcessId => _process.Id;
 
-    /// <summary>True once it ended.</summary>
     public bool HasExited => _process.HasExited;
 
     /// <summary>
-    /// Starts a silo in <paramref name="directory"/> and returns once it is ready. Where it does not become ready, nothing
-    /// of it is left.
+    /// Starts a silo in <paramref name="directory"/> and returns once it is ready. Cleans up if it does not become ready.
     /// </summary>
-    /// <exception cref="InvalidOperationException">It ended while it started.</exception>
+    /// <exception cref="InvalidOperationException">It exited during the start.</exception>
     public static async Task<SiloProcess> StartAsync(
         string directory, IReadOnlyDictionary<string, string> environment, params string[] arguments)
     {
@@ -63,7 +60,7 @@ public sealed class SiloProcess : IDisposable
         {
             await Eventually.IsTrueAsync(
                 async () => silo._process.HasExited
-                    ? throw new InvalidOperationException($"The silo ended while it started:\n{silo.Output}")
+                    ? throw new InvalidOperationException($"The silo exited during its start:\n{silo.Output}")
                     : await silo.IsReadyAsync(),
                 StartLimit);
             return silo;
@@ -75,7 +72,7 @@ public sealed class SiloProcess : IDisposable
         }
     }
 
-    /// <summary>True when <c>/health/ready</c> answers 200.</summary>
+    /// <summary>True if <c>/health/ready</c> responds 200.</summary>
     public async Task<bool> IsReadyAsync()
     {
         try
@@ -90,20 +87,20 @@ public sealed class SiloProcess : IDisposable
         }
     }
 
-    /// <summary>What a path answers.</summary>
+    /// <summary>The response of a path.</summary>
     public Task<string> GetAsync(string path) => Http.GetStringAsync(new Uri(Url + path));
 
-    /// <summary>What time it is by its clock, to the second.</summary>
+    /// <summary>The time by its clock, to the second.</summary>
     public async Task<DateTimeOffset> ClockAsync()
     {
         using var response = await Http.GetAsync(new Uri($"{Url}/health/live"));
-        return response.Headers.Date ?? throw new InvalidOperationException("The silo's answer has no date.");
+        return response.Headers.Date ?? throw new InvalidOperationException("The silo's response has no date.");
     }
 
     /// <summary>Sends a signal; see <see cref="Signals"/>.</summary>
     public void Signal(int signal) => _process.Signal(signal);
 
-    /// <summary>Stops it in good order (SIGTERM); returns how long that took and the exit code.</summary>
+    /// <summary>Stops it gracefully (SIGTERM); returns the elapsed time and the exit code.</summary>
     public async Task<(TimeSpan Elapsed, int ExitCode)> StopAsync()
     {
         var watch = Stopwatch.StartNew();

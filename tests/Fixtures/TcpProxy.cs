@@ -5,18 +5,18 @@ using System.Net.Sockets;
 namespace Actors.Fixtures;
 
 /// <summary>
-/// Stands on loopback between one client and a server, and can be cut, stalled, slowed and mended: the way to the server
-/// fails while the server itself, and everybody else's way to it, is well.
+/// A loopback proxy between one client and a server that can be cut, stalled, slowed and restored: the path to the server
+/// fails, while the server and all other paths work.
 /// </summary>
 public sealed class TcpProxy : IAsyncDisposable
 {
     private const int ChunkBytes = 64 * 1024;
     private const int WaitingConnections = 512;
 
-    // Where new connections go; each reads it once, when it begins.
+    // The target of new connections; each reads it once, at its start.
     private volatile IPEndPoint _server;
 
-    // Guards the listening socket and whether it listens. The connections are a concurrent set of their own.
+    // Guards the listening socket and whether it listens. The connections are a separate concurrent set.
     private readonly Lock _gate = new();
     private readonly ConcurrentDictionary<Connection, Task> _connections = new();
     private readonly CancellationTokenSource _end = new();
@@ -24,10 +24,10 @@ public sealed class TcpProxy : IAsyncDisposable
     private Task _accepting;
     private bool _isCut;
 
-    // Replaced as a whole; whoever is held by the old one looks again.
+    // Replaced as a whole; connections held by the old flow check again.
     private volatile Flow _flow = Flow.Open();
 
-    /// <summary>Begins to listen, on a port of its own, for connections to <paramref name="serverPort"/>.</summary>
+    /// <summary>Listens on a new port for connections to <paramref name="serverPort"/>.</summary>
     public TcpProxy(int serverPort)
     {
         _server = new(IPAddress.Loopback, serverPort);
@@ -50,44 +50,44 @@ public sealed class TcpProxy : IAsyncDisposable
             _isCut = true;
             _listener.Dispose();
 
-            // Bound and not listening: connections are refused, and nobody else is given the port.
+            // Bound but not listening: connections are refused, and no other process gets the port.
             _listener = Bind();
         }
         foreach (var connection in _connections.Keys) connection.Reset();
         Replace(Flow.Open());
     }
 
-    /// <summary>Takes connections and what is sent on them, and passes nothing on. What it holds goes on its way once it is mended.</summary>
+    /// <summary>Accepts connections and data but forwards nothing until <see cref="Mend"/>.</summary>
     public void Stall()
     {
         Replace(Flow.Stalled());
         Uncut();
     }
 
-    /// <summary>Passes everything on, each chunk after <paramref name="delay"/>.</summary>
+    /// <summary>Forwards everything, each chunk after <paramref name="delay"/>.</summary>
     public void Slow(TimeSpan delay)
     {
         Replace(Flow.Open(delay));
         Uncut();
     }
 
-    /// <summary>Passes everything on.</summary>
+    /// <summary>Forwards everything.</summary>
     public void Mend()
     {
         Replace(Flow.Open());
         Uncut();
     }
 
-    /// <summary>Resets all connections; new ones are welcome.</summary>
+    /// <summary>Resets all connections and accepts new ones.</summary>
     public void Reset()
     {
         foreach (var connection in _connections.Keys) connection.Reset();
     }
 
-    /// <summary>Leads new connections to another server; those that are open stay where they are, as behind a name that changes.</summary>
+    /// <summary>Directs new connections to another server; open ones stay, as after a DNS change.</summary>
     public void Redirect(int serverPort) => _server = new(IPAddress.Loopback, serverPort);
 
-    /// <summary>Resets all connections and gives the port back.</summary>
+    /// <summary>Resets all connections and releases the port.</summary>
     public async ValueTask DisposeAsync()
     {
         await _end.CancelAsync();
@@ -141,16 +141,16 @@ public sealed class TcpProxy : IAsyncDisposable
             }
             catch (Exception error) when (error is SocketException or ObjectDisposedException or OperationCanceledException)
             {
-                // Cut, or at the end.
+                // Cut or disposed.
                 return;
             }
 
-            // Each owns its failures: it ends by resetting both sides, whatever happens.
+            // Each connection handles its failures by a reset of both sides.
             var connection = new Connection(this, client);
             var running = new TaskCompletionSource();
             _connections[connection] = running.Task;
 
-            // Accepted before the cut and not yet among those that were reset by it.
+            // Accepted before the cut, but not yet among the connections that it reset.
             lock (_gate)
             {
                 if (_isCut) connection.Reset();
@@ -164,7 +164,7 @@ public sealed class TcpProxy : IAsyncDisposable
         }
     }
 
-    /// <summary>Whether data pass, and how fast.</summary>
+    /// <summary>Whether data passes, and how fast.</summary>
     private sealed class Flow
     {
         private readonly TaskCompletionSource _gate = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -211,7 +211,7 @@ public sealed class TcpProxy : IAsyncDisposable
 
         public void Dispose() => Reset();
 
-        /// <summary>Ends both sides as a broken network does, not as a program that closes.</summary>
+        /// <summary>Resets both sides, like a broken network and unlike a program that closes.</summary>
         public void Reset()
         {
             foreach (var socket in (Socket[])[client, _server])
@@ -222,7 +222,7 @@ public sealed class TcpProxy : IAsyncDisposable
                 }
                 catch (Exception error) when (error is SocketException or ObjectDisposedException)
                 {
-                    // Never connected, or closed already.
+                    // Not connected or already closed.
                 }
                 socket.Dispose();
             }

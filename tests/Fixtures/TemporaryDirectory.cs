@@ -1,6 +1,6 @@
 namespace Actors.Fixtures;
 
-/// <summary>A directory under the system's temporary one, deleted with this object.</summary>
+/// <summary>A temporary directory, deleted when disposed.</summary>
 public sealed class TemporaryDirectory : IDisposable
 {
     /// <summary>Creates it.</summary>
@@ -13,10 +13,10 @@ public sealed class TemporaryDirectory : IDisposable
     /// <summary>Its absolute path.</summary>
     public string Path { get; }
 
-    /// <summary>The path of something in it.</summary>
+    /// <summary>The path of an entry.</summary>
     public string File(string name) => System.IO.Path.Combine(Path, name);
 
-    /// <summary>Deletes all that is in it.</summary>
+    /// <summary>Deletes its content.</summary>
     public void Clear()
     {
         foreach (var entry in new DirectoryInfo(Path).GetFileSystemInfos())
@@ -31,7 +31,7 @@ public sealed class TemporaryDirectory : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        // A killed server's children may still be writing; a directory left over in the temporary one is no failure.
+        // The children of a killed server may still write; a leftover temporary directory is not a failure.
         for (var attempt = 0; attempt < 5; attempt++)
         {
             try

@@ -15,7 +15,7 @@ public sealed class BackgroundLoopTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task A_loop_that_fails_is_shown_until_it_succeeds_again()
+    public async Task Failed_loop_is_reported_until_it_succeeds_again()
     {
         var (passes, isBroken) = (0, true);
         var loop = Open(NullLogger.Instance);
@@ -40,7 +40,7 @@ public sealed class BackgroundLoopTests
     }
 
     [Fact]
-    public async Task A_loop_whose_logger_throws_goes_on()
+    public async Task Loop_survives_a_throwing_logger()
     {
         var passes = 0;
         await Open(new ThrowingLogger()).RunAsync(_ => ++passes < 4 ? throw new KeyNotFoundException() : Task.FromResult(false), Token)
@@ -50,7 +50,7 @@ public sealed class BackgroundLoopTests
     }
 
     [Fact]
-    public async Task A_cancellation_that_nobody_asked_for_does_not_end_a_loop()
+    public async Task Unrequested_cancellation_does_not_end_a_loop()
     {
         var passes = 0;
         await Open(NullLogger.Instance).RunAsync(_ => ++passes < 3 ? throw new OperationCanceledException() : Task.FromResult(false), Token)
@@ -62,7 +62,7 @@ public sealed class BackgroundLoopTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_loop_that_is_told_to_stop_ends_and_is_not_shown_any_more(bool fails)
+    public async Task Stopped_loop_ends_and_is_no_longer_reported(bool fails)
     {
         using var stop = new CancellationTokenSource();
         var running = Open(NullLogger.Instance).RunAsync(

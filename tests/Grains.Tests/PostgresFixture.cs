@@ -5,7 +5,7 @@ using Actors.Grains.Tests;
 
 namespace Actors.Grains.Tests;
 
-/// <summary>One PostgreSQL server for all tests of this project; each takes a database of its own.</summary>
+/// <summary>One PostgreSQL server for all tests of this project; each has its own database.</summary>
 public sealed class PostgresFixture : IAsyncDisposable
 {
     private readonly LazyServer<PostgresServer> _server = new(new PostgresServer(), server => server.StartAsync());

@@ -1,6 +1,6 @@
 namespace Actors.Grains.Tests;
 
-/// <summary>Text from outside stays on its line and steers no terminal.</summary>
+/// <summary>External text stays on its line and cannot control the terminal.</summary>
 public sealed class PrintableTextTests
 {
     [Theory]

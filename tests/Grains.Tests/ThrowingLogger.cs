@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Grains.Tests;
 
-/// <summary>A logger whose disk is full.</summary>
+/// <summary>A logger that fails, as with a full disk.</summary>
 internal sealed class ThrowingLogger : ILogger
 {
     public IDisposable? BeginScope<TState>(TState state)

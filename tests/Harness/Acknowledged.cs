@@ -4,8 +4,8 @@ using Npgsql;
 namespace Actors.Harness;
 
 /// <summary>
-/// The latest version of each user that was acknowledged as safe, and how many writes of it were; read without any of the
-/// code under test.
+/// The latest version of each user that was acknowledged as safe, and the number of its writes. It is read without the code
+/// under test.
 /// </summary>
 internal sealed record Acknowledged(Dictionary<string, long> Versions, Dictionary<string, long> Writes)
 {
@@ -24,14 +24,14 @@ internal sealed record Acknowledged(Dictionary<string, long> Versions, Dictionar
         return new(versions, writes);
     }
 
-    /// <summary>The users whose row is older than what was acknowledged, or is not there; as words.</summary>
+    /// <summary>Describes the users whose row is missing or older than acknowledged.</summary>
     public IEnumerable<string> Behind(Dictionary<string, StoredRow> rows) => Versions
         .Where(user => !rows.TryGetValue(user.Key, out var row) || row.Version < user.Value)
-        .Select(user => $"{user.Key} was acknowledged at version {user.Value}, and "
-            + (rows.TryGetValue(user.Key, out var row) ? $"version {row.Version} is there" : "is not there"));
+        .Select(user => $"{user.Key} was acknowledged at version {user.Value}, but "
+            + (rows.TryGetValue(user.Key, out var row) ? $"the database has version {row.Version}" : "is missing in the database"));
 }
 
-/// <summary>What the database holds of a user: its version, and the writes its counter counts.</summary>
+/// <summary>The version and the write counter of a user in the database.</summary>
 internal readonly record struct StoredRow(long Version, long Count)
 {
     /// <summary>The rows of the users with this prefix.</summary>

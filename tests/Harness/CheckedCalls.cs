@@ -10,8 +10,8 @@ using Microsoft.Extensions.Logging;
 namespace Actors.Harness;
 
 /// <summary>
-/// Writers and readers of the same users, in this process. Each read is held against what was acknowledged before it began.
-/// Reads begin at a fixed rate, whether or not earlier ones are answered.
+/// Writers and readers of the same users, in this process. Each read is compared with the writes acknowledged before it
+/// began. Reads begin at a fixed rate, whether or not earlier ones have ended.
 /// </summary>
 public sealed class CheckedCalls : IAsyncDisposable
 {
@@ -20,15 +20,15 @@ public sealed class CheckedCalls : IAsyncDisposable
 
     private static readonly TimeSpan BetweenReads = TimeSpan.FromMilliseconds(5);
 
-    // So that a pause has room for all of them, and many begin late in it, when the users were taken over and changed.
+    // A pause has room for all reads, and many begin late in it, after the users were taken over and changed.
     private static readonly TimeSpan BetweenPinnedReads = TimeSpan.FromMilliseconds(25);
     private static readonly TimeSpan BetweenWrites = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(30);
 
-    // No pause is longer.
+    // The longest pause.
     private static readonly TimeSpan PinnedCallLimit = TimeSpan.FromSeconds(60);
 
-    // What a loaded machine adds to the time limit of a call.
+    // The delay that a loaded machine adds to a call timeout.
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(15);
 
     private readonly Deployment _deployment;
@@ -49,11 +49,11 @@ public sealed class CheckedCalls : IAsyncDisposable
     private CheckedCalls(Deployment deployment, IHost host, string prefix, int users) =>
         (_deployment, _host, _prefix, _acknowledged) = (deployment, host, prefix, new long[users]);
 
-    /// <summary>Connects, writes every user once, and goes on with writes and reads.</summary>
-    /// <param name="deployment">Where.</param>
-    /// <param name="prefix">What the ids of the users begin with.</param>
-    /// <param name="users">How many users.</param>
-    /// <param name="writers">How many write at once; each has users of its own.</param>
+    /// <summary>Connects, writes every user once, and continues with writes and reads.</summary>
+    /// <param name="deployment">The deployment.</param>
+    /// <param name="prefix">The prefix of the user ids.</param>
+    /// <param name="users">The number of users.</param>
+    /// <param name="writers">The number of concurrent writers; each has its own users.</param>
     public static async Task<CheckedCalls> StartAsync(Deployment deployment, string prefix, int users, int writers)
     {
         var calls = new CheckedCalls(deployment, await ConnectAsync(deployment, client => client.ResponseTimeout = CallLimit), prefix, users);
@@ -66,7 +66,7 @@ public sealed class CheckedCalls : IAsyncDisposable
         return calls;
     }
 
-    /// <summary>Ends writes and reads, reads every user once more, and returns what was wrong.</summary>
+    /// <summary>Ends writes and reads, reads every user once more, and returns the findings.</summary>
     public async Task<IReadOnlyList<string>> StopAsync()
     {
         await _stop.CancelAsync();
@@ -75,17 +75,17 @@ public sealed class CheckedCalls : IAsyncDisposable
         {
             var read = await Client(_host).User(Id(user)).GetAsync();
             if (read?.Version >= _acknowledged[user]) continue;
-            _findings.Enqueue($"at the end user {user} has version {read?.Version ?? 0}, and {_acknowledged[user]} was acknowledged");
+            _findings.Enqueue($"at the end user {user} has version {read?.Version ?? 0}, but {_acknowledged[user]} was acknowledged");
         }
 
         List<string> findings = [.. _findings.Take(MostNamed)];
-        if (_findings.Count > MostNamed) findings.Add($"and {_findings.Count - MostNamed} more like these");
+        if (_findings.Count > MostNamed) findings.Add($"and {_findings.Count - MostNamed} more");
         return findings;
     }
 
     /// <summary>
-    /// Reads through the gateway of one silo alone until it is cancelled. These calls wait long: while the silo is stopped they
-    /// lie in its socket, and it finds them there when it runs again.
+    /// Reads through the gateway of one silo until cancelled. These calls have a long timeout: while the silo is frozen they stay
+    /// in its socket, and it processes them when it resumes.
     /// </summary>
     public async Task ReadThroughAsync(SiloProcess silo, CancellationToken cancellationToken)
     {

@@ -4,23 +4,23 @@ using StackExchange.Redis;
 
 namespace Actors.Harness;
 
-/// <summary>Sees to it that a deployment is whole again after faults, and tells when nothing hangs by a single copy any more.</summary>
+/// <summary>Heals a deployment after faults, and waits until no write depends on a single copy.</summary>
 public static class ClusterHealth
 {
     private const int Partitions = 8;
     private const int Epoch = 16;
     private const string AgeMetric = "actors_unflushed_age_seconds";
 
-    // Metrics are collected anew only every 300 ms.
+    // Metrics are collected only every 300 ms.
     private static readonly TimeSpan MetricsAge = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(500);
 
     /// <summary>
-    /// Returns once every silo is a member of the one cluster that a client finds, and answers. A silo that has ended itself
-    /// is started anew, as whoever supervises processes does; <paramref name="tell"/> hears of it.
+    /// Returns once every silo responds and is a member of the one cluster that a client finds. A silo that exited is restarted,
+    /// as a process supervisor would; <paramref name="tell"/> receives a message.
     /// </summary>
-    /// <exception cref="TimeoutException">It did not come to that; the message says what was seen last.</exception>
+    /// <exception cref="TimeoutException">It did not heal in time; the message has the last state.</exception>
     public static async Task HealAsync(this Deployment deployment, Action<string> tell)
     {
         var seen = "";
@@ -28,7 +28,7 @@ public static class ClusterHealth
         {
             foreach (var index in deployment.Silos.Where(index => deployment.Silo(index).HasExited))
             {
-                tell($"silo {index} has ended; starting a new one in its place");
+                tell($"silo {index} has exited; starting a new one in its place");
                 await deployment.RestartSiloAsync(index);
             }
 
@@ -38,24 +38,24 @@ public static class ClusterHealth
             if (DateTime.UtcNow > deadline)
             {
                 throw new TimeoutException(
-                    $"Not all of the {deployment.Silos.Count} silos were members that answer within {Limit}; seen last: {seen}\n{deployment.Describe()}");
+                    $"Not all of the {deployment.Silos.Count} silos were responding members within {Limit}; last state: {seen}\n{deployment.Describe()}");
             }
             await Task.Delay(Look);
         }
     }
 
     /// <summary>
-    /// Returns once all that was acknowledged before this call is either in the database, or in the journal and in the memory
-    /// of a silo that runs: from then on it survives any one fault again.
+    /// Returns once every write acknowledged before this call is in the database, or in the journal and the memory of a live silo.
+    /// From then on it survives any single fault.
     /// </summary>
-    /// <exception cref="TimeoutException">It did not come to that.</exception>
+    /// <exception cref="TimeoutException">The writes did not settle in time.</exception>
     public static async Task SettleAsync(this Deployment deployment)
     {
         var began = DateTime.UtcNow;
         var seen = "";
         while (true)
         {
-            // What has waited for less long than since we began was acknowledged after that.
+            // Rows that have waited for less than this time were acknowledged after the start.
             var age = DateTime.UtcNow - MetricsAge - began;
             try
             {
@@ -63,26 +63,26 @@ public static class ClusterHealth
                 var orphans = await OrphansAsync(deployment, await Task.WhenAll(silos.Select(NameAsync)));
                 var oldest = (await Task.WhenAll(silos.Select(OldestUnflushedAsync))).Max();
                 if (orphans == 0 && oldest < age) return;
-                seen = $"{orphans} journaled rows whose silo has gone, and the oldest unflushed row of the others waits for {oldest}";
+                seen = $"{orphans} journaled rows without a live silo; the oldest other unflushed row has waited for {oldest}";
             }
             catch (HttpRequestException error)
             {
                 seen = error.Message;
             }
             if (DateTime.UtcNow - began > Limit)
-                throw new TimeoutException($"What was acknowledged was not safe again within {Limit}: {seen}\n{deployment.Describe()}");
+                throw new TimeoutException($"Acknowledged writes were not safe again within {Limit}: {seen}\n{deployment.Describe()}");
             await Task.Delay(Look);
         }
     }
 
-    /// <summary>The journaled rows that no living silo is answerable for: recovery has not found them yet.</summary>
+    /// <summary>The journaled rows without a live owner: recovery has not found them yet.</summary>
     private static async Task<int> OrphansAsync(Deployment deployment, IReadOnlyCollection<string> living)
     {
         await using var redis = await ConnectionMultiplexer.ConnectAsync(deployment.Redis.ConnectionString);
         var orphans = 0;
         for (var partition = 0; partition < Partitions; partition++)
         {
-            // The rows first: one that is flushed in between leaves its owner behind, one that is written does not matter.
+            // Rows first: a row flushed in between leaves its owner, and a row written in between does not matter.
             var rows = await redis.GetDatabase().HashKeysAsync($"actors:journal:{{{partition}}}:rows");
             if (rows.Length == 0) continue;
             var owners = await redis.GetDatabase().HashGetAsync($"actors:journal:{{{partition}}}:owners", rows);
@@ -94,7 +94,7 @@ public static class ClusterHealth
     private static int Answering(string status) => JsonDocument.Parse(status).RootElement.GetProperty("silos").EnumerateArray()
         .Count(silo => silo.GetProperty("isResponding").GetBoolean());
 
-    /// <summary>A silo as the journal names it, address:port@generation. In its health it is Saddress:port:generation.</summary>
+    /// <summary>The silo's name in the journal, address:port@generation. In its health report it is Saddress:port:generation.</summary>
     private static async Task<string> NameAsync(SiloProcess silo)
     {
         var health = JsonDocument.Parse(await silo.GetAsync("/health/ready")).RootElement;

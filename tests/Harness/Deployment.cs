@@ -3,15 +3,15 @@ using Npgsql;
 
 namespace Actors.Harness;
 
-/// <summary>How a deployment differs from the usual.</summary>
-/// <param name="HasLinks">Each silo reaches Redis by ways of its own, which can be cut: see <see cref="Deployment.Links"/>.</param>
-/// <param name="Directory">Where its logs and ledgers go and stay; null for a temporary directory.</param>
-/// <param name="Settings">What silos and programs find in their environment besides, e.g. Actors__WriteBehind__Lanes.</param>
+/// <summary>The options of a deployment.</summary>
+/// <param name="HasLinks">Each silo has its own connections to Redis, which can be cut: see <see cref="Deployment.Links"/>.</param>
+/// <param name="Directory">The directory that keeps logs and ledgers; null for a temporary directory.</param>
+/// <param name="Settings">Additional environment variables of silos and programs, e.g. Actors__WriteBehind__Lanes.</param>
 /// <param name="HasReplica">Redis has a replica and can fail over, behind one address: see <see cref="Deployment.Pair"/>.</param>
 public sealed record DeploymentOptions(
     bool HasLinks = false, string? Directory = null, IReadOnlyDictionary<string, string>? Settings = null, bool HasReplica = false);
 
-/// <summary>Real Redis, real PostgreSQL and any number of real silo processes, as an operator would have them.</summary>
+/// <summary>Real Redis, real PostgreSQL and any number of real silo processes, as in an operator's deployment.</summary>
 public sealed class Deployment : IAsyncDisposable
 {
     private static readonly TimeSpan RestartLimit = TimeSpan.FromMinutes(3);
@@ -22,7 +22,7 @@ public sealed class Deployment : IAsyncDisposable
     private readonly RedisServer? _redis;
     private readonly RedisPair? _pair;
 
-    // A silo keeps its place over restarts. Guarded by its own lock, as are the places in it.
+    // A silo keeps its place across restarts. The list's lock guards it and its places.
     private readonly List<Place> _places = [];
     private string _database = "";
 
@@ -33,19 +33,19 @@ public sealed class Deployment : IAsyncDisposable
         else _redis = new();
     }
 
-    /// <summary>The one Redis; of two, that which is the primary at present.</summary>
+    /// <summary>The Redis server; of a pair, the current primary.</summary>
     public RedisServer Redis => _redis ?? Pair.Primary;
 
-    /// <summary>The two Redis servers, where there are two.</summary>
+    /// <summary>The pair of Redis servers, if there is one.</summary>
     public RedisPair Pair => _pair ?? throw new InvalidOperationException("This deployment was started without a replica.");
 
-    /// <summary>The one PostgreSQL.</summary>
+    /// <summary>The PostgreSQL server.</summary>
     public PostgresServer Postgres { get; } = new();
 
-    /// <summary>Where programs run, and where their logs and ledgers are.</summary>
+    /// <summary>The working directory of programs, with their logs and ledgers.</summary>
     public string Directory => _options.Directory ?? _directory.Path;
 
-    /// <summary>What silos and programs find in their environment.</summary>
+    /// <summary>The environment of silos and programs.</summary>
     public Dictionary<string, string> Environment { get; } = [];
 
     /// <summary>The places of the silos that were not removed.</summary>
@@ -57,7 +57,7 @@ public sealed class Deployment : IAsyncDisposable
         }
     }
 
-    /// <summary>Starts the servers and that many silos.</summary>
+    /// <summary>Starts the servers and this number of silos.</summary>
     public static Task<Deployment> StartAsync(int silos) => StartAsync(silos, new DeploymentOptions());
 
     /// <inheritdoc cref="StartAsync(int)"/>
@@ -84,20 +84,20 @@ public sealed class Deployment : IAsyncDisposable
     /// <summary>Adds a silo and returns once it is ready.</summary>
     public async Task<SiloProcess> AddSiloAsync(params string[] arguments) => Silo(await AddPlaceAsync(isPersistent: false, settings: null, arguments));
 
-    /// <summary>The silo in a place; the latest, where it was restarted.</summary>
+    /// <summary>The silo in a place; the latest after a restart.</summary>
     public SiloProcess Silo(int index)
     {
         lock (_places) return _places[index].Silo;
     }
 
-    /// <summary>The ways of a silo to Redis.</summary>
+    /// <summary>The connections of a silo to Redis.</summary>
     public RedisLinks Links(int index)
     {
         lock (_places)
-            return _places[index].Links ?? throw new InvalidOperationException("This deployment was started without links that can be cut.");
+            return _places[index].Links ?? throw new InvalidOperationException("This deployment was started without its own Redis links.");
     }
 
-    /// <summary>Adds a silo as <see cref="AddSiloAsync"/> does, and returns its place. Tries again where the start fails.</summary>
+    /// <summary>Adds a silo like <see cref="AddSiloAsync"/> and returns its place. Retries a failed start.</summary>
     public async Task<int> AddPlaceAsync(
         bool isPersistent = false, IReadOnlyDictionary<string, string>? settings = null, params string[] arguments)
     {
@@ -122,8 +122,7 @@ public sealed class Deployment : IAsyncDisposable
     }
 
     /// <summary>
-    /// Starts a new silo, with ports of its own, in the place of one that has ended or is to be killed now. Tries again where
-    /// the start fails.
+    /// Starts a new silo with new ports in the place of one that exited or is killed now. Retries a failed start.
     /// </summary>
     public async Task RestartSiloAsync(int index)
     {
@@ -133,7 +132,7 @@ public sealed class Deployment : IAsyncDisposable
         lock (_places) place.Silo = silo;
     }
 
-    /// <summary>Stops a silo in good order; its place stays empty.</summary>
+    /// <summary>Stops a silo gracefully; its place stays empty.</summary>
     public async Task RemoveSiloAsync(int index)
     {
         var place = PlaceOf(index);
@@ -145,14 +144,14 @@ public sealed class Deployment : IAsyncDisposable
     public Task<ProgramRun> CliAsync(params string[] arguments) =>
         ProgramRun.RunAsync(DotnetProgram.Cli, Directory, Environment, arguments);
 
-    /// <summary>Starts <c>actors</c>, and returns while it runs.</summary>
+    /// <summary>Starts <c>actors</c> and returns while it runs.</summary>
     public RunningProgram StartCli(params string[] arguments) =>
         RunningProgram.Start(DotnetProgram.Cli, Directory, Environment, arguments);
 
-    /// <summary>Starts a load, and returns while it runs.</summary>
+    /// <summary>Starts a load and returns while it runs.</summary>
     public LoadRun StartLoad(LoadOptions load) => LoadRun.Start(this, load);
 
-    /// <summary>One value from the database, read past everything under test.</summary>
+    /// <summary>Reads one value from the database without the code under test.</summary>
     public async Task<T> QueryAsync<T>(string sql)
     {
         await using var source = Connect();
@@ -160,7 +159,7 @@ public sealed class Deployment : IAsyncDisposable
         return (T)(await command.ExecuteScalarAsync())!;
     }
 
-    /// <summary>Statements to the database, past everything under test.</summary>
+    /// <summary>Runs statements in the database without the code under test.</summary>
     public async Task ExecuteAsync(string sql)
     {
         await using var source = Connect();
@@ -168,10 +167,10 @@ public sealed class Deployment : IAsyncDisposable
         await command.ExecuteNonQueryAsync();
     }
 
-    /// <summary>The database, past everything under test.</summary>
+    /// <summary>Connects to the database without the code under test.</summary>
     internal NpgsqlDataSource Connect() => NpgsqlDataSource.Create(_database);
 
-    /// <summary>What the servers and silos wrote last, for messages.</summary>
+    /// <summary>The last output of servers and silos, for messages.</summary>
     public string Describe()
     {
         var silos = Silos.Select(index => $"--- silo {index}, {(Silo(index).HasExited ? "ended" : "running")}\n{Silo(index).Output}");
@@ -193,7 +192,7 @@ public sealed class Deployment : IAsyncDisposable
         _directory.Dispose();
     }
 
-    // Persistent as whoever supervises processes is: what a silo needs to start may be away for a while.
+    // Retries like a process supervisor: a dependency of the start may be down for a while.
     private async Task<SiloProcess> StartSiloAsync(IReadOnlyDictionary<string, string> environment, string[] arguments, bool isPersistent)
     {
         for (var deadline = DateTime.UtcNow + (isPersistent ? RestartLimit : TimeSpan.Zero); ;)

@@ -1,6 +1,6 @@
 namespace Actors.Harness;
 
-/// <summary>What a fault applies to. Of two faults with the same part, one hides the other.</summary>
+/// <summary>The part that a fault affects. Of two faults of the same part, one hides the other.</summary>
 public enum FaultPart
 {
     /// <summary>A silo's process.</summary>
@@ -9,61 +9,59 @@ public enum FaultPart
     /// <summary>The Redis of all silos.</summary>
     Redis,
 
-    /// <summary>One silo's way to Redis.</summary>
+    /// <summary>One silo's connections to Redis.</summary>
     RedisLink,
 
-    /// <summary>PostgreSQL.</summary>
     Postgres,
 }
 
 /// <summary>
-/// Which copies of acknowledged and unflushed writes a fault may destroy. A journaled write has two, one in the silo's
-/// memory and one in the journal, until it is in the database.
+/// The copies of acknowledged, unflushed writes that a fault may destroy. A journaled write has two copies until it is in the
+/// database: one in the silo's memory and one in the journal.
 /// </summary>
 public enum Losses
 {
-    /// <summary>None: something is away, and comes back as it was.</summary>
+    /// <summary>None: a part is down and comes back unchanged.</summary>
     None,
 
-    /// <summary>What one silo has in memory.</summary>
+    /// <summary>The memory of one silo.</summary>
     SiloMemory,
 
-    /// <summary>What the journal took last: Redis delays the writing of its log while a sync takes long.</summary>
+    /// <summary>The last writes of the journal: Redis delays writes of its log while a sync is slow.</summary>
     JournalTail,
 
-    /// <summary>All that is in the journal, and the table of members with it.</summary>
+    /// <summary>The whole journal, and the membership table with it.</summary>
     Journal,
 }
 
-/// <summary>A fault by its name.</summary>
-/// <param name="Name">What it is asked for by.</param>
-/// <param name="Part">What it applies to.</param>
-/// <param name="Losses">What it may destroy.</param>
-/// <param name="Description">What happens, for people.</param>
-/// <param name="Begin">Brings it about, and returns what ends it. The number is the place of a silo.</param>
+/// <summary>A named fault.</summary>
+/// <param name="Name">The name that selects it.</param>
+/// <param name="Part">The affected part.</param>
+/// <param name="Losses">The copies that it may destroy.</param>
+/// <param name="Description">A description for people.</param>
+/// <param name="Begin">Starts the fault and returns the function that ends it. The number is the place of a silo.</param>
 public sealed record Fault(string Name, FaultPart Part, Losses Losses, string Description, Func<Deployment, int, Task<Func<Task>>> Begin)
 {
-    /// <summary>True where it is about one silo, and it matters which.</summary>
+    /// <summary>True if it affects one silo, so that the choice matters.</summary>
     public bool IsOfOneSilo => Part is FaultPart.Silo or FaultPart.RedisLink;
 
-    /// <summary>Brings it about.</summary>
-    /// <param name="deployment">Where.</param>
-    /// <param name="silo">The place of the silo, where it is about one.</param>
+    /// <summary>Starts the fault.</summary>
+    /// <param name="deployment">The deployment.</param>
+    /// <param name="silo">The place of the silo, for faults of one silo.</param>
     public async Task<OngoingFault> BeginAsync(Deployment deployment, int silo = 0) => new(await Begin(deployment, silo));
 
-    /// <summary>Brings it about, and ends it after <paramref name="duration"/>.</summary>
+    /// <summary>Starts the fault and ends it after <paramref name="duration"/>.</summary>
     public async Task RunAsync(Deployment deployment, TimeSpan duration, int silo = 0, CancellationToken cancellationToken = default)
     {
         await using var ongoing = await BeginAsync(deployment, silo);
 
-        // Whoever cancels wants it ended, and no exception.
+        // Cancellation ends the fault without an exception.
         await Task.Delay(duration, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     /// <summary>
-    /// Whether both may be under way at once, so that still nothing acknowledged may be lost. The promise is for any one
-    /// failure: two that destroy both copies of a write, or all of Redis and anything else, are allowed to lose data, and
-    /// to bring them about would prove nothing.
+    /// Whether both may overlap without a loss of acknowledged writes. The guarantee covers any one failure: two faults that
+    /// destroy both copies of a write, or all of Redis and anything else, may lose data and prove nothing.
     /// </summary>
     public bool GoesWith(Fault other)
     {
@@ -76,12 +74,12 @@ public sealed record Fault(string Name, FaultPart Part, Losses Losses, string De
     public override string ToString() => Name;
 }
 
-/// <summary>A fault that has begun.</summary>
+/// <summary>A fault in progress.</summary>
 public sealed class OngoingFault(Func<Task> end) : IAsyncDisposable
 {
     private Task? _ended;
 
-    /// <summary>Ends it, once; returns when the part is back.</summary>
+    /// <summary>Ends the fault once; returns when the part has recovered.</summary>
     public Task EndAsync() => _ended ??= end();
 
     /// <inheritdoc/>

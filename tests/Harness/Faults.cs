@@ -2,15 +2,15 @@ using Actors.Fixtures;
 
 namespace Actors.Harness;
 
-/// <summary>The faults there are.</summary>
+/// <summary>The known faults.</summary>
 public static class Faults
 {
     private static readonly TimeSpan SlowBy = TimeSpan.FromMilliseconds(150);
 
-    // As much as Redis may lose by itself, and a bit: it syncs its log every second.
+    // Slightly more than Redis may lose by itself: it syncs its log every second.
     private static readonly TimeSpan LostTail = TimeSpan.FromSeconds(2);
 
-    /// <summary>All of them.</summary>
+    /// <summary>All faults.</summary>
     public static IReadOnlyList<Fault> All { get; } =
     [
         new("silo-kill", FaultPart.Silo, Losses.SiloMemory, "kill -9 of a silo; later a new one in its place",
@@ -20,8 +20,7 @@ public static class Faults
                 return () => deployment.RestartSiloAsync(silo);
             }),
 
-        // While it stands, the others declare it dead; then it ends itself as soon as it learns that, and what it had in
-        // memory goes with it.
+        // During the pause the others declare it dead; it exits as soon as it learns that, and its memory is lost.
         new("silo-pause", FaultPart.Silo, Losses.SiloMemory, "SIGSTOP of a silo; later SIGCONT",
             (deployment, silo) =>
             {
@@ -35,7 +34,7 @@ public static class Faults
                 await deployment.Silo(silo).StopAsync();
                 return () => deployment.RestartSiloAsync(silo);
             }),
-        new("silo-add", FaultPart.Silo, Losses.SiloMemory, "one silo more; later it stops in good order",
+        new("silo-add", FaultPart.Silo, Losses.SiloMemory, "one silo is added; later it stops gracefully",
             async (deployment, _) =>
             {
                 var added = await deployment.AddPlaceAsync(isPersistent: true);
@@ -48,7 +47,7 @@ public static class Faults
                 await deployment.Redis.KillAsync();
                 return () => deployment.Redis.StartAsync();
             }),
-        new("redis-lose-tail", FaultPart.Redis, Losses.JournalTail, "kill -9 of Redis; later a start without what it wrote in its last 2 s",
+        new("redis-lose-tail", FaultPart.Redis, Losses.JournalTail, "kill -9 of Redis; later a start without its last 2 s of writes",
             async (deployment, _) =>
             {
                 var end = deployment.Redis.LogEnd();
@@ -77,8 +76,8 @@ public static class Faults
                 return () => deployment.Redis.StartAsync();
             }),
 
-        // Silent at first, then BUSY is the answer to all: an answer, and not one that helps.
-        new("redis-busy", FaultPart.Redis, Losses.None, "a script of somebody else's that does not end; later it is killed",
+        // Silent at first; then every response is BUSY, which is a response without a use.
+        new("redis-busy", FaultPart.Redis, Losses.None, "a foreign script that does not end; later it is killed",
             async (deployment, _) =>
             {
                 await RedisCommands.SendAsync(deployment.Redis.Port, "CONFIG SET lua-time-limit 500");
@@ -92,11 +91,11 @@ public static class Faults
 
         new("redis-cut-one-silo", FaultPart.RedisLink, Losses.None, "one silo's connections to Redis are reset and refused",
             (deployment, silo) => OfLinks(deployment.Links(silo).All, link => link.Cut())),
-        new("redis-cut-one-journal", FaultPart.RedisLink, Losses.None, "as redis-cut-one-silo, those of the journal only",
+        new("redis-cut-one-journal", FaultPart.RedisLink, Losses.None, "like redis-cut-one-silo, for the journal only",
             (deployment, silo) => OfLinks([deployment.Links(silo).Journal], link => link.Cut())),
-        new("redis-stall-one-silo", FaultPart.RedisLink, Losses.None, "one silo's connections to Redis stay and pass nothing on",
+        new("redis-stall-one-silo", FaultPart.RedisLink, Losses.None, "one silo's connections to Redis stay open but forward nothing",
             (deployment, silo) => OfLinks(deployment.Links(silo).All, link => link.Stall())),
-        new("redis-slow-one-silo", FaultPart.RedisLink, Losses.None, "one silo's way to Redis takes 300 ms there and back",
+        new("redis-slow-one-silo", FaultPart.RedisLink, Losses.None, "one silo's round trip to Redis takes 300 ms longer",
             (deployment, silo) => OfLinks(deployment.Links(silo).All, link => link.Slow(SlowBy))),
 
         new("postgres-kill", FaultPart.Postgres, Losses.None, "kill -9 of PostgreSQL; later a start with its data",
@@ -111,7 +110,7 @@ public static class Faults
                 deployment.Postgres.SignalAll(Signals.Stop);
                 return Ends(() => deployment.Postgres.SignalAll(Signals.Continue));
             }),
-        new("postgres-slow", FaultPart.Postgres, Losses.None, "each write to PostgreSQL takes a second longer, as on a disk that is busy",
+        new("postgres-slow", FaultPart.Postgres, Losses.None, "each write to PostgreSQL takes a second longer, as on a busy disk",
             async (deployment, _) =>
             {
                 await deployment.ExecuteAsync(SlowTable.Begin);
@@ -126,9 +125,9 @@ public static class Faults
     ];
 
     /// <summary>The fault of that name.</summary>
-    /// <exception cref="ArgumentException">There is none; the message names those there are.</exception>
+    /// <exception cref="ArgumentException">The name is unknown; the message lists the known names.</exception>
     public static Fault Find(string name) => All.FirstOrDefault(fault => fault.Name == name)
-        ?? throw new ArgumentException($"There is no fault '{name}'; allowed are {string.Join(", ", All)}.", nameof(name));
+        ?? throw new ArgumentException($"Unknown fault '{name}'. Faults: {string.Join(", ", All)}.", nameof(name));
 
     private static Task<Func<Task>> Ends(Action end) => Task.FromResult(() =>
     {

@@ -1,6 +1,6 @@
 namespace Actors.Harness;
 
-/// <summary>What was found wrong, if anything, after a load of writes.</summary>
+/// <summary>The findings after a load of writes.</summary>
 public sealed record LedgerVerdict(IReadOnlyList<string> Findings, long AcknowledgedWrites, long Users) : Verdict(Findings)
 {
     /// <inheritdoc/>
@@ -10,10 +10,9 @@ public sealed record LedgerVerdict(IReadOnlyList<string> Findings, long Acknowle
 }
 
 /// <summary>
-/// Holds what was acknowledged against what is there, once all loads have ended and all is healed. First the database
-/// alone, with nobody calling any user: what was acknowledged must get there by itself. Then <c>actors verify</c>, which
-/// reads every user through the cluster as well. Then the database again: no row went back, now or on the way
-/// (<see cref="RowWatch"/>).
+/// Compares acknowledged writes with the stored state, once all loads have ended and all faults are healed. First the database
+/// alone, without calls: acknowledged writes must reach it by themselves. Then <c>actors verify</c>, which also reads every
+/// user through the cluster. Then the database again: no row was ever reverted (<see cref="RowWatch"/>).
 /// </summary>
 public static class LedgerCheck
 {
@@ -23,9 +22,9 @@ public static class LedgerCheck
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250);
 
     /// <summary>Checks the ledgers of loads that have ended.</summary>
-    /// <param name="deployment">Where they ran.</param>
-    /// <param name="loads">What they came to; reads have no ledger and are passed over.</param>
-    /// <param name="flushLimit">How long to wait for what was acknowledged to get into the database by itself.</param>
+    /// <param name="deployment">Their deployment.</param>
+    /// <param name="loads">Their results; reads have no ledger and are skipped.</param>
+    /// <param name="flushLimit">The maximum time until acknowledged writes are in the database.</param>
     public static async Task<LedgerVerdict> RunAsync(Deployment deployment, IEnumerable<LoadResult> loads, TimeSpan? flushLimit = null)
     {
         var findings = new List<string>();
@@ -53,7 +52,7 @@ public static class LedgerCheck
             await Task.Delay(Look);
             rows = await StoredRow.ReadAsync(database, load.Options.Prefix);
         }
-        Blame(findings, $"did not get into the database by themselves within {flushLimit.TotalSeconds} s", acknowledged.Behind(rows));
+        Blame(findings, $"were not flushed to the database within {flushLimit.TotalSeconds} s without a call", acknowledged.Behind(rows));
 
         using (var verify = deployment.StartCli("verify", "--ledger", load.Ledger))
         {
@@ -63,30 +62,30 @@ public static class LedgerCheck
 
         var after = await StoredRow.ReadAsync(database, load.Options.Prefix);
         Blame(findings, "are behind in the database", acknowledged.Behind(after));
-        Blame(findings, "went back in the database", rows
+        Blame(findings, "were reverted in the database", rows
             .Where(row => !after.TryGetValue(row.Key, out var later) || later.Version < row.Value.Version)
             .Select(row => $"{row.Key} was at version {row.Value.Version}"));
-        Blame(findings, "went back on the way", await RowWatch.SeenAsync(database, load.Options.Prefix));
+        Blame(findings, "had a row that was reverted meanwhile", await RowWatch.SeenAsync(database, load.Options.Prefix));
         BlameCounts(findings, load, acknowledged, after);
         return findings;
     }
 
     /// <summary>
-    /// Each write adds one to the version and one to the counter, in one step; and one that was asked for once, whatever its
-    /// answer, took effect at most once.
+    /// Each write adds one to the version and one to the counter, atomically. A write requested once takes effect at most once,
+    /// whatever its response.
     /// </summary>
     private static void BlameCounts(List<string> findings, LoadResult load, Acknowledged acknowledged, Dictionary<string, StoredRow> rows)
     {
-        Blame(findings, "have a counter that is not their version", rows
+        Blame(findings, "have a counter that differs from their version", rows
             .Where(row => row.Value.Count != row.Value.Version)
             .Select(row => $"{row.Key} has version {row.Value.Version} and counts {row.Value.Count} writes"));
         var unanswered = load.Failed + load.Abandoned;
-        Blame(findings, "took more writes than were asked for", rows
+        Blame(findings, "have more writes than were requested", rows
             .Where(row => row.Value.Version > acknowledged.Writes.GetValueOrDefault(row.Key) + unanswered)
             .Select(row => $"{row.Key} has version {row.Value.Version} after {acknowledged.Writes.GetValueOrDefault(row.Key)} acknowledged writes"));
         var effects = rows.Values.Sum(row => row.Version);
         var asked = load.Succeeded + unanswered;
-        if (effects > asked) findings.Add($"{effects:#,0} writes took effect, and no more than {asked:#,0} were asked for");
+        if (effects > asked) findings.Add($"{effects:#,0} writes took effect, but only {asked:#,0} were requested");
     }
 
     private static void Blame(List<string> findings, string what, IEnumerable<string> users)

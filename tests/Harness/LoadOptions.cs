@@ -1,48 +1,48 @@
 namespace Actors.Harness;
 
-/// <summary>A load that a client process of its own puts on the cluster.</summary>
+/// <summary>A load on the cluster from a separate client process.</summary>
 /// <param name="Name">Names its files, and its users unless <see cref="Prefix"/> does.</param>
 public sealed record LoadOptions(string Name)
 {
     /// <summary>True for reads, false for writes.</summary>
     public bool IsReads { get; init; }
 
-    /// <summary>What is asked of limiters, where that is the load; else null.</summary>
+    /// <summary>The options of a limiter load; null for other loads.</summary>
     public LimitLoad? Limits { get; init; }
 
-    /// <summary>How many users there are; of limiters, clients.</summary>
+    /// <summary>The number of users; for limiters, of clients.</summary>
     public int Users { get; init; } = 300;
 
-    /// <summary>Calls in flight.</summary>
+    /// <summary>The maximum number of calls in flight.</summary>
     public int Concurrency { get; init; } = 32;
 
-    /// <summary>Calls begun per second, however long answers take; null where each caller calls again once it was answered.</summary>
+    /// <summary>Calls started per second, whatever the latency; null if each caller starts the next call after a response.</summary>
     public int? Rate { get; init; }
 
-    /// <summary>How long it runs unless it is stopped before.</summary>
+    /// <summary>Its duration unless it is stopped earlier.</summary>
     public TimeSpan Duration { get; init; } = TimeSpan.FromHours(12);
 
-    /// <summary>What writes ask for: memory, journal, database, or several of them, separated by commas.</summary>
+    /// <summary>The durability of writes: memory, journal, database, or several, separated by commas.</summary>
     public string Durability { get; init; } = "journal";
 
-    /// <summary>Writes are named, repeated until their receipt is known, and their counters are exact.</summary>
+    /// <summary>Writes have request ids and are retried until their receipt is known, so counters are exact.</summary>
     public bool HasRequestIds { get; init; }
 
     /// <summary>
-    /// How long a call waits for its answer. Calls that a silo took with it when it was killed wait this long in vain, and
-    /// with them the workers of the load: short, where a load is to go on beside such faults. A commit may take 10 s.
+    /// The response timeout. Calls lost with a killed silo, and the workers that made them, wait this long: use a short one if the
+    /// load must continue during such faults. A commit may take 10 s.
     /// </summary>
     public TimeSpan ResponseTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>What the process finds in its environment besides what all of the deployment do.</summary>
+    /// <summary>Environment variables of the process in addition to those of the deployment.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>What the ids of its users begin with. A load of writes has users that nobody else writes to.</summary>
+    /// <summary>The prefix of its user ids. No other process writes the users of a write load.</summary>
     public string Prefix { get => field ?? $"{Name}-"; init; }
 }
 
-/// <summary>What a load asks of limiters: 1 to 10 permits a call, at random.</summary>
+/// <summary>The options of a limiter load: 1 to 10 permits per call, at random.</summary>
 /// <param name="Policy">The policy.</param>
-/// <param name="Wait">How long calls wait for their turn.</param>
-/// <param name="Spins">Whether a caller that is denied calls again at once, rather than when the denial says.</param>
+/// <param name="Wait">The maximum wait of a call.</param>
+/// <param name="Spins">Whether a denied caller retries at once instead of after retry-after.</param>
 public sealed record LimitLoad(string Policy, TimeSpan Wait, bool Spins = false);

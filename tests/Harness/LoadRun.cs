@@ -3,13 +3,13 @@ using Actors.Fixtures;
 
 namespace Actors.Harness;
 
-/// <summary>A load while it runs, in a client process of its own.</summary>
+/// <summary>A running load in a separate client process.</summary>
 public sealed class LoadRun : IDisposable
 {
     private const int Interrupted = 130;
     private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(1);
 
-    // A write in flight is waited for, and with request ids repeated; each attempt may take its 30 s.
+    // A write in flight is awaited and, with a request id, retried; each attempt may take 30 s.
     private static readonly TimeSpan StopLimit = TimeSpan.FromMinutes(3);
 
     private readonly RunningProgram _program;
@@ -23,16 +23,16 @@ public sealed class LoadRun : IDisposable
         _timeline = timeline;
     }
 
-    /// <summary>What it was told to do.</summary>
+    /// <summary>The options of the load.</summary>
     public LoadOptions Options { get; }
 
-    /// <summary>Every acknowledged write, or every grant; complete once the load has ended. Empty for reads.</summary>
+    /// <summary>The ledger of acknowledged writes or grants; complete once the load has ended. Empty for reads.</summary>
     public string Ledger { get; }
 
-    /// <summary>A line per second that is over.</summary>
+    /// <summary>One line per completed second.</summary>
     public IReadOnlyList<TimelineSecond> Timeline => _timeline.Read();
 
-    /// <summary>The calls that have succeeded by the end of the last whole second.</summary>
+    /// <summary>The successful calls until the end of the last completed second.</summary>
     public long Succeeded => Timeline.Sum(second => second.Succeeded);
 
     internal static LoadRun Start(Deployment deployment, LoadOptions options)
@@ -66,25 +66,25 @@ public sealed class LoadRun : IDisposable
         return new(options, program, ledger, new(timeline));
     }
 
-    /// <summary>Returns once this many calls have succeeded.</summary>
+    /// <summary>Returns once this number of calls has succeeded.</summary>
     public Task SucceededAsync(long calls, TimeSpan? limit = null) => Eventually.IsTrueAsync(
         async () => _program.HasExited
-            ? throw new InvalidOperationException($"The load '{Options.Name}' ended before: {await _program.CompletedAsync(StopLimit)}")
+            ? throw new InvalidOperationException($"The load '{Options.Name}' ended early: {await _program.CompletedAsync(StopLimit)}")
             : Succeeded >= calls,
         limit ?? StartLimit);
 
-    /// <summary>Asks it to end, and returns what it came to once the calls in flight have ended.</summary>
+    /// <summary>Stops the load and returns its result once the calls in flight have ended.</summary>
     public Task<LoadResult> StopAsync()
     {
-        // As Ctrl-C does. Not SIGINT, which shells have the processes they start in the background ignore.
+        // Like Ctrl-C. Not SIGINT, which background processes of a shell ignore.
         if (!_program.HasExited) _program.Signal(Signals.Terminate);
         return CompletedAsync(StopLimit);
     }
 
-    /// <summary>Returns what it came to once its time is over.</summary>
+    /// <summary>Returns its result once its duration has passed.</summary>
     public Task<LoadResult> CompletedAsync() => CompletedAsync(Options.Duration + StopLimit);
 
-    /// <summary>Kills it where it still runs.</summary>
+    /// <summary>Kills it if it still runs.</summary>
     public void Dispose() => _program.Dispose();
 
     private async Task<LoadResult> CompletedAsync(TimeSpan limit)

@@ -2,22 +2,21 @@ using Actors.Fixtures;
 
 namespace Actors.Harness;
 
-/// <summary>One silo's own ways to Redis, each through a proxy: they can fail while other silos' ways are well.</summary>
+/// <summary>One silo's connections to Redis, each through a proxy, which can fail without affecting other silos.</summary>
 public sealed class RedisLinks(int redisPort) : IAsyncDisposable
 {
-    /// <summary>The way of the journal.</summary>
+    /// <summary>The connection of the journal.</summary>
     public TcpProxy Journal { get; } = new(redisPort);
 
-    /// <summary>The way of cached copies.</summary>
+    /// <summary>The connection of cached copies.</summary>
     public TcpProxy Cache { get; } = new(redisPort);
 
-    /// <summary>The way of all else, the table of members above all.</summary>
+    /// <summary>The connection of everything else, mainly the membership table.</summary>
     public TcpProxy Others { get; } = new(redisPort);
 
-    /// <summary>All ways.</summary>
     public IReadOnlyList<TcpProxy> All => [Journal, Cache, Others];
 
-    /// <summary>The settings that have a silo use them.</summary>
+    /// <summary>The settings that make a silo use these proxies.</summary>
     public IReadOnlyDictionary<string, string> Environment => new Dictionary<string, string>
     {
         ["ConnectionStrings__redis"] = Others.Address,

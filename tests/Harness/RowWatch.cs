@@ -3,8 +3,8 @@ using Npgsql;
 namespace Actors.Harness;
 
 /// <summary>
-/// Watches each change of a row of users inside PostgreSQL, past everything under test: one that goes back for a moment and
-/// forward again would look well at the end.
+/// Records each change of a user row inside PostgreSQL, without the code under test: a row that is reverted and restored would
+/// look correct at the end.
 /// </summary>
 public static class RowWatch
 {
@@ -21,10 +21,10 @@ public static class RowWatch
         CREATE OR REPLACE TRIGGER harness_watch_deletes AFTER DELETE ON users FOR EACH ROW EXECUTE FUNCTION harness_watch()
         """;
 
-    /// <summary>Begins to watch, if that has not begun. The tables have to be there: a silo has started.</summary>
+    /// <summary>Starts the recording unless it has started. The tables must exist, so a silo has started.</summary>
     public static Task WatchRowsAsync(this Deployment deployment) => deployment.ExecuteAsync(Watch);
 
-    /// <summary>What was seen of users with this prefix; nothing where nobody watched.</summary>
+    /// <summary>The records of users with this prefix; empty without a recording.</summary>
     internal static async Task<List<string>> SeenAsync(NpgsqlDataSource database, string prefix)
     {
         await using var exists = database.CreateCommand("SELECT to_regclass('harness_went_back') IS NOT NULL");

@@ -3,28 +3,28 @@ using System.Globalization;
 namespace Actors.Harness;
 
 /// <summary>
-/// A sequence of faults at random, the same for the same seed: a round of one fault, or of two that overlap, then all is
-/// healed, then a pause in which things are as they should be.
+/// A random sequence of faults, determined by the seed: a round of one fault or two that overlap, then the healing, then a
+/// fault-free pause.
 /// </summary>
-/// <param name="seed">Where the random sequence begins.</param>
-/// <param name="faults">What to choose from.</param>
-/// <param name="overlaps">Whether a second fault may begin while one is under way.</param>
-/// <param name="longestOutage">How long PostgreSQL is away at most, where it may be longer than other faults last.</param>
+/// <param name="seed">The seed.</param>
+/// <param name="faults">The faults to choose from.</param>
+/// <param name="overlaps">Whether a second fault may start during the first.</param>
+/// <param name="longestOutage">The maximum outage of PostgreSQL, if longer than other faults.</param>
 public sealed class Schedule(int seed, IReadOnlyList<Fault> faults, bool overlaps, TimeSpan? longestOutage = null)
 {
     private static readonly TimeSpan LongestFault = TimeSpan.FromSeconds(12);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(6);
 
-    /// <summary>What goes on just now, for a line of progress.</summary>
+    /// <summary>The current step, for a progress line.</summary>
     public string Current { get; private set; } = "nothing yet";
 
-    /// <summary>How many faults there were so far.</summary>
+    /// <summary>The number of faults so far.</summary>
     public int Count { get; private set; }
 
-    /// <summary>The rounds, without end. The number of places decides which silos are hit.</summary>
+    /// <summary>The endless sequence of rounds. The number of places determines the affected silos.</summary>
     public IEnumerable<Round> Rounds(int silos)
     {
-        // Of this schedule alone, and by one caller: so the sequence depends on the seed and on nothing else.
+        // Used by one caller of this schedule only, so the sequence depends only on the seed.
         var random = new Random(seed);
         while (true)
         {
@@ -39,9 +39,8 @@ public sealed class Schedule(int seed, IReadOnlyList<Fault> faults, bool overlap
     }
 
     /// <summary>
-    /// Carries out rounds for about <paramref name="duration"/>; all is healed on return. A round is begun only once nothing
-    /// acknowledged hangs by a single copy: a silo killed and then Redis emptied, before the first was made good, are two
-    /// failures of one write, and that is allowed to lose it.
+    /// Runs rounds for about <paramref name="duration"/>; all faults are healed on return. A round starts only once no
+    /// acknowledged write depends on a single copy: otherwise two faults in a row could lose both copies, which is allowed.
     /// </summary>
     public async Task RunAsync(Deployment deployment, TimeSpan duration, Action<string> tell, CancellationToken cancellationToken = default)
     {
@@ -55,7 +54,7 @@ public sealed class Schedule(int seed, IReadOnlyList<Fault> faults, bool overlap
             await Task.WhenAll(round.Steps.Select(step => RunAsync(deployment, step, cancellationToken)));
             Say($"healing after {what}");
             await deployment.HealAsync(Say);
-            Say("healed; until all that was acknowledged is safe again");
+            Say("healed; waiting until all acknowledged writes are safe");
             await deployment.SettleAsync();
             Say("safe");
             Current = $"pause of {round.Pause.TotalSeconds:0.0} s";
@@ -85,14 +84,14 @@ public sealed class Schedule(int seed, IReadOnlyList<Fault> faults, bool overlap
         return new(fault, random.Next(silos), TimeSpan.Zero, Part(random, longest));
     }
 
-    // From a tenth of it: an instant is a fault as well, and some faults are over before anyone notices.
+    // From a tenth of the maximum: very short faults count too, and some end before they are noticed.
     private static TimeSpan Part(Random random, TimeSpan longest) => longest * (0.1 + (0.9 * random.NextDouble()));
 }
 
-/// <summary>Faults that overlap, and how long to leave things alone afterwards.</summary>
+/// <summary>Faults that overlap, and the length of the pause after them.</summary>
 public sealed record Round(IReadOnlyList<Step> Steps, TimeSpan Pause);
 
-/// <summary>A fault, where, when after the beginning of its round, and for how long.</summary>
+/// <summary>A fault with its place, its delay from the start of the round, and its duration.</summary>
 public sealed record Step(Fault Fault, int Silo, TimeSpan After, TimeSpan Duration)
 {
     /// <inheritdoc/>

@@ -3,7 +3,7 @@ using Actors.Fixtures;
 
 namespace Actors.Harness;
 
-/// <summary>What a silo says of itself to Prometheus.</summary>
+/// <summary>The metrics of a silo.</summary>
 public static class SiloMetrics
 {
     /// <summary>The values of a metric, one for each set of labels.</summary>
@@ -12,7 +12,7 @@ public static class SiloMetrics
     {
         var metrics = await silo.GetAsync("/metrics");
 
-        // NAME{LABELS} VALUE TIMESTAMP, the labels and the timestamp not always.
+        // NAME{LABELS} VALUE TIMESTAMP; labels and timestamp are optional.
         double[] values = [.. metrics.Split('\n')
             .Where(line => line.StartsWith(metric, StringComparison.Ordinal) && line.Length > metric.Length && line[metric.Length] is '{' or ' ')
             .Select(line => line[(line.IndexOf('}', StringComparison.Ordinal) + 1)..].Replace(metric, "", StringComparison.Ordinal).Trim().Split(' ')[0])

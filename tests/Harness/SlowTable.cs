@@ -1,8 +1,8 @@
 namespace Actors.Harness;
 
 /// <summary>
-/// Makes each statement that writes users take a second longer, whatever it writes: the transaction holds its locks and its
-/// session as it would while it waits for a busy disk. Reads are as fast as ever.
+/// Delays each statement that writes users by a second: the transaction holds its locks and session, as on a busy disk. Reads
+/// are not delayed.
 /// </summary>
 internal static class SlowTable
 {

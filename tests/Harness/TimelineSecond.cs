@@ -8,7 +8,7 @@ public sealed record TimelineSecond(
     DateTimeOffset At, long Second, long Succeeded, long Failed, double P50Ms, double P99Ms, double LongestMs, double LongestFailedMs,
     IReadOnlyDictionary<string, long> Failures, IReadOnlyDictionary<string, long>? Durabilities);
 
-/// <summary>A timeline that is being written by a load, read on from where it was read to. Safe for concurrent use.</summary>
+/// <summary>A timeline that a load is writing; each read continues at the last position. Thread-safe.</summary>
 internal sealed class TimelineFile(string file)
 {
     private static readonly JsonSerializerOptions Web = new(JsonSerializerDefaults.Web);
@@ -18,7 +18,7 @@ internal sealed class TimelineFile(string file)
     private readonly List<TimelineSecond> _seconds = [];
     private long _position;
 
-    /// <summary>What it holds so far.</summary>
+    /// <summary>Returns all complete lines so far.</summary>
     public IReadOnlyList<TimelineSecond> Read()
     {
         lock (_gate)
@@ -28,7 +28,7 @@ internal sealed class TimelineFile(string file)
             stream.Position = _position;
             using var reader = new StreamReader(stream);
 
-            // What comes after the last line break is a line that is still being written.
+            // Text after the last line break is a line that is still being written.
             var lines = reader.ReadToEnd().Split('\n')[..^1];
             _position += lines.Sum(line => Encoding.UTF8.GetByteCount(line) + 1);
             _seconds.AddRange(lines.Select(line => JsonSerializer.Deserialize<TimelineSecond>(line, Web)!));

@@ -1,11 +1,11 @@
 namespace Actors.Harness;
 
-/// <summary>What was found wrong, if anything.</summary>
+/// <summary>The findings of a check, if any.</summary>
 public abstract record Verdict(IReadOnlyList<string> Findings)
 {
-    /// <summary>True where nothing was.</summary>
+    /// <summary>True without findings.</summary>
     public bool IsClean => Findings.Count == 0;
 
-    /// <summary>The same, and what else was found.</summary>
+    /// <summary>This verdict with additional findings.</summary>
     public Verdict With(IEnumerable<string> findings) => this with { Findings = [.. Findings, .. findings] };
 }

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace Actors.Samples.Tests;
 
-/// <summary>The code blocks of a section of the README.</summary>
+/// <summary>The code blocks of a README section.</summary>
 public sealed class ReadmeSection
 {
     private readonly List<(string Language, string Text)> _blocks;
@@ -19,11 +19,11 @@ public sealed class ReadmeSection
         return new([.. blocks.Select(block => (block.Groups["language"].Value, block.Groups["text"].Value))]);
     }
 
-    /// <summary>The block of a language that holds a text.</summary>
+    /// <summary>The block of a language that contains a text.</summary>
     public string Block(string language, string holds) =>
         _blocks.Single(block => block.Language == language && block.Text.Contains(holds, StringComparison.Ordinal)).Text;
 
-    /// <summary>The commands of a console block, each with its output; … stands for anything.</summary>
+    /// <summary>The commands of a console block, each with its output; … matches any text.</summary>
     public static IEnumerable<(string Command, Regex Output)> Commands(string console)
     {
         foreach (var part in Regex.Split(console, @"^\$ ", RegexOptions.Multiline).Skip(1))

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace Actors.Samples.Tests;
 
-/// <summary>The README's section for apps, followed word by word in an empty folder, against real servers and a real silo.</summary>
+/// <summary>Follows the README's section for apps in an empty folder, against real servers and a real silo.</summary>
 [Collection(WebApiTests.Alone)]
 public sealed class ReadmeTests : IAsyncLifetime
 {
@@ -10,7 +10,7 @@ public sealed class ReadmeTests : IAsyncLifetime
     private static readonly TimeSpan CommandLimit = TimeSpan.FromMinutes(1);
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(30) };
 
-    // As the tests were built, so that nothing of this repository is built once more.
+    // The configuration of the tests, so that this repository is not built again.
     private static readonly Dictionary<string, string> Environment = new()
     {
         ["Configuration"] = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name,
@@ -25,7 +25,7 @@ public sealed class ReadmeTests : IAsyncLifetime
 
     private string App => Path.Combine(_folder.Path, "shop");
 
-    // Both take their time, and neither needs the other.
+    // Both are slow and independent.
     public async ValueTask InitializeAsync() => await Task.WhenAll(StartSiloAsync(), CreateAppAsync());
 
     public async ValueTask DisposeAsync()
@@ -45,16 +45,16 @@ public sealed class ReadmeTests : IAsyncLifetime
         foreach (var (command, expected) in ReadmeSection.Commands(_section.Block("console", "/logins")))
         {
             var output = await ShellRun.RunAsync(OnPort(command), App, Environment, CommandLimit);
-            Assert.True(expected.IsMatch(output.Trim()), $"{command}\nprints\n{output}\nand not\n{expected}\n{app.Output}");
+            Assert.True(expected.IsMatch(output.Trim()), $"{command}\nprinted\n{output}\nexpected\n{expected}\n{app.Output}");
         }
 
-        // Nothing of Orleans' start, and no errors.
+        // No startup log of Orleans, and no errors.
         Assert.Contains("Now listening on", app.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("Orleans", app.Output, StringComparison.Ordinal);
         Assert.DoesNotMatch(new Regex("^(fail|crit|warn):", RegexOptions.Multiline), app.Output);
     }
 
-    /// <summary>With the settings that the README gives the silo.</summary>
+    /// <summary>Starts the silo with the settings of the README.</summary>
     private async Task StartSiloAsync()
     {
         var command = _section.Block("sh", "dotnet run --project Silo").Replace("\\\n", "", StringComparison.Ordinal);
@@ -73,7 +73,7 @@ public sealed class ReadmeTests : IAsyncLifetime
 
     private async Task<bool> AnswersAsync(ShellRun app)
     {
-        if (app.HasExited) throw new InvalidOperationException($"The app ended:\n{app.Output}");
+        if (app.HasExited) throw new InvalidOperationException($"The app exited:\n{app.Output}");
         try
         {
             using var response = await Http.GetAsync(new Uri($"http://127.0.0.1:{_port}/health"));

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Actors.Samples.Tests;
 
-/// <summary>Commands as a reader types them, in a shell.</summary>
+/// <summary>Commands in a shell, as a reader types them.</summary>
 internal sealed class ShellRun : IDisposable
 {
     private readonly Process _process;
@@ -28,7 +28,7 @@ internal sealed class ShellRun : IDisposable
 
     public bool HasExited => _process.HasExited;
 
-    /// <summary>All it has written so far.</summary>
+    /// <summary>All output so far.</summary>
     public string Output
     {
         get
@@ -37,11 +37,11 @@ internal sealed class ShellRun : IDisposable
         }
     }
 
-    /// <summary>Starts commands, and returns while they run.</summary>
+    /// <summary>Starts commands and returns while they run.</summary>
     public static ShellRun Start(string commands, string directory, IReadOnlyDictionary<string, string> environment) =>
         new(commands, directory, environment);
 
-    /// <summary>Runs commands to their end, which must be a good one.</summary>
+    /// <summary>Runs commands to their end, which must succeed.</summary>
     /// <returns>Their output.</returns>
     public static async Task<string> RunAsync(
         string commands, string directory, IReadOnlyDictionary<string, string> environment, TimeSpan limit)
@@ -54,10 +54,10 @@ internal sealed class ShellRun : IDisposable
         }
         catch (OperationCanceledException)
         {
-            Assert.Fail($"{commands} did not end within {limit}:\n{run.Output}");
+            Assert.Fail($"{commands} did not exit within {limit}:\n{run.Output}");
         }
 
-        Assert.True(run._process.ExitCode == 0, $"{commands} ended with {run._process.ExitCode}:\n{run.Output}");
+        Assert.True(run._process.ExitCode == 0, $"{commands} exited with {run._process.ExitCode}:\n{run.Output}");
         return run.Output;
     }
 

@@ -3,12 +3,12 @@ using System.Text;
 
 namespace Actors.Samples.Tests;
 
-/// <summary>The sample web API as a process of its own.</summary>
+/// <summary>The sample web API as a separate process.</summary>
 public sealed class WebApiProcess : IDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
 
-    // Keys may hold anything here; HttpClient would refuse them.
+    // Keys may contain any text, which HttpClient would reject.
     private static readonly HttpClient Http =
         new(new SocketsHttpHandler { RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8 }) { Timeout = TimeSpan.FromSeconds(30) };
 
@@ -45,7 +45,7 @@ public sealed class WebApiProcess : IDisposable
         return await Http.SendAsync(request);
     }
 
-    /// <summary>Searches by one client, as fast as it is answered.</summary>
+    /// <summary>Sends searches of one client as fast as responses arrive.</summary>
     public Task<HttpLoad> LoadAsync(string key, int seconds) =>
         HttpLoad.RunAsync(Url("/search"), $"X-Api-Key: {key}", TimeSpan.FromSeconds(seconds));
 
@@ -54,7 +54,7 @@ public sealed class WebApiProcess : IDisposable
     private async Task<bool> AnswersAsync()
     {
         if (_program.HasExited)
-            throw new InvalidOperationException($"The web API ended while it started:\n{await _program.CompletedAsync(StartLimit)}");
+            throw new InvalidOperationException($"The web API exited during its start:\n{await _program.CompletedAsync(StartLimit)}");
         try
         {
             using var response = await Http.GetAsync(Url("/health"));

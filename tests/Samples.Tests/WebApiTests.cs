@@ -6,25 +6,25 @@ using System.Text.Json;
 namespace Actors.Samples.Tests;
 
 /// <summary>
-/// The sample web API as clients see it, over real silos and servers, under the load of a real HTTP tool. Each test has keys
-/// of its own, and leaves all as it found it.
+/// The sample web API as clients see it, over real silos and servers, under the load of a real HTTP tool. Each test has its
+/// own keys and leaves the deployment unchanged.
 /// </summary>
 [Collection(Alone)]
 public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper output) : IClassFixture<WebApiTests.Shared>
 {
-    /// <summary>The collection of tests that cannot share the machine, because they depend on answers in time.</summary>
+    /// <summary>The collection of tests that cannot share the machine because they depend on response times.</summary>
     public const string Alone = "alone";
 
     private const int PerSecond = 250;
     private const int PerHour = 500;
 
-    // What one app may need to answer while all others work on this machine as well; far less than an outage lasts.
+    // The time that an app may need to respond on a busy machine; far less than an outage lasts.
     private static readonly TimeSpan Quick = TimeSpan.FromSeconds(5);
 
     private readonly string _key = shared.NextKey();
 
     [Fact]
-    public async Task A_window_grants_exactly_its_limit_over_two_apps_and_each_answer_says_what_is_left()
+    public async Task Window_grants_exactly_its_limit_across_two_apps_and_reports_remaining_permits()
     {
         var loads = await Task.WhenAll(shared.Allowing.LoadAsync(_key, seconds: 5), shared.Denying.LoadAsync(_key, seconds: 5));
         Report(loads);
@@ -35,7 +35,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
             Assert.Equal((0, 0, 0, 0), (load.Unavailable, load.Other, load.WithoutRetryAfter, load.WithoutRateLimit));
         });
 
-        // Another client has all of it.
+        // Another client has its full limit.
         using var other = await shared.Allowing.GetAsync("/search/deep", shared.NextKey());
         Assert.Equal(HttpStatusCode.OK, other.StatusCode);
         Assert.Equal($"\"search.1s\";q={PerSecond};w=1, \"search.1h\";q={PerHour};w=3600", Header(other, "RateLimit-Policy"));
@@ -43,7 +43,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
     }
 
     [Fact]
-    public async Task A_denial_is_429_with_Retry_After_in_whole_seconds_and_problem_details()
+    public async Task Denial_is_429_with_Retry_After_in_whole_seconds_and_problem_details()
     {
         await DrainAsync();
         using var denied = await shared.Allowing.GetAsync("/search", _key);
@@ -58,7 +58,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
         Assert.Equal(429, problem.RootElement.GetProperty("status").GetInt32());
         Assert.Equal("search.1h", problem.RootElement.GetProperty("violated-policies")[0].GetString());
 
-        // Not limited, whoever asks.
+        // Not limited for any client.
         using var free = await shared.Allowing.GetAsync("/health", _key);
         Assert.Equal(HttpStatusCode.NoContent, free.StatusCode);
         Assert.False(free.Headers.Contains("RateLimit"));
@@ -67,7 +67,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
     [Theory]
     [InlineData(0)]
     [InlineData(10_000)]
-    public async Task Whatever_a_client_sends_as_its_key_it_is_answered_and_limited(int length)
+    public async Task Any_client_key_is_answered_and_limited(int length)
     {
         foreach (var key in (string[])[new('k', length), new string('é', length), "{a}*?[" + new string(' ', length) + "]"])
         {
@@ -78,7 +78,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
     }
 
     [Fact]
-    public async Task With_Redis_killed_requests_are_answered_on_and_limited_as_before()
+    public async Task Requests_are_answered_and_limited_after_Redis_is_killed()
     {
         var load = shared.Allowing.LoadAsync(_key, seconds: 6);
         await Task.Delay(TimeSpan.FromSeconds(1));
@@ -92,7 +92,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
             Assert.Equal((0, 0, 0), (answers.Unavailable, answers.Other, answers.WithoutRetryAfter));
             Assert.InRange(answers.Longest, 0, Quick.TotalMilliseconds);
 
-            // It is away still, and the client has nothing left.
+            // The outage lasts, and the client has no permit left.
             var watch = Stopwatch.StartNew();
             using var denied = await shared.Allowing.GetAsync("/search", _key);
             Assert.Equal(HttpStatusCode.TooManyRequests, denied.StatusCode);
@@ -105,7 +105,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
     }
 
     [Fact]
-    public async Task With_the_silo_killed_each_app_decides_as_it_was_told_and_limits_again_once_there_is_one()
+    public async Task Apps_follow_their_outage_setting_without_a_silo_and_limit_again_after_its_return()
     {
         var loads = Task.WhenAll(shared.Allowing.LoadAsync(_key, seconds: 8), shared.Denying.LoadAsync(_key, seconds: 8));
         await Task.Delay(TimeSpan.FromSeconds(2));
@@ -113,12 +113,12 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
         var answers = await loads;
         Report(answers);
 
-        // None waited for much longer than the call timeout, and only few did at all: if all had, each of the 64 connections
-        // would have had an answer a second.
+        // No call waited much longer than the call timeout, and only few waited at all: if all had, each of the 64 connections
+        // would have had one response per second.
         const int IfAllWaited = 64 * 8;
         Assert.All(answers, load => Assert.InRange(load.Longest, 0, Quick.TotalMilliseconds));
         Assert.Equal((0, 0), (answers[0].Unavailable, answers[0].Other));
-        Assert.True(answers[0].Allowed > PerHour + (2 * IfAllWaited), $"Only {answers[0].Allowed} were let past.");
+        Assert.True(answers[0].Allowed > PerHour + (2 * IfAllWaited), $"Only {answers[0].Allowed} were allowed.");
         Assert.Equal((0, 0), (answers[1].Other, answers[1].WithoutRetryAfter));
         Assert.InRange(answers[1].Allowed, 0, PerHour);
         Assert.True(answers[1].Unavailable > 2 * IfAllWaited, $"Only {answers[1].Unavailable} were refused.");
@@ -138,7 +138,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
 
     private async Task DrainAsync()
     {
-        // The permits of an hour need more than a second.
+        // The permits of an hour last for more than a second.
         var load = await shared.Allowing.LoadAsync(_key, seconds: 5);
         Report(load);
         Assert.Equal(PerHour, load.Allowed);
@@ -151,7 +151,7 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
         foreach (var load in loads) output.WriteLine(load.ToString());
     }
 
-    /// <summary>A silo, Redis, PostgreSQL, and the sample twice: one allows where the silo is away, one denies.</summary>
+    /// <summary>A silo, Redis, PostgreSQL, and two sample apps: without the silo one allows and one denies.</summary>
     public sealed class Shared : IAsyncLifetime
     {
         public Deployment Deployment { get; private set; } = null!;
@@ -160,10 +160,10 @@ public sealed class WebApiTests(WebApiTests.Shared shared, ITestOutputHelper out
 
         public WebApiProcess Denying { get; private set; } = null!;
 
-        // Those the sample gives out; each is taken once.
+        // The keys of the sample; each is used once.
         private readonly Queue<string> _keys = new(Enumerable.Range(0, 40).Select(_ => Guid.NewGuid().ToString("n")));
 
-        /// <summary>A key that was given out, and that no other test has.</summary>
+        /// <summary>A known key that no other test uses.</summary>
         public string NextKey() => _keys.Dequeue();
 
         public async ValueTask InitializeAsync()

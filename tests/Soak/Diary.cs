@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Actors.Soak;
 
-/// <summary>What happened and when, on the console and in a file. Safe for concurrent use.</summary>
+/// <summary>Writes timestamped events to the console and a file. Thread-safe.</summary>
 internal sealed class Diary(string file, ProgressLine line) : IDisposable
 {
     // Guards the writer and whether it is open.

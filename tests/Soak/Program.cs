@@ -1,24 +1,24 @@
 // dotnet run --project tests/Soak -- --minutes 10 --seed 42
 // dotnet run --project tests/Soak -- --trial kills --rounds 20
 //
-// Loads on a cluster of real processes, faults at random, and at the end the ledgers against cluster and database. Exit
-// codes: 0 nothing acknowledged is missing or wrong, 1 something is, or it came to no end, 2 usage.
+// Runs loads and random faults on a cluster of real processes, then compares the ledgers with cluster and database. Exit
+// codes: 0 no acknowledged write is missing or wrong, 1 one is, or the run did not end, 2 usage.
 using System.CommandLine;
 using Actors.Harness;
 using Actors.Harness.Trials;
 using Actors.Soak;
 using Spectre.Console;
 
-var minutes = new Option<double>("--minutes") { Description = "How long there are faults.", DefaultValueFactory = _ => 10 };
+var minutes = new Option<double>("--minutes") { Description = "Duration of the faults.", DefaultValueFactory = _ => 10 };
 minutes.Validators.Add(result =>
 {
     if (result.Tokens is [var token] && (!double.TryParse(token.Value, out var value) || value is not (> 0 and <= 10_080)))
-        result.AddError($"--minutes is {token.Value}; allowed are more than 0 and up to 10080.");
+        result.AddError($"--minutes is {token.Value}; allowed: more than 0, up to 10080.");
 });
-var seed = new Option<int?>("--seed") { Description = "Repeats the faults of an earlier run; default: at random, and said." };
+var seed = new Option<int?>("--seed") { Description = "Repeats the faults of an earlier run; default: a random seed, which is printed." };
 var silos = Number("--silos", "Silos.", 3, 1, 16);
-var users = Number("--users", "Users of each load.", 1_000, 1, 1_000_000);
-var concurrency = Number("--concurrency", "Calls in flight of each load.", 16, 1, 1_000);
+var users = Number("--users", "Users per load.", 1_000, 1, 1_000_000);
+var concurrency = Number("--concurrency", "Calls in flight per load.", 16, 1, 1_000);
 var only = new Option<string[]>("--only")
 {
     Description = "Only these faults, separated by commas.",
@@ -31,28 +31,28 @@ only.Validators.Add(result =>
     foreach (var name in result.Tokens.SelectMany(token => token.Value.Split(',', StringSplitOptions.TrimEntries)))
     {
         if (Faults.All.All(fault => fault.Name != name))
-            result.AddError($"--only: there is no fault '{name}'; allowed are {string.Join(", ", Faults.All)}.");
+            result.AddError($"--only: unknown fault '{name}'. Faults: {string.Join(", ", Faults.All)}.");
     }
 });
-var single = new Option<bool>("--single") { Description = "One fault at a time; default: a second one may begin while one is under way." };
+var single = new Option<bool>("--single") { Description = "One fault at a time; default: a second fault may overlap." };
 var list = new Option<bool>("--list") { Description = "List the faults and trials and do nothing." };
-var keep = new Option<bool>("--keep") { Description = "Keep logs, ledgers and timelines even where nothing is wrong." };
+var keep = new Option<bool>("--keep") { Description = "Keep logs, ledgers and timelines even without findings." };
 
-var trial = new Option<string>("--trial") { Description = "Instead of faults at random, a trial of one thing; see --list.", HelpName = "trial" };
+var trial = new Option<string>("--trial") { Description = "Run one trial instead of random faults; see --list.", HelpName = "trial" };
 trial.Validators.Add(result =>
 {
     if (result.Tokens is [var token] && NamedTrial.All.All(each => each.Name != token.Value))
-        result.AddError($"--trial: there is no trial '{token.Value}'; allowed are {string.Join(", ", NamedTrial.All.Select(each => each.Name))}.");
+        result.AddError($"--trial: unknown trial '{token.Value}'. Trials: {string.Join(", ", NamedTrial.All.Select(each => each.Name))}.");
 });
 var rounds = Number("--rounds", "Rounds of the trial.", 1, 1, 10_000);
 
-var command = new RootCommand("Faults at random under load, for as long as you like: nothing acknowledged may be missing or wrong.")
+var command = new RootCommand("Runs random faults under load: no acknowledged write may be missing or wrong.")
 {
     minutes, seed, silos, users, concurrency, only, single, trial, rounds, list, keep,
 };
 command.SetAction((parsed, cancellationToken) =>
 {
-    // A file or pipe has no width of its own; the default would break words.
+    // A file or pipe has no width; the default would break words.
     if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 140;
     if (parsed.GetValue(list))
     {
@@ -94,7 +94,7 @@ static Option<int> Number(string name, string description, int fallback, int lea
     {
         if (result.Tokens is not [var token, ..]) return;
         if (!int.TryParse(token.Value, out var value) || value < least || value > most)
-            result.AddError($"{name} is {token.Value}; allowed are {least} to {most}.");
+            result.AddError($"{name} is {token.Value}; allowed: {least} to {most}.");
     });
     return option;
 }

@@ -1,8 +1,8 @@
 namespace Actors.Soak;
 
 /// <summary>
-/// A line on stderr that is drawn over itself on a terminal; elsewhere it is printed anew a few times a minute. Lines of
-/// the diary go above it. Safe for concurrent use.
+/// A line on stderr that is redrawn on a terminal and otherwise printed a few times a minute. Diary lines go above it.
+/// Thread-safe.
 /// </summary>
 internal sealed class ProgressLine : IDisposable
 {

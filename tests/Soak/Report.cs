@@ -4,16 +4,16 @@ using Spectre.Console;
 
 namespace Actors.Soak;
 
-/// <summary>What is printed as tables.</summary>
+/// <summary>The tables of results.</summary>
 internal static class Report
 {
     public static void List(IAnsiConsole console)
     {
-        var table = new Table().RoundedBorder().AddColumns("fault", "what happens", "may destroy");
+        var table = new Table().RoundedBorder().AddColumns("fault", "description", "may destroy");
         foreach (var fault in Faults.All) table.AddRow(fault.Name, Markup.Escape(fault.Description), Name(fault.Losses));
         console.Write(table);
 
-        var trials = new Table().RoundedBorder().AddColumns("trial", "what happens, and what must hold");
+        var trials = new Table().RoundedBorder().AddColumns("trial", "fault and guarantee");
         foreach (var trial in NamedTrial.All) trials.AddRow(trial.Name, Markup.Escape(trial.Description));
         console.Write(trials);
     }

@@ -2,7 +2,7 @@ using Actors.Harness;
 
 namespace Actors.Soak;
 
-/// <summary>What a soak is to do.</summary>
+/// <summary>The options of a soak run.</summary>
 internal sealed record SoakOptions
 {
     public required TimeSpan Duration { get; init; }

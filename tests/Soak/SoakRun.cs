@@ -3,16 +3,16 @@ using Actors.Harness;
 
 namespace Actors.Soak;
 
-/// <summary>One soak: servers, silos and loads start, faults come and go, the loads end, the ledgers are checked.</summary>
+/// <summary>One soak run: servers, silos and loads start, faults occur, the loads end, and the ledgers are checked.</summary>
 internal sealed class SoakRun(SoakOptions options)
 {
     private const int Clean = 0;
     private const int Wrong = 1;
 
-    // Longer than a commit may take, and not as long as a client usually waits for a silo that was killed.
+    // Longer than a commit may take, but shorter than the usual timeout for a killed silo.
     private static readonly TimeSpan ResponseTimeout = TimeSpan.FromSeconds(12);
 
-    // PostgreSQL is what is promised to be away for any length of time.
+    // PostgreSQL may be down for any length of time, according to the guarantee.
     private static readonly TimeSpan LongestOutage = TimeSpan.FromSeconds(40);
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("actors-soak-");
@@ -67,7 +67,7 @@ internal sealed class SoakRun(SoakOptions options)
             var results = await Task.WhenAll(loads.Select(load => load.StopAsync()));
             foreach (var result in results) diary.Write(result.ToString());
 
-            diary.Write("holding the ledgers against cluster and database");
+            diary.Write("comparing the ledgers with cluster and database");
             var verdict = await LedgerCheck.RunAsync(deployment, results);
             diary.Write(verdict.ToString());
             return verdict.IsClean;
@@ -91,7 +91,7 @@ internal sealed class SoakRun(SoakOptions options)
         ];
     }
 
-    /// <summary>A line that is drawn anew each second: how long, how much, what goes on.</summary>
+    /// <summary>Redraws the progress line each second: time, calls, current step.</summary>
     private static async Task TellAsync(ProgressLine line, IReadOnlyList<LoadRun> loads, Schedule schedule, CancellationToken end)
     {
         var began = DateTime.UtcNow;
@@ -111,7 +111,7 @@ internal sealed class SoakRun(SoakOptions options)
         }
         catch (OperationCanceledException)
         {
-            // The faults are over.
+            // The faults have ended.
         }
     }
 }

@@ -3,7 +3,7 @@ using Actors.Harness.Trials;
 
 namespace Actors.Soak;
 
-/// <summary>One trial: servers and silos start, it is carried out, and it is said what was found.</summary>
+/// <summary>One trial: servers and silos start, it runs, and its findings are printed.</summary>
 internal sealed class TrialRun(NamedTrial trial, TrialOptions options, bool keeps)
 {
     private const int Clean = 0;

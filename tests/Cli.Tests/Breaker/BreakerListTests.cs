@@ -12,7 +12,7 @@ public sealed class BreakerListTests : IDisposable
     public void Dispose() => _shell.Dispose();
 
     [Fact]
-    public async Task Every_silo_and_circuit_has_a_row_with_its_figures()
+    public async Task Each_silo_and_circuit_has_a_row_with_its_figures()
     {
         Show(Silos.Of(Silos.First, Silos.Closed("10.0.0.5:6379", "journal"), Silos.Open("10.0.0.6:6379", "cache")), Silos.Of(Silos.Second));
         var result = await _shell.RunAsync("breaker", "list");
@@ -29,7 +29,7 @@ public sealed class BreakerListTests : IDisposable
     [InlineData(100)]
     [InlineData(120)]
     [InlineData(140)]
-    public async Task All_of_it_fits_a_narrower_terminal_without_a_figure_cut(int width)
+    public async Task Table_fits_a_narrow_terminal_without_truncated_figures(int width)
     {
         using var shell = new Shell { Width = width };
         shell.Cluster.CurrentStatus = new() { Silos = [Silos.Of(Silos.First, Silos.Open()), Silos.NotResponding(Silos.Second)] };
@@ -40,7 +40,7 @@ public sealed class BreakerListTests : IDisposable
     }
 
     [Fact]
-    public async Task Below_are_the_last_transitions_of_each_circuit_newest_last_and_the_last_error()
+    public async Task List_ends_with_the_last_transitions_and_the_last_error()
     {
         Show(Silos.Of(Silos.First, Silos.Open()), Silos.Of(Silos.Second));
         var usual = (await _shell.RunAsync("breaker", "list")).Output;
@@ -55,7 +55,7 @@ public sealed class BreakerListTests : IDisposable
     }
 
     [Fact]
-    public async Task A_silo_that_does_not_respond_is_listed_as_such()
+    public async Task Unresponsive_silo_is_listed_as_such()
     {
         Show(Silos.Of(Silos.First), Silos.NotResponding(Silos.Second));
         var text = await _shell.RunAsync("breaker", "list");
@@ -101,7 +101,7 @@ public sealed class BreakerListTests : IDisposable
     }
 
     [Fact]
-    public async Task A_journal_that_keeps_nothing_on_disk_is_warned_of_once()
+    public async Task Journal_without_persistence_causes_one_warning()
     {
         CircuitSnapshot Forgetful(string address, string role) => Silos.Closed(address, role) is { Health: { } health } circuit
             ? circuit with { Health = health with { Persistence = RedisPersistence.None } }
@@ -117,7 +117,7 @@ public sealed class BreakerListTests : IDisposable
     }
 
     [Fact]
-    public async Task Watching_shows_it_again_until_it_is_interrupted_and_outlasts_a_cluster_that_is_away_for_a_while()
+    public async Task Watch_refreshes_until_interrupted_and_survives_a_cluster_outage()
     {
         Show(Silos.Of(Silos.First));
         _shell.Cluster.BeforeStatus = () =>
@@ -135,7 +135,7 @@ public sealed class BreakerListTests : IDisposable
     }
 
     [Fact]
-    public async Task Watching_does_not_begin_where_the_first_answer_fails_nor_go_on_after_a_defect()
+    public async Task Watch_ends_if_the_first_response_fails_or_after_a_defect()
     {
         Show(Silos.Of(Silos.First));
         _shell.Cluster.BeforeStatus = () => throw new TimeoutException();
@@ -149,7 +149,7 @@ public sealed class BreakerListTests : IDisposable
     }
 
     [Fact]
-    public async Task What_Redis_and_silos_say_cannot_steer_the_terminal()
+    public async Task Text_from_Redis_and_silos_cannot_control_the_terminal()
     {
         Show(Silos.Of(Silos.First, Silos.Open("[red]\u001b[2J", "[x]") with { LastError = "\u001b[2Jgone\u202e" }));
         foreach (var verb in (string[])["list", "health"])
@@ -163,7 +163,7 @@ public sealed class BreakerListTests : IDisposable
     }
 
     [Fact]
-    public void Each_state_has_a_colour_of_its_own()
+    public void Each_state_has_its_own_colour()
     {
         var colours = Enum.GetValues<BreakerState>().Select(BreakerText.Colour);
         Assert.Equal((string[])["green", "yellow", "red", "magenta"], colours);
@@ -171,7 +171,7 @@ public sealed class BreakerListTests : IDisposable
     }
 
     [Fact]
-    public async Task Health_shows_each_Redis_once_with_its_last_figures_and_the_longest_latency()
+    public async Task Health_lists_each_Redis_once_with_its_latest_figures_and_highest_latency()
     {
         var slow = Silos.Open() with { Health = null, Latency = new() { Calls = 1, P99 = TimeSpan.FromMilliseconds(900) } };
         Show(
@@ -202,7 +202,7 @@ public sealed class BreakerListTests : IDisposable
     }
 
     [Fact]
-    public async Task The_status_of_the_cluster_tells_of_Redis_too()
+    public async Task Cluster_status_includes_Redis()
     {
         Show(
             Silos.Of(Silos.First, Silos.Closed("10.0.0.5:6379", "journal"), Silos.Open("10.0.0.6:6379", "cache")),

@@ -12,7 +12,7 @@ public sealed class BreakerSteeringTests : IDisposable
     public void Dispose() => _shell.Dispose();
 
     [Fact]
-    public async Task Isolate_and_close_steer_one_silo_and_say_what_became_of_it()
+    public async Task Isolate_and_close_change_one_silo_and_report_the_result()
     {
         var isolate = await _shell.RunAsync("breaker", "isolate", Silos.Second, "--reason", "maintenance");
         Assert.Equal((ExitCode.Done, ""), (isolate.ExitCode, isolate.Error));
@@ -26,7 +26,7 @@ public sealed class BreakerSteeringTests : IDisposable
     }
 
     [Fact]
-    public async Task All_steers_every_silo_with_all_its_circuits()
+    public async Task All_option_changes_every_circuit_of_every_silo()
     {
         Show(Silos.Of(Silos.First, Silos.Closed("a:1", "journal"), Silos.Open("b:1", "cache")), Silos.Of(Silos.Second));
         var result = await _shell.RunAsync("breaker", "isolate", "--all", "--reason", "r");
@@ -46,9 +46,9 @@ public sealed class BreakerSteeringTests : IDisposable
     [InlineData("11112")]
     [InlineData("127.0.0.1:11112@15")]
     [InlineData("127.0.0.1:1112")]
-    public async Task A_part_that_only_one_silo_has_is_enough(string silo)
+    public async Task Unique_part_of_an_address_selects_its_silo(string silo)
     {
-        // The last one is also the beginning of another address, but names this silo as it is.
+        // Each address also starts another silo's address, but an exact match wins.
         var other = silo == "127.0.0.1:1112" ? "127.0.0.1:11120@1" : Silos.First;
         var named = silo == "127.0.0.1:1112" ? "127.0.0.1:1112@1" : Silos.Second;
         Show(Silos.Of(other), Silos.Of(named));
@@ -64,9 +64,9 @@ public sealed class BreakerSteeringTests : IDisposable
     [InlineData("::1:38945@7")]
     [InlineData("38945")]
     [InlineData("[::1]")]
-    public async Task A_silo_with_an_IPv6_address_is_named_with_and_without_brackets(string silo)
+    public async Task IPv6_silo_is_selected_with_and_without_brackets(string silo)
     {
-        // Silos of an older version name themselves without.
+        // Older silos print IPv6 addresses without brackets.
         foreach (var name in (string[])["[::1]:38945@7", "::1:38945@7"])
         {
             Show(Silos.Of(Silos.First), Silos.Of(name));
@@ -76,7 +76,7 @@ public sealed class BreakerSteeringTests : IDisposable
     }
 
     [Fact]
-    public async Task A_circuit_that_opened_again_is_said_to_be_open()
+    public async Task Circuit_that_opened_again_is_reported_as_open()
     {
         Show(Silos.Of(Silos.First, Silos.Closed("a:1", "journal"), Silos.Open("b:1", "cache")));
         _shell.Cluster.BeforeBreakerRead = () => Show(Silos.Of(Silos.First, Silos.Open()));
@@ -92,7 +92,7 @@ public sealed class BreakerSteeringTests : IDisposable
     [InlineData("1111", "matches no silo; silos are")]
     [InlineData("154395619", "matches no silo; silos are")]
     [InlineData("", "matches no silo; silos are")]
-    public async Task An_ambiguous_or_unknown_silo_is_refused_and_those_allowed_are_named(string silo, string expected)
+    public async Task Ambiguous_or_unknown_silo_is_rejected_with_the_allowed_ones(string silo, string expected)
     {
         foreach (var command in (string[][])[["breaker", "close", silo], ["breaker", "isolate", silo, "--reason", "r"]])
         {
@@ -116,7 +116,7 @@ public sealed class BreakerSteeringTests : IDisposable
     [InlineData("unknown option or extra argument '11112' of close", "close", "11111", "11112")]
     [InlineData("--transitions '51': use a whole number from 0 to 50", "list", "--transitions", "51")]
     [InlineData("breaker needs a command; commands are list, health, isolate, close")]
-    public async Task What_cannot_be_read_is_told_before_a_cluster_is_sought(string expected, params string[] args)
+    public async Task Invalid_arguments_are_reported_before_connecting(string expected, params string[] args)
     {
         var result = await _shell.RunAsync(["breaker", .. args]);
         Assert.Equal((ExitCode.Usage, ""), (result.ExitCode, result.Output));
@@ -127,7 +127,7 @@ public sealed class BreakerSteeringTests : IDisposable
     [Theory]
     [InlineData(200, ExitCode.Done)]
     [InlineData(201, ExitCode.Usage)]
-    public async Task A_reason_has_at_most_200_characters(int length, int exitCode)
+    public async Task Reason_has_at_most_200_characters(int length, int exitCode)
     {
         var result = await _shell.RunAsync("breaker", "isolate", "11111", "--reason", new string('x', length));
         Assert.Equal(exitCode, result.ExitCode);
@@ -136,7 +136,7 @@ public sealed class BreakerSteeringTests : IDisposable
     }
 
     [Fact]
-    public async Task A_silo_that_cannot_be_steered_keeps_no_other_from_it()
+    public async Task Unreachable_silo_does_not_prevent_changes_to_others()
     {
         _shell.Cluster.BeforeSteering = silo =>
         {
@@ -147,12 +147,12 @@ public sealed class BreakerSteeringTests : IDisposable
         Assert.Equal(ExitCode.Unavailable, result.ExitCode);
         Assert.Contains($"{Silos.First}: isolating failed: the cluster did not answer in time", result.OnlyError(), StringComparison.Ordinal);
         Assert.Equal($"{Silos.Second}: isolated; was closed", result.Output.Trim());
-        // What failed is not redrawn away.
+        // The output of a failed command is not redrawn.
         Assert.Equal(1, _shell.Cluster.StatusCalls);
     }
 
     [Fact]
-    public async Task A_state_that_cannot_be_read_afterwards_does_not_hide_that_it_was_done()
+    public async Task Unreadable_state_does_not_hide_a_successful_change()
     {
         _shell.Cluster.BeforeSteering = _ => _shell.Cluster.BeforeBreakerRead = () => throw new TimeoutException();
         var result = await _shell.RunAsync("breaker", "isolate", "11111", "--reason", "r");
@@ -162,7 +162,7 @@ public sealed class BreakerSteeringTests : IDisposable
     }
 
     [Fact]
-    public async Task A_silo_that_has_left_meanwhile_is_a_wrong_name_but_no_failure_of_all()
+    public async Task Departed_silo_is_an_error_by_name_but_not_for_all()
     {
         Show(Silos.Of(Silos.First), Silos.NotResponding(Silos.Second));
         var named = await _shell.RunAsync("breaker", "close", "11112");
@@ -175,7 +175,7 @@ public sealed class BreakerSteeringTests : IDisposable
     }
 
     [Fact]
-    public async Task Json_says_per_silo_what_was_done_and_how_it_stands()
+    public async Task Json_reports_the_action_and_state_of_each_silo()
     {
         _shell.Cluster.BeforeSteering = silo =>
         {
@@ -192,7 +192,7 @@ public sealed class BreakerSteeringTests : IDisposable
     }
 
     [Fact]
-    public async Task Steering_can_go_on_watching()
+    public async Task Change_can_continue_with_watch()
     {
         foreach (var command in (string[][])[["isolate", "11111", "--reason", "why it is so"], ["close", "--all"]])
         {
@@ -205,7 +205,7 @@ public sealed class BreakerSteeringTests : IDisposable
     }
 
     [Fact]
-    public async Task What_was_done_stays_on_a_terminal_that_is_redrawn()
+    public async Task Result_stays_on_a_redrawn_terminal()
     {
         using var shell = new Shell { IsInteractive = true };
         shell.Cluster.CurrentStatus = _shell.Cluster.CurrentStatus;

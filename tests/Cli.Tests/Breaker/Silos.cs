@@ -1,6 +1,6 @@
 namespace Actors.Cli.Tests.Breaker;
 
-/// <summary>Reports of silos as clusters give them.</summary>
+/// <summary>Status reports of silos for the tests.</summary>
 internal static class Silos
 {
     public const string First = "127.0.0.1:11111@154395619";

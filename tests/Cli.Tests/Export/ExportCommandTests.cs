@@ -48,7 +48,7 @@ public sealed class ExportCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task More_names_than_columns_are_exported_all_the_same()
+    public async Task Names_beyond_the_column_limit_are_exported()
     {
         var users = Enumerable.Range(0, 700).Select(i => NewUser(
             $"u{i}", attributes: new() { [$"a{i:D3}"] = $"{i}", ["shared"] = "s" }, counters: new() { [$"c{i:D3}"] = i })).ToList();
@@ -63,7 +63,7 @@ public sealed class ExportCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Deleted_users_are_left_out_and_of_a_parked_row_the_later_one_counts()
+    public async Task Deleted_users_are_skipped_and_the_later_of_parked_and_stored_rows_is_exported()
     {
         Insert(NewUser("a", name: "old"));
         Insert(NewUser("b", name: "new"), version: 9);
@@ -77,7 +77,7 @@ public sealed class ExportCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task A_row_that_is_no_user_is_named_and_the_others_exported()
+    public async Task Invalid_row_is_reported_and_the_others_are_exported()
     {
         Insert(NewUser("a"));
         foreach (var (id, state) in (ReadOnlySpan<(string, string)>)[("w", "no json"), ("x", "null"), ("y", "[]"), ("z", "{\"attributes\":{\"a\":null}}")])
@@ -92,12 +92,12 @@ public sealed class ExportCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task An_export_waits_until_what_was_acknowledged_before_it_is_flushed()
+    public async Task Export_waits_until_earlier_acknowledged_writes_are_flushed()
     {
         var reports = 0;
         _shell.Cluster.BeforeStatus = () =>
         {
-            // Flushed with the third report; later rows were written meanwhile.
+            // The third report shows the rows as flushed; later rows were written meanwhile.
             var isFlushed = ++reports >= 3;
             if (isFlushed) Insert(NewUser("late"));
             _shell.Cluster.CurrentStatus = Status(rows: 5, oldest: isFlushed ? TimeSpan.Zero : TimeSpan.FromHours(1));
@@ -135,7 +135,7 @@ public sealed class ExportCommandTests : IDisposable
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Rows_that_are_not_flushed_in_time_fail_the_export_and_leave_no_file(bool isResponding)
+    public async Task Export_fails_without_a_file_if_rows_are_not_flushed_in_time(bool isResponding)
     {
         using var shell = new Shell { Time = new LeapingTime() };
         shell.Cluster.CurrentStatus = Status(rows: 5, oldest: TimeSpan.FromHours(1), isResponding, "relation users does not exist");
@@ -147,7 +147,7 @@ public sealed class ExportCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_that_exists_is_replaced_only_if_asked_and_only_by_a_whole_one()
+    public async Task Existing_file_is_replaced_only_on_request_and_only_by_a_complete_export()
     {
         Insert(NewUser("a"));
         var file = _shell.Write("users.jsonl", "precious");
@@ -259,7 +259,7 @@ public sealed class ExportCommandTests : IDisposable
         command.ExecuteNonQuery();
     }
 
-    /// <summary>A clock by which each look takes a quarter of a minute, and pauses none.</summary>
+    /// <summary>A clock that advances 15 s per read and does not delay.</summary>
     private sealed class LeapingTime : TimeProvider
     {
         private long _now;

@@ -1,9 +1,9 @@
 namespace Actors.Cli.Tests.Fakes;
 
-/// <summary>The breaker of one silo, as the cluster's status has it; steering it changes that status.</summary>
+/// <summary>The circuit breaker of one fake silo; a change updates the status of the cluster.</summary>
 internal sealed class FakeBreaker(string silo, FakeCluster cluster) : IRedisBreakerGrain
 {
-    // Silos are steered at the same time, and each of them replaces the status.
+    // Silos change concurrently, and each change replaces the status.
     private static readonly Lock Gate = new();
 
     public async Task<BreakerSnapshot> GetAsync(CancellationToken cancellationToken = default)

@@ -3,7 +3,7 @@ using Actors.Cli.Connection;
 
 namespace Actors.Cli.Tests.Fakes;
 
-/// <summary>A cluster in memory, that can be told to fail.</summary>
+/// <summary>A cluster in memory that can be told to fail.</summary>
 internal sealed class FakeCluster : ICluster, IClusterConnector
 {
     public ConcurrentDictionary<string, FakeUser> Users { get; } = new(StringComparer.Ordinal);
@@ -11,7 +11,7 @@ internal sealed class FakeCluster : ICluster, IClusterConnector
     /// <summary>Called before each write takes effect; may throw, or wait.</summary>
     public Func<string, UserPatch, WriteOptions, Task> BeforeWrite { get; set; } = (_, _, _) => Pause.ShortlyAsync();
 
-    /// <summary>Called after each write took effect, before its receipt is given.</summary>
+    /// <summary>Called after each write took effect, before it returns its receipt.</summary>
     public Func<string, UserPatch, WriteOptions, Task> AfterWrite { get; set; } = (_, _, _) => Task.CompletedTask;
 
     /// <summary>Called before each read.</summary>
@@ -23,21 +23,21 @@ internal sealed class FakeCluster : ICluster, IClusterConnector
 
     public ClusterStatus CurrentStatus { get; set; } = new() { Silos = [] };
 
-    /// <summary>How often the status was asked for.</summary>
+    /// <summary>The number of status requests.</summary>
     public int StatusCalls { get; private set; }
 
-    /// <summary>Called before each status is given; may throw.</summary>
+    /// <summary>Called before each status is returned; may throw.</summary>
     public Action BeforeStatus { get; set; } = () => { };
 
-    /// <summary>Called with the silo before its breaker is steered; may throw.</summary>
+    /// <summary>Called with the silo before its breaker is changed; may throw.</summary>
     public Action<string> BeforeSteering { get; set; } = _ => { };
 
-    /// <summary>Called before the state of a breaker is given; may throw.</summary>
+    /// <summary>Called before the state of a breaker is returned; may throw.</summary>
     public Action BeforeBreakerRead { get; set; } = () => { };
 
     public IClusterGrain Status => new FakeStatus(this);
 
-    /// <summary>What is parked.</summary>
+    /// <summary>The parked rows.</summary>
     public FakeWriteBehind Parking { get; } = new();
 
     public IWriteBehindGrain WriteBehind => Parking;
@@ -59,7 +59,7 @@ internal sealed class FakeCluster : ICluster, IClusterConnector
     /// <summary>Called before each call of a limiter takes effect; may throw, or wait.</summary>
     public Func<string, Task> BeforeLimit { get; set; } = _ => Pause.ShortlyAsync();
 
-    /// <summary>True where limiters decide without Redis.</summary>
+    /// <summary>True if limiters decide without Redis.</summary>
     public bool IsRedisAway { get; set; }
 
     public IRateLimiterGrain Limiter(string client)
@@ -93,7 +93,7 @@ internal sealed class FakeCluster : ICluster, IClusterConnector
     }
 }
 
-/// <summary>A user as its grain would keep it.</summary>
+/// <summary>A user with the state that its grain would keep.</summary>
 internal sealed class FakeUser(string id, FakeCluster cluster) : IUserGrain
 {
     private readonly Lock _gate = new();

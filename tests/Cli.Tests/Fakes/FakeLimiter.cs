@@ -1,16 +1,19 @@
 namespace Actors.Cli.Tests.Fakes;
 
-/// <summary>A limiter as its grain would be: sliding logs, all windows or none. Nobody waits: a wait that would be too long is denied.</summary>
+/// <summary>
+/// A limiter like its grain: sliding logs, charged for all windows or none. No call waits; a wait that would be too long is
+/// denied.
+/// </summary>
 internal sealed class FakeLimiter(string client, FakeCluster cluster) : IRateLimiterGrain
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, List<(DateTimeOffset At, int Permits, string? RequestId)>> _logs = new(StringComparer.Ordinal);
     private readonly Dictionary<string, RateLimitPolicy> _own = new(StringComparer.Ordinal);
 
-    /// <summary>Every request of an acquire that came here.</summary>
+    /// <summary>Every request of an acquire.</summary>
     public List<RateLimitRequest> Requests { get; } = [];
 
-    /// <summary>The permits that were ever charged.</summary>
+    /// <summary>The total number of permits charged.</summary>
     public long Charged { get; private set; }
 
     public async Task<RateLimitDecision> AcquireAsync(RateLimitRequest request, CancellationToken cancellationToken = default)
@@ -99,7 +102,7 @@ internal sealed class FakeLimiter(string client, FakeCluster cluster) : IRateLim
             log.Add((now, request.Permits, request.RequestId));
             Charged += request.Permits;
         }
-        // As if it were granted, where it would be.
+        // A peek reports the permits as if it had been granted.
         var seen = isPeek && isAllowed ? request.Permits : 0;
         var binding = policy.Windows.MinBy(window => window.Limit - Used(window))!;
         return new()

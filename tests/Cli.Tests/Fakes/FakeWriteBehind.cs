@@ -1,11 +1,11 @@
 namespace Actors.Cli.Tests.Fakes;
 
-/// <summary>Parked rows in memory, some of which are refused again.</summary>
+/// <summary>Parked rows in memory, some of which are rejected again.</summary>
 internal sealed class FakeWriteBehind : IWriteBehindGrain
 {
     public SortedDictionary<string, ParkedRow> Rows { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>The keys that are refused again.</summary>
+    /// <summary>The keys that are rejected again.</summary>
     public HashSet<string> StillBad { get; } = [];
 
     /// <summary>Called before each call; may throw.</summary>

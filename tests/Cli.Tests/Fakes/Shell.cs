@@ -7,7 +7,7 @@ using Microsoft.Extensions.Configuration;
 
 namespace Actors.Cli.Tests.Fakes;
 
-/// <summary>Runs commands in-process, in a directory of their own, against a cluster in memory.</summary>
+/// <summary>Runs commands in this process, in a separate directory, against a cluster in memory.</summary>
 internal sealed class Shell : IDisposable
 {
     private readonly DirectoryInfo _directory = System.IO.Directory.CreateTempSubdirectory("actors-cli-");
@@ -23,13 +23,11 @@ internal sealed class Shell : IDisposable
     /// <summary>Standard input of the next commands.</summary>
     public byte[] Input { get; set; } = [];
 
-    /// <summary>Whether the output is a terminal that is redrawn.</summary>
+    /// <summary>Whether the output is a terminal that can be redrawn.</summary>
     public bool IsInteractive { get; init; }
 
-    /// <summary>The columns of the terminal.</summary>
     public int Width { get; init; } = 160;
 
-    /// <summary>The lines of the terminal.</summary>
     public int Height { get; init; } = 50;
 
     public string Path(string file) => System.IO.Path.Combine(Directory, file);
@@ -61,7 +59,7 @@ internal sealed class Shell : IDisposable
         return new(exitCode, output + Encoding.UTF8.GetString(bytes.ToArray()), error.ToString());
     }
 
-    /// <summary>Runs a command that would go on for long, and interrupts it as Ctrl-C does once this holds.</summary>
+    /// <summary>Runs a long command and interrupts it, like Ctrl-C, once <paramref name="holds"/> returns true.</summary>
     public async Task<Result> RunUntilAsync(Func<bool> holds, params string[] args)
     {
         using var interrupt = new CancellationTokenSource();
@@ -74,7 +72,7 @@ internal sealed class Shell : IDisposable
 
     public void Dispose() => _directory.Delete(recursive: true);
 
-    /// <summary>The real time, but pauses between attempts pass at once.</summary>
+    /// <summary>The real time, but delays between attempts end at once.</summary>
     private sealed class HastyTime : TimeProvider
     {
         public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
@@ -82,12 +80,12 @@ internal sealed class Shell : IDisposable
     }
 }
 
-/// <summary>What a command came to.</summary>
+/// <summary>The result of a command.</summary>
 internal sealed record Result(int ExitCode, string Output, string Error)
 {
     public JsonElement Json => JsonDocument.Parse(Output).RootElement;
 
-    /// <summary>The one line of an error.</summary>
+    /// <summary>The single line of an error.</summary>
     public string OnlyError()
     {
         var lines = Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);

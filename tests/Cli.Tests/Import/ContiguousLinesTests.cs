@@ -5,7 +5,7 @@ namespace Actors.Cli.Tests.Import;
 public sealed class ContiguousLinesTests
 {
     [Fact]
-    public void Only_what_is_done_without_a_gap_counts()
+    public void Only_contiguous_lines_count_as_done()
     {
         var lines = new ContiguousLines(new(10, 8, 2));
         var (a, b, c, d) = (lines.Begin(11), lines.Begin(14), lines.Begin(15), lines.Begin(20));
@@ -19,7 +19,7 @@ public sealed class ContiguousLinesTests
     }
 
     [Fact]
-    public async Task In_whatever_order_records_end_the_gap_is_never_jumped()
+    public async Task Gap_is_never_skipped_whatever_the_order_of_completion()
     {
         for (var seed = 0; seed < 20; seed++)
         {

@@ -6,7 +6,7 @@ namespace Actors.Cli.Tests.Import;
 public sealed class CsvUsersTests
 {
     [Fact]
-    public async Task Columns_come_in_any_order_and_an_empty_cell_changes_nothing()
+    public async Task Columns_may_be_in_any_order_and_an_empty_cell_changes_nothing()
     {
         var records = await Reading.CsvAsync("""
             counter.logins,email,attr.city,id,tags,name
@@ -22,7 +22,7 @@ public sealed class CsvUsersTests
     }
 
     [Fact]
-    public async Task Quoted_fields_hold_commas_quotes_and_line_ends_and_a_record_is_numbered_by_its_first_line()
+    public async Task Quoted_fields_may_hold_commas_quotes_and_line_ends_and_a_record_has_its_first_line_number()
     {
         var records = await Reading.CsvAsync("\ufeffid,name\r\na,\"x, \"\"y\"\"\r\nz\"\r\n\r\n\"b\",\"\"\n\"c\n\n\",end");
         Assert.All(records, record => Assert.True(record.IsGood, record.Fault));
@@ -38,7 +38,7 @@ public sealed class CsvUsersTests
     [InlineData("b,x,1.5", "counter.n is '1.5'; expected a 64-bit integer")]
     [InlineData("b,x\"y,1", "a quote appears inside an unquoted field")]
     [InlineData("b,\"x\"y,1", "a closing quote is not followed by a comma")]
-    public async Task A_bad_record_says_what_is_wrong_and_spoils_no_other(string line, string expected)
+    public async Task Invalid_record_is_reported_and_does_not_affect_others(string line, string expected)
     {
         var records = await Reading.CsvAsync($"id,name,counter.n\nbefore,x,1\n{line}\nafter,x,1\n");
         Assert.Equal(["before", null, "after"], records.Select(r => r.Id));
@@ -47,7 +47,7 @@ public sealed class CsvUsersTests
     }
 
     [Fact]
-    public async Task Bytes_that_are_no_UTF8_spoil_their_record_only()
+    public async Task Invalid_UTF8_affects_only_its_record()
     {
         var records = await Reading.CsvAsync([.. "id\n"u8, 0xc3, (byte)'\n', .. "good\n"u8]);
         Assert.Equal([null, "good"], records.Select(r => r.Id));
@@ -55,7 +55,7 @@ public sealed class CsvUsersTests
     }
 
     [Fact]
-    public async Task A_quote_that_is_never_closed_ends_the_reading_since_what_follows_would_be_guesswork()
+    public async Task Unclosed_quote_ends_the_import()
     {
         var records = await Reading.CsvAsync("id,name\na,b\nc,\"open\nd,e\n");
         Assert.Equal([2L, 3L], records.Select(r => r.Line));
@@ -66,7 +66,7 @@ public sealed class CsvUsersTests
     }
 
     [Fact]
-    public async Task A_line_without_end_outside_of_quotes_is_one_bad_record()
+    public async Task Overlong_unquoted_line_is_one_invalid_record()
     {
         var records = await Reading.CsvAsync("id\n" + new string('x', LineReader.MaxBytes + 1) + "\ngood\n");
         Assert.Equal([null, "good"], records.Select(r => r.Id));
@@ -79,13 +79,13 @@ public sealed class CsvUsersTests
     [InlineData("id,name,displayName\n", "names 'name' twice")]
     [InlineData("id,attr.x,attr.x\n", "names 'x' twice")]
     [InlineData("id,\"name\n", "never closed")]
-    public async Task A_wrong_header_row_is_a_usage_error(string file, string expected)
+    public async Task Invalid_header_row_is_a_usage_error(string file, string expected)
     {
         var error = await Assert.ThrowsAsync<UsageException>(() => Reading.CsvAsync(file));
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task An_attribute_and_a_counter_may_share_a_name() =>
+    public async Task Attribute_and_a_counter_may_share_a_name() =>
         Assert.True(Assert.Single(await Reading.CsvAsync("id,attr.x,counter.x\na,b,1")).IsGood);
 }

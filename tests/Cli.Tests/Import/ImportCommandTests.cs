@@ -13,7 +13,7 @@ public sealed class ImportCommandTests : IDisposable
     public void Dispose() => _shell.Dispose();
 
     [Fact]
-    public async Task All_users_of_a_file_are_there_afterwards()
+    public async Task Import_writes_every_user_of_a_file()
     {
         var file = _shell.Write("users.jsonl", Users(1, 1000));
         var result = await _shell.RunAsync("import", file, "--concurrency", "16");
@@ -23,7 +23,7 @@ public sealed class ImportCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Bad_records_are_reported_by_line_and_counted_and_the_others_imported()
+    public async Task Invalid_records_are_reported_and_counted_and_the_others_imported()
     {
         var file = _shell.Write("users.csv", "id,name,email\na,A,a@b\n,B,\nc,\"C\n2\",no-at\nd,D,d@e\nx\n" + new string('i', 513) + ",,\n");
         var result = await _shell.RunAsync("import", file);
@@ -50,7 +50,7 @@ public sealed class ImportCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task An_answer_that_is_lost_is_asked_for_again_and_counts_once()
+    public async Task Lost_response_is_retried_and_counts_once()
     {
         var lost = new ConcurrentDictionary<string, bool>();
         _shell.Cluster.AfterWrite = (id, _, _) => lost.TryAdd(id, true) ? throw new TimeoutException() : Task.CompletedTask;
@@ -60,7 +60,7 @@ public sealed class ImportCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task An_import_goes_on_however_often_an_overloaded_cluster_refuses_a_user()
+    public async Task Import_continues_while_an_overloaded_cluster_rejects_users()
     {
         const int Refusals = 10;
         var attempts = new ConcurrentDictionary<string, int>();
@@ -72,7 +72,7 @@ public sealed class ImportCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task An_import_that_was_stopped_goes_on_where_it_was_and_counts_nothing_twice()
+    public async Task Stopped_import_resumes_where_it_was_and_counts_nothing_twice()
     {
         var file = _shell.Write("users.jsonl", "broken\n" + Users(2, 2000));
         var isDown = true;
@@ -104,7 +104,7 @@ public sealed class ImportCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Interrupted_it_leaves_a_right_progress_file()
+    public async Task Interrupted_import_leaves_a_correct_progress_file()
     {
         var file = _shell.Write("users.jsonl", Users(1, 5000));
         using var interrupt = new CancellationTokenSource();
@@ -128,7 +128,7 @@ public sealed class ImportCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_that_is_done_is_not_imported_twice_by_mistake()
+    public async Task Finished_file_is_not_imported_twice_by_mistake()
     {
         var file = _shell.Write("users.jsonl", Users(1, 3));
         await _shell.RunAsync("import", file);
@@ -139,7 +139,7 @@ public sealed class ImportCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task The_progress_of_another_content_is_not_taken_for_that_of_this_one()
+    public async Task Progress_of_different_content_is_not_used()
     {
         var file = _shell.Write("users.jsonl", Users(1, 3));
         await _shell.RunAsync("import", file);
@@ -154,7 +154,7 @@ public sealed class ImportCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task What_is_not_transient_stops_the_import_at_once()
+    public async Task Permanent_error_stops_the_import_at_once()
     {
         var file = _shell.Write("users.jsonl", Users(1, 3));
         _shell.Cluster.BeforeWrite = (_, _, _) => throw new InvalidOperationException("a defect");
@@ -169,7 +169,7 @@ public sealed class ImportCommandTests : IDisposable
     [InlineData("--format 'xml': use jsonl or csv", "users.txt", "--format", "xml")]
     [InlineData("--durability 'memory': use journal, database", "users.txt", "--durability", "memory")]
     [InlineData("the header row (line 1) has no column id", "users.txt", "--format", "csv")]
-    public async Task What_cannot_be_imported_is_a_usage_error(string expected, string file, params string[] options)
+    public async Task Unusable_file_is_a_usage_error(string expected, string file, params string[] options)
     {
         _shell.Write("users.txt", "name\nx\n");
         var result = await _shell.RunAsync(["import", _shell.Path(file), .. options]);

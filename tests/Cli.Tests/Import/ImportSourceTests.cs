@@ -6,7 +6,7 @@ using Actors.Cli.Tests.Fakes;
 
 namespace Actors.Cli.Tests.Import;
 
-/// <summary>The inputs of an import: arrays, pipes and compressed files, whole or cut off.</summary>
+/// <summary>The inputs of an import: arrays, pipes and compressed files, complete or truncated.</summary>
 public sealed class ImportSourceTests : IDisposable
 {
     private const string Three = """{"id":"a","counters":{"n":1}},{"id":"b","tags":["],[","\"}"]},{"id":"c","name":"C"}""";
@@ -39,7 +39,7 @@ public sealed class ImportSourceTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Arrays))]
-    public async Task JSON_is_imported_as_a_whole_however_it_is_laid_out(string array)
+    public async Task JSON_is_imported_completely_in_any_layout(string array)
     {
         foreach (var extension in (string[])["json", "jsonl"])
         {
@@ -47,14 +47,14 @@ public sealed class ImportSourceTests : IDisposable
             Assert.Equal((ExitCode.Done, "3 imported, 0 skipped", ""), (result.ExitCode, result.Output.Trim(), result.Error));
         }
 
-        // The second import is of the same content, and so repeats the request ids of the first.
+        // The second import has the same content and therefore the same request ids as the first.
         Assert.Equal(1, _shell.Cluster.Find("a")!.Counters["n"]);
         Assert.Equal(new HashSet<string> { "],[", "\"}" }, _shell.Cluster.Find("b")!.Tags);
         Assert.Equal("C", _shell.Cluster.Find("c")!.DisplayName);
     }
 
     [Fact]
-    public async Task An_empty_array_has_no_users()
+    public async Task Empty_array_imports_no_users()
     {
         var result = await _shell.RunAsync("import", _shell.Write("users.json", " [ ] "));
         Assert.Equal((ExitCode.Done, "0 imported, 0 skipped"), (result.ExitCode, result.Output.Trim()));
@@ -62,7 +62,7 @@ public sealed class ImportSourceTests : IDisposable
 
     [Theory]
     [MemberData(nameof(BrokenArrays))]
-    public async Task Faults_of_JSON_are_reported_and_the_rest_is_imported(string array, string expected, int imported)
+    public async Task JSON_errors_are_reported_and_the_rest_is_imported(string array, string expected, int imported)
     {
         var result = await _shell.RunAsync("import", _shell.Write("users.json", array));
         Assert.Equal(ExitCode.Failed, result.ExitCode);
@@ -71,7 +71,7 @@ public sealed class ImportSourceTests : IDisposable
     }
 
     [Fact]
-    public async Task An_array_on_one_line_that_was_stopped_goes_on_where_it_was_and_counts_nothing_twice()
+    public async Task Import_of_a_one_line_array_resumes_where_it_stopped_and_counts_nothing_twice()
     {
         var users = string.Join(',', Enumerable.Range(1, 500).Select(i => $$"""{"id":"u{{i % 50}}","counters":{"n":1} }"""));
         var file = _shell.Write("users.json", $"[{users}]");
@@ -96,7 +96,7 @@ public sealed class ImportSourceTests : IDisposable
         Assert.Equal((ExitCode.Done, "3 imported, 0 skipped"), (result.ExitCode, result.Output.Trim()));
         Assert.Empty(Directory.GetFiles(_shell.Directory));
 
-        // Another import of the same is one: it is not taken for a repetition.
+        // A repeated import is a new import, not a retry.
         await _shell.RunAsync("import", "-", "--format", "jsonl");
         Assert.Equal(2, _shell.Cluster.Find("a")!.Counters["n"]);
 
@@ -108,7 +108,7 @@ public sealed class ImportSourceTests : IDisposable
     [Theory]
     [InlineData("users.jsonl")]
     [InlineData("users.jsonl.gz")]
-    public async Task A_named_pipe_is_imported(string name)
+    public async Task Named_pipe_is_imported(string name)
     {
         if (OperatingSystem.IsWindows()) Assert.Skip("There are no named pipes among the files of Windows.");
         var pipe = _shell.Path(name);
@@ -122,7 +122,7 @@ public sealed class ImportSourceTests : IDisposable
     }
 
     [Fact]
-    public async Task An_import_from_a_pipe_that_failed_says_that_it_cannot_be_resumed()
+    public async Task Failed_import_from_a_pipe_reports_that_it_cannot_be_resumed()
     {
         _shell.Input = Encoding.UTF8.GetBytes("""{"id":"a"}""");
         _shell.Cluster.BeforeWrite = (_, _, _) => throw new StorageUnavailableException("Redis", "Redis is down.");
@@ -137,7 +137,7 @@ public sealed class ImportSourceTests : IDisposable
     [InlineData("users.csv.gz", "id,name\na,A\nb,B\n")]
     [InlineData("users.json.GZIP", "[{\"id\":\"a\",\"name\":\"A\"},{\"id\":\"b\",\"name\":\"B\"}]")]
     [InlineData("users.jsonl")]
-    public async Task A_file_compressed_by_gzip_is_recognised_whatever_its_name(string name, string text = "{\"id\":\"a\",\"name\":\"A\"}\n{\"id\":\"b\",\"name\":\"B\"}\n")
+    public async Task Gzip_file_is_recognised_by_content(string name, string text = "{\"id\":\"a\",\"name\":\"A\"}\n{\"id\":\"b\",\"name\":\"B\"}\n")
     {
         var file = _shell.Path(name);
         await File.WriteAllBytesAsync(file, Gzip(Encoding.UTF8.GetBytes(text)));
@@ -146,7 +146,7 @@ public sealed class ImportSourceTests : IDisposable
         Assert.Equal("B", _shell.Cluster.Find("b")!.DisplayName);
         Assert.True(File.Exists(file + ".progress"));
 
-        // Two in a row are one, as gzip has it.
+        // Gzip allows several streams in one file.
         await File.WriteAllBytesAsync(file, [.. Gzip(Encoding.UTF8.GetBytes(text)), .. Gzip("\n"u8.ToArray())]);
         Assert.Equal(ExitCode.Done, (await _shell.RunAsync("import", file, "--restart")).ExitCode);
     }
@@ -154,7 +154,7 @@ public sealed class ImportSourceTests : IDisposable
     [Theory]
     [InlineData(0.5)]
     [InlineData(0.9999)]
-    public async Task A_gzip_file_that_is_cut_off_is_never_done(double share)
+    public async Task Truncated_gzip_file_is_never_complete(double share)
     {
         var text = string.Concat(Enumerable.Range(1, 3000).Select(i => $$"""{"id":"u{{i}}","name":"{{Guid.NewGuid()}}"}""" + "\n"));
         var whole = Gzip(Encoding.UTF8.GetBytes(text));
@@ -175,7 +175,7 @@ public sealed class ImportSourceTests : IDisposable
     [InlineData(new byte[] { 0xFD, 0x37, 0x7A, 0x58, 0x5A, 0, 0 }, "is compressed by xz")]
     [InlineData(new byte[] { 0x50, 0x4B, 3, 4, 0 }, "is a ZIP archive")]
     [InlineData(new byte[] { 0xFF, 0xFE, 0x7B, 0 }, "is UTF-16; convert it to UTF-8")]
-    public async Task Other_compressions_and_encodings_are_named_before_anything_is_imported(byte[] content, string expected)
+    public async Task Unsupported_compressions_and_encodings_are_reported_before_the_import(byte[] content, string expected)
     {
         var file = _shell.Path("users.jsonl");
         await File.WriteAllBytesAsync(file, content);
@@ -186,7 +186,7 @@ public sealed class ImportSourceTests : IDisposable
     }
 
     [Fact]
-    public async Task A_directory_is_named_as_one()
+    public async Task Directory_is_reported_as_a_directory()
     {
         var result = await _shell.RunAsync("import", _shell.Directory, "--format", "csv");
         Assert.Equal(ExitCode.Usage, result.ExitCode);
@@ -197,7 +197,7 @@ public sealed class ImportSourceTests : IDisposable
     [InlineData("users.jsonl", "{\"id\":\"a\"}\n{\"id\":\" \"}\n{\"id\":\"\\n\\t\"}\n{\"id\":\"b\"}\n")]
     [InlineData("users.json", "[{\"id\":\"a\"},{\"id\":\" \"},{\"id\":\"\\n\\t\"},{\"id\":\"b\"}]")]
     [InlineData("users.csv", "id\na\n\" \"\n\"\u2003\u00a0\"\nb\n")]
-    public async Task A_blank_id_is_reported_and_the_rest_imported(string name, string text)
+    public async Task Blank_id_is_reported_and_the_rest_is_imported(string name, string text)
     {
         var result = await _shell.RunAsync("import", _shell.Write(name, text));
         Assert.Equal((ExitCode.Failed, "2 imported, 2 skipped"), (result.ExitCode, result.Output.Trim()));
@@ -213,7 +213,7 @@ public sealed class ImportSourceTests : IDisposable
     [InlineData("limit", "peek")]
     [InlineData("limit", "reset")]
     [InlineData("limit", "set", "--limit", "3/1s")]
-    public async Task A_blank_id_is_a_usage_error_of_every_command(params string[] command)
+    public async Task Blank_id_is_a_usage_error_of_every_command(params string[] command)
     {
         foreach (var id in (string[])["", " ", "\t\n"])
         {

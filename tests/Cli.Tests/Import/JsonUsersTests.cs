@@ -6,7 +6,7 @@ namespace Actors.Cli.Tests.Import;
 public sealed class JsonUsersTests
 {
     [Fact]
-    public async Task A_line_says_all_there_is_to_say_of_a_user()
+    public async Task Line_can_set_every_field_of_a_user()
     {
         var record = Assert.Single(await Reading.JsonAsync(
             """{"id":"a","displayName":"Ann","email":"a@b","attributes":{"x":"1","gone":null},"counters":{"n":-3},"tags":["t","u","t"]}"""));
@@ -18,7 +18,7 @@ public sealed class JsonUsersTests
     }
 
     [Fact]
-    public async Task Null_and_left_out_mean_unchanged_and_name_is_another_word_for_displayName()
+    public async Task Null_and_missing_mean_unchanged_and_name_is_an_alias_of_displayName()
     {
         var records = await Reading.JsonAsync("""
             {"id":"a","displayName":null,"email":null,"attributes":null,"counters":null,"tags":null}
@@ -32,7 +32,7 @@ public sealed class JsonUsersTests
     }
 
     [Fact]
-    public async Task Lines_are_numbered_as_an_editor_does_and_blank_ones_are_passed_over()
+    public async Task Lines_are_numbered_as_in_an_editor_and_blank_ones_are_skipped()
     {
         var records = await Reading.JsonAsync("\ufeff{\"id\":\"a\"}\r\n\n   \n{\"id\":\"b\"}\nbroken\n\n{\"id\":\"c\"}");
         Assert.Equal([1L, 4L, 5L, 7L], records.Select(r => r.Line));
@@ -57,7 +57,7 @@ public sealed class JsonUsersTests
     [InlineData("{\"id\":\"a\",\"tags\":\"t\"}", "tags is a string; expected an array")]
     [InlineData("{\"id\":\"a\",\"tags\":[null]}", "a tag is null")]
     [InlineData("{\"id\":\"\\ud800\"}", "not valid UTF-8")]
-    public async Task A_bad_line_says_what_is_wrong_and_what_is_expected(string line, string expected)
+    public async Task Invalid_line_is_reported_with_the_expected_format(string line, string expected)
     {
         var records = await Reading.JsonAsync($"{{\"id\":\"before\"}}\n{line}\n{{\"id\":\"after\"}}\n");
         Assert.Equal(["before", null, "after"], records.Select(r => r.Id));
@@ -67,7 +67,7 @@ public sealed class JsonUsersTests
     }
 
     [Fact]
-    public async Task Bytes_that_are_no_UTF8_and_lines_without_end_spoil_no_other_line()
+    public async Task Invalid_UTF8_and_overlong_lines_do_not_affect_other_lines()
     {
         byte[] file =
         [
@@ -82,7 +82,7 @@ public sealed class JsonUsersTests
     }
 
     [Fact]
-    public async Task A_last_line_without_end_that_is_too_long_is_reported_too()
+    public async Task Overlong_last_line_is_reported()
     {
         var records = await Reading.JsonAsync(new string('x', (2 * LineReader.MaxBytes) + 1));
         Assert.Contains("longer than", Assert.Single(records).Fault!, StringComparison.Ordinal);

@@ -3,7 +3,7 @@ using Actors.Cli.Import;
 
 namespace Actors.Cli.Tests.Import;
 
-/// <summary>Reads a text as a file to import.</summary>
+/// <summary>Reads a text as an import file.</summary>
 internal static class Reading
 {
     public static Task<List<ImportRecord>> JsonAsync(string text) => JsonAsync(Encoding.UTF8.GetBytes(text));

@@ -7,7 +7,7 @@ namespace Actors.Cli.Tests.Limits;
 public sealed class DecisionPlotTests
 {
     [Fact]
-    public void Bars_rise_with_what_they_stand_for_each_chart_to_its_own_scale()
+    public void Bars_scale_with_their_values_in_each_chart()
     {
         DecisionRate[] rates = [new(0, 0, 0), new(50, 25_000, 0), new(100, 50_000, 0)];
         var lines = Plain(DecisionPlot.Whole(rates, 80));
@@ -32,7 +32,7 @@ public sealed class DecisionPlotTests
     }
 
     [Fact]
-    public void Anything_above_nothing_shows_and_seconds_without_Redis_are_marked()
+    public void Values_above_zero_are_visible_and_seconds_without_Redis_are_marked()
     {
         DecisionRate[] rates = [new(100, 0, 0), new(0.5, 0, 0.5)];
         var lines = DecisionPlot.Whole(rates, 80);
@@ -45,7 +45,7 @@ public sealed class DecisionPlotTests
     [InlineData(40)]
     [InlineData(80)]
     [InlineData(300)]
-    public void It_fits_the_width_however_long_the_load_is(int width)
+    public void Plot_fits_the_width_for_any_length_of_load(int width)
     {
         var rates = Enumerable.Range(0, 5000).Select(i => new DecisionRate(i, 2 * i, i % 2)).ToArray();
         foreach (var lines in (IReadOnlyList<string>[])[DecisionPlot.Whole(rates, width), DecisionPlot.Latest(rates, width), DecisionPlot.Latest([], width), DecisionPlot.Whole([], width)])
@@ -53,7 +53,7 @@ public sealed class DecisionPlotTests
     }
 
     [Fact]
-    public void A_panel_is_drawn_over_the_last_one_and_taken_off_before_a_result()
+    public void Panel_replaces_the_last_one_and_is_removed_before_a_result()
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
@@ -67,7 +67,7 @@ public sealed class DecisionPlotTests
     }
 
     [Fact]
-    public void Markup_is_turned_into_colours_line_by_line()
+    public void Markup_becomes_colours_line_by_line()
     {
         var lines = TerminalConsole.ToAnsi(["[green]█[/]" + new string('x', 500), "plain"]);
         Assert.Equal(2, lines.Count);

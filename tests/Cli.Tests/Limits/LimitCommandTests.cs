@@ -10,7 +10,7 @@ public sealed class LimitCommandTests : IDisposable
     public void Dispose() => _shell.Dispose();
 
     [Fact]
-    public async Task Acquire_uses_permits_up_and_then_ends_with_3()
+    public async Task Acquire_uses_permits_and_exits_with_3_when_denied()
     {
         await _shell.RunAsync("limit", "set", "alice", "--limit", "3/1h");
         var first = await _shell.RunAsync("limit", "acquire", "alice", "--permits", "2");
@@ -27,7 +27,7 @@ public sealed class LimitCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Peek_tells_the_same_and_charges_nothing()
+    public async Task Peek_reports_the_same_decision_and_charges_nothing()
     {
         await _shell.RunAsync("limit", "set", "alice", "--policy", "p", "--limit", "1/1h");
         for (var i = 0; i < 2; i++)
@@ -48,7 +48,7 @@ public sealed class LimitCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Count_makes_calls_one_after_the_other_and_sums_up()
+    public async Task Count_makes_sequential_calls_and_prints_a_summary()
     {
         await _shell.RunAsync("limit", "set", "alice", "--limit", "6/1h");
         var text = await _shell.RunAsync("limit", "acquire", "alice", "--count", "5", "--permits", "2");
@@ -66,14 +66,14 @@ public sealed class LimitCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task What_is_asked_for_reaches_the_limiter()
+    public async Task Options_reach_the_limiter()
     {
         await _shell.RunAsync("limit", "acquire", "alice", "--permits", "7", "--wait", "1.5s", "--request-id", "r");
         Assert.Equal([new() { Permits = 7, MaxWait = TimeSpan.FromSeconds(1.5), RequestId = "r" }], _shell.Cluster.Limiters["alice"].Requests);
     }
 
     [Fact]
-    public async Task A_named_request_is_charged_once_and_can_be_refunded()
+    public async Task Request_with_an_id_is_charged_once_and_can_be_refunded()
     {
         foreach (var _ in (int[])[1, 2])
             Assert.Equal(ExitCode.Done, (await _shell.RunAsync("limit", "acquire", "alice", "--permits", "5", "--request-id", "r")).ExitCode);
@@ -97,7 +97,7 @@ public sealed class LimitCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task A_policy_of_its_own_is_set_shown_and_removed()
+    public async Task Own_policy_can_be_set_shown_and_removed()
     {
         var set = await _shell.RunAsync(
             "limit", "set", "alice", "--policy", "default", "--limit", "10/1s", "--limit", "1000/1h", "--on-redis-down", "Deny", "--shadow");
@@ -120,7 +120,7 @@ public sealed class LimitCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Shadow_mode_and_a_decision_without_Redis_are_told()
+    public async Task Shadow_mode_and_decisions_without_Redis_are_reported()
     {
         await _shell.RunAsync("limit", "set", "alice", "--limit", "1/1h", "--shadow");
         await _shell.RunAsync("limit", "acquire", "alice");
@@ -157,7 +157,7 @@ public sealed class LimitCommandTests : IDisposable
     [InlineData("--permits 'many': use a whole number from 1 to 1,000,000, or 'random'", "load", "limits", "--permits", "many")]
     [InlineData("--on-denied 'cry': use one of wait, spin", "load", "limits", "--on-denied", "cry")]
     [InlineData("--clients '0'", "load", "limits", "--users", "0")]
-    public async Task A_wrong_command_line_is_one_line_and_exit_code_2(string expected, params string[] args)
+    public async Task Invalid_command_line_prints_one_line_and_exits_with_2(string expected, params string[] args)
     {
         var result = await _shell.RunAsync(args);
         Assert.Equal((ExitCode.Usage, ""), (result.ExitCode, result.Output));
@@ -166,7 +166,7 @@ public sealed class LimitCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Errors_of_the_cluster_have_their_exit_codes()
+    public async Task Cluster_errors_have_exit_codes()
     {
         var unknown = await _shell.RunAsync("limit", "acquire", "alice", "--policy", "unknown");
         Assert.Equal(ExitCode.Usage, unknown.ExitCode);
@@ -181,7 +181,7 @@ public sealed class LimitCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task A_client_id_is_taken_as_it_is_and_cannot_steer_the_terminal()
+    public async Task Client_id_is_used_unchanged_and_cannot_control_the_terminal()
     {
         var result = await _shell.RunAsync("limit", "acquire", "@[red]\u001b[2J{a}*");
         Assert.Equal(ExitCode.Done, result.ExitCode);

@@ -11,7 +11,7 @@ public sealed class LimitLoadTests : IDisposable
     public void Dispose() => _shell.Dispose();
 
     [Fact]
-    public async Task The_ledger_holds_every_grant_with_its_permits_and_no_denial()
+    public async Task Ledger_holds_every_grant_with_its_permits_and_no_denial()
     {
         _shell.Cluster.Policies["p"] = new() { Name = "p", Windows = [new(50, TimeSpan.FromHours(1))] };
         var (ledger, timeline) = (_shell.Path("ledger"), _shell.Path("timeline"));
@@ -49,7 +49,7 @@ public sealed class LimitLoadTests : IDisposable
     }
 
     [Fact]
-    public async Task What_was_decided_without_Redis_or_in_shadow_mode_is_counted()
+    public async Task Decisions_without_Redis_or_in_shadow_mode_are_counted()
     {
         _shell.Cluster.IsRedisAway = true;
         _shell.Cluster.Policies["p"] = new() { Name = "p", Windows = [new(5, TimeSpan.FromHours(1))], IsShadow = true };
@@ -69,7 +69,7 @@ public sealed class LimitLoadTests : IDisposable
     }
 
     [Fact]
-    public async Task Named_calls_are_repeated_and_charged_once()
+    public async Task Calls_with_a_request_id_are_retried_and_charged_once()
     {
         var calls = 0;
         _shell.Cluster.BeforeLimit = _ => Interlocked.Increment(ref calls) % 3 == 0 ? throw new TimeoutException() : Pause.ShortlyAsync();
@@ -82,7 +82,7 @@ public sealed class LimitLoadTests : IDisposable
     [Theory]
     [InlineData("There is no policy 'unknown'", "--policy", "unknown")]
     [InlineData("--permits '101': policy 'default' (100/1s) allows calls of up to 100", "--permits", "101")]
-    public async Task What_no_call_could_get_is_told_at_once(string expected, params string[] options)
+    public async Task Permits_beyond_the_limit_are_reported_at_once(string expected, params string[] options)
     {
         var result = await _shell.RunAsync(["load", "limits", "--seconds", "86400", .. options]);
         Assert.Equal(ExitCode.Usage, result.ExitCode);
@@ -90,7 +90,7 @@ public sealed class LimitLoadTests : IDisposable
     }
 
     [Fact]
-    public async Task Where_nothing_is_answered_the_cluster_is_unavailable()
+    public async Task Load_without_any_response_reports_an_unavailable_cluster()
     {
         _shell.Cluster.BeforeLimit = _ => throw new TimeoutException();
         Assert.Equal(ExitCode.Unavailable, (await _shell.RunAsync("load", "limits", "--seconds", "5")).ExitCode);

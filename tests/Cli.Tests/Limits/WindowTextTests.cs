@@ -15,7 +15,7 @@ public sealed class WindowTextTests
     [InlineData("1/Hour", 1, 3_600_000, "1/1h")]
     [InlineData("1000000/31d", 1_000_000, 2_678_400_000, "1000000/31d")]
     [InlineData("1/1.5ms", 1, 1.5, "1/1.5ms")]
-    public void A_window_is_read_and_shown_as_it_can_be_typed(string text, int limit, double milliseconds, string shown)
+    public void Window_is_parsed_and_printed_in_the_same_format(string text, int limit, double milliseconds, string shown)
     {
         var window = WindowText.Parse(text);
         Assert.Equal(new(limit, TimeSpan.FromMilliseconds(milliseconds)), window);
@@ -43,7 +43,7 @@ public sealed class WindowTextTests
     [InlineData("10/1.2.3s", "'1.2.3s' is not a valid window duration")]
     [InlineData("10/99999999999999999999999d", "'99999999999999999999999d' is not a valid window duration")]
     [InlineData("10/99999999999999999999999999999999999999d", "is not a valid window duration")]
-    public void What_is_none_is_named_with_what_is_allowed(string text, string problem)
+    public void Invalid_windows_report_the_allowed_format(string text, string problem)
     {
         var error = Assert.Throws<UsageException>(() => WindowText.Parse(text)).Message;
         Assert.StartsWith($"--limit '{text}': ", error, StringComparison.Ordinal);

@@ -7,7 +7,7 @@ namespace Actors.Cli.Tests.Load;
 public sealed class GrantEntryTests
 {
     [Fact]
-    public void A_line_has_the_fields_that_checkers_of_ledgers_rely_on()
+    public void Ledger_line_has_the_fields_that_checkers_need()
     {
         var at = new DateTimeOffset(2026, 11, 23, 9, 0, 0, TimeSpan.FromHours(2)).AddTicks(1_234_560);
         Assert.Equal(

@@ -13,7 +13,7 @@ public sealed class LoadCommandTests : IDisposable
     public void Dispose() => _shell.Dispose();
 
     [Fact]
-    public async Task The_ledger_holds_every_acknowledged_write_and_no_other()
+    public async Task Ledger_holds_exactly_the_acknowledged_writes()
     {
         var acknowledged = new ConcurrentDictionary<(string, long), string>();
         var attempts = 0;
@@ -46,7 +46,7 @@ public sealed class LoadCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task A_user_is_written_by_one_worker_at_a_time()
+    public async Task User_is_written_by_one_worker_at_a_time()
     {
         var writing = new ConcurrentDictionary<string, bool>();
         _shell.Cluster.BeforeWrite = async (id, _, _) =>
@@ -64,7 +64,7 @@ public sealed class LoadCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task With_request_ids_answers_that_are_lost_leave_the_counters_exact()
+    public async Task Request_ids_keep_counters_exact_if_responses_are_lost()
     {
         var lost = 0;
         _shell.Cluster.AfterWrite = (_, _, _) => Interlocked.Increment(ref lost) % 10 == 0 ? throw new TimeoutException() : Pause.ShortlyAsync();
@@ -80,14 +80,14 @@ public sealed class LoadCommandTests : IDisposable
         {
             var user = _shell.Cluster.Find(entry.Id)!;
             var count = JsonDocument.Parse(entry.State).RootElement.GetProperty("counters").GetProperty("writes").GetInt64();
-            // The end of the load may come between a write and the repetition that would have told its receipt.
+            // The load may end between a write and the retry that would have returned its receipt.
             Assert.InRange(user.Version - entry.Version, 0, 1);
             Assert.Equal(user.Counters["writes"] - count, user.Version - entry.Version);
         }
     }
 
     [Fact]
-    public async Task Interrupted_it_closes_its_ledger_and_still_sums_up()
+    public async Task Interrupted_load_closes_its_ledger_and_prints_a_summary()
     {
         using var interrupt = new CancellationTokenSource();
         var written = 0;
@@ -104,7 +104,7 @@ public sealed class LoadCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Where_nothing_is_acknowledged_the_cluster_is_unavailable()
+    public async Task Load_without_any_acknowledgement_reports_an_unavailable_cluster()
     {
         _shell.Cluster.BeforeWrite = (_, _, _) => throw new OverloadedException("full", TimeSpan.FromSeconds(1));
         var result = await _shell.RunAsync("load", "writes", "--seconds", "5", "--users", "5");
@@ -113,7 +113,7 @@ public sealed class LoadCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task A_ledger_that_cannot_be_written_is_an_error()
+    public async Task Unwritable_ledger_is_an_error()
     {
         var result = await _shell.RunAsync("load", "writes", "--seconds", "5", "--ledger", _shell.Path("no/such/directory"));
         Assert.Equal(ExitCode.Usage, result.ExitCode);
@@ -121,7 +121,7 @@ public sealed class LoadCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Reads_tell_how_many_found_a_user()
+    public async Task Reads_report_how_many_found_a_user()
     {
         await _shell.RunAsync("user", "set", "p0", "--name", "x");
         _shell.Cluster.BeforeRead = _ => Pause.ShortlyAsync();

@@ -15,7 +15,7 @@ public sealed class LoadTimelineTests : IDisposable
     public void Dispose() => _shell.Dispose();
 
     [Fact]
-    public async Task A_call_counts_in_the_second_it_ended_in_and_quiet_seconds_have_a_line_too()
+    public async Task Call_counts_in_the_second_of_its_end_and_idle_seconds_have_a_line()
     {
         var clock = new StandingClock();
         await using (var timeline = new LoadTimeline(File, LoadOutcomes.Durabilities, clock))
@@ -45,7 +45,7 @@ public sealed class LoadTimelineTests : IDisposable
     }
 
     [Fact]
-    public async Task It_is_written_while_the_load_runs_and_adds_up_to_what_the_load_says()
+    public async Task Timeline_is_written_during_the_load_and_matches_its_totals()
     {
         var attempts = 0;
         _shell.Cluster.BeforeWrite = async (_, _, _) =>
@@ -73,7 +73,7 @@ public sealed class LoadTimelineTests : IDisposable
     }
 
     [Fact]
-    public async Task Reads_have_one_without_durabilities()
+    public async Task Timeline_of_reads_has_no_durabilities()
     {
         _shell.Cluster.BeforeRead = _ => Task.Delay(1);
         var result = await _shell.RunAsync("load", "reads", "--seconds", "20", "--users", "5", "--timeline", File, "--json");
@@ -84,7 +84,7 @@ public sealed class LoadTimelineTests : IDisposable
     }
 
     [Fact]
-    public async Task One_that_cannot_be_written_is_an_error()
+    public async Task Unwritable_timeline_is_an_error()
     {
         var result = await _shell.RunAsync("load", "writes", "--seconds", "5", "--timeline", _shell.Path("no/such/directory"));
         Assert.Equal(ExitCode.Usage, result.ExitCode);
@@ -94,7 +94,7 @@ public sealed class LoadTimelineTests : IDisposable
     [Theory]
     [InlineData("journal,safe", "--durability 'safe': use memory, journal, database")]
     [InlineData("journal,", "--durability '': use memory, journal, database")]
-    public async Task Each_of_several_durabilities_must_be_one(string durabilities, string expected)
+    public async Task Each_of_several_durabilities_must_be_valid(string durabilities, string expected)
     {
         var result = await _shell.RunAsync("load", "writes", "--durability", durabilities);
         Assert.Equal(ExitCode.Usage, result.ExitCode);
@@ -105,11 +105,11 @@ public sealed class LoadTimelineTests : IDisposable
     {
         using var reader = new StreamReader(new FileStream(File, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
 
-        // What comes after the last line break is a line that is still being written.
+        // Text after the last line break is a line that is still being written.
         return [.. reader.ReadToEnd().Split('\n')[..^1].Select(line => JsonDocument.Parse(line).RootElement)];
     }
 
-    /// <summary>Stands until told to pass. Timers follow the real time.</summary>
+    /// <summary>Stands still until it is advanced. Timers follow the real time.</summary>
     private sealed class StandingClock : TimeProvider
     {
         private long _passed;

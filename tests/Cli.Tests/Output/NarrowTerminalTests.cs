@@ -4,7 +4,7 @@ using Actors.Cli.Tests.Fakes;
 
 namespace Actors.Cli.Tests.Output;
 
-/// <summary>What people see on small terminals.</summary>
+/// <summary>The output on small terminals.</summary>
 public sealed class NarrowTerminalTests
 {
     private const string Sixth = "[2001:db8::1:2:3]:11111@1543";
@@ -20,7 +20,7 @@ public sealed class NarrowTerminalTests
     [InlineData("cluster status", 80)]
     [InlineData("writebehind status", 40)]
     [InlineData("writebehind status", 80)]
-    public async Task No_address_is_broken_and_no_line_is_too_long(string command, int width)
+    public async Task Addresses_are_never_wrapped_and_lines_fit_the_width(string command, int width)
     {
         using var shell = new Shell { Width = width };
         shell.Cluster.CurrentStatus = new()
@@ -46,7 +46,7 @@ public sealed class NarrowTerminalTests
     }
 
     [Fact]
-    public async Task Parked_rows_keep_their_ids_whole()
+    public async Task Ids_of_parked_rows_are_not_truncated()
     {
         using var shell = new Shell { Width = 40 };
         shell.Cluster.Parking.Park("customer-000017-of-tenant-42");
@@ -61,7 +61,7 @@ public sealed class NarrowTerminalTests
     [InlineData("breaker list", 40)]
     [InlineData("breaker health", 40)]
     [InlineData("writebehind status", 40)]
-    public async Task Watching_never_draws_more_than_the_screen_holds(string command, int silos)
+    public async Task Watch_never_draws_more_than_fits_the_screen(string command, int silos)
     {
         using var shell = new Shell { Width = 80, Height = 24, IsInteractive = true };
         shell.Cluster.CurrentStatus = new()
@@ -80,7 +80,7 @@ public sealed class NarrowTerminalTests
     }
 
     [Fact]
-    public async Task Watching_the_cluster_has_a_row_per_silo_and_shows_those_that_do_not_respond()
+    public async Task Cluster_watch_has_a_row_per_silo_including_unresponsive_ones()
     {
         using var shell = new Shell { Width = 80, Height = 24, IsInteractive = true };
         shell.Cluster.CurrentStatus = new() { Silos = [Silos.Of(Silos.First, Silos.Open()), Silos.NotResponding(Silos.Second)] };
@@ -92,7 +92,7 @@ public sealed class NarrowTerminalTests
     }
 
     [Fact]
-    public async Task A_tall_window_shows_all_figures_while_watching()
+    public async Task Tall_terminal_shows_all_figures_in_watch()
     {
         using var shell = new Shell { Width = 120, Height = 60, IsInteractive = true };
         shell.Cluster.CurrentStatus = new() { Silos = [Silos.Of(Silos.First), Silos.Of(Silos.Second)] };
@@ -101,7 +101,7 @@ public sealed class NarrowTerminalTests
     }
 
     [Fact]
-    public async Task A_silo_with_nothing_unflushed_has_no_oldest_row()
+    public async Task Silo_without_unflushed_rows_has_no_oldest_row()
     {
         using var shell = new Shell();
         var idle = new WriteBehindStatus { MaxUnflushedBytes = 1 };
@@ -114,7 +114,7 @@ public sealed class NarrowTerminalTests
     }
 
     [Fact]
-    public async Task Errors_that_are_past_say_how_old_they_are()
+    public async Task Past_errors_show_their_age()
     {
         using var shell = new Shell();
         var past = TimeProvider.System.GetUtcNow() - TimeSpan.FromHours(3.5);

@@ -3,7 +3,7 @@ using System.Xml.Linq;
 
 namespace Actors.Cli.Tests.Script;
 
-/// <summary>The script <c>./actors</c> of a checkout, with a <c>dotnet</c> in its PATH that takes its time to build.</summary>
+/// <summary>The script <c>./actors</c> of a checkout, with a slow <c>dotnet</c> in the PATH.</summary>
 public sealed class ActorsScriptTests : IDisposable
 {
     private const string Building = "actors: building the command line";
@@ -45,12 +45,12 @@ public sealed class ActorsScriptTests : IDisposable
     public void Dispose() => _checkout.Delete(recursive: true);
 
     [Fact]
-    public async Task The_first_call_says_that_it_builds_before_the_build_ends_and_the_next_one_is_silent()
+    public async Task First_run_announces_the_build_and_the_next_run_is_silent()
     {
         using var first = Start();
         var watch = Stopwatch.StartNew();
         Assert.StartsWith(Building, await first.StandardError.ReadLineAsync(), StringComparison.Ordinal);
-        Assert.False(first.HasExited, $"It said so after {watch.Elapsed}, when the build was over.");
+        Assert.False(first.HasExited, $"The script announced the build only after {watch.Elapsed}, when it had ended.");
         Assert.Equal("ran --help\n", await first.StandardOutput.ReadToEndAsync());
         Assert.StartsWith("actors: built in ", await first.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
 
@@ -58,7 +58,7 @@ public sealed class ActorsScriptTests : IDisposable
     }
 
     [Fact]
-    public void Every_file_that_the_client_shares_is_a_source()
+    public void Every_shared_file_of_the_client_is_a_source()
     {
         var script = File.ReadAllText(Path.Combine(Root, "actors"));
         var shared = XDocument.Load(Path.Combine(Root, "Client", "Client.csproj")).Descendants("Compile")
@@ -75,7 +75,7 @@ public sealed class ActorsScriptTests : IDisposable
     [InlineData("Grains/Redis/RedisLink.cs")]
     [InlineData("Directory.Packages.props")]
     [InlineData("global.json")]
-    public async Task Any_source_that_is_newer_is_built_again(string source)
+    public async Task Newer_source_triggers_a_build(string source)
     {
         Built();
         Assert.Equal((0, ""), await RunAsync());
@@ -86,7 +86,7 @@ public sealed class ActorsScriptTests : IDisposable
     }
 
     [Fact]
-    public async Task A_build_that_fails_says_why()
+    public async Task Failed_build_reports_the_reason()
     {
         Write("build.fails", "");
         var (exitCode, said) = await RunAsync();
@@ -95,7 +95,7 @@ public sealed class ActorsScriptTests : IDisposable
         Assert.EndsWith("error: the command line could not be built\n", said, StringComparison.Ordinal);
     }
 
-    /// <summary>As a build of the whole solution leaves it: without the script's stamp.</summary>
+    /// <summary>Simulates a build of the whole solution, which does not write the script's stamp.</summary>
     private void Built()
     {
         foreach (var output in Outputs)

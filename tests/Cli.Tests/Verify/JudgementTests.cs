@@ -14,11 +14,11 @@ public sealed class JudgementTests
     [Theory]
     [InlineData(5, Right, 5, Right)]
     [InlineData(7, Other, 7, Other)]
-    public void What_was_acknowledged_or_came_after_it_is_right(long cluster, string inCluster, long database, string inDatabase) =>
+    public void Acknowledged_or_later_version_is_correct(long cluster, string inCluster, long database, string inDatabase) =>
         Assert.Empty(Judge(At(cluster, inCluster), At(database, inDatabase)));
 
     [Fact]
-    public void A_user_must_be_in_both()
+    public void User_must_be_in_cluster_and_database()
     {
         Offends(Judge(null, At(5, Right)), (Offence.Missing, "not in the cluster; version 5"));
         Offends(Judge(At(5, Right), null), (Offence.Missing, "not in the database; version 5"));
@@ -26,14 +26,14 @@ public sealed class JudgementTests
     }
 
     [Fact]
-    public void An_earlier_version_is_stale_in_whichever_it_is() =>
+    public void Earlier_version_is_stale_in_cluster_or_database() =>
         Assert.Multiple(
             () => Offends(Judge(At(4, Other), At(4, Other)), (Offence.Stale, "the cluster has version 4"), (Offence.Stale, "the database has version 4")),
             () => Offends(Judge(At(5, Right), At(4, Other)), (Offence.Stale, "the database has version 4"), (Offence.Wrong, "the cluster has version 5, the database 4")),
             () => Offends(Judge(At(4, Other), At(5, Right)), (Offence.Stale, "the cluster has version 4"), (Offence.Wrong, "the cluster has version 4, the database 5")));
 
     [Fact]
-    public void The_acknowledged_version_must_hold_what_was_written()
+    public void Acknowledged_version_must_hold_the_written_state()
     {
         Offends(Judge(At(5, Other), At(5, Other)),
             (Offence.Wrong, "version 5 in the cluster: state.attributes.load is \"t6\", not \"t5\""), (Offence.Wrong, "version 5 in the database"));
@@ -42,14 +42,14 @@ public sealed class JudgementTests
     }
 
     [Fact]
-    public void Cluster_and_database_must_agree_even_beyond_what_was_acknowledged()
+    public void Cluster_and_database_must_agree_on_later_versions_too()
     {
         Offends(Judge(At(7, Other), At(6, Other)), (Offence.Wrong, "the cluster has version 7, the database 6"));
         Offends(Judge(At(7, Other), At(7, Right)), (Offence.Wrong, "different states of version 7"));
     }
 
     [Fact]
-    public void A_version_acknowledged_twice_is_wrong_whatever_is_there()
+    public void Version_acknowledged_twice_is_always_wrong()
     {
         var user = new LedgerUser("u");
         foreach (var version in (long[])[3, 5, 4, 3])
@@ -58,7 +58,7 @@ public sealed class JudgementTests
     }
 
     [Fact]
-    public void A_delete_leaves_a_tombstone_in_the_database_and_nothing_in_the_cluster()
+    public void Delete_leaves_a_tombstone_in_the_database_and_no_user_in_the_cluster()
     {
         const string Tombstone = """{"deleted":true}""";
         Assert.Empty(Judge(null, At(6, Tombstone)));
@@ -81,7 +81,7 @@ public sealed class JudgementTests
     [InlineData("""{"a":{"b":1}}""", """{"a":[]}""", "state.a is [], not {\"b\":1}")]
     [InlineData("""{"t":["x"]}""", """{"t":["y"]}""", "state.t does not contain \"x\"")]
     [InlineData("""{"a":9007199254740993}""", """{"a":9007199254740992}""", "state.a is 9007199254740992")]
-    public void A_state_may_hold_more_than_is_demanded_and_never_less(string demanded, string actual, string? expected)
+    public void State_may_hold_more_than_required_but_not_less(string demanded, string actual, string? expected)
     {
         using var d = JsonDocument.Parse(demanded);
         using var a = JsonDocument.Parse(actual);
@@ -93,7 +93,7 @@ public sealed class JudgementTests
     }
 
     [Fact]
-    public void A_user_of_the_cluster_compares_equal_to_its_row_however_that_is_written()
+    public void User_equals_its_row_in_any_JSON_layout()
     {
         var user = new User
         {
@@ -135,7 +135,7 @@ public sealed class JudgementTests
         Assert.All(findings.Zip(expected), pair => Assert.Contains(pair.Second.Reason, pair.First.Reason, StringComparison.Ordinal));
     }
 
-    /// <summary>What is held of a user, before it is known what is demanded.</summary>
+    /// <summary>The state of a user before the required state is known.</summary>
     private sealed record Held(long Version, string State)
     {
         public StoredState Against(LedgerUser user) => StoredState.Of(Version, Bytes(State), user.State);

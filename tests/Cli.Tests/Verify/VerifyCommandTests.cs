@@ -12,7 +12,7 @@ public sealed class VerifyCommandTests : IDisposable
     public void Dispose() => _shell.Dispose();
 
     [Fact]
-    public async Task A_load_and_the_database_it_ended_up_in_agree()
+    public async Task Verify_accepts_a_database_that_matches_the_ledger()
     {
         var ledger = await LoadAsync();
         var database = WriteDatabase();
@@ -25,7 +25,7 @@ public sealed class VerifyCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Of_a_parked_row_and_that_in_the_table_the_later_one_counts()
+    public async Task Later_of_a_parked_and_a_stored_row_counts()
     {
         var ledger = await LoadAsync();
         var database = WriteDatabase();
@@ -40,7 +40,7 @@ public sealed class VerifyCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task What_is_missing_stale_and_wrong_is_counted_and_named()
+    public async Task Missing_stale_and_wrong_users_are_counted_and_listed()
     {
         var ledger = await LoadAsync();
         var database = WriteDatabase();
@@ -69,7 +69,7 @@ public sealed class VerifyCommandTests : IDisposable
     [Theory]
     [InlineData(+1)]
     [InlineData(-1)]
-    public async Task A_count_that_is_off_by_one_is_wrong(int by)
+    public async Task Counter_off_by_one_is_wrong(int by)
     {
         var ledger = await LoadAsync(requestIds: true);
         var database = WriteDatabase();
@@ -84,7 +84,7 @@ public sealed class VerifyCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task A_version_that_was_acknowledged_twice_is_wrong()
+    public async Task Version_that_was_acknowledged_twice_is_wrong()
     {
         var ledger = await LoadAsync();
         var database = WriteDatabase();
@@ -97,7 +97,7 @@ public sealed class VerifyCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task An_acknowledged_write_that_is_nowhere_is_caught()
+    public async Task Lost_acknowledged_write_is_reported()
     {
         var ledger = await LoadAsync();
         var database = WriteDatabase();
@@ -112,7 +112,7 @@ public sealed class VerifyCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Only_the_first_offenders_are_named()
+    public async Task Only_the_first_failures_are_listed()
     {
         var ledger = await LoadAsync(users: 30);
         var database = WriteDatabase();
@@ -123,7 +123,7 @@ public sealed class VerifyCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Nothing_is_demanded_of_writes_in_memory_only()
+    public async Task Memory_writes_are_not_checked()
     {
         var ledger = await LoadAsync(durability: "memory");
         var database = WriteDatabase();
@@ -134,7 +134,7 @@ public sealed class VerifyCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task The_database_is_that_of_the_embedded_silo_where_none_is_named()
+    public async Task Database_of_the_embedded_silo_is_the_default()
     {
         var ledger = await LoadAsync();
         var database = WriteDatabase();
@@ -144,7 +144,7 @@ public sealed class VerifyCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task A_ledger_that_was_cut_off_is_read_up_to_there_and_a_broken_one_is_not()
+    public async Task Truncated_ledger_is_read_to_its_end_and_a_corrupt_one_is_rejected()
     {
         var database = WriteDatabase();
         const string Entry = """{"id":"a","version":1,"durability":"memory","state":{}}""";
@@ -161,7 +161,7 @@ public sealed class VerifyCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Without_a_database_or_a_ledger_it_says_what_to_name()
+    public async Task Missing_database_or_ledger_argument_is_reported()
     {
         var ledger = _shell.Write("ledger", "");
         (string Expected, string[] Options)[] cases =
@@ -182,7 +182,7 @@ public sealed class VerifyCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task A_database_that_does_not_answer_is_unavailable()
+    public async Task Unresponsive_database_is_unavailable()
     {
         var result = await _shell.RunAsync("verify", "--ledger", _shell.Write("ledger", ""), "--postgres", "Host=127.0.0.1;Port=1;Password=secret;Timeout=2");
         Assert.Equal(ExitCode.Unavailable, result.ExitCode);
@@ -204,7 +204,7 @@ public sealed class VerifyCommandTests : IDisposable
         return ledger;
     }
 
-    /// <summary>The database as the silos would have written it.</summary>
+    /// <summary>Writes a database as the silos would.</summary>
     private string WriteDatabase()
     {
         var path = _shell.Path("actors.db");

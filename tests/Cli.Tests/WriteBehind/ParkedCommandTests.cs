@@ -10,7 +10,7 @@ public sealed class ParkedCommandTests : IDisposable
     public void Dispose() => _shell.Dispose();
 
     [Fact]
-    public async Task Each_parked_row_has_a_line_with_its_reason_and_the_total_stands_below()
+    public async Task Each_parked_row_has_a_line_with_its_reason_above_the_total()
     {
         _shell.Cluster.Parking.Park("ada");
         _shell.Cluster.Parking.Park("b\u202e\n", "line\nbreak");
@@ -30,14 +30,14 @@ public sealed class ParkedCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Where_nothing_is_parked_it_says_so()
+    public async Task Empty_list_says_that_nothing_is_parked()
     {
         var result = await _shell.RunAsync("writebehind", "parked");
         Assert.Equal((ExitCode.Done, "0 rows parked", ""), (result.ExitCode, result.Output.Trim(), result.Error));
     }
 
     [Fact]
-    public async Task Json_has_all_of_it_over_several_pages_under_stable_names()
+    public async Task Json_lists_all_pages_under_stable_names()
     {
         for (var i = 0; i < 250; i++) _shell.Cluster.Parking.Park($"u{i:000}");
 
@@ -54,7 +54,7 @@ public sealed class ParkedCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task A_replay_of_all_tells_what_became_of_the_rows()
+    public async Task Replay_of_all_reports_the_result_of_each_row()
     {
         for (var i = 0; i < 250; i++) _shell.Cluster.Parking.Park($"u{i:000}");
         Assert.Equal(
@@ -64,7 +64,7 @@ public sealed class ParkedCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Rows_refused_again_are_named_and_the_exit_code_is_1()
+    public async Task Rows_rejected_again_are_listed_with_exit_code_1()
     {
         foreach (var id in (string[])["a", "b", "c"]) _shell.Cluster.Parking.Park(id);
         _shell.Cluster.Parking.StillBad.Add("b");
@@ -85,7 +85,7 @@ public sealed class ParkedCommandTests : IDisposable
     [InlineData("contradict", "replay", "a", "--all")]
     [InlineData("--limit '0'", "parked", "--limit", "0")]
     [InlineData("commands are status, parked, replay", "bogus")]
-    public async Task A_wrong_command_line_is_exit_code_2(string expected, params string[] args)
+    public async Task Invalid_command_line_exits_with_2(string expected, params string[] args)
     {
         var result = await _shell.RunAsync(["writebehind", .. args]);
         Assert.Equal(ExitCode.Usage, result.ExitCode);
@@ -94,9 +94,9 @@ public sealed class ParkedCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task A_database_that_is_away_is_exit_code_4()
+    public async Task Unavailable_database_exits_with_4()
     {
-        _shell.Cluster.Parking.Before = () => throw new StorageUnavailableException("the database", "It is away.");
+        _shell.Cluster.Parking.Before = () => throw new StorageUnavailableException("the database", "It is down.");
         foreach (var args in (string[][])[["parked"], ["replay", "--all"]])
             Assert.Equal(ExitCode.Unavailable, (await _shell.RunAsync(["writebehind", .. args])).ExitCode);
     }

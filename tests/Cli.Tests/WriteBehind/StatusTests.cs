@@ -34,7 +34,7 @@ public sealed class StatusTests : IDisposable
     public void Dispose() => _shell.Dispose();
 
     [Fact]
-    public async Task Every_silo_has_a_row_with_its_figures()
+    public async Task Each_silo_has_a_row_with_its_figures()
     {
         using var shell = new Shell { Width = 200 };
         Show(shell);
@@ -51,7 +51,7 @@ public sealed class StatusTests : IDisposable
     [Theory]
     [InlineData(100)]
     [InlineData(160)]
-    public async Task All_of_it_fits_a_narrower_terminal_without_a_figure_cut(int width)
+    public async Task Table_fits_a_narrow_terminal_without_truncated_figures(int width)
     {
         using var shell = new Shell { Width = width };
         Show(shell);
@@ -84,7 +84,7 @@ public sealed class StatusTests : IDisposable
     }
 
     [Fact]
-    public async Task It_can_be_watched()
+    public async Task Status_can_be_watched()
     {
         Show(_shell);
         var result = await _shell.RunUntilAsync(() => _shell.Cluster.StatusCalls >= 3, "writebehind", "status", "--watch", "--json");
@@ -100,10 +100,10 @@ public sealed class StatusTests : IDisposable
     [InlineData(0.5, "######...... 50 %")]
     [InlineData(1, "############ 100 %")]
     [InlineData(1.2, "############ 120 %")]
-    public void A_share_is_a_bar(double share, string expected) => Assert.Equal(expected, StatusTable.Bar(share));
+    public void Share_is_drawn_as_a_bar(double share, string expected) => Assert.Equal(expected, StatusTable.Bar(share));
 
     [Fact]
-    public void Each_state_has_a_colour_of_its_own() =>
+    public void Each_state_has_its_own_colour() =>
         Assert.Equal((string[])["green", "yellow", "magenta", "red"], Enum.GetValues<WriteBehindState>().Select(StatusTable.Colour));
 
     private static void Show(Shell shell) => shell.Cluster.CurrentStatus = new()

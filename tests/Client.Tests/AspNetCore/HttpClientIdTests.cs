@@ -4,7 +4,7 @@ using Microsoft.Extensions.Primitives;
 
 namespace Actors.Client.Tests.AspNetCore;
 
-/// <summary>Whom requests are charged to.</summary>
+/// <summary>The client id that a request is charged to.</summary>
 public sealed class HttpClientIdTests
 {
     [Theory]
@@ -18,11 +18,11 @@ public sealed class HttpClientIdTests
     [InlineData("fe80::1%3", 128, "fe80::1")]
     [InlineData("2002:cb00:7107:1:2:3:4:5", 64, "2002:cb00:7107::/48")]
     [InlineData("2002:cb00:7107:1:2:3:4:5", 40, "2002:cb00:7100::/40")]
-    public void Of_an_IPv6_address_so_many_bits_count(string address, int bits, string id) =>
+    public void IPv6_address_is_truncated_to_the_configured_prefix(string address, int bits, string id) =>
         Assert.Equal(id, HttpClientId.OfAddress(IPAddress.Parse(address), bits));
 
     [Fact]
-    public void An_id_that_cannot_be_one_is_replaced_by_its_hash()
+    public void Invalid_id_is_replaced_by_its_hash()
     {
         string?[] ids = [.. ((string[])[new('x', 600), new('x', 601), " ", "\u2003", "a\0b", "\ud800", "\udc00"]).Select(id => IdOf(id))];
         Assert.Equal(ids.Length, ids.Distinct().Count());
@@ -36,7 +36,7 @@ public sealed class HttpClientIdTests
     }
 
     [Fact]
-    public void Without_an_id_requests_share_one_or_are_not_limited()
+    public void Requests_without_an_id_share_one_or_are_not_limited()
     {
         Assert.Equal("anonymous", IdOf(null));
         Assert.Equal("anonymous", IdOf(""));
@@ -44,7 +44,7 @@ public sealed class HttpClientIdTests
     }
 
     [Fact]
-    public void A_key_becomes_part_of_an_id_as_its_hash_only()
+    public void Key_is_used_only_as_a_hash()
     {
         // printf %s ada | openssl dgst -sha256 -binary | basenc --base64url | cut -c1-24
         Assert.Equal("key:_e5DDUC9V97qwYbNl5ADPQ8G", ClientIds.OfApiKey("ada"));
@@ -61,7 +61,7 @@ public sealed class HttpClientIdTests
     [InlineData("ada", "")]
     [InlineData("ada,1")]
     [InlineData("ada, 1")]
-    public void A_header_with_several_values_is_no_id_and_no_way_past_the_limits(params string[] values)
+    public void Header_with_several_values_is_not_an_id_and_does_not_bypass_limits(params string[] values)
     {
         Assert.Equal("anonymous", HeaderIdOf(values));
         var context = WithHeader(values);
@@ -74,14 +74,14 @@ public sealed class HttpClientIdTests
     [InlineData]
     [InlineData("")]
     [InlineData(" \t ")]
-    public void An_empty_header_is_as_none(params string[] values)
+    public void Empty_header_counts_as_missing(params string[] values)
     {
         Assert.Equal("anonymous", HeaderIdOf(values));
         Assert.Null(IdBy(options => options.ClientIdFromHeader("X-Api-Key").SharedClientId = null, WithHeader(values)));
     }
 
     [Fact]
-    public void A_key_that_is_not_known_is_no_id()
+    public void Unknown_key_is_not_an_id()
     {
         var limits = new ActorsRateLimitingOptions { SharedClientId = null }.ClientIdFromHeader("X-Api-Key", (_, key) => key == "ada");
         Assert.Equal((ClientIds.OfApiKey("ada"), true), HttpClientId.Of(WithHeader("ada"), limits));
@@ -89,7 +89,7 @@ public sealed class HttpClientIdTests
     }
 
     [Fact]
-    public void Claims_of_identities_that_are_not_authenticated_are_no_ids()
+    public void Claims_of_unauthenticated_identities_are_not_ids()
     {
         var context = new DefaultHttpContext
         {
@@ -101,7 +101,7 @@ public sealed class HttpClientIdTests
     }
 
     [Fact]
-    public void Sources_with_prefixes_that_begin_alike_are_refused()
+    public void Sources_with_overlapping_prefixes_are_rejected()
     {
         var options = new ActorsRateLimitingOptions().ClientIdFromHeader("X-Api-Key").ClientIdFromClaim("sub");
         var error = Assert.Throws<ArgumentException>(() => options.ClientIdFromHeader("X-Device"));
@@ -112,7 +112,7 @@ public sealed class HttpClientIdTests
     }
 
     [Fact]
-    public void An_address_that_is_not_there_is_no_id()
+    public void Missing_address_is_not_an_id()
     {
         Assert.Equal("anonymous", IdBy(options => options.ClientIdFromAddress(), new DefaultHttpContext()));
         Assert.Equal("a", ClientIds.Only(" a "));

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Client.Tests.AspNetCore;
 
-/// <summary>The answers of a web app when a call to the cluster fails.</summary>
+/// <summary>The responses of a web app when a call to the cluster fails.</summary>
 public sealed class ProblemDetailsTests
 {
     private const string Secret = "10.0.0.7";
@@ -50,7 +50,7 @@ public sealed class ProblemDetailsTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public async Task An_error_of_the_cluster_has_a_status_and_problem_details(string type, string environment, bool usesHandler)
+    public async Task Cluster_error_has_a_status_and_problem_details(string type, string environment, bool usesHandler)
     {
         var (error, status) = Expected.Single(each => each.Error.GetType().Name == type);
         var log = new ErrorLog();
@@ -63,7 +63,7 @@ public sealed class ProblemDetailsTests
         Assert.Equal(status, problem.RootElement.GetProperty("status").GetInt32());
         Assert.NotEqual("", problem.RootElement.GetProperty("detail").GetString());
 
-        // Faults of the caller are quoted; internals are not.
+        // Messages of caller errors are shown; internal messages are not.
         if (status is 400 or 404) Assert.Equal(error.Message, problem.RootElement.GetProperty("detail").GetString());
         Assert.DoesNotContain(Secret, body, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", body, StringComparison.Ordinal);
@@ -75,7 +75,7 @@ public sealed class ProblemDetailsTests
     }
 
     [Fact]
-    public async Task An_answer_carries_what_the_caller_needs_to_go_on()
+    public async Task Response_has_the_details_that_the_caller_needs()
     {
         Assert.Equal(7, (await ProblemAsync(new VersionConflictException("ada", 1, 7))).Problem.GetProperty("currentVersion").GetInt32());
         Assert.Equal(7, (await ProblemAsync(new WriteParkedException("ada", 7, "no"))).Problem.GetProperty("version").GetInt32());
@@ -93,7 +93,7 @@ public sealed class ProblemDetailsTests
     }
 
     [Fact]
-    public void Every_error_of_the_contract_has_a_case_here()
+    public void Every_contract_error_is_covered_here()
     {
         var known = Expected.Select(each => each.Error.GetType()).ToHashSet();
         var errors = new[] { typeof(ActorsException).Assembly, typeof(ActorsClient).Assembly }
@@ -132,7 +132,7 @@ public sealed class ProblemDetailsTests
         return app;
     }
 
-    /// <summary>Keeps the exceptions that were logged.</summary>
+    /// <summary>Keeps the logged exceptions.</summary>
     private sealed class ErrorLog : ILoggerProvider, ILogger
     {
         private readonly List<Exception> _warnings = [];

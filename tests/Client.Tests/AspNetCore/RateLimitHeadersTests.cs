@@ -1,6 +1,6 @@
 namespace Actors.Client.Tests.AspNetCore;
 
-/// <summary>The rate limit headers, by the rules of draft-ietf-httpapi-ratelimit-headers-11.</summary>
+/// <summary>The rate limit headers of draft-ietf-httpapi-ratelimit-headers-11.</summary>
 public sealed class RateLimitHeadersTests
 {
     [Theory]
@@ -13,7 +13,7 @@ public sealed class RateLimitHeadersTests
         Assert.Equal(seconds, RateLimitHeaders.SecondsOf(new(ticks)));
 
     [Fact]
-    public void A_policy_with_one_window_is_its_item_and_of_several_each_is_named_by_its_duration()
+    public void Policy_with_one_window_is_one_item_and_several_windows_are_named_by_duration()
     {
         Assert.Equal("\"api\";q=10;w=1", RateLimitHeaders.PolicyOf(Decision(new RateLimitWindow(10, TimeSpan.FromMilliseconds(10)))));
         Assert.Equal(
@@ -24,7 +24,7 @@ public sealed class RateLimitHeadersTests
     }
 
     [Fact]
-    public void A_grant_tells_when_all_is_free_and_a_denial_when_what_was_asked_for_is()
+    public void Grant_reports_when_all_permits_are_free_and_denial_when_the_requested_ones_are()
     {
         var decision = Decision(new RateLimitWindow(10, TimeSpan.FromSeconds(60))) with
         {

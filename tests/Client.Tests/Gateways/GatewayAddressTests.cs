@@ -9,7 +9,7 @@ public sealed class GatewayAddressTests
     [InlineData("silo-1.example.org:1", "silo-1.example.org", 1)]
     [InlineData("[::1]:65535", "::1", 65535)]
     [InlineData("[fe80::1%eth0]:30000", "fe80::1%eth0", 30000)]
-    public void Names_and_addresses_are_read_and_written_alike(string text, string host, int port)
+    public void Names_and_addresses_survive_a_round_trip(string text, string host, int port)
     {
         Assert.True(GatewayAddress.TryParse(text, out var address));
         Assert.Equal((host, port), (address.Host, address.Port));
@@ -38,10 +38,10 @@ public sealed class GatewayAddressTests
     [InlineData("user@silo-1:30000")]
     [InlineData("a:1,b:2")]
     [InlineData("silo-1\n:30000")]
-    public void Anything_else_is_none(string? text) => Assert.False(GatewayAddress.TryParse(text, out _));
+    public void Other_text_is_not_a_gateway(string? text) => Assert.False(GatewayAddress.TryParse(text, out _));
 
     [Fact]
-    public async Task A_name_that_does_not_resolve_stands_for_no_endpoint()
+    public async Task Unresolvable_name_has_no_endpoint()
     {
         Assert.Empty(await new GatewayAddress("silo-1.invalid", 30000).ResolveAsync(TestContext.Current.CancellationToken));
         Assert.Equal([new(IPAddress.IPv6Loopback, 7)], await new GatewayAddress("::1", 7).ResolveAsync(TestContext.Current.CancellationToken));

@@ -15,7 +15,7 @@ public sealed class RememberedGatewaysTests : IDisposable
     public void Dispose() => _root.Delete(recursive: true);
 
     [Fact]
-    public void They_are_there_again_for_the_same_cluster_only()
+    public void Remembered_gateways_are_used_for_the_same_cluster_only()
     {
         Of().Save(Two);
         Assert.Equal(Two, Of().Load());
@@ -28,7 +28,7 @@ public sealed class RememberedGatewaysTests : IDisposable
     }
 
     [Fact]
-    public void Only_the_user_may_read_the_file_and_nothing_in_it_is_secret()
+    public void File_is_readable_by_its_user_only_and_holds_no_secret()
     {
         Of(client => client.Redis = "redis-1:6379,user=me,password=secret").Save(Two);
         var file = Assert.Single(Directory.GetFiles(State));
@@ -46,7 +46,7 @@ public sealed class RememberedGatewaysTests : IDisposable
     [InlineData("""{"Gateways":null}""")]
     [InlineData("""{"Gateways":{"a":1}}""")]
     [InlineData("""{"Gateways":[null,"","x","10.0.0.7","10.0.0.7:99999"]}""")]
-    public void A_damaged_file_is_as_good_as_none_and_is_replaced(string content)
+    public void Damaged_file_is_ignored_and_replaced(string content)
     {
         Of().Save(Two);
         File.WriteAllText(Assert.Single(Directory.GetFiles(State)), content);
@@ -70,12 +70,12 @@ public sealed class RememberedGatewaysTests : IDisposable
     }
 
     [Fact]
-    public void On_request_and_where_nothing_can_be_written_nothing_is_kept()
+    public void No_file_is_kept_if_disabled_or_not_writable()
     {
         Of(client => client.RememberGateways = false).Save(Two);
         Assert.False(Directory.Exists(State));
 
-        // A file in the place of the directory.
+        // A file in place of the directory.
         File.WriteAllText(State, "");
         Of().Save(Two);
         Assert.Empty(Of().Load());

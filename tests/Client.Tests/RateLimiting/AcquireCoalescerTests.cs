@@ -4,7 +4,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Client.Tests.RateLimiting;
 
-/// <summary>How calls of one client are gathered, and what becomes of them when nobody answers.</summary>
+/// <summary>How calls of one client are coalesced, and how they end when the cluster does not answer.</summary>
 public sealed class AcquireCoalescerTests
 {
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(1);
@@ -26,7 +26,7 @@ public sealed class AcquireCoalescerTests
     }
 
     [Fact]
-    public async Task What_arrives_while_a_call_is_in_flight_goes_with_the_next()
+    public async Task Calls_that_arrive_while_one_is_in_flight_join_the_next_batch()
     {
         var first = Ask();
         var call = await _grain.NextAsync();
@@ -46,7 +46,7 @@ public sealed class AcquireCoalescerTests
     }
 
     [Fact]
-    public async Task A_batch_has_at_most_as_many_as_the_grain_takes_and_each_gets_its_own_answer()
+    public async Task Batch_has_at_most_the_maximum_size_and_each_call_gets_its_response()
     {
         var first = Ask();
         var call = await _grain.NextAsync();
@@ -60,13 +60,13 @@ public sealed class AcquireCoalescerTests
             call.Answer();
         }
 
-        // The played grain leaves as many permits as were asked for.
+        // The fake grain reports as many remaining permits as the request asked for.
         var leases = await Task.WhenAll(others);
         Assert.Equal(Enumerable.Range(1, 2 * RateLimits.MaxBatch), leases.Select(Remaining));
     }
 
     [Fact]
-    public async Task One_more_than_may_wait_is_denied_at_once()
+    public async Task Call_beyond_the_queue_limit_is_denied_at_once()
     {
         var first = Ask(maxQueued: 2);
         var call = await _grain.NextAsync();
@@ -79,7 +79,7 @@ public sealed class AcquireCoalescerTests
     }
 
     [Fact]
-    public async Task An_overdue_call_leaves_all_undecided_and_those_that_come_then_at_once_until_the_grain_answers()
+    public async Task Overdue_batch_leaves_its_calls_and_later_ones_undecided_until_the_grain_answers()
     {
         var first = Ask();
         var call = await _grain.NextAsync();
@@ -91,7 +91,7 @@ public sealed class AcquireCoalescerTests
 
         for (var i = 0; i < 100; i++)
         {
-            // Without any advance of the clock: nobody waits.
+            // The clock does not advance: no call waits.
             var next = Ask();
             Assert.True(IsUndecided(await next));
         }
@@ -105,7 +105,7 @@ public sealed class AcquireCoalescerTests
     }
 
     [Fact]
-    public async Task A_call_that_fails_is_as_one_that_is_not_answered()
+    public async Task Failed_call_is_treated_as_unanswered()
     {
         var lease = Ask();
         (await _grain.NextAsync()).Fail(new SiloUnavailableException("gone"));
@@ -114,7 +114,7 @@ public sealed class AcquireCoalescerTests
     }
 
     [Fact]
-    public async Task Nobody_is_asked_any_more_for_a_client_that_nobody_asks_for()
+    public async Task Idle_client_causes_no_calls()
     {
         var lease = Ask();
         (await _grain.NextAsync()).Fail(new TimeoutException());
@@ -125,7 +125,7 @@ public sealed class AcquireCoalescerTests
     }
 
     [Fact]
-    public async Task A_wrong_request_fails_alone()
+    public async Task Invalid_request_fails_alone()
     {
         var first = Ask();
         var call = await _grain.NextAsync();
@@ -135,7 +135,7 @@ public sealed class AcquireCoalescerTests
         await first;
         (await _grain.NextAsync()).Fail(new InvalidRateLimitException("no such policy"));
 
-        // Once more, each kind by itself.
+        // The coalescer retries each kind of request separately.
         (await _grain.NextAsync()).Fail(new InvalidRateLimitException("no such policy"));
         call = await _grain.NextAsync();
         Assert.Equal(10, call.Requests.Length);
@@ -146,7 +146,7 @@ public sealed class AcquireCoalescerTests
     }
 
     [Fact]
-    public async Task An_overloaded_silo_is_no_outage_and_denies()
+    public async Task Overloaded_silo_is_a_denial_and_not_an_outage()
     {
         foreach (var (error, retryAfter) in ((Exception, TimeSpan)[])[
             (new OverloadedException("full", TimeSpan.FromSeconds(7)), TimeSpan.FromSeconds(7)),
@@ -164,7 +164,7 @@ public sealed class AcquireCoalescerTests
     }
 
     [Fact]
-    public async Task A_grain_that_cannot_decide_leaves_undecided_and_is_asked_again()
+    public async Task Undecided_response_leaves_calls_undecided_and_the_grain_is_called_again()
     {
         var lease = Ask();
         (await _grain.NextAsync()).Fail(new StorageUnavailableException("Redis", "away"));
@@ -174,7 +174,7 @@ public sealed class AcquireCoalescerTests
     }
 
     [Fact]
-    public async Task A_grant_to_a_caller_that_left_while_it_was_decided_is_given_back()
+    public async Task Grant_to_a_cancelled_caller_is_refunded()
     {
         using var cancellation = new CancellationTokenSource();
         var first = Ask();
@@ -194,7 +194,7 @@ public sealed class AcquireCoalescerTests
     [Theory]
     [InlineData(WhenUnreachable.Deny)]
     [InlineData(WhenUnreachable.Allow)]
-    public async Task A_late_grant_is_given_back_unless_its_caller_was_let_past(WhenUnreachable told)
+    public async Task Late_grant_is_refunded_unless_its_caller_was_allowed(WhenUnreachable told)
     {
         using var cancellation = new CancellationTokenSource();
         using var leases = Leases(told);
@@ -204,13 +204,13 @@ public sealed class AcquireCoalescerTests
         Assert.Equal(told == WhenUnreachable.Allow, (await lease).IsAcquired);
         call.Answer();
 
-        // Of a caller that was let past nothing is given back: the next one that is tells so.
+        // A grant of an allowed caller is not refunded; the refund of the next caller shows that.
         if (told == WhenUnreachable.Allow) _leases.GiveBack("a", new() { Permits = 7 }, PlayedGrain.Granted(One));
         Assert.Equal(told == WhenUnreachable.Allow ? 7 : 1, Assert.Single(await _limiter.NextUnusedAsync()).Permits);
     }
 
     [Fact]
-    public async Task What_was_not_charged_is_not_given_back()
+    public async Task Uncharged_call_is_not_refunded()
     {
         var granted = PlayedGrain.Granted(One);
         var unused = new UnusedGrants(_ => _limiter);
@@ -223,7 +223,7 @@ public sealed class AcquireCoalescerTests
     }
 
     [Fact]
-    public async Task Who_is_cancelled_while_waiting_is_neither_kept_waiting_nor_sent()
+    public async Task Call_cancelled_in_the_queue_ends_at_once_and_is_not_sent()
     {
         var first = Ask();
         var call = await _grain.NextAsync();
@@ -243,7 +243,7 @@ public sealed class AcquireCoalescerTests
     }
 
     [Fact]
-    public async Task Whatever_the_threads_do_each_caller_gets_its_own_answer_and_few_calls_are_made()
+    public async Task Concurrent_callers_get_their_own_responses_in_few_calls()
     {
         const int Callers = 64, Each = 2_000;
         var calls = 0;

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Client.Tests.RateLimiting;
 
-/// <summary>A client that alone gets no answer, while others do, is not let past without a limit.</summary>
+/// <summary>A client that alone gets no response is held to a limit, not allowed without one.</summary>
 public sealed class FallbackTests
 {
     private const int Limit = 3;
@@ -23,7 +23,7 @@ public sealed class FallbackTests
     public FallbackTests() => _calls = new(id => id == "silent" ? _silent : _answered, _time);
 
     [Fact]
-    public async Task It_is_held_to_the_last_known_limits()
+    public async Task Fallback_enforces_the_last_known_limits()
     {
         await using var limiter = await SilentAsync(isClusterAnswering: true);
         var leases = await AskAsync(limiter, 20);
@@ -34,28 +34,28 @@ public sealed class FallbackTests
             Assert.InRange(after, TimeSpan.FromSeconds(1), Window);
         });
 
-        // Nor has it another budget in the next silence.
+        // The next stall creates no second budget.
         await EndSilenceAsync();
         await using var again = await SilentAsync(isClusterAnswering: true, isFirst: false);
         Assert.DoesNotContain(await AskAsync(limiter, 5), lease => lease.IsAcquired);
     }
 
     [Fact]
-    public async Task It_is_let_past_while_the_cluster_answers_nobody()
+    public async Task Fallback_allows_calls_while_the_cluster_does_not_answer()
     {
         await using var limiter = await SilentAsync(isClusterAnswering: false);
         Assert.All(await AskAsync(limiter, 20), lease => Assert.True(lease.IsAcquired));
     }
 
     [Fact]
-    public async Task It_is_denied_if_the_app_wants_that()
+    public async Task Fallback_denies_calls_if_configured()
     {
         await using var limiter = await SilentAsync(isClusterAnswering: true, WhenUnreachable.Deny);
         Assert.All(await AskAsync(limiter, 5), lease => Assert.False(lease.IsAcquired));
     }
 
     [Fact]
-    public void Windows_are_counted_over_their_periods_and_the_part_of_the_one_before()
+    public void Windows_count_the_current_period_and_a_share_of_the_previous_one()
     {
         var limit = new FallbackLimit(_time);
         RateLimitWindow[] windows = [new(10, TimeSpan.FromSeconds(10)), new(15, TimeSpan.FromMinutes(1))];
@@ -79,7 +79,7 @@ public sealed class FallbackTests
     }
 
     [Fact]
-    public void A_policy_in_shadow_mode_denies_nobody_and_one_that_is_no_more_does()
+    public void Shadow_mode_denies_no_call_until_it_is_switched_off()
     {
         var limits = new FallbackLimits(_time);
         var request = new RateLimitRequest { Permits = Limit + 1 };
@@ -93,7 +93,7 @@ public sealed class FallbackTests
     }
 
     [Fact]
-    public void Clients_beyond_the_room_share_limits_until_those_that_are_over_make_room()
+    public void Clients_beyond_the_capacity_share_limits_until_old_ones_are_evicted()
     {
         var limits = new FallbackLimits(_time);
         limits.Learn(Decision(RateLimitRequest.Default));
@@ -102,13 +102,13 @@ public sealed class FallbackTests
         Assert.All(granted, each => Assert.NotNull(each));
         Assert.InRange(granted.Skip(10_000).Count(each => each == true), Limit, 100 * Limit);
 
-        // Nor is a client that came too late let past by asking again.
+        // A retry does not bypass the shared limit of late clients.
         Assert.InRange(Enumerable.Range(0, 10).Count(_ => limits.TryGrant("late", RateLimitRequest.Default, out var _) != false), 0, Limit);
         _time.Advance(3 * Window);
         Assert.True(limits.TryGrant("late", RateLimitRequest.Default, out _));
     }
 
-    // One call of the client is overdue, and was left undecided.
+    // One call of the client is overdue and stays undecided.
     private async Task<GrainRateLimiter> SilentAsync(
         bool isClusterAnswering, WhenUnreachable told = WhenUnreachable.Allow, bool isFirst = true)
     {
@@ -126,7 +126,7 @@ public sealed class FallbackTests
         return limiter;
     }
 
-    // Nobody asks for the client for a while, so that it is forgotten.
+    // Nothing calls the client for a while, so that the fallback forgets it.
     private async Task EndSilenceAsync()
     {
         for (var i = 0; i < 20; i++)

@@ -2,13 +2,13 @@ using System.Threading.Channels;
 
 namespace Actors.Client.Tests.RateLimiting;
 
-/// <summary>The other end of gathered calls, in the hands of a test.</summary>
+/// <summary>The grain behind the coalescer, controlled by a test.</summary>
 internal sealed class PlayedGrain
 {
     private readonly Channel<PlayedCall> _calls = Channel.CreateUnbounded<PlayedCall>();
     private readonly Channel<TaskCompletionSource<RateLimitDecision>> _probes = Channel.CreateUnbounded<TaskCompletionSource<RateLimitDecision>>();
 
-    // Counted by the one who calls, read by the test.
+    // Incremented by the caller, read by the test.
     private int _count;
 
     public int Calls => Volatile.Read(ref _count);
@@ -28,13 +28,13 @@ internal sealed class PlayedGrain
         return probe.Task;
     }
 
-    /// <summary>The next call, once it is made.</summary>
+    /// <summary>Returns the next call once it is made.</summary>
     public async Task<PlayedCall> NextAsync() => await _calls.Reader.ReadAsync();
 
-    /// <summary>The next probe, once it is made.</summary>
+    /// <summary>Returns the next probe once it is made.</summary>
     public async Task<TaskCompletionSource<RateLimitDecision>> NextProbeAsync() => await _probes.Reader.ReadAsync();
 
-    /// <summary>Grants; as many permits are left as were asked for, so that answers can be told apart.</summary>
+    /// <summary>A grant that reports as many remaining permits as the request asked for, so that responses differ.</summary>
     public static RateLimitDecision Granted(RateLimitRequest request)
     {
         var window = new RateLimitWindow(RateLimits.MaxLimit, TimeSpan.FromSeconds(1));
@@ -51,7 +51,7 @@ internal sealed class PlayedGrain
     }
 }
 
-/// <summary>One call, to be answered by the test.</summary>
+/// <summary>A call that the test answers.</summary>
 internal sealed class PlayedCall(RateLimitRequest[] requests)
 {
     private readonly TaskCompletionSource<RateLimitDecision[]> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);

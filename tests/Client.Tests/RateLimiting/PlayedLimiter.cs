@@ -2,7 +2,7 @@ using System.Threading.Channels;
 
 namespace Actors.Client.Tests.RateLimiting;
 
-/// <summary>A limiter in the hands of a test: what is asked of it is there to be read, and answered as the test says.</summary>
+/// <summary>A limiter controlled by a test: the test reads its requests and supplies the responses.</summary>
 internal sealed class PlayedLimiter : IRateLimiterGrain
 {
     private readonly Channel<PlayedWait> _waits = Channel.CreateUnbounded<PlayedWait>();
@@ -10,23 +10,23 @@ internal sealed class PlayedLimiter : IRateLimiterGrain
     private readonly Channel<string> _refunds = Channel.CreateUnbounded<string>();
     private readonly Channel<UnusedGrant[]> _unused = Channel.CreateUnbounded<UnusedGrant[]>();
 
-    /// <summary>How calls that do not wait are answered. Default: all granted.</summary>
+    /// <summary>Responds to calls that do not wait. Default: grants all.</summary>
     public Func<RateLimitRequest[], Task<RateLimitDecision[]>> Acquire { get; set; } =
         requests => Task.FromResult(requests.Select(PlayedGrain.Granted).ToArray());
 
-    /// <summary>How often it was asked whether it answers.</summary>
+    /// <summary>The number of probes.</summary>
     public int Probes { get; private set; }
 
-    /// <summary>The next call that waits.</summary>
+    /// <summary>Returns the next waiting call.</summary>
     public async Task<PlayedWait> NextWaitAsync() => await _waits.Reader.ReadAsync();
 
-    /// <summary>The next call that does not wait.</summary>
+    /// <summary>Returns the next call that does not wait.</summary>
     public async Task<RateLimitRequest[]> NextAskedAsync() => await _asked.Reader.ReadAsync();
 
-    /// <summary>The next request id that is refunded.</summary>
+    /// <summary>Returns the request id of the next refund.</summary>
     public async Task<string> NextRefundAsync() => await _refunds.Reader.ReadAsync();
 
-    /// <summary>The next grants that are given back.</summary>
+    /// <summary>Returns the next refunded grants.</summary>
     public async Task<UnusedGrant[]> NextUnusedAsync() => await _unused.Reader.ReadAsync();
 
     public Task<RateLimitDecision> AcquireAsync(RateLimitRequest request, CancellationToken cancellationToken = default)
@@ -71,7 +71,7 @@ internal sealed class PlayedLimiter : IRateLimiterGrain
         throw new NotSupportedException();
 }
 
-/// <summary>A call that waits, to be answered by the test.</summary>
+/// <summary>A waiting call that the test answers.</summary>
 internal sealed record PlayedWait(RateLimitRequest Request, CancellationToken Cancelled)
 {
     public TaskCompletionSource<RateLimitDecision> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

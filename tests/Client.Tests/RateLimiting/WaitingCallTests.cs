@@ -3,7 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Client.Tests.RateLimiting;
 
-/// <summary>Callers that wait for their turn in the cluster, and how they end.</summary>
+/// <summary>How calls that wait in the cluster end.</summary>
 public sealed class WaitingCallTests
 {
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
@@ -13,7 +13,7 @@ public sealed class WaitingCallTests
     private readonly PlayedLimiter _grain = new();
 
     [Fact]
-    public async Task A_cancelled_caller_is_told_at_once_and_the_cluster_hears_of_it()
+    public async Task Cancelled_caller_ends_at_once_and_the_cluster_is_notified()
     {
         await using var limiter = Limiter();
         using var cancellation = new CancellationTokenSource();
@@ -23,7 +23,7 @@ public sealed class WaitingCallTests
         var error = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => lease);
         Assert.Equal(cancellation.Token, error.CancellationToken);
 
-        // First it is given up; whatever it was granted at that moment is given back.
+        // First the call is cancelled; a grant of that moment is refunded.
         await AssertGivenBackAsync(call);
         Assert.True(call.Cancelled.IsCancellationRequested);
         Assert.Equal((0, 0), Counts(limiter));
@@ -48,7 +48,7 @@ public sealed class WaitingCallTests
     }
 
     [Fact]
-    public async Task Disposing_of_a_limiter_ends_its_waiting_callers_without_a_lease()
+    public async Task Disposed_limiter_ends_its_waiting_callers_without_a_lease()
     {
         var limiter = Limiter();
         var lease = limiter.AcquireAsync().AsTask();
@@ -62,7 +62,7 @@ public sealed class WaitingCallTests
     [Theory]
     [InlineData(WhenUnreachable.Allow)]
     [InlineData(WhenUnreachable.Deny)]
-    public async Task A_call_that_is_not_answered_is_given_up_after_its_wait_and_the_call_timeout(WhenUnreachable told)
+    public async Task Unanswered_call_ends_after_its_wait_and_the_call_timeout(WhenUnreachable told)
     {
         await using var limiter = Limiter(told);
         var lease = limiter.AcquireAsync().AsTask();
@@ -76,7 +76,7 @@ public sealed class WaitingCallTests
     }
 
     [Fact]
-    public async Task A_call_whose_limiter_moved_is_made_again_under_its_name_for_what_is_left_of_its_wait()
+    public async Task Call_is_retried_after_a_move_with_its_id_and_remaining_wait()
     {
         await using var limiter = Limiter();
         var lease = limiter.AcquireAsync().AsTask();
@@ -88,7 +88,7 @@ public sealed class WaitingCallTests
         Assert.Equal(first.Request.CallId, second.Request.CallId);
         Assert.InRange(second.Request.MaxWait, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(6));
 
-        // And cancelled there, it is given back there.
+        // A call cancelled in the cluster is refunded there.
         second.Answer.SetException(new LimiterMovedException("moved"));
         var third = await AfterPauseAsync();
         third.Answer.SetResult(PlayedGrain.Granted(third.Request));
@@ -96,7 +96,7 @@ public sealed class WaitingCallTests
     }
 
     [Fact]
-    public async Task A_limiter_that_moves_again_and_again_takes_no_longer_than_the_call_may()
+    public async Task Repeated_moves_of_a_limiter_do_not_exceed_the_time_of_a_call()
     {
         await using var limiter = Limiter(WhenUnreachable.Deny);
         var lease = limiter.AcquireAsync().AsTask();
@@ -117,7 +117,7 @@ public sealed class WaitingCallTests
     }
 
     [Fact]
-    public async Task An_overloaded_silo_denies_a_caller_that_waits()
+    public async Task Overloaded_silo_denies_a_waiting_caller()
     {
         await using var limiter = Limiter();
         var lease = limiter.AcquireAsync().AsTask();
@@ -137,7 +137,7 @@ public sealed class WaitingCallTests
         var grant = Assert.Single(await _grain.NextUnusedAsync());
         Assert.Equal(new(call.Request.Policy, call.Request.Permits, default) { CallId = call.Request.CallId }, grant);
 
-        // The app's request ids are not pushed out by it.
+        // It does not evict request ids of the app.
         Assert.Null(call.Request.RequestId);
     }
 

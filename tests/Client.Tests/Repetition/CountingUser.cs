@@ -3,12 +3,12 @@ using Orleans.Concurrency;
 
 namespace Actors.Client.Tests.Repetition;
 
-/// <summary>Stands in for the user grain on a silo of the tests, and tells what got through to it.</summary>
+/// <summary>Replaces the user grain on a test silo and records the calls that arrive.</summary>
 [Reentrant]
 [GrainType("user")]
 internal sealed class CountingUser : Grain, IUserGrain
 {
-    // By user. Added to by grain turns of any user, read by tests; each queue is safe for both.
+    // By user. Grain turns of any user add, tests read; each queue is thread-safe.
     private static readonly ConcurrentDictionary<string, ConcurrentQueue<string>> Arrived = new();
 
     /// <summary>The calls that arrived for a user, e.g. "Update id-1".</summary>

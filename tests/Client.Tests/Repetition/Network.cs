@@ -2,23 +2,23 @@ using System.Collections.Concurrent;
 
 namespace Actors.Client.Tests.Repetition;
 
-/// <summary>Stands between the repetition of calls and the silo, and does to the next calls what it is told to.</summary>
+/// <summary>Sits between the retry filter and the silo and applies scripted faults to the next calls.</summary>
 internal sealed class Network : IOutgoingGrainCallFilter
 {
-    // Told by the test, asked by each attempt of its one call.
+    // Enqueued by the test, dequeued by each attempt of its one call.
     private readonly ConcurrentQueue<Func<IOutgoingGrainCallContext, Task>> _next = new();
 
-    /// <summary>The next attempt does not get to the silo.</summary>
+    /// <summary>The next attempt does not reach the silo.</summary>
     public Network Refuses(Exception error) => Then(_ => throw error);
 
-    /// <summary>The next attempt is carried out, and its answer lost.</summary>
+    /// <summary>The next attempt takes effect, but its response is lost.</summary>
     public Network LosesTheAnswer(Exception error) => Then(async call =>
     {
         await call.Invoke();
         throw error;
     });
 
-    /// <summary>The next attempt is carried out, and never answered.</summary>
+    /// <summary>The next attempt takes effect, but no response ever arrives.</summary>
     public Network NeverAnswers() => Then(async call =>
     {
         await call.Invoke();

@@ -17,7 +17,7 @@ public sealed class RetryClassifierTests
     [InlineData(nameof(IRateLimiterGrain.RefundUnusedAsync), false)]
     [InlineData(nameof(IRateLimiterGrain.RefundAsync), true)]
     [InlineData(nameof(IRateLimiterGrain.PeekAsync), true)]
-    public void Grants_without_an_id_are_given_back_by_one_call_only(string method, bool isRepeatable) =>
+    public void Refund_of_grants_without_an_id_is_not_retried(string method, bool isRepeatable) =>
         Assert.Equal(isRepeatable, RetryClassifier.IsRepeatable(Call(new PlayedLimiter(), method)));
 
     [Theory]

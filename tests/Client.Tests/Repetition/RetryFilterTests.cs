@@ -6,17 +6,17 @@ using Orleans.TestingHost;
 
 namespace Actors.Client.Tests.Repetition;
 
-/// <summary>Which calls are made again, after what, and how often. Through a real client to a real silo.</summary>
+/// <summary>Which calls are retried, after which errors, and how often. Uses a real client and a real silo.</summary>
 public sealed class RetryFilterTests : IAsyncLifetime
 {
     private readonly Network _network = new();
     private readonly string _id = Guid.NewGuid().ToString("n");
 
-    // Set by each test before its first call, read when the client is built.
+    // Set by each test before its first call; read when the client is built.
     private Action<ActorsClientOptions> _configure = _ => { };
     private InProcessTestCluster? _cluster;
 
-    // What the cluster says of silos that died.
+    // The silo deaths that the cluster reports.
     private SiloDeath[] _deaths = [];
 
     public ValueTask InitializeAsync() => default;
@@ -32,7 +32,7 @@ public sealed class RetryFilterTests : IAsyncLifetime
     [InlineData(typeof(ConnectionFailedException), "refused")]
     [InlineData(typeof(SiloUnavailableException), "Silo 'S127.0.0.1:1:1' is shutting down.")]
     [InlineData(typeof(SiloUnavailableException), "Cannot place grain 'user/a' because there are no compatible silos.")]
-    public async Task A_call_that_no_silo_has_begun_with_is_repeated_whatever_it_is(Type type, string message)
+    public async Task Call_that_no_silo_started_is_always_retried(Type type, string message)
     {
         var error = Error(type, message);
         _network.Refuses(error).Refuses(error);
@@ -44,7 +44,7 @@ public sealed class RetryFilterTests : IAsyncLifetime
     [Theory]
     [InlineData(typeof(SiloUnavailableException))]
     [InlineData(typeof(TimeoutException))]
-    public async Task A_write_without_a_request_id_that_may_have_been_carried_out_is_not_repeated(Type type)
+    public async Task Write_without_a_request_id_is_not_retried_if_it_may_have_taken_effect(Type type)
     {
         var error = Error(type);
         _network.LosesTheAnswer(error).LosesTheAnswer(error);
@@ -53,7 +53,7 @@ public sealed class RetryFilterTests : IAsyncLifetime
         Assert.True(unreachable.MayHaveTakenEffect);
         Assert.IsType(type, unreachable.InnerException);
 
-        // Repeated it would conflict with itself.
+        // A retry would conflict with itself.
         await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.DeleteAsync(new() { ExpectedVersion = 1 }));
         Assert.Equal(["Update ", "Delete "], CountingUser.CallsOf(_id));
     }
@@ -61,7 +61,7 @@ public sealed class RetryFilterTests : IAsyncLifetime
     [Theory]
     [InlineData(typeof(SiloUnavailableException))]
     [InlineData(typeof(TimeoutException))]
-    public async Task What_does_no_more_twice_than_once_is_repeated(Type type)
+    public async Task Idempotent_calls_are_retried(Type type)
     {
         var error = Error(type);
         foreach (var _ in Enumerable.Range(0, 5)) _network.LosesTheAnswer(error);
@@ -74,7 +74,7 @@ public sealed class RetryFilterTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_attempt_that_is_not_answered_is_given_up_early_where_the_call_may_be_repeated()
+    public async Task Unanswered_attempt_ends_early_if_the_call_can_be_retried()
     {
         _network.NeverAnswers().NeverAnswers();
         var user = await UserAsync(options => options.AttemptTimeout = TimeSpan.FromMilliseconds(200));
@@ -83,7 +83,7 @@ public sealed class RetryFilterTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_call_fails_when_its_time_is_over_and_with_the_token_of_the_caller()
+    public async Task Call_fails_at_its_timeout_or_when_the_caller_cancels()
     {
         foreach (var _ in Enumerable.Range(0, 50)) _network.NeverAnswers();
         var user = await UserAsync(options =>
@@ -101,7 +101,7 @@ public sealed class RetryFilterTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Attempts_are_limited_and_the_last_error_is_the_answer()
+    public async Task Attempts_are_limited_and_the_last_error_is_thrown()
     {
         foreach (var number in Enumerable.Range(1, 9)) _network.Refuses(Error(typeof(OrleansMessageRejectionException), $"{number}"));
         var user = await UserAsync(options => options.MaxAttempts = 3);
@@ -112,7 +112,7 @@ public sealed class RetryFilterTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_call_with_one_attempt_whose_answer_was_lost_may_have_taken_effect_although_the_last_was_refused()
+    public async Task Call_with_a_lost_response_may_have_taken_effect_although_the_last_attempt_was_rejected()
     {
         _network.LosesTheAnswer(new TimeoutException());
         foreach (var _ in Enumerable.Range(0, 9)) _network.Refuses(Error(typeof(OrleansMessageRejectionException), "stopping"));
@@ -123,7 +123,7 @@ public sealed class RetryFilterTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_call_to_a_silo_that_was_declared_dead_is_repeated_until_that_silo_is_gone()
+    public async Task Call_to_a_dead_silo_is_retried_until_that_silo_is_gone()
     {
         foreach (var _ in Enumerable.Range(0, 5)) _network.Refuses(new SiloEvictedException("dead"));
         var user = await UserAsync(options => options.MaxAttempts = 2);
@@ -132,7 +132,7 @@ public sealed class RetryFilterTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_the_actors_answer_is_not_repeated()
+    public async Task Errors_of_the_grains_are_not_retried()
     {
         var user = await UserAsync();
         await Assert.ThrowsAsync<VersionConflictException>(() => user.UpdateAsync(new() { Email = "taken" }, new() { RequestId = "a" }));
@@ -144,7 +144,7 @@ public sealed class RetryFilterTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_client_that_names_writes_repeats_them_under_one_name_and_keeps_the_names_they_have()
+    public async Task Assigned_request_ids_are_reused_in_retries_and_given_ids_are_kept()
     {
         _network.LosesTheAnswer(new SiloUnavailableException());
         var user = await UserAsync(options => options.AssignRequestIds = true);
@@ -160,7 +160,7 @@ public sealed class RetryFilterTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Call_that_waits_since_before_a_silo_died_is_given_up()
+    public async Task Call_started_before_a_silo_died_is_abandoned()
     {
         _deaths = [new() { Silo = "127.0.0.1:1@1", Ago = TimeSpan.Zero }];
         _network.NeverAnswers().NeverAnswers().NeverAnswers();
@@ -170,13 +170,13 @@ public sealed class RetryFilterTests : IAsyncLifetime
         Assert.True(error.MayHaveTakenEffect);
         Assert.Contains("A silo was declared dead", error.Message, StringComparison.Ordinal);
 
-        // It may be repeated, and the third attempt is answered. Each goes through the filters behind this one.
+        // The call can be retried, and the third attempt gets a response. Each attempt passes the filters behind this one.
         await read.WaitAsync(TimeSpan.FromSeconds(30));
         Assert.Equal(3, CountingUser.CallsOf(_id).Count(call => call == "Get"));
     }
 
     [Fact]
-    public async Task Call_that_began_after_the_last_death_is_waited_for()
+    public async Task Call_started_after_the_last_death_is_awaited()
     {
         _deaths = [new() { Silo = "127.0.0.1:1@1", Ago = TimeSpan.FromMinutes(1) }];
         _network.NeverAnswers();
@@ -186,7 +186,7 @@ public sealed class RetryFilterTests : IAsyncLifetime
         Assert.False(write.IsCompleted);
     }
 
-    // Not all of them have a constructor for everyone: Orleans makes them.
+    // Orleans creates some of these errors through constructors that are not public.
     private static Exception Error(Type type, string message = "test") => (Exception)Activator.CreateInstance(
         type, BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic, binder: null, [message], CultureInfo.InvariantCulture)!;
 

@@ -2,7 +2,7 @@ using Actors.Fixtures;
 
 namespace Actors.Cluster.Tests.Apps;
 
-/// <summary>Callers that leave before they are answered: they give up their place in line and are charged nothing.</summary>
+/// <summary>Callers that leave before they get a response: they leave the queue and are not charged.</summary>
 public sealed class AbortedCallerTests(AppCluster apps) : IClassFixture<AppCluster>
 {
     private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(200);
@@ -12,7 +12,7 @@ public sealed class AbortedCallerTests(AppCluster apps) : IClassFixture<AppClust
     [Theory]
     [InlineData("1.1")]
     [InlineData("2.0")]
-    public async Task Aborted_requests_give_up_their_places_in_line(string version)
+    public async Task Aborted_requests_leave_the_queue(string version)
     {
         await using var app = await LimitedApp.StartAsync(apps.Client, limits => limits.ClientIdFrom(_ => _key), Version.Parse(version));
         var first = await apps.Client.RateLimiter(_key).AcquireAsync(new() { Policy = AppCluster.Patient });
@@ -22,7 +22,7 @@ public sealed class AbortedCallerTests(AppCluster apps) : IClassFixture<AppClust
     }
 
     [Fact]
-    public async Task Cancelled_waiters_of_a_limiter_give_up_their_places_and_one_that_was_granted_is_not_charged()
+    public async Task Cancelled_waiters_leave_the_queue_and_their_grants_are_refunded()
     {
         await using var limiter = new GrainRateLimiter(
             apps.Client, _key, new() { Policy = AppCluster.Patient, MaxWait = RateLimits.MaxWait, CallTimeout = TimeSpan.FromSeconds(30) });
@@ -38,7 +38,7 @@ public sealed class AbortedCallerTests(AppCluster apps) : IClassFixture<AppClust
     }
 
     [Fact]
-    public async Task Calls_that_are_cancelled_in_flight_are_not_charged()
+    public async Task Calls_cancelled_in_flight_are_not_charged()
     {
         const int Limit = 500, Calls = 300;
         var grain = apps.Client.RateLimiter(_key);
@@ -65,11 +65,11 @@ public sealed class AbortedCallerTests(AppCluster apps) : IClassFixture<AppClust
             }
         }));
 
-        // What is left is told after one more.
+        // The next request reports the remaining permits.
         await Eventually.IsTrueAsync(async () => (await grain.PeekAsync("p")).Remaining == Limit - granted.Sum() - 1);
     }
 
-    // A call that waits for as long as it may, and counts from when it was granted.
+    // A call that waits for the maximum time and counts from its grant.
     private async Task<DateTimeOffset> NextAsync()
     {
         var next = await apps.Client.RateLimiter(_key).AcquireAsync(new() { Policy = AppCluster.Patient, MaxWait = RateLimits.MaxWait });

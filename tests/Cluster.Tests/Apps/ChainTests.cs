@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Actors.Cluster.Tests.Apps;
 
-/// <summary>Limiters of the cluster together with others: what one denies is charged by none.</summary>
+/// <summary>Limiters of the cluster combined with others: a request that one denies is charged by none.</summary>
 public sealed class ChainTests(AppCluster apps) : IClassFixture<AppCluster>
 {
     private readonly string _key = Guid.NewGuid().ToString("n");
@@ -12,7 +12,7 @@ public sealed class ChainTests(AppCluster apps) : IClassFixture<AppCluster>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task What_a_later_limiter_denies_is_given_back(bool isPartitioned)
+    public async Task Permits_are_refunded_if_a_later_limiter_denies(bool isPartitioned)
     {
         await using var grain = new GrainRateLimiter(apps.Client, _key, Options);
         await using var one = new ConcurrencyLimiter(new() { PermitLimit = 1, QueueLimit = 0 });
@@ -34,7 +34,7 @@ public sealed class ChainTests(AppCluster apps) : IClassFixture<AppCluster>
     }
 
     [Fact]
-    public async Task In_the_right_order_the_chain_of_NET_charges_only_what_passes()
+    public async Task NET_chain_in_the_right_order_charges_only_granted_requests()
     {
         await using var chain = PartitionedRateLimiter.CreateChained(
             PartitionedRateLimiter.Create<string, int>(_ => RateLimitPartition.GetConcurrencyLimiter(0, _ => new() { PermitLimit = 1, QueueLimit = 0 })),
@@ -44,7 +44,7 @@ public sealed class ChainTests(AppCluster apps) : IClassFixture<AppCluster>
     }
 
     [Fact]
-    public async Task A_limiter_of_the_cluster_gives_back_what_another_one_denies_or_whose_caller_leaves()
+    public async Task Cluster_limiter_refunds_denied_and_cancelled_requests()
     {
         var other = _key + "-other";
         await apps.Client.RateLimiter(other).SetPolicyAsync(new() { Name = AppCluster.Search, Windows = [new(1, TimeSpan.FromMinutes(10))] });
@@ -64,7 +64,7 @@ public sealed class ChainTests(AppCluster apps) : IClassFixture<AppCluster>
     }
 
     [Fact]
-    public async Task The_global_limiter_of_an_app_is_not_charged_for_what_the_endpoint_denies()
+    public async Task Global_limiter_is_not_charged_if_the_endpoint_limiter_denies()
     {
         await using var global = new GrainPartitionedRateLimiter<HttpContext>(apps.Client, _ => new(_key), Options);
         await using var app = await LimitedApp.StartAsync(
@@ -81,7 +81,7 @@ public sealed class ChainTests(AppCluster apps) : IClassFixture<AppCluster>
 
     private GrainPartitionedRateLimiter<string> Partitioned() => new(apps.Client, key => new(key), Options);
 
-    // Giving back takes a call in the background.
+    // A refund is a call in the background.
     private Task LeftAsync(int permits) => Eventually.IsTrueAsync(async () => await RemainingAsync() == permits, TimeSpan.FromSeconds(20));
 
     private async Task<int> RemainingAsync()

@@ -3,13 +3,13 @@ using Actors.Fixtures;
 
 namespace Actors.Cluster.Tests.Apps;
 
-/// <summary>Nothing that a caller sends gives it a second budget, or none at all.</summary>
+/// <summary>No request content gives a caller a second budget or no limit.</summary>
 public sealed class ClientIdTests(AppCluster apps) : IClassFixture<AppCluster>
 {
     private readonly string _key = Guid.NewGuid().ToString("n");
 
     [Fact]
-    public async Task A_second_header_value_makes_no_new_budget()
+    public async Task Second_header_value_does_not_create_a_new_budget()
     {
         await using var app = await LimitedApp.StartAsync(
             apps.Client, limits => limits.ClientIdFromHeader("X-Api-Key").ClientIdFromAddress());
@@ -21,13 +21,13 @@ public sealed class ClientIdTests(AppCluster apps) : IClassFixture<AppCluster>
             passed += await app.StatusAsync("/search", keys) == 200 ? 1 : 0;
         }
 
-        // All by the budget of the address; that of the key is untouched.
+        // The address limit denied the rest; the key limit is untouched.
         Assert.Equal(10, passed);
         Assert.Equal(200, await app.StatusAsync("/search", _key));
     }
 
     [Fact]
-    public async Task Keys_that_nobody_checks_are_bounded_by_the_address_they_come_from()
+    public async Task Unchecked_keys_are_limited_by_their_source_address()
     {
         await using var app = await LimitedApp.StartAsync(apps.Client, limits =>
             limits.ClientIdFromHeader("X-Api-Key").ClientIdFromAddress().AddressPolicy = AppCluster.Address);
@@ -37,7 +37,7 @@ public sealed class ClientIdTests(AppCluster apps) : IClassFixture<AppCluster>
     }
 
     [Fact]
-    public async Task A_request_that_its_own_limit_denies_does_not_use_up_the_limit_of_its_address()
+    public async Task Request_denied_by_its_key_does_not_charge_its_address()
     {
         await using var app = await LimitedApp.StartAsync(apps.Client, limits =>
             limits.ClientIdFromHeader("X-Api-Key").ClientIdFromAddress().AddressPolicy = AppCluster.Address);
@@ -45,13 +45,13 @@ public sealed class ClientIdTests(AppCluster apps) : IClassFixture<AppCluster>
         for (var i = 0; i < 40; i++) statuses.Add(await app.StatusAsync("/search", _key));
         Assert.Equal(10, statuses.Count(status => status == 200));
 
-        // Ten of twenty are left for others of the address.
+        // The address has ten of its twenty permits left for other callers.
         var address = apps.Client.RateLimiter($"address:{app.Address}");
         await Eventually.IsTrueAsync(async () => (await address.PeekAsync(AppCluster.Address)).Remaining == 9);
     }
 
     [Fact]
-    public async Task A_key_that_was_not_given_out_is_as_none_and_the_key_itself_is_stored_nowhere()
+    public async Task Unknown_key_counts_as_no_key_and_no_key_is_stored()
     {
         await using var app = await LimitedApp.StartAsync(apps.Client, limits =>
             limits.ClientIdFromHeader("X-Api-Key", (_, key) => key == _key).SharedClientId = null);

@@ -3,7 +3,7 @@ using System.Threading.RateLimiting;
 
 namespace Actors.Cluster.Tests.Apps;
 
-/// <summary>The cluster's limiter as .NET's RateLimiter: what that promises, over real silos and a real Redis.</summary>
+/// <summary>The cluster limiter as a .NET RateLimiter, tested over real silos and a real Redis.</summary>
 public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifetime
 {
     private static readonly TimeSpan Long = TimeSpan.FromMinutes(10);
@@ -21,7 +21,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
     public ValueTask DisposeAsync() => _cluster.DisposeAsync();
 
     [Fact]
-    public async Task Leases_are_granted_up_to_the_limit_whoever_asks_and_say_what_is_left()
+    public async Task Leases_are_granted_up_to_the_limit_and_report_remaining_permits()
     {
         await using var limiter = await LimiterAsync(new RateLimitWindow(5, Long));
         using (var lease = await limiter.AcquireAsync(2))
@@ -36,7 +36,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
             Assert.All(lease.MetadataNames, name => Assert.True(lease.TryGetMetadata(name, out _), name));
         }
 
-        // Disposed of, and used nevertheless; by another limiter as well.
+        // Leases stay charged after disposal, also for another limiter.
         await using var other = new GrainRateLimiter(_client, _id, new() { Policy = "p" });
         Assert.True((await other.AcquireAsync(3)).IsAcquired);
         using var denied = await limiter.AcquireAsync();
@@ -48,7 +48,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
     }
 
     [Fact]
-    public async Task An_attempt_works_and_a_probe_charges_nothing()
+    public async Task AttemptAcquire_grants_and_a_probe_charges_nothing()
     {
         await using var limiter = await LimiterAsync(new RateLimitWindow(2, Long), new() { MaxWait = RateLimits.MaxWait });
         Assert.True(limiter.AttemptAcquire(0).IsAcquired);
@@ -56,13 +56,13 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
         Assert.True(limiter.AttemptAcquire().IsAcquired);
         Assert.False(limiter.AttemptAcquire(0).IsAcquired);
 
-        // Does not wait for permits, whatever the limiter does otherwise.
+        // AttemptAcquire never waits for permits, whatever the limiter's options.
         Assert.False(limiter.AttemptAcquire().IsAcquired);
         Assert.False((await limiter.AcquireAsync(0)).IsAcquired);
     }
 
     [Fact]
-    public async Task Wrong_counts_and_limiters_that_are_disposed_of_fail_as_those_of_NET_do()
+    public async Task Invalid_permit_counts_and_disposed_limiters_fail_as_in_NET()
     {
         var limiter = await LimiterAsync(new RateLimitWindow(5, Long));
         Assert.Throws<ArgumentOutOfRangeException>(() => limiter.AttemptAcquire(-1));
@@ -83,7 +83,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
     }
 
     [Fact]
-    public void Options_and_ids_are_checked_before_anything_is_asked()
+    public void Options_and_ids_are_validated_before_any_call()
     {
         Assert.Throws<InvalidRateLimitException>(() => new GrainRateLimiter(_client, ""));
         Assert.Throws<InvalidRateLimitException>(() => new GrainRateLimiter(_client, "a", new() { Policy = "no policy" }));
@@ -97,7 +97,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
     }
 
     [Fact]
-    public async Task Statistics_count_and_idleness_is_real()
+    public async Task Statistics_count_leases_and_report_idleness()
     {
         await using var limiter = await LimiterAsync(new RateLimitWindow(2, RateLimits.MaxWait - TimeSpan.FromSeconds(1)), new() { MaxWait = RateLimits.MaxWait });
         Assert.True((await limiter.AcquireAsync()).IsAcquired);
@@ -120,7 +120,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
     }
 
     [Fact]
-    public async Task Who_may_wait_is_granted_when_the_permits_come_free_and_holds_up_nobody()
+    public async Task Waiting_caller_is_granted_when_permits_come_free_and_blocks_no_other()
     {
         await using var limiter = await LimiterAsync(new RateLimitWindow(1, TimeSpan.FromSeconds(1)), new() { MaxWait = RateLimits.MaxWait });
         await _client.RateLimiter(_id).SetPolicyAsync(new() { Name = "other", Windows = [new(1, Long)] });
@@ -131,7 +131,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
     }
 
     [Fact]
-    public async Task Callers_at_the_same_time_are_granted_exactly_the_limit_by_few_calls()
+    public async Task Concurrent_callers_are_granted_exactly_the_limit_in_few_calls()
     {
         const int Limit = 5_000, Callers = 256, Each = 40;
         await using var limiter = await LimiterAsync(new RateLimitWindow(Limit, Long), new() { CallTimeout = TimeSpan.FromMinutes(1) });
@@ -152,7 +152,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
     [Theory]
     [InlineData(WhenUnreachable.Allow)]
     [InlineData(WhenUnreachable.Deny)]
-    public async Task Without_a_silo_it_decides_as_it_was_told(WhenUnreachable told)
+    public async Task Limiter_follows_its_outage_setting_without_a_silo(WhenUnreachable told)
     {
         await using var limiter = await LimiterAsync(
             new RateLimitWindow(1, Long), new() { WhenUnreachable = told, CallTimeout = TimeSpan.FromMilliseconds(300) });
@@ -169,7 +169,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
     }
 
     [Fact]
-    public async Task Resources_are_charged_to_the_clients_and_by_the_policies_they_stand_for()
+    public async Task Resources_are_charged_to_their_client_by_their_policy()
     {
         await SetPolicyAsync(_id + "-a", new RateLimitWindow(4, Long));
         await SetPolicyAsync(_id + "-b", new RateLimitWindow(4, Long));
@@ -185,7 +185,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
     }
 
     [Fact]
-    public async Task What_callers_are_told_is_counted_by_outcome()
+    public async Task Decisions_are_counted_by_outcome()
     {
         var outcomes = new List<string>();
         using var listener = Listen((instrument, tags) =>
@@ -228,7 +228,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
         await SetPolicyAsync(_id, window);
         options ??= new();
 
-        // Tests that are about an outage say so by a shorter one.
+        // Tests of an outage set a shorter timeout.
         if (options.CallTimeout == TimeSpan.FromSeconds(1)) options.CallTimeout = TimeSpan.FromSeconds(30);
         options.Policy = "p";
         return new(_client, _id, options);
@@ -239,7 +239,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
 
     private static T? Of<T>(RateLimitLease lease, MetadataName<T> name)
     {
-        Assert.True(lease.TryGetMetadata(name, out var value), $"It has no {name.Name}.");
+        Assert.True(lease.TryGetMetadata(name, out var value), $"The lease has no {name.Name}.");
         return value;
     }
 

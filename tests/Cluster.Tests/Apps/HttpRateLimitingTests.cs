@@ -16,7 +16,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Actors.Cluster.Tests.Apps;
 
-/// <summary>ASP.NET Core's middleware with the cluster behind it: a real web server over real silos.</summary>
+/// <summary>ASP.NET Core's rate limiting middleware over the cluster: a real web server and real silos.</summary>
 public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifetime
 {
     private static readonly TimeSpan Long = TimeSpan.FromMinutes(10);
@@ -42,29 +42,29 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     }
 
     [Fact]
-    public async Task Endpoints_are_limited_by_the_policies_they_name_and_the_others_by_the_default()
+    public async Task Endpoints_use_their_named_policy_or_the_default()
     {
         await SetAsync(KeyId, "search", 3);
         await SetAsync(KeyId, "rest", 1);
         await StartAsync(limits => (limits.AddPolicy("search").ClientIdFromHeader("X-Api-Key").DefaultPolicy, limits.SharedClientId) = ("rest", null));
         Assert.Equal([200, 200, 200, 429], await StatusesAsync("/search", 4));
 
-        // By the same policy: of a controller's attribute, and with more permits than are left.
+        // The same policy: set by a controller's attribute, and with more permits than are left.
         Assert.Equal(429, await StatusAsync("/attribute"));
         Assert.Equal(429, await StatusAsync("/heavy"));
         Assert.Equal([200, 429], await StatusesAsync("/plain", 2));
         Assert.Equal(429, await StatusAsync("/no/such/endpoint"));
 
-        // Disabled, or without an id and without one that is shared.
+        // Disabled, or without an id and without a shared one.
         Assert.Equal(Enumerable.Repeat(200, 10), await StatusesAsync("/free", 10));
         Assert.Equal(200, await StatusAsync("/search", key: null));
 
-        // A policy of the app's own is none of ours.
+        // A policy of the app itself is not a cluster policy.
         Assert.Equal([200, 200, 503], await StatusesAsync("/own", 3));
     }
 
     [Fact]
-    public async Task An_endpoint_takes_the_permits_it_says_and_one_of_another_policy_waits()
+    public async Task Endpoint_takes_its_configured_permits_and_a_waiting_policy_waits()
     {
         await SetAsync(KeyId, "search", 5);
         await _client.RateLimiter(KeyId).SetPolicyAsync(new() { Name = "patient", Windows = [new(1, TimeSpan.FromSeconds(1))] });
@@ -78,7 +78,7 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     }
 
     [Fact]
-    public async Task Several_windows_are_all_named_and_a_denial_tells_which_and_until_when()
+    public async Task Headers_list_every_window_and_a_denial_names_the_full_one_and_its_reset()
     {
         await _client.RateLimiter(KeyId).SetPolicyAsync(
             new() { Name = "search", Windows = [new(10, TimeSpan.FromMilliseconds(2500)), new(2, TimeSpan.FromHours(1))] });
@@ -97,7 +97,7 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     }
 
     [Fact]
-    public async Task What_the_app_has_set_itself_goes_on_to_work_and_is_charged_once()
+    public async Task Rate_limiting_of_the_app_keeps_working_and_charges_once()
     {
         await SetAsync(KeyId, "search", 5);
         var rejected = 0;
@@ -114,13 +114,13 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
             };
         });
 
-        // All pass the app's limiter, and the first five ours.
+        // All pass the app's limiter, and the first five pass the cluster's.
         Assert.Equal([200, 200, 200, 200, 200, 429, 429], await StatusesAsync("/search", 7));
         using var denied = await GetAsync("/search");
         Assert.Equal(("was asked", "application/problem+json"), (Header(denied, "X-App"), denied.Content.Headers.ContentType?.MediaType));
         Assert.Equal(3, rejected);
 
-        // The app's is used up: with its own status, and nothing of ours.
+        // The app's limiter denies, with its own status and without our headers.
         using var appsDenial = await GetAsync("/search");
         Assert.Equal(503, (int)appsDenial.StatusCode);
         Assert.Equal("was asked", Header(appsDenial, "X-App"));
@@ -129,7 +129,7 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     }
 
     [Fact]
-    public async Task An_app_may_write_the_answer_to_a_denial_itself()
+    public async Task App_can_write_its_own_response_to_a_denial()
     {
         await SetAsync(KeyId, "search", 1);
         await StartAsync(limits => limits.AddPolicy("search").ClientIdFromHeader("X-Api-Key"), limiter =>
@@ -141,7 +141,7 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     }
 
     [Fact]
-    public async Task The_first_source_that_has_an_id_counts_and_ids_of_different_sources_are_different()
+    public async Task First_source_with_an_id_is_used_and_ids_of_different_sources_differ()
     {
         await SetAsync("user:" + _key, "search", 1);
         await SetAsync(KeyId, "search", 2);
@@ -154,7 +154,7 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     }
 
     [Fact]
-    public async Task A_denial_in_shadow_mode_passes_and_is_shown_where_that_is_wanted()
+    public async Task Denial_in_shadow_mode_passes_and_is_reported_on_request()
     {
         await _client.RateLimiter(KeyId).SetPolicyAsync(new() { Name = "search", Windows = [new(1, Long)], IsShadow = true });
         await StartAsync(limits => limits.AddPolicy("search").ClientIdFromHeader("X-Api-Key").ShowsShadowDenials = true);
@@ -166,7 +166,7 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     }
 
     [Fact]
-    public async Task Without_a_silo_an_app_that_denies_answers_503_and_not_a_false_429()
+    public async Task App_that_denies_answers_503_without_a_silo()
     {
         await StartAsync(limits => limits.AddPolicy("search").ClientIdFromHeader("X-Api-Key").WhenUnreachable = WhenUnreachable.Deny);
         await _cluster.Silos.KillSiloAsync(_cluster.Silos.Silos[0]);
@@ -176,7 +176,7 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     }
 
     [Fact]
-    public async Task A_policy_that_the_silos_do_not_know_is_named_at_the_start_and_its_requests_are_answered_503_until_it_is_set()
+    public async Task Unknown_policy_is_logged_at_startup_and_answers_503_until_it_is_set()
     {
         await StartAsync(limits => limits.AddPolicy("search").AddPolicy("patient", maxWait: TimeSpan.FromSeconds(1)).ClientIdFromHeader("X-Api-Key"));
         await Eventually.IsTrueAsync(() => Task.FromResult(_errors.Lines.Count == 2));
@@ -194,19 +194,19 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
             Assert.Contains("The limits of this endpoint are not configured.", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         }
 
-        // Each once, however many requests fail.
+        // Each error is logged once, however many requests fail.
         Assert.Equal(2, _errors.Lines.Count);
 
         await SetAsync(KeyId, "search", 2);
         Assert.Equal(200, await StatusAsync("/search"));
 
-        // Three permits of two are never granted.
+        // Three permits of a limit of two are never granted.
         Assert.Equal(503, await StatusAsync("/heavy"));
         Assert.Equal(200, await StatusAsync("/search"));
     }
 
     [Fact]
-    public async Task The_health_check_tells_whether_a_silo_answers()
+    public async Task Health_check_reports_whether_a_silo_answers()
     {
         await StartAsync(limits => limits.ClientIdFromHeader("X-Api-Key"));
         Assert.Equal(200, await StatusAsync("/health"));
@@ -289,7 +289,7 @@ public sealed class HttpRateLimitingTests(ServersFixture servers) : IAsyncLifeti
     private static string Header(HttpResponseMessage response, string name) =>
         response.Headers.TryGetValues(name, out var values) ? string.Join(", ", values) : "";
 
-    /// <summary>Keeps the errors that our own types log.</summary>
+    /// <summary>Keeps the errors that our types log.</summary>
     private sealed class ErrorLines : ILoggerProvider, ILogger
     {
         public ConcurrentQueue<string> Lines { get; } = [];

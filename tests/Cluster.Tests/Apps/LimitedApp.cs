@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Cluster.Tests.Apps;
 
-/// <summary>A web app on Kestrel with one endpoint per policy, and a client of it that has a loopback address of its own.</summary>
+/// <summary>A web app on Kestrel with one endpoint per policy, and a client with its own loopback address.</summary>
 internal sealed class LimitedApp : IAsyncDisposable
 {
     private readonly WebApplication _app;
@@ -28,7 +28,7 @@ internal sealed class LimitedApp : IAsyncDisposable
         };
     }
 
-    /// <summary>The address requests come from.</summary>
+    /// <summary>The source address of the requests.</summary>
     public IPAddress Address { get; }
 
     public static async Task<LimitedApp> StartAsync(
@@ -57,7 +57,7 @@ internal sealed class LimitedApp : IAsyncDisposable
         return new(app, new([127, (byte)random.Next(1, 255), (byte)random.Next(1, 255), (byte)random.Next(2, 255)]), version);
     }
 
-    /// <summary>A request with these values of the header X-Api-Key, each on a line of its own.</summary>
+    /// <summary>Sends a request with these values of the header X-Api-Key, one header line each.</summary>
     public async Task<HttpResponseMessage> GetAsync(string path, string[] keys, CancellationToken cancellationToken = default)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, path) { Version = _http.DefaultRequestVersion, VersionPolicy = _http.DefaultVersionPolicy };
@@ -71,7 +71,7 @@ internal sealed class LimitedApp : IAsyncDisposable
         return (int)response.StatusCode;
     }
 
-    /// <summary>Sends a request and goes away before it is answered.</summary>
+    /// <summary>Sends a request and aborts it before the response.</summary>
     public async Task AbortAsync(string path, string key, TimeSpan after)
     {
         using var abort = new CancellationTokenSource(after);

@@ -4,7 +4,7 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>Clocks of silos that are off, and that of Redis when it is set while limiters are at work.</summary>
+/// <summary>Wrong clocks of silos, and a clock of Redis that changes while limiters decide.</summary>
 public sealed class ClockTests(ServersFixture servers)
 {
     private static readonly RateLimitWindow Window = Per(20, TimeSpan.FromSeconds(1));
@@ -12,14 +12,14 @@ public sealed class ClockTests(ServersFixture servers)
     [Theory]
     [InlineData(5)]
     [InlineData(-5)]
-    public async Task The_clock_of_a_silo_plays_no_part(int seconds)
+    public async Task Limits_do_not_depend_on_the_clock_of_a_silo(int seconds)
     {
         await using var cluster = await TestCluster.StartAsync(servers, silos: 1, time: new ShiftedTime(TimeSpan.FromSeconds(seconds)));
         var limiter = await LimiterAsync(cluster);
         var before = DateTimeOffset.UtcNow;
         var first = await limiter.AcquireAsync(new() { Permits = 20 });
 
-        // Redis runs here, and its clock is right.
+        // Redis runs on this machine and its clock is right.
         Assert.InRange(first.DecidedAt, before, DateTimeOffset.UtcNow);
         var denied = await limiter.AcquireAsync(new());
         Assert.InRange(denied.RetryAfter, TimeSpan.FromTicks(1), Window.Duration);
@@ -31,7 +31,7 @@ public sealed class ClockTests(ServersFixture servers)
     [InlineData(-30)]
     [InlineData(30)]
     [InlineData(-3600)]
-    public async Task When_the_clock_of_Redis_is_set_limits_hold_and_go_on(int seconds)
+    public async Task Limits_hold_when_the_clock_of_Redis_changes(int seconds)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "libfaketime works on Linux only.");
         using var directory = new TemporaryDirectory("clock");
@@ -42,7 +42,7 @@ public sealed class ClockTests(ServersFixture servers)
         await using var cluster = await TestCluster.StartAsync(servers, silos: 1, redis: redis);
         var limiter = await LimiterAsync(cluster);
 
-        // When each permit was granted, as the caller can tell: no sooner, and no later.
+        // The earliest and latest time of each grant by the caller's clock.
         var grants = new List<(TimeSpan Began, TimeSpan Ended, DateTimeOffset DecidedAt)>();
         var watch = Stopwatch.StartNew();
         var isSet = false;
@@ -59,7 +59,7 @@ public sealed class ClockTests(ServersFixture servers)
             else await Task.Delay(2);
         }
 
-        // A forward step is a second that never was: what was granted before it counts no more, by the clock of Redis.
+        // A clock step forward skips time: earlier grants expire by the clock of Redis.
         if (seconds < 0)
         {
             for (var last = Window.Limit; last < grants.Count; last++)
@@ -68,14 +68,14 @@ public sealed class ClockTests(ServersFixture servers)
         for (var last = Window.Limit; last < grants.Count; last++)
             Assert.True(grants[last].DecidedAt - grants[last - Window.Limit].DecidedAt >= Window.Duration);
 
-        // 2 s after it was set, there have been three windows more, all of them used.
+        // From 2 s after the change there were three more windows, all of them used.
         Assert.InRange(grants.Count(grant => grant.Began > TimeSpan.FromSeconds(3.5)), 2 * Window.Limit, 4 * Window.Limit);
         var shown = (grants[^1].DecidedAt - DateTimeOffset.UtcNow).TotalSeconds;
-        Assert.True(seconds < 0 ? shown > -10 : shown > 20, $"decided at a time {shown:0.0} s from now, with the clock of Redis {seconds} s off");
+        Assert.True(seconds < 0 ? shown > -10 : shown > 20, $"the decision time is {shown:0.0} s from now with a Redis clock offset of {seconds} s");
     }
 
     [Fact]
-    public async Task A_limiter_that_comes_to_a_clock_set_back_waits_no_longer_than_a_window()
+    public async Task Limiter_waits_at_most_a_window_after_the_clock_is_set_back()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "libfaketime works on Linux only.");
         using var directory = new TemporaryDirectory("clock");

@@ -2,14 +2,14 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>How much of Redis decisions take, by its own count.</summary>
+/// <summary>The cost of decisions in Redis, by its own statistics.</summary>
 [Collection(LimiterCollection.Name)]
 public sealed class CostTests(LimiterCluster cluster)
 {
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
 
     [Fact]
-    public async Task A_thousand_denials_of_a_full_window_take_a_handful_of_scripts()
+    public async Task Thousand_denials_of_a_full_window_take_few_scripts()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(10, Hour));
         await limiter.AcquireAsync(new() { Permits = 10 });
@@ -21,7 +21,7 @@ public sealed class CostTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task Ten_thousand_calls_at_once_take_fewer_than_two_hundred_scripts()
+    public async Task Ten_thousand_concurrent_calls_take_fewer_than_two_hundred_scripts()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(1_000_000, Hour));
         await limiter.AcquireAsync(new());
@@ -33,14 +33,14 @@ public sealed class CostTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_client_that_calls_often_takes_a_script_for_several_grants_and_loses_none_when_it_moves()
+    public async Task Busy_client_gets_several_grants_per_script_and_keeps_them_when_it_moves()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(10_000, Hour));
         var before = await cluster.ScriptCallsAsync();
         for (var i = 1; i <= 1000; i++) Assert.Equal(10_000 - i, (await limiter.AcquireAsync(new())).Remaining);
         Assert.InRange(await cluster.ScriptCallsAsync() - before, 1, 300);
 
-        // The next activation knows only what is in Redis.
+        // The next activation knows only the data in Redis.
         await TestCluster.DeactivateAsync(limiter);
         Assert.Equal(10_000 - 1001, (await limiter.AcquireAsync(new())).Remaining);
     }

@@ -3,7 +3,7 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>More clients than a silo has room for.</summary>
+/// <summary>More clients than a silo has memory for.</summary>
 public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
 {
     private const long Room = 1 << 20;
@@ -20,7 +20,7 @@ public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
     public async ValueTask DisposeAsync() => await _cluster.DisposeAsync();
 
     [Fact]
-    public async Task A_flood_of_new_ids_displaces_idle_clients_which_lose_nothing_and_refuses_no_other()
+    public async Task Flood_of_new_ids_evicts_idle_clients_without_losing_usage_or_rejecting_others()
     {
         var used = _cluster.Limiter("used");
         for (var i = 0; i < 5; i++) Assert.True((await used.AcquireAsync(new())).IsAllowed);
@@ -28,7 +28,7 @@ public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
         using var stop = new CancellationTokenSource();
         var calls = CallAsync();
 
-        // Each of them is a client with a budget of its own; none is let pass without one.
+        // Each is a client with its own budget; none is allowed without one.
         var refused = 0;
         await Parallel.ForEachAsync(Enumerable.Range(0, 3000), new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (i, cancellation) =>
         {
@@ -47,10 +47,10 @@ public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
         Assert.InRange(refused, 0, 2500);
         Assert.InRange((await _cluster.Cluster.GetStatusAsync()).Silos.Single().RateLimits.Bytes, 1, Room + (Room / 4));
 
-        // It comes back, to what it had left.
+        // It returns with its remaining permits.
         Assert.False((await DecidedAsync("used")).IsAllowed);
 
-        // Nor is one kept out that was never there.
+        // A client that is new is not rejected either.
         Assert.True((await DecidedAsync("fresh")).IsAllowed);
 
         async Task<int> CallAsync()
@@ -67,7 +67,7 @@ public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Without_Redis_a_full_silo_refuses_new_clients_and_keeps_those_it_has()
+    public async Task Full_silo_rejects_new_clients_without_Redis_and_keeps_known_ones()
     {
         var kept = _cluster.Limiter("kept");
         Assert.True((await kept.AcquireAsync(new())).IsAllowed);
@@ -80,14 +80,14 @@ public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
         for (var i = 0; i < 4; i++) Assert.True((await kept.AcquireAsync(new())).IsAllowed);
         Assert.False((await kept.AcquireAsync(new())).IsAllowed);
 
-        // Once Redis is there again they make room.
+        // They are evicted once Redis is back.
         await _cluster.IsolateAsync(false);
         Assert.True((await DecidedAsync("late")).IsAllowed);
         Assert.False((await kept.AcquireAsync(new())).IsAllowed);
     }
 
     [Fact]
-    public async Task A_client_with_very_many_request_ids_is_refused_more_and_others_are_not()
+    public async Task Client_with_too_many_request_ids_is_rejected_and_others_are_not()
     {
         var greedy = _cluster.Limiter("greedy");
         await greedy.SetPolicyAsync(new() { Name = "default", Windows = [Per(RateLimits.MaxLimit, Hour)] });
@@ -100,13 +100,13 @@ public sealed class CrowdTests(ServersFixture servers) : IAsyncLifetime
         });
         Assert.InRange((await _cluster.Cluster.GetStatusAsync()).Silos.Single().RateLimits.Bytes, 1, 2 * Room);
 
-        // What it has is known, and without an id it goes on.
+        // Its known request ids are answered, and calls without an id continue.
         Assert.True((await greedy.AcquireAsync(new() { RequestId = $"{0:d60}" })).IsAllowed);
         Assert.True((await greedy.AcquireAsync(new())).IsAllowed);
     }
 
     [Fact]
-    public async Task Ids_that_are_only_asked_about_or_ask_for_an_unknown_policy_take_no_room_from_others()
+    public async Task Peeked_ids_and_unknown_policies_take_no_memory_from_other_clients()
     {
         var kept = _cluster.Limiter("asked");
         Assert.True((await kept.AcquireAsync(new())).IsAllowed);

@@ -4,8 +4,8 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 namespace Actors.Cluster.Tests.RateLimiting;
 
 /// <summary>
-/// Two activations of one limiter at once, as a partition or a wrong view of who is dead makes them: two clusters that know
-/// nothing of each other, with one Redis and one key prefix, and clocks that are ten seconds apart.
+/// Two activations of one limiter at once, as after a partition or a wrong suspicion: two clusters that do not know each
+/// other, with one Redis, one key prefix and clocks ten seconds apart.
 /// </summary>
 [Collection(LimiterCollection.Name)]
 public sealed class DuplicateTests(LimiterCluster cluster, ServersFixture servers, ITestOutputHelper output)
@@ -14,7 +14,7 @@ public sealed class DuplicateTests(LimiterCluster cluster, ServersFixture server
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
 
     [Fact]
-    public async Task Duplicates_with_clocks_apart_race_on_one_log_and_stay_exact()
+    public async Task Duplicate_activations_with_different_clocks_stay_exact()
     {
         var prefix = "duplicates-" + Guid.NewGuid().ToString("n");
         await using var ahead = await TestCluster.StartAsync(servers, silos: 1, redis: cluster.Redis, time: new ShiftedTime(Off), keyPrefix: prefix);
@@ -28,12 +28,12 @@ public sealed class DuplicateTests(LimiterCluster cluster, ServersFixture server
         for (var last = window.Limit; last < times.Count; last++)
             Assert.True(times[last] - times[last - window.Limit] >= window.Duration, $"101 permits from {times[last - window.Limit]:O} to {times[last]:O}");
 
-        // And they do not keep each other from granting.
-        Assert.True(times.Count >= 6 * window.Limit, $"{times.Count} permits in 6 s");
+        // They do not starve each other.
+        Assert.True(times.Count >= 6 * window.Limit, $"{times.Count} permits granted in 6 s");
     }
 
     [Fact]
-    public async Task Neither_grants_what_the_other_has_granted_and_a_request_with_an_id_is_charged_once_by_both()
+    public async Task Duplicate_activations_share_grants_and_charge_a_request_id_once()
     {
         var prefix = "duplicates-" + Guid.NewGuid().ToString("n");
         await using var one = await TestCluster.StartAsync(servers, silos: 1, redis: cluster.Redis, keyPrefix: prefix);

@@ -4,14 +4,14 @@ using StackExchange.Redis;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>Tests of limiters that share two silos, and a Redis of their own: some count what is asked of it, so one at a time.</summary>
+/// <summary>Limiter tests that share two silos and a separate Redis. Some count its commands, so they run one at a time.</summary>
 [CollectionDefinition(Name)]
 public sealed class LimiterCollection : ICollectionFixture<LimiterCluster>
 {
     public const string Name = "limiters";
 }
 
-/// <summary>Two silos, a Redis that nobody else uses, and what tests look at in it.</summary>
+/// <summary>Two silos with their own Redis, and what tests inspect in it.</summary>
 public sealed class LimiterCluster(ServersFixture servers) : IAsyncLifetime
 {
     private ConnectionMultiplexer _connection = null!;
@@ -38,10 +38,10 @@ public sealed class LimiterCluster(ServersFixture servers) : IAsyncLifetime
         await Redis.DisposeAsync();
     }
 
-    /// <summary>A client nobody else has.</summary>
+    /// <summary>A unique client id.</summary>
     public static string AnyClient() => $"client-{Guid.NewGuid():n}";
 
-    /// <summary>The limiter of such a client whose default policy has these windows.</summary>
+    /// <summary>The limiter of a new client whose default policy has these windows.</summary>
     public Task<(IRateLimiterGrain Limiter, string Client)> LimitedAsync(params RateLimitWindow[] windows) =>
         LimitedAsync(new RateLimitPolicy { Name = RateLimits.DefaultPolicy, Windows = windows });
 
@@ -54,10 +54,10 @@ public sealed class LimiterCluster(ServersFixture servers) : IAsyncLifetime
         return (limiter, client);
     }
 
-    /// <summary>A window of so many permits.</summary>
+    /// <summary>A window with this limit.</summary>
     public static RateLimitWindow Per(int limit, TimeSpan duration) => new(limit, duration);
 
-    /// <summary>All keys of what a client was granted.</summary>
+    /// <summary>All Redis keys of the grants of a client.</summary>
     public async Task<IReadOnlyList<RedisKey>> KeysAsync(string client)
     {
         var keys = new List<RedisKey>();
@@ -68,30 +68,30 @@ public sealed class LimiterCluster(ServersFixture servers) : IAsyncLifetime
         return keys;
     }
 
-    /// <summary>The times at which a client was granted something, as Redis has them; text, as they are kept.</summary>
+    /// <summary>The times of a client's grants as stored in Redis, as text.</summary>
     public async Task<IReadOnlyList<string>> LoggedTimesAsync(string client)
     {
         var log = (await KeysAsync(client)).Single(key => ((string)key!).Contains(":log:", StringComparison.Ordinal));
         var entries = (string[])(await Database.ScriptEvaluateAsync("return redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')", [log]))!;
 
-        // One more names the owner, and has no time.
+        // One more entry names the owner and has no time.
         return [.. entries.Where((_, index) => index % 2 == 1).Where(score => score != "inf")];
     }
 
-    /// <summary>How many scripts Redis was asked to run.</summary>
+    /// <summary>The number of scripts that Redis ran.</summary>
     public async Task<long> ScriptCallsAsync() =>
         (await Server.InfoAsync("commandstats")).SelectMany(section => section)
         .Where(command => command.Key is "cmdstat_eval" or "cmdstat_evalsha")
         .Sum(command => long.Parse(command.Value.Split('=', ',')[1], CultureInfo.InvariantCulture));
 
-    /// <summary>How many changes Redis has made to its data.</summary>
+    /// <summary>The number of changes that Redis made to its data.</summary>
     public async Task<long> ChangesAsync() =>
         long.Parse((await Server.InfoAsync("persistence"))[0].Single(each => each.Key == "rdb_changes_since_last_save").Value, CultureInfo.InvariantCulture);
 
-    /// <summary>What the clock of Redis shows.</summary>
+    /// <summary>The time of the clock of Redis.</summary>
     public async Task<DateTimeOffset> TimeAsync() => await Server.TimeAsync();
 
-    /// <summary>Calls one after the other until one is granted.</summary>
+    /// <summary>Calls sequentially until one is granted.</summary>
     public static async Task<RateLimitDecision> GrantedAsync(IRateLimiterGrain limiter, int permits = 1)
     {
         RateLimitDecision decision = null!;

@@ -3,14 +3,14 @@ using Orleans.Runtime.Placement;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>Moves grains between silos, and cuts silos off from Redis by hand.</summary>
+/// <summary>Moves grains between silos, and isolates silos from Redis.</summary>
 internal static class Moves
 {
-    /// <summary>The silo a grain is on; null while it is on none.</summary>
+    /// <summary>The silo of a grain; null if it is not activated.</summary>
     public static async Task<SiloAddress?> SiloOfAsync(this TestCluster cluster, IAddressable grain) =>
         await cluster.Silos.Client.GetGrain<IManagementGrain>(0).GetActivationAddress(grain);
 
-    /// <summary>Has a grain go to another silo, and returns once it is there.</summary>
+    /// <summary>Migrates a grain to another silo and returns once it is there.</summary>
     public static async Task MigrateAsync(this TestCluster cluster, IAddressable grain)
     {
         var from = await cluster.SiloOfAsync(grain);
@@ -27,7 +27,7 @@ internal static class Moves
         await Fixtures.Eventually.IsTrueAsync(async () => await cluster.SiloOfAsync(grain) is { } silo && !silo.Equals(from));
     }
 
-    /// <summary>Cuts all silos off from Redis, or connects them again.</summary>
+    /// <summary>Isolates all silos from Redis, or reconnects them.</summary>
     public static async Task IsolateAsync(this TestCluster cluster, bool isIsolated)
     {
         foreach (var silo in cluster.Silos.Silos)

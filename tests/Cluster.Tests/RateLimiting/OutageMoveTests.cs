@@ -3,7 +3,7 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>Limiters that move while their silos are cut off from Redis: what they granted goes with them.</summary>
+/// <summary>Limiters that move while their silos are partitioned from Redis: their grants move with them.</summary>
 public sealed class OutageMoveTests(ServersFixture servers) : IAsyncLifetime
 {
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
@@ -27,14 +27,14 @@ public sealed class OutageMoveTests(ServersFixture servers) : IAsyncLifetime
     [InlineData("migrate", "migrate")]
     [InlineData("deactivate")]
     [InlineData("deactivate", "migrate", "deactivate")]
-    public async Task Grants_made_in_an_outage_count_after_moves_also_if_nobody_calls(params string[] moves)
+    public async Task Grants_of_an_outage_count_after_a_move_even_without_calls(params string[] moves)
     {
         await _cluster.IsolateAsync(true);
         for (var i = 0; i < 3; i++) Assert.True((await AcquireAsync($"p{i}")).IsAllowed);
         Assert.True((await AcquireAsync("q0", "q")).IsAllowed);
         foreach (var move in moves) await MoveAsync(move);
 
-        // Nobody calls from here on, until another activation has to know it.
+        // No more calls until another activation has to know the grants.
         await _cluster.IsolateAsync(false);
         await AllIsWrittenAsync();
         await DeactivateAsync();
@@ -44,9 +44,9 @@ public sealed class OutageMoveTests(ServersFixture servers) : IAsyncLifetime
     [Theory]
     [InlineData("migrate")]
     [InlineData("deactivate")]
-    public async Task The_next_activation_goes_on_with_the_same_budget_during_the_outage(string move)
+    public async Task Next_activation_keeps_the_budget_during_an_outage(string move)
     {
-        // Some that Redis knows, and the next activation cannot read there, and some that it does not know.
+        // Some grants are in Redis, where the next activation cannot read them, and some are not.
         Assert.True((await AcquireAsync("p0")).IsAllowed);
         Assert.True((await AcquireAsync("q0", "q")).IsAllowed);
         await _cluster.IsolateAsync(true);
@@ -60,7 +60,7 @@ public sealed class OutageMoveTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Grants_made_in_an_outage_go_to_another_silo_when_theirs_stops()
+    public async Task Grants_of_an_outage_are_handed_to_another_silo_on_stop()
     {
         await _cluster.IsolateAsync(true);
         for (var i = 0; i < 3; i++) Assert.True((await AcquireAsync($"p{i}")).IsAllowed);
@@ -79,7 +79,7 @@ public sealed class OutageMoveTests(ServersFixture servers) : IAsyncLifetime
         Assert.True((await _limiter.AcquireAsync(new() { Policy = "q" })).IsAllowed);
         Assert.False((await _limiter.AcquireAsync(new() { Policy = "q" })).IsAllowed);
 
-        // Those with an id are granted again, and not charged again: nothing is left.
+        // Requests with an id are granted again without a charge; no permit is left.
         for (var i = 0; i < 3; i++) Assert.True((await AcquireAsync($"p{i}")).IsAllowed);
         Assert.True((await AcquireAsync("q0", "q")).IsAllowed);
     }

@@ -5,7 +5,7 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>Limiters while Redis is away, and when it is back, with its data or without.</summary>
+/// <summary>Limiters during a Redis outage and after it, with or without the data of Redis.</summary>
 public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
 {
     private static readonly BreakerOptions Quick = new()
@@ -35,7 +35,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task There_is_one_budget_before_during_and_after_an_outage(bool isBackEmpty)
+    public async Task Budget_stays_the_same_before_during_and_after_an_outage(bool isBackEmpty)
     {
         var limiter = await LimiterAsync();
         await limiter.AcquireAsync(new() { Policy = "p", Permits = 4 });
@@ -60,10 +60,10 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
         await Eventually.IsTrueAsync(async () =>
             (await _cluster.Cluster.GetStatusAsync()).Silos.All(silo => silo.RateLimits.Unsynced == 0));
 
-        // A policy of its own is in Redis as well, and not written back.
+        // An own policy is stored in Redis only and is not restored.
         if (isBackEmpty) await limiter.SetPolicyAsync(new() { Name = "p", Windows = [Per(10, Hour)] });
 
-        // What was granted meanwhile is in Redis: another activation knows it, by number and by name.
+        // Redis has the grants of the outage: another activation finds them by number and by request id.
         RateLimitDecision? seen = null;
         await Eventually.IsTrueAsync(async () =>
         {
@@ -75,7 +75,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
             }
             catch (StorageUnavailableException)
             {
-                // The other silo finds out in its own time that Redis is back.
+                // The other silo detects the return of Redis in its own time.
                 return false;
             }
         });
@@ -87,7 +87,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_handoff_that_comes_twice_is_taken_before_either_is_said_to_be()
+    public async Task Repeated_handoff_is_acknowledged_only_after_it_was_stored()
     {
         var limiter = await LimiterAsync();
         var granted = await limiter.AcquireAsync(new() { Policy = "p" });
@@ -106,7 +106,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
             OwnPolicies = [],
         };
 
-        // While a script gets no answer nothing is taken.
+        // A script without a response changes nothing.
         var heir = _cluster.Silos.Client.GetGrain<ILimiterHeir>(limiter.GetPrimaryKeyString());
         _redis.Signal(Signals.Stop);
         try
@@ -115,7 +115,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
             var first = heir.InheritAsync(handoff);
             await heir.InheritAsync(handoff);
 
-            // After this one and those asked for; the one above may be decided or not.
+            // This counts this call and the requested ones; the call above may be decided or not.
             Assert.InRange((await limiter.PeekAsync("p")).Remaining, 10 - 1 - 4 - 2, 10 - 1 - 4 - 1);
             await Task.WhenAll(asked, first);
         }
@@ -126,7 +126,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_limiter_goes_on_as_its_policy_says()
+    public async Task Limiter_follows_the_outage_mode_of_its_policy()
     {
         var allow = await LimiterAsync(RedisDownBehavior.Allow);
         var deny = await LimiterAsync(RedisDownBehavior.Deny);
@@ -148,7 +148,7 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task With_Redis_away_calls_are_answered_and_no_call_hangs()
+    public async Task Calls_are_answered_in_time_without_Redis()
     {
         var limiters = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => LimiterAsync()));
         await Task.WhenAll(limiters.Select(limiter => limiter.AcquireAsync(new() { Policy = "p", Permits = 5 })));
@@ -157,12 +157,12 @@ public sealed class OutageTests(ServersFixture servers) : IAsyncLifetime
             .WaitAsync(TimeSpan.FromSeconds(40));
         Assert.Equal(5 * limiters.Length, decisions.Count(decision => decision.IsAllowed));
 
-        // What needs Redis says so.
+        // Operations that need Redis report its outage.
         await Assert.ThrowsAsync<StorageUnavailableException>(() => limiters[0].SetPolicyAsync(new() { Name = "q", Windows = [Per(1, Hour)] }));
     }
 
     [Fact]
-    public async Task Who_waits_is_served_also_while_Redis_is_away()
+    public async Task Waiting_calls_are_granted_during_a_Redis_outage()
     {
         var limiter = _cluster.Limiter(AnyClient());
         await limiter.SetPolicyAsync(new() { Name = "p", Windows = [Per(5, TimeSpan.FromSeconds(3))] });

@@ -6,7 +6,7 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>Writes of a client's own policies that reach Redis late, over the storage of a real silo.</summary>
+/// <summary>Late writes of own policies to Redis, over the storage of a real silo.</summary>
 [Collection(LimiterCollection.Name)]
 public sealed class OwnPolicyTests(LimiterCluster cluster)
 {
@@ -15,7 +15,7 @@ public sealed class OwnPolicyTests(LimiterCluster cluster)
     [InlineData(true, true)]
     [InlineData(false, false)]
     [InlineData(false, true)]
-    public async Task A_write_that_timed_out_does_not_undo_a_later_one_of_another_activation(bool hasPolicies, bool isRemoved)
+    public async Task Timed_out_write_does_not_undo_a_later_write_of_another_activation(bool hasPolicies, bool isRemoved)
     {
         var client = AnyClient();
         await using var redis = cluster.Cluster.OpenRedis();
@@ -40,7 +40,7 @@ public sealed class OwnPolicyTests(LimiterCluster cluster)
         await slow.ReleaseAsync();
         await AssertStoredAsync();
 
-        // Nor does its next one, which takes in what the other has written.
+        // The first activation's next write includes the changes of the other.
         await first.SetAsync("r", Policy("r", 5));
         await AssertStoredAsync();
 
@@ -59,7 +59,7 @@ public sealed class OwnPolicyTests(LimiterCluster cluster)
 
     private static RateLimitPolicy Policy(string name, int limit) => new() { Name = name, Windows = [Per(limit, TimeSpan.FromHours(1))] };
 
-    /// <summary>A storage whose writes can be held on their way to the server.</summary>
+    /// <summary>A storage whose writes can be delayed before they reach the server.</summary>
     private sealed class SlowStorage(IGrainStorage storage) : IGrainStorage
     {
         private readonly List<Task> _writes = [];
@@ -72,7 +72,7 @@ public sealed class OwnPolicyTests(LimiterCluster cluster)
             return _isHeld.Task;
         }
 
-        /// <summary>Lets them go on, and returns once they, and what follows from them, have ended.</summary>
+        /// <summary>Releases the writes, and returns once they and their consequences have ended.</summary>
         public async Task ReleaseAsync()
         {
             _way.SetResult();

@@ -3,7 +3,7 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>What users of limiters ask for or suffer elsewhere.</summary>
+/// <summary>Features and pitfalls known from other limiters.</summary>
 [Collection(LimiterCollection.Name)]
 public sealed class PitfallTests(LimiterCluster cluster)
 {
@@ -12,18 +12,18 @@ public sealed class PitfallTests(LimiterCluster cluster)
     private static readonly TimeSpan Long = RateLimits.MaxWait;
 
     [Fact]
-    public async Task Several_windows_are_charged_together_or_not_at_all()
+    public async Task Several_windows_are_charged_atomically()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(5, Second), Per(8, Hour));
         Assert.True((await limiter.AcquireAsync(new() { Permits = 5 })).IsAllowed);
 
-        // Denied by the short window: the long one is not charged.
+        // The short window denies, so the long one is not charged.
         var denied = await limiter.AcquireAsync(new() { Permits = 2 });
         Assert.Equal((false, 5), (denied.IsAllowed, denied.Limit));
         Assert.Equal([5, 8], denied.Windows.Select(window => window.Limit));
         Assert.InRange(denied.RetryAfter, TimeSpan.FromTicks(1), Second);
 
-        // Three are left in the long window. Denied by it: the short one is not charged.
+        // Three permits are left in the long window, which denies, so the short one is not charged.
         await Eventually.IsTrueAsync(async () => (await limiter.PeekAsync()).IsAllowed);
         for (var i = 0; i < 20; i++)
         {
@@ -33,13 +33,13 @@ public sealed class PitfallTests(LimiterCluster cluster)
         var granted = await limiter.AcquireAsync(new() { Permits = 3 });
         Assert.Equal((true, 0, 8), (granted.IsAllowed, granted.Remaining, granted.Limit));
 
-        // Had the denied ones been charged, nothing would be left of the short window.
+        // A charge for the denied calls would leave nothing of the short window.
         await limiter.SetPolicyAsync(new() { Name = RateLimits.DefaultPolicy, Windows = [Per(5, Second), Per(100, Hour)] });
         Assert.True((await GrantedAsync(limiter, permits: 2)).IsAllowed);
     }
 
     [Fact]
-    public async Task A_request_with_an_id_is_charged_once_however_often_it_is_made()
+    public async Task Repeated_request_id_is_charged_once()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(10, Hour));
         RateLimitRequest request = new() { Permits = 3, RequestId = "once" };
@@ -53,7 +53,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
         Assert.All(batch, decision => Assert.True(decision.IsAllowed));
         await HasLeftAsync(limiter, 4);
 
-        // Nor by another activation, which knows of it by Redis alone.
+        // Another activation, which knows the grant only from Redis, does not charge it again either.
         await TestCluster.DeactivateAsync(limiter);
         var later = await limiter.AcquireAsync(request);
         Assert.Equal((true, first.DecidedAt), (later.IsAllowed, later.DecidedAt));
@@ -61,7 +61,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_request_that_was_denied_may_be_granted_when_it_is_made_again()
+    public async Task Denied_request_may_be_granted_on_retry()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(1, TimeSpan.FromMilliseconds(300)));
         await limiter.AcquireAsync(new());
@@ -71,7 +71,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task Who_waits_is_served_in_order_and_nobody_is_let_past()
+    public async Task Waiting_calls_are_granted_in_order()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(2, TimeSpan.FromMilliseconds(300)));
         await limiter.AcquireAsync(new() { Permits = 2 });
@@ -80,7 +80,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
         {
             waiting.Add(limiter.AcquireAsync(new() { Permits = permits, MaxWait = Long }));
 
-            // Answered behind it, so it has arrived.
+            // The response to this peek shows that the call before it has arrived.
             await limiter.PeekAsync();
         }
 
@@ -93,7 +93,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task One_whose_turn_comes_too_late_is_denied_at_once()
+    public async Task Call_is_denied_at_once_if_its_turn_comes_too_late()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(1, Hour));
         await limiter.AcquireAsync(new());
@@ -104,7 +104,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_refund_frees_what_was_granted_once_and_wakes_who_waits()
+    public async Task Refund_frees_a_grant_once_and_wakes_waiting_calls()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(10, TimeSpan.FromSeconds(15)));
         await limiter.AcquireAsync(new() { Permits = 8, RequestId = "back" });
@@ -119,7 +119,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
         Assert.Equal(0, await limiter.RefundAsync("never"));
         await HasLeftAsync(limiter, 2);
 
-        // Its id is forgotten: the same once more is a new request.
+        // A refund forgets the id: the same id is then a new request.
         Assert.True((await limiter.AcquireAsync(new() { Permits = 2, RequestId = "back" })).IsAllowed);
         await HasLeftAsync(limiter, 0);
         await TestCluster.DeactivateAsync(limiter);
@@ -129,7 +129,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_refund_of_what_counts_no_more_frees_nothing()
+    public async Task Refund_of_an_expired_grant_frees_nothing()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(3, TimeSpan.FromMilliseconds(100)));
         await limiter.AcquireAsync(new() { Permits = 3, RequestId = "old" });
@@ -138,7 +138,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_reset_frees_all_and_wakes_who_waits()
+    public async Task Reset_frees_all_permits_and_wakes_waiting_calls()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(3, TimeSpan.FromSeconds(15)));
         await limiter.AcquireAsync(new() { Permits = 3 });
@@ -152,7 +152,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_changed_policy_keeps_usage_and_counts_at_once()
+    public async Task Changed_policy_applies_at_once_and_keeps_usage()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(10, Hour));
         await limiter.AcquireAsync(new() { Permits = 6 });
@@ -161,7 +161,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
         await SetAsync(Per(5, Hour));
         Assert.False((await limiter.AcquireAsync(new())).IsAllowed);
 
-        // Raised: no denial of before is remembered, and who waits need not wait for the old limit.
+        // A higher limit discards cached denials, and waiting calls do not wait for the old limit.
         await SetAsync(Per(5, TimeSpan.FromSeconds(15)));
         Assert.False((await limiter.AcquireAsync(new())).IsAllowed);
         var waiting = limiter.AcquireAsync(new() { MaxWait = Long });
@@ -170,7 +170,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
         Assert.True((await waiting.WaitAsync(Long / 2)).IsAllowed);
         await HasLeftAsync(limiter, 13);
 
-        // A longer window counts what is still known; a shorter one forgets what it does not cover.
+        // A longer window counts every grant that is still known; a shorter one forgets the older grants.
         await SetAsync(Per(20, TimeSpan.FromMilliseconds(1)));
         await Eventually.IsTrueAsync(async () => (await limiter.PeekAsync(permits: 20)).IsAllowed);
         Assert.Equal(20, (await limiter.GetPolicyAsync()).Windows[0].Limit);
@@ -182,7 +182,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_policy_of_its_own_outlives_the_activation()
+    public async Task Own_policy_of_a_client_outlives_the_activation()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(3, Hour));
         await limiter.AcquireAsync(new());
@@ -192,7 +192,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task In_shadow_everything_is_granted_and_said_and_only_what_fits_is_charged()
+    public async Task Shadow_mode_grants_all_reports_denials_and_charges_only_what_fits()
     {
         var (limiter, client) = await cluster.LimitedAsync(new RateLimitPolicy { Name = RateLimits.DefaultPolicy, Windows = [Per(3, Hour)], IsShadow = true });
         var decisions = new List<RateLimitDecision>();
@@ -210,7 +210,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     [InlineData("😀 ünï")]
     [InlineData(" ")]
     [InlineData("a\r\nDEL *")]
-    public async Task Any_text_is_a_client_with_limits_of_its_own(string text)
+    public async Task Any_text_is_a_valid_client_id(string text)
     {
         var id = text + Guid.NewGuid().ToString("n");
         var limiter = cluster.Cluster.Limiter(id);
@@ -224,7 +224,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task Clients_that_look_alike_are_told_apart()
+    public async Task Similar_client_ids_have_separate_limits()
     {
         var id = AnyClient();
         foreach (var client in (string[])[id, id + "*", "*" + id, "{" + id + "}", id + ":requests", id + " "])
@@ -237,7 +237,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task Ids_that_are_too_long_or_no_text_are_refused_and_leave_nothing_behind()
+    public async Task Invalid_client_ids_are_rejected_and_leave_no_keys()
     {
         foreach (var id in (string[])[new('x', RateLimits.MaxIdBytes + 1), new('x', 10 * 1024), "a\0b"])
         {
@@ -255,7 +255,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task What_is_asked_wrongly_is_refused_with_words_and_charges_nothing()
+    public async Task Invalid_requests_are_rejected_with_a_message_and_charge_nothing()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(10, Hour));
         RateLimitRequest[] wrong =
@@ -270,7 +270,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
             var error = await Assert.ThrowsAsync<InvalidRateLimitException>(() => limiter.AcquireAsync(request));
             Assert.True(error.Message.Length > 20, error.Message);
 
-            // Of several, one that is wrong refuses all.
+            // One invalid request rejects the whole batch.
             await Assert.ThrowsAsync<InvalidRateLimitException>(() => limiter.AcquireManyAsync([new(), request, new()]));
         }
         await Assert.ThrowsAsync<InvalidRateLimitException>(() => limiter.AcquireManyAsync([]));
@@ -286,7 +286,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_call_that_is_given_up_while_it_waits_leaves_its_place_to_others()
+    public async Task Cancelled_waiting_call_leaves_its_place_to_others()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(2, TimeSpan.FromMilliseconds(600)));
         await limiter.AcquireAsync(new() { Permits = 2 });
@@ -300,7 +300,7 @@ public sealed class PitfallTests(LimiterCluster cluster)
         Assert.True((await behind.WaitAsync(Long)).IsAllowed);
     }
 
-    /// <summary>Asserts how many permits a limiter has left: those, and not one more.</summary>
+    /// <summary>Asserts that the limiter has exactly this many permits left.</summary>
     private static async Task HasLeftAsync(IRateLimiterGrain limiter, int permits)
     {
         if (permits > 0) Assert.True((await limiter.PeekAsync(permits: permits)).IsAllowed);

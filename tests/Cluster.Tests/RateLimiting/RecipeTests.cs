@@ -4,18 +4,18 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>What goes wrong with the usual recipe of a sliding window in Redis, against the limiter and the log it keeps.</summary>
+/// <summary>Common errors of sliding windows in Redis, tested against the limiter and its log.</summary>
 [Collection(LimiterCollection.Name)]
 public sealed class RecipeTests(LimiterCluster cluster)
 {
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
     private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(300);
 
-    // Two clocks were read for it, and neither by who compares them.
+    // The value comes from two clocks, neither of which is the test's.
     private static readonly TimeSpan Tolerance = TimeSpan.FromMilliseconds(5);
 
     [Fact]
-    public async Task All_that_is_granted_in_the_same_instant_counts()
+    public async Task Grants_of_the_same_instant_all_count()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(50, Hour));
         var decisions = await Task.WhenAll(Enumerable.Range(0, 80).Select(_ => limiter.AcquireAsync(new())));
@@ -29,7 +29,7 @@ public sealed class RecipeTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task Times_are_kept_to_the_microsecond()
+    public async Task Grant_times_are_kept_to_the_microsecond()
     {
         var (limiter, client) = await cluster.LimitedAsync(Per(50, Hour));
         var decided = new List<string>();
@@ -45,7 +45,7 @@ public sealed class RecipeTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task Grants_count_from_when_Redis_says_it_is()
+    public async Task Grants_count_from_the_time_of_Redis()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(50, Hour));
         for (var i = 0; i < 20; i++)
@@ -71,13 +71,13 @@ public sealed class RecipeTests(LimiterCluster cluster)
         }));
         Assert.InRange(await cluster.ChangesAsync() - before, 0, 20);
 
-        // Nor does the first look of another activation charge anything.
+        // The first peek of another activation charges nothing either.
         await TestCluster.DeactivateAsync(limiter);
         Assert.False((await limiter.AcquireAsync(new())).IsAllowed);
     }
 
     [Fact]
-    public async Task Denied_calls_do_not_keep_a_client_out()
+    public async Task Denied_calls_do_not_prolong_a_denial()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(5, Moment));
         var first = await limiter.AcquireAsync(new() { Permits = 5 });
@@ -87,9 +87,9 @@ public sealed class RecipeTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task Every_key_expires_and_is_gone_after_the_window()
+    public async Task Every_key_expires_after_the_window()
     {
-        // The configured default: a policy of its own would stay, as it should.
+        // Uses the configured default, because an own policy is kept on purpose.
         var client = AnyClient();
         var limiter = cluster.Cluster.Limiter(client);
         await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => limiter.AcquireAsync(new())));
@@ -101,13 +101,13 @@ public sealed class RecipeTests(LimiterCluster cluster)
             Assert.InRange((await cluster.Database.KeyTimeToLiveAsync(key))!.Value, TimeSpan.Zero, RateLimits.RequestIdMemory + TimeSpan.FromSeconds(1));
         await Eventually.IsTrueAsync(async () => !await cluster.Database.KeyExistsAsync(log));
 
-        // Also one that was only ever looked at, and one that was denied.
+        // Includes a client that was only peeked at and one that was denied.
         await limiter.PeekAsync();
         foreach (var key in await cluster.KeysAsync(client)) Assert.NotNull(await cluster.Database.KeyTimeToLiveAsync(key));
     }
 
     [Fact]
-    public async Task A_grant_aged_exactly_the_window_is_free_and_not_a_microsecond_before()
+    public async Task Grant_is_free_after_exactly_the_window()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(1, TimeSpan.FromMilliseconds(20)));
         var times = new List<DateTimeOffset>();
@@ -144,7 +144,7 @@ public sealed class RecipeTests(LimiterCluster cluster)
             }
         }
 
-        // And it is true: no sooner, and then it is granted.
+        // The time is exact: no grant before it, and a grant at it.
         var denied = await limiter.AcquireAsync(new() { Permits = 7 });
         var next = await GrantedAsync(limiter, permits: 7);
         Assert.InRange(next.DecidedAt, granted[1] + window, DateTimeOffset.MaxValue);
@@ -152,7 +152,7 @@ public sealed class RecipeTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task After_retry_after_a_call_is_granted()
+    public async Task Call_is_granted_after_retry_after()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(7, TimeSpan.FromMilliseconds(500)));
         for (var round = 0; round < 5; round++)
@@ -166,7 +166,7 @@ public sealed class RecipeTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task A_weight_is_granted_whole_or_not_at_all()
+    public async Task Weight_is_granted_whole_or_not_at_all()
     {
         var (limiter, client) = await cluster.LimitedAsync(Per(10, Hour));
         Assert.Equal(3, (await limiter.AcquireAsync(new() { Permits = 7 })).Remaining);
@@ -178,7 +178,7 @@ public sealed class RecipeTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task All_keys_of_a_client_are_in_one_slot_of_a_Redis_Cluster()
+    public async Task Keys_of_a_client_share_one_Redis_Cluster_slot()
     {
         var (limiter, client) = await cluster.LimitedAsync(Per(10, Hour));
         await limiter.AcquireAsync(new() { RequestId = "named" });
@@ -190,7 +190,7 @@ public sealed class RecipeTests(LimiterCluster cluster)
     }
 
     [Fact]
-    public async Task Members_stay_as_short_as_Redis_packs_them()
+    public async Task Members_fit_the_compact_encoding_of_Redis()
     {
         var (limiter, client) = await cluster.LimitedAsync(Per(1_000_000, Hour));
         for (var i = 0; i < 100; i++) await limiter.AcquireAsync(new() { Permits = 5_000 });

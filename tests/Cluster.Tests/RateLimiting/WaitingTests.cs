@@ -4,21 +4,21 @@ using static Actors.Cluster.Tests.RateLimiting.LimiterCluster;
 
 namespace Actors.Cluster.Tests.RateLimiting;
 
-/// <summary>Calls that wait while their activation is told to go: they must not keep it, or calls behind them, from anything.</summary>
+/// <summary>Calls that wait while their activation must deactivate: they must not block it or the calls behind them.</summary>
 [Collection(LimiterCollection.Name)]
 public sealed class WaitingTests(LimiterCluster cluster, ServersFixture servers)
 {
     private static readonly RateLimitWindow Slow = Per(3, TimeSpan.FromSeconds(12));
     private static readonly RateLimitRequest Waiting = new() { MaxWait = RateLimits.MaxWait };
 
-    // Far below what the wait and a call may take, far above what a move takes.
+    // Far below the maximum wait and call time, far above the time of a move.
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(8);
 
     [Theory]
     [InlineData(false, false)]
     [InlineData(true, false)]
     [InlineData(false, true)]
-    public async Task A_waiting_call_does_not_keep_its_activation_from_ending_or_migrating(bool isMigrating, bool isNamed)
+    public async Task Waiting_call_does_not_block_deactivation_or_migration(bool isMigrating, bool isNamed)
     {
         var (limiter, _) = await cluster.LimitedAsync(Slow);
         Assert.True((await limiter.AcquireAsync(new() { Permits = Slow.Limit })).IsAllowed);
@@ -34,13 +34,13 @@ public sealed class WaitingTests(LimiterCluster cluster, ServersFixture servers)
         Assert.False((await limiter.PeekAsync().WaitAsync(Soon)).IsAllowed);
         foreach (var each in waiting) await Assert.ThrowsAsync<LimiterMovedException>(() => each.WaitAsync(Soon));
 
-        // As the client library does it.
+        // Follows the client library.
         var left = RateLimits.MaxWait - (DateTime.UtcNow - began);
         Assert.True((await limiter.AcquireAsync(request with { MaxWait = left })).IsAllowed);
     }
 
     [Fact]
-    public async Task Waiting_calls_of_the_client_library_go_together_and_push_no_request_id_out()
+    public async Task Waiting_calls_of_the_client_are_batched_and_evict_no_request_id()
     {
         var (limiter, client) = await cluster.LimitedAsync(Per(100, TimeSpan.FromMinutes(10)));
         await using var waiting = new GrainRateLimiter(new ActorsClient(cluster.Cluster.Silos.Client), client, new() { MaxWait = RateLimits.MaxWait });
@@ -51,7 +51,7 @@ public sealed class WaitingTests(LimiterCluster cluster, ServersFixture servers)
     }
 
     [Fact]
-    public async Task What_a_call_was_granted_as_its_caller_left_is_given_back_by_its_id_and_once()
+    public async Task Grant_of_a_cancelled_call_is_refunded_once_by_its_id()
     {
         var (limiter, _) = await cluster.LimitedAsync(Per(10, TimeSpan.FromMinutes(10)));
         var request = Waiting with { Permits = 4, CallId = Guid.NewGuid() };
@@ -66,7 +66,7 @@ public sealed class WaitingTests(LimiterCluster cluster, ServersFixture servers)
     }
 
     [Fact]
-    public async Task A_waiting_call_is_let_go_when_another_activation_takes_the_log_over()
+    public async Task Waiting_call_is_released_when_another_activation_takes_over_the_log()
     {
         var prefix = "fenced-" + Guid.NewGuid().ToString("n");
         await using var one = await TestCluster.StartAsync(servers, silos: 1, redis: cluster.Redis, keyPrefix: prefix);
@@ -80,7 +80,7 @@ public sealed class WaitingTests(LimiterCluster cluster, ServersFixture servers)
         var second = one.Limiter(client).AcquireAsync(Waiting with { Permits = 3 });
         await one.Limiter(client).PeekAsync();
 
-        // Asking makes it the owner. The other notices when the turn of its first waiting call comes.
+        // This call makes it the owner. The other activation notices at the turn of its first waiting call.
         Assert.False((await other.Limiter(client).AcquireAsync(new())).IsAllowed);
         await Task.WhenAny(first);
         await Assert.ThrowsAsync<LimiterMovedException>(() => second.WaitAsync(Soon));

@@ -6,8 +6,7 @@ using Orleans.Core.Internal;
 namespace Actors.Cluster.Tests.Users;
 
 /// <summary>
-/// Users that are to leave their silo while calls wait in them for a database or a Redis that is away. With servers of their
-/// own.
+/// Users that must deactivate while their calls wait for a database or a Redis that is down. Uses its own servers.
 /// </summary>
 public sealed class DepartureTests : IAsyncLifetime
 {
@@ -33,7 +32,7 @@ public sealed class DepartureTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Calls_that_wait_for_the_database_give_way_when_their_user_is_to_leave()
+    public async Task Calls_waiting_for_the_database_end_when_their_user_deactivates()
     {
         var user = _cluster.User("waited-for");
         await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
@@ -49,7 +48,7 @@ public sealed class DepartureTests : IAsyncLifetime
 
         await user.Cast<IGrainManagementExtension>().DeactivateOnIdle();
 
-        // Answered by the next activation, which finds it all in the journal.
+        // The next activation answers, with all data from the journal.
         var read = await user.GetAsync().WaitAsync(Limit);
         Assert.Equal(3, read!.Counters["n"]);
         foreach (var call in waiting) await Assert.ThrowsAsync<StorageUnavailableException>(() => call.WaitAsync(Limit));
@@ -63,7 +62,7 @@ public sealed class DepartureTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_call_that_waits_for_a_journal_that_does_not_answer_gives_way_when_its_user_is_to_leave()
+    public async Task Call_waiting_for_a_silent_journal_ends_when_its_user_deactivates()
     {
         await _cluster.User("another").UpdateAsync(new() { DisplayName = "there" });
         _servers.Redis.Signal(Signals.Stop);
@@ -79,7 +78,7 @@ public sealed class DepartureTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_wait_that_is_called_off_while_a_write_is_on_its_way_ends_and_the_user_answers()
+    public async Task Cancelled_wait_ends_during_a_write_and_the_user_still_answers()
     {
         var user = _cluster.User("called-off");
         await user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } });
@@ -96,27 +95,27 @@ public sealed class DepartureTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task With_all_memory_in_use_further_calls_are_refused_and_change_nothing()
+    public async Task Calls_are_rejected_without_effect_when_memory_is_full()
     {
         const int Users = 600;
         await Task.WhenAll(Enumerable.Range(0, Users).Select(i => User(i).UpdateAsync(new() { DisplayName = "small" })));
         await _servers.Postgres.StopAsync();
 
-        // None of these can leave, for a call waits in each; and all of them want more than there is.
+        // None of these can deactivate, because each has a waiting call; together they exceed the memory limit.
         UserPatch large = new() { Attributes = Enumerable.Range(0, 4).ToDictionary(i => $"a{i}", string? (_) => new string('x', 4000)) };
         var calls = Enumerable.Range(0, Users).Select(i => EndAsync(User(i).UpdateAsync(large, new() { Durability = Durability.Database }))).ToArray();
         await Eventually.IsTrueAsync(async () => (await StatusAsync()).Refused > 0, Limit);
         await Eventually.IsTrueAsync(() => Task.FromResult(Array.Exists(calls, call => call.IsCompleted)), Limit);
         var status = await StatusAsync();
 
-        // Activations that wait for room are there already, and come on top: a sixteenth more, and those that are about to end.
+        // Waiting activations already exist and are added: at most a sixteenth more, and those about to end.
         Assert.InRange(status.Bytes, status.MaxBytes / 2, status.MaxBytes / 8 * 9);
 
         await _servers.Postgres.StartAsync();
         var ends = await Task.WhenAll(calls);
         Assert.InRange(ends.Count(isWritten => !isWritten), 1, Users - 1);
 
-        // Each is what its caller was told, and there is room again.
+        // The outcome of each write matches its response, and memory is free again.
         await Eventually.IsTrueAsync(async () => await _cluster.QueryAsync<long>("SELECT count(*) FROM users WHERE version = 2") == ends.Count(isWritten => isWritten), Limit);
         for (var i = 0; i < Users; i++) Assert.Equal(ends[i] ? 2 : 1, (await User(i).GetAsync())!.Version);
         Assert.Equal(1, (await _cluster.User("after").UpdateAsync(large)).Version);
@@ -126,7 +125,7 @@ public sealed class DepartureTests : IAsyncLifetime
 
     private async Task<ActiveUsersStatus> StatusAsync() => (await _cluster.Cluster.GetStatusAsync()).Silos[0].Users;
 
-    /// <summary>True if it was written, false if it was refused; anything else fails the test.</summary>
+    /// <summary>True if the write succeeded, false if it was rejected; any other result fails the test.</summary>
     private static async Task<bool> EndAsync(Task<WriteReceipt> writing)
     {
         try

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Actors.Cluster.Tests.Users;
 
-/// <summary>Users of a silo that has memory for a small part of them.</summary>
+/// <summary>Users of a silo with memory for a small part of them.</summary>
 public sealed class MemoryTests(ServersFixture servers)
 {
     private const long MaxMemory = 8 << 20;
@@ -14,7 +14,7 @@ public sealed class MemoryTests(ServersFixture servers)
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(90);
 
     [Fact]
-    public async Task Many_more_users_than_fit_into_memory_are_written_and_read_back()
+    public async Task More_users_than_fit_into_memory_are_written_and_read_back()
     {
         const int Users = 3_000;
         await using var cluster = await StartAsync();
@@ -39,7 +39,7 @@ public sealed class MemoryTests(ServersFixture servers)
     }
 
     [Fact]
-    public async Task Large_users_take_as_much_memory_as_they_are_large()
+    public async Task Large_users_are_charged_their_size_in_memory()
     {
         const int Users = 400;
         await using var cluster = await StartAsync();
@@ -48,7 +48,7 @@ public sealed class MemoryTests(ServersFixture servers)
         UserPatch large = new() { Attributes = Enumerable.Range(0, 12).ToDictionary(i => $"a{i}", string? (_) => new string('x', 4000)) };
         await EachAsync(Users, async i =>
         {
-            // Small when they are loaded: they grow in memory.
+            // Users are small when loaded and grow in memory.
             await RetriedAsync(() => cluster.User($"u{i}").UpdateAsync(new() { DisplayName = "small" }));
             await RetriedAsync(() => cluster.User($"u{i}").UpdateAsync(large));
             Raise(ref most, active.Bytes);
@@ -62,7 +62,7 @@ public sealed class MemoryTests(ServersFixture servers)
     }
 
     [Fact]
-    public async Task Reads_of_ids_without_a_user_do_not_push_users_out_of_memory()
+    public async Task Reads_of_unknown_ids_do_not_evict_users()
     {
         const int Users = 500;
         await using var cluster = await StartAsync();
@@ -79,7 +79,7 @@ public sealed class MemoryTests(ServersFixture servers)
     }
 
     [Fact]
-    public async Task A_full_heap_refuses_calls_until_there_is_room_again()
+    public async Task Full_heap_rejects_calls_until_memory_is_free()
     {
         var live = 0L;
         await using var cluster = await StartAsync(services => services.AddSingleton(
@@ -87,7 +87,7 @@ public sealed class MemoryTests(ServersFixture servers)
         var user = cluster.User("u");
         await user.UpdateAsync(new() { DisplayName = "one" });
 
-        // Only what is in memory may be read and written then.
+        // Only users in memory may be read and written then.
         Volatile.Write(ref live, 85);
         var refused = await RefusedAsync(() => cluster.User($"{Guid.NewGuid():n}").GetAsync());
         Assert.InRange(refused.RetryAfter, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(10));
@@ -145,7 +145,7 @@ public sealed class MemoryTests(ServersFixture servers)
         return refused!;
     }
 
-    // As a client does that is told when to come back.
+    // Like a client that honours retry-after.
     private static async Task<T> RetriedAsync<T>(Func<Task<T>> call)
     {
         for (var deadline = DateTime.UtcNow + Limit; ;)

@@ -5,9 +5,9 @@ namespace Actors.Embedded.Tests.Integrity;
 
 public sealed class CommitRecordTests
 {
-    // A directory in its place: as a file that one may not write, but for root as well.
+    // A directory in its place acts like a read-only file, also for root.
     [Fact]
-    public void A_record_that_can_not_be_written_fails_no_commit()
+    public void Failure_to_write_the_record_does_not_fail_a_commit()
     {
         using var directory = new TemporaryDirectory("commits");
         var record = new CommitRecord(directory.File("data.db"));

@@ -4,7 +4,7 @@ using StackExchange.Redis;
 
 namespace Actors.Embedded.Tests.Integrity;
 
-/// <summary>A data directory that was damaged is refused by name, or all that was acknowledged is there.</summary>
+/// <summary>A damaged data directory is refused by name, or holds every acknowledged write.</summary>
 public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
 {
     public enum Damage
@@ -20,7 +20,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task A_directory_of_a_killed_host_has_all_that_was_acknowledged()
+    public async Task Directory_of_a_killed_host_holds_every_acknowledged_write()
     {
         using var directory = recorded.Copy();
         Assert.Contains(recorded.Files, file => file.EndsWith("aof.log.1", StringComparison.Ordinal));
@@ -35,7 +35,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
     [InlineData(Damage.OneBitFlipped)]
     [InlineData(Damage.AllOverwritten)]
     [InlineData(Damage.OlderCopy)]
-    public async Task Damage_to_any_file_is_refused_by_name_or_loses_nothing(Damage damage)
+    public async Task Damage_to_any_file_is_reported_by_name_or_harmless(Damage damage)
     {
         var directory = recorded.Copy();
         var refused = 0;
@@ -62,7 +62,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
                     refused++;
                 }
 
-                // What SQLite made of it on the way goes as well.
+                // Temporary files of SQLite are removed as well.
                 foreach (var other in recorded.Files.Where(other => other.StartsWith("actors.db", StringComparison.Ordinal)))
                     File.Copy(recorded.PathOf(other), directory.File(other), overwrite: true);
                 await File.WriteAllBytesAsync(path, before, Token);
@@ -82,7 +82,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
     [InlineData("redis/sums")]
     [InlineData("redis/AOF")]
     [InlineData("redis/Store")]
-    public async Task A_part_that_is_gone_is_refused(string part)
+    public async Task Missing_part_is_refused(string part)
     {
         using var directory = recorded.Copy();
         Directory.Delete(directory.File(part), recursive: true);
@@ -92,7 +92,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
     }
 
     [Fact]
-    public async Task Redis_data_that_were_emptied_are_refused()
+    public async Task Emptied_Redis_data_is_refused()
     {
         using var directory = recorded.Copy();
         Directory.Delete(directory.File("redis"), recursive: true);
@@ -101,7 +101,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
     }
 
     [Fact]
-    public async Task Files_of_a_database_that_is_gone_are_missed()
+    public async Task Missing_database_files_are_reported()
     {
         using var directory = recorded.Copy();
         await using (await StartAsync(directory)) { }
@@ -111,7 +111,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
     }
 
     [Fact]
-    public async Task On_request_damaged_Redis_data_are_moved_aside()
+    public async Task Damaged_Redis_data_is_moved_aside_on_request()
     {
         using var directory = recorded.Copy();
         var log = Assert.Single(Directory.GetFiles(directory.File("redis"), "aof.log.1", SearchOption.AllDirectories));
@@ -129,7 +129,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
     }
 
     [Fact]
-    public async Task On_request_a_damaged_database_is_moved_aside()
+    public async Task Damaged_database_is_moved_aside_on_request()
     {
         using var directory = recorded.Copy();
         File.Delete(directory.File("actors.db-wal"));
@@ -147,7 +147,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
     }
 
     [Fact]
-    public async Task On_request_an_older_database_is_used_as_it_is()
+    public async Task Older_database_is_used_on_request()
     {
         using var directory = recorded.Copy();
         File.Delete(directory.File("actors.db-wal"));
@@ -157,21 +157,21 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
     }
 
     [Fact]
-    public async Task Data_from_before_there_were_checksums_are_taken_as_they_are()
+    public async Task Data_without_checksums_is_accepted()
     {
         using var directory = recorded.Copy();
         Directory.Delete(directory.File("redis/sums"), recursive: true);
         File.Delete(directory.File("store.json"));
         await using (var host = await StartAsync(directory)) Assert.Equal(recorded.Rows, await RowsAsync(host));
 
-        // From then on they have some.
+        // New data gets checksums.
         var log = Directory.GetFiles(directory.File("redis"), "snapshot.obj.dat*", SearchOption.AllDirectories).First(file => !file.EndsWith(".sums", StringComparison.Ordinal));
         File.Delete(log);
         await Assert.ThrowsAsync<EmbeddedDataException>(() => StartAsync(directory));
     }
 
     [Fact]
-    public async Task A_directory_of_a_newer_version_is_refused()
+    public async Task Directory_of_a_newer_version_is_refused()
     {
         using var directory = recorded.Copy();
         await File.WriteAllTextAsync(directory.File("store.json"), """{"format":2,"redis":true,"database":true,"more":1}""", Token);
@@ -184,7 +184,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
     [InlineData("embedded.lock")]
     [InlineData("actors.db")]
     [InlineData("store.json")]
-    public async Task A_directory_in_the_place_of_a_file_is_named(string file)
+    public async Task Directory_in_place_of_a_file_is_reported_by_name(string file)
     {
         using var directory = new TemporaryDirectory("embedded");
         Directory.CreateDirectory(directory.File(file));
@@ -196,7 +196,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
     [Theory]
     [InlineData("")]
     [InlineData("redis")]
-    public async Task A_file_in_the_place_of_a_directory_is_named(string name)
+    public async Task File_in_place_of_a_directory_is_reported_by_name(string name)
     {
         using var parent = new TemporaryDirectory("embedded");
         var directory = parent.File("data");
@@ -208,7 +208,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
 
     private static bool IsExpendable(string file) => file is "embedded.json" or "store.json" or "actors.db-shm" || file.EndsWith(".lock", StringComparison.Ordinal);
 
-    // False if it leaves the file as it was, or what is acknowledged.
+    // False if the damage changes neither the file nor an acknowledged write.
     private bool Do(Damage damage, string file, string path, byte[] before)
     {
         var bytes = (byte[])before.Clone();
@@ -218,7 +218,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
             case Damage.Deleted:
                 File.Delete(path);
 
-                // Its record only: what it would show is shown by the database.
+                // Only the record is damaged: the database still shows the data.
                 if (file == "actors.db.commits")
                 {
                     File.WriteAllBytes(path, before);
@@ -233,7 +233,7 @@ public sealed class DamagedDirectoryTests(RecordedDirectory recorded)
                 bytes.AsSpan(middle, Math.Min(4096, bytes.Length - middle)).Clear();
                 break;
             case Damage.OneBitFlipped:
-                // Of what SQLite has in a page it keeps no checksum.
+                // SQLite keeps no checksum of the content of a page.
                 if (file == "actors.db") return false;
                 bytes[middle] ^= 8;
                 break;

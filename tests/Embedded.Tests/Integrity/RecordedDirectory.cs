@@ -10,8 +10,8 @@ using StackExchange.Redis;
 namespace Actors.Embedded.Tests.Integrity;
 
 /// <summary>
-/// A data directory as a killed silo leaves it, copied while the host runs: with a checkpoint, a log of several segments
-/// behind it, a database with its write-ahead log, all of it acknowledged.
+/// The data directory of a killed silo, copied while the host runs: a checkpoint, a log of several segments behind it, and a
+/// database with its write-ahead log. All of it is acknowledged.
 /// </summary>
 public sealed class RecordedDirectory : IAsyncLifetime
 {
@@ -22,16 +22,16 @@ public sealed class RecordedDirectory : IAsyncLifetime
     private readonly TemporaryDirectory _recorded = new("recorded");
     private readonly TemporaryDirectory _older = new("recorded-older");
 
-    /// <summary>How many fields the hash <c>rows</c> of Redis has.</summary>
+    /// <summary>The number of fields of the hash <c>rows</c> in Redis.</summary>
     public int Rows { get; private set; }
 
-    /// <summary>How many users the database has.</summary>
+    /// <summary>The number of users in the database.</summary>
     public int Users { get; private set; }
 
-    /// <summary>The files in it that hold data, relative to it.</summary>
+    /// <summary>The data files, relative to the directory.</summary>
     public IReadOnlyList<string> Files => [.. FilesOf(_recorded.Path)];
 
-    /// <summary>The directory a while before, likewise.</summary>
+    /// <summary>An earlier copy of the directory.</summary>
     public string Older => _older.Path;
 
     public async ValueTask InitializeAsync()
@@ -41,7 +41,7 @@ public sealed class RecordedDirectory : IAsyncLifetime
         await using var store = new SqliteRowStore(host.DatabasePath!);
         await store.MigrateAsync(CancellationToken.None);
 
-        // Past the limit of the log a checkpoint is taken, and the log behind it grows to more than one segment.
+        // Beyond its limit the log is checkpointed, and the log behind the checkpoint spans several segments.
         for (var written = 0; written < BytesPerRound; written += 100 * ValueLength) await WriteAsync(client.GetDatabase(), store);
         await Eventually.IsTrueAsync(() => Task.FromResult(FilesOf(_live.Path).Any(IsCheckpoint)));
         await FoldLogAsync(host.DatabasePath!);
@@ -54,7 +54,7 @@ public sealed class RecordedDirectory : IAsyncLifetime
     /// <summary>The path of one of <see cref="Files"/>.</summary>
     public string PathOf(string file) => _recorded.File(file);
 
-    /// <summary>Makes a copy of it for a test to damage.</summary>
+    /// <summary>Copies the directory for a test to damage.</summary>
     public TemporaryDirectory Copy()
     {
         var copy = new TemporaryDirectory("recorded-copy");
@@ -81,7 +81,7 @@ public sealed class RecordedDirectory : IAsyncLifetime
     {
         foreach (var file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories))
         {
-            // Held by the host, and empty.
+            // The host holds this file open, and it is empty.
             if (file.EndsWith(".lock", StringComparison.Ordinal)) continue;
             var target = Path.Combine(to, Path.GetRelativePath(from, file));
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);
@@ -91,7 +91,7 @@ public sealed class RecordedDirectory : IAsyncLifetime
         }
     }
 
-    // So that the database is in its file and in the log behind it.
+    // Distributes the data over the database file and its log.
     private static async Task FoldLogAsync(string database)
     {
         await using var connection = new SqliteConnection($"Data Source={database};Pooling=False");

@@ -17,7 +17,7 @@ public sealed class SectorSumsTests : IDisposable
     [InlineData(0)]
     [InlineData(1)]
     [InlineData(2)]
-    public void A_write_that_was_cut_short_is_no_damage(int sectorsWritten)
+    public void Torn_unacknowledged_write_is_not_damage(int sectorsWritten)
     {
         Write(0, Sectors(3, 1));
         var next = Sectors(2, 2);
@@ -28,7 +28,7 @@ public sealed class SectorSumsTests : IDisposable
     }
 
     [Fact]
-    public void A_write_that_was_answered_and_is_not_there_is_damage()
+    public void Missing_acknowledged_write_is_damage()
     {
         Write(0, Sectors(3, 1));
         var before = File.ReadAllBytes(Data);
@@ -39,7 +39,7 @@ public sealed class SectorSumsTests : IDisposable
     }
 
     [Fact]
-    public void Overlapping_writes_leave_the_later_one_expected()
+    public void Later_of_two_overlapping_writes_is_expected()
     {
         var (first, second) = (Sectors(1, 1), Sectors(1, 2));
         using (var sums = SectorSums.Open(Sums))

@@ -4,9 +4,9 @@ using System.Text.RegularExpressions;
 namespace Actors.Fault.Tests.Harness;
 
 /// <summary>
-/// Histories as they come out when a promise is broken: the real history of a load, in which the rows and the ledger of some
-/// users are changed as that defect would have left them, one defect for each user. Memory and journal know nothing of it
-/// any more, as after a crash. Each must be found, and nothing else: a check that could not fail would prove nothing.
+/// Histories with a broken guarantee: the real history of a load, with the rows and ledger lines of some users changed as one
+/// defect each would leave them. Memory and journal are lost, as after a crash. The check must find each defect and nothing
+/// else; a check that cannot fail proves nothing.
 /// </summary>
 public sealed partial class MutantTests(ITestOutputHelper output) : IAsyncLifetime
 {
@@ -21,7 +21,7 @@ public sealed partial class MutantTests(ITestOutputHelper output) : IAsyncLifeti
     public ValueTask DisposeAsync() => _deployment.DisposeAsync();
 
     [Fact]
-    public async Task Each_broken_promise_is_found_and_nothing_else()
+    public async Task Each_broken_guarantee_is_detected_without_false_alarms()
     {
         var history = await RecordAsync();
         var clean = await LedgerCheck.RunAsync(_deployment, history);
@@ -30,18 +30,18 @@ public sealed partial class MutantTests(ITestOutputHelper output) : IAsyncLifeti
         Assert.Equal((24, history.Sum(load => load.Succeeded)), (clean.Users, clean.AcknowledgedWrites));
 
         var fewer = await LedgerCheck.RunAsync(_deployment, [history[0] with { Succeeded = history[0].Succeeded - 1 }]);
-        Assert.Contains("writes took effect, and no more than", Assert.Single(fewer.Findings), StringComparison.Ordinal);
+        Assert.Contains("writes took effect, but only", Assert.Single(fewer.Findings), StringComparison.Ordinal);
 
-        // What is still in memory and in the journal would speak against the rows.
+        // The state in memory and journal would contradict the changed rows.
         await _deployment.Silo(0).StopAsync();
         await MembershipTable.EmptyAsync(_deployment);
 
         Dictionary<string, string> expected = new()
         {
-            // Acknowledged before the journal had it, and the silo died.
+            // Acknowledged before it was journaled, then the silo died.
             [await BackAsync(Named, 1, versions: 1)] = "stale: named-1: the database has version",
 
-            // No fence: the row of a former owner over a newer one; its state at the same version; and both were told "acknowledged".
+            // No fence: a former owner's row over a newer one; its state at the same version; both acknowledged.
             [await BackAsync(Plain, 2, versions: 2)] = "stale: plain-2: the database has version",
             [await StateAsync(Plain, 3, """'{attributes,load}', '"of a former owner"'""")] = "wrong: plain-3: version",
             [AcknowledgedTwice(history, 4)] = "wrong: plain-4: version 2 was acknowledged twice",
@@ -51,11 +51,11 @@ public sealed partial class MutantTests(ITestOutputHelper output) : IAsyncLifeti
 
             // Counted twice: an increment, and a whole write.
             [await StateAsync(Named, 6, "'{counters,writes}', to_jsonb(version + 1)")] = "wrong: named-6: version",
-            [await StateAsync(Plain, 7, "'{counters,writes}', to_jsonb(version + 1)")] = "users have a counter that is not their version, e.g. plain-7",
-            [await TwiceAsync(8)] = "users took more writes than were asked for, e.g. named-8",
+            [await StateAsync(Plain, 7, "'{counters,writes}', to_jsonb(version + 1)")] = "users have a counter that differs from their version, e.g. plain-7",
+            [await TwiceAsync(8)] = "users have more writes than were requested, e.g. named-8",
 
-            // Back, and forward again before anyone looks.
-            [await BackAndForwardAsync(9)] = "users went back on the way, e.g. plain-9 went from version",
+            // Reverted and restored before any check.
+            [await BackAndForwardAsync(9)] = "users had a row that was reverted meanwhile, e.g. plain-9 went from version",
 
             [await MissingAsync(10)] = "missing: named-10: not in the database",
             [await StateAsync(Named, 11, """'{attributes,load}', '"other"'""")] = "wrong: named-11: version",
@@ -65,7 +65,7 @@ public sealed partial class MutantTests(ITestOutputHelper output) : IAsyncLifeti
         var verdict = await LedgerCheck.RunAsync(_deployment, history, FlushLimit);
         output.WriteLine(verdict.ToString());
         var found = string.Join('\n', verdict.Findings);
-        Assert.Contains("users did not get into the database by themselves", found, StringComparison.Ordinal);
+        Assert.Contains("users were not flushed to the database within", found, StringComparison.Ordinal);
         Assert.All(expected.Values, finding => Assert.Contains(finding, found, StringComparison.Ordinal));
         Assert.Equal(expected.Keys.Order(), Users().Matches(found).Select(match => match.Value).Distinct().Order());
     }
@@ -82,7 +82,7 @@ public sealed partial class MutantTests(ITestOutputHelper output) : IAsyncLifeti
         return history;
     }
 
-    /// <summary>The row as it was some versions ago, by the ledger's word.</summary>
+    /// <summary>Reverts the row by some versions according to the ledger.</summary>
     private async Task<string> BackAsync(string load, int number, int versions)
     {
         var id = $"{load}-{number}";
@@ -117,7 +117,7 @@ public sealed partial class MutantTests(ITestOutputHelper output) : IAsyncLifeti
         return $"{Plain}-{number}";
     }
 
-    // Else each change would be found for having been seen, and not for what it comes to.
+    // Otherwise the row watch would report the change, rather than the checks of its result.
     private async Task<string> UnwatchedAsync(string id, string change)
     {
         await _deployment.ExecuteAsync($"SET session_replication_role = replica; {change}; SET session_replication_role = origin");

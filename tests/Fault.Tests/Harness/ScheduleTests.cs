@@ -5,14 +5,14 @@ public sealed class ScheduleTests
     private const int Rounds = 2_000;
 
     [Fact]
-    public void The_same_seed_gives_the_same_faults_and_another_gives_others()
+    public void Same_seed_gives_the_same_faults_and_another_seed_different_ones()
     {
         Assert.Equal(Print(seed: 7), Print(seed: 7));
         Assert.NotEqual(Print(seed: 7), Print(seed: 8));
     }
 
     [Fact]
-    public void Every_fault_has_its_turn_and_some_overlap()
+    public void Every_fault_occurs_and_some_overlap()
     {
         var rounds = Take(seed: 1, overlaps: true);
         Assert.Equal(Faults.All.Select(fault => fault.Name).Order(), rounds.SelectMany(round => round.Steps).Select(step => step.Fault.Name).Distinct().Order());
@@ -21,7 +21,7 @@ public sealed class ScheduleTests
     }
 
     [Fact]
-    public void No_two_faults_that_overlap_are_allowed_to_lose_data()
+    public void Overlapping_faults_never_may_lose_data()
     {
         foreach (var steps in Take(seed: 1, overlaps: true).Select(round => round.Steps).Where(steps => steps.Count > 1))
         {
@@ -32,7 +32,7 @@ public sealed class ScheduleTests
     }
 
     [Fact]
-    public void An_unknown_fault_is_refused_with_those_there_are()
+    public void Unknown_fault_is_rejected_with_the_known_ones()
     {
         var error = Assert.Throws<ArgumentException>(() => Faults.Find("silo-kil"));
         Assert.Contains("'silo-kil'", error.Message, StringComparison.Ordinal);

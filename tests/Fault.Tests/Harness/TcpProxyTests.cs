@@ -4,7 +4,7 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests.Harness;
 
-/// <summary>A proxy that does not do what it says would make every fault test that uses it pass.</summary>
+/// <summary>A faulty proxy would let every fault test that uses it pass.</summary>
 public sealed class TcpProxyTests : IAsyncLifetime
 {
     private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(300);
@@ -26,7 +26,7 @@ public sealed class TcpProxyTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Cut_it_resets_and_refuses_and_mended_it_serves_again_on_the_same_port()
+    public async Task Cut_proxy_resets_and_refuses_connections_until_it_is_restored()
     {
         for (var time = 0; time < 3; time++)
         {
@@ -43,7 +43,7 @@ public sealed class TcpProxyTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Stalled_it_takes_everything_and_answers_only_once_it_is_mended()
+    public async Task Stalled_proxy_accepts_data_and_answers_only_once_restored()
     {
         using var client = await ConnectAsync();
         await PingAsync(client);
@@ -57,19 +57,19 @@ public sealed class TcpProxyTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Slowed_it_takes_its_time_both_ways()
+    public async Task Slowed_proxy_delays_both_directions()
     {
         using var client = await ConnectAsync();
         _proxy.Slow(Soon);
         var began = TimeProvider.System.GetTimestamp();
         await PingAsync(client);
 
-        // A timer may fire a tick of the system's clock early.
+        // A timer may fire one tick of the system clock early.
         Assert.True(TimeProvider.System.GetElapsedTime(began) >= 2 * (Soon - TimeSpan.FromMilliseconds(16)));
     }
 
     [Fact]
-    public async Task A_server_that_is_down_is_down_through_it_as_well()
+    public async Task Stopped_server_is_unreachable_through_the_proxy()
     {
         using (var client = await ConnectAsync())
         {

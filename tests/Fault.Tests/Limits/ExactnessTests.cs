@@ -3,10 +3,10 @@ using CsCheck;
 
 namespace Actors.Fault.Tests.Limits;
 
-/// <summary>The checker against the same questions asked in the plainest way; what it must find, and what it must not.</summary>
+/// <summary>The checker against brute-force checks, with cases that it must and must not report.</summary>
 public sealed class ExactnessTests
 {
-    // Few times and many grants, so that they meet, and lie exactly a window apart.
+    // Few times and many grants, so that some coincide or lie exactly a window apart.
     private static readonly Gen<Grant> AnyGrant = Gen.Select(
         Gen.Int[0, 60], Gen.Int[1, 5], Gen.Int[0, 4], Gen.Int[0, 4],
         (at, permits, before, after) => new Grant("c", "p", permits, Grants.Start + at, "redis", (at - before) / 1e6, (at + after) / 1e6));
@@ -15,7 +15,7 @@ public sealed class ExactnessTests
         Gen.Select(AnyGrant.Array[1, 60], Gen.Int[1, 30]);
 
     [Fact]
-    public void By_server_time_it_finds_what_looking_at_every_window_finds() => AnyHistory.Sample((grants, length) =>
+    public void Check_by_server_time_matches_a_check_of_every_window() => AnyHistory.Sample((grants, length) =>
     {
         var plain = grants.Max(last => grants
             .Where(grant => grant.At > last.At - length && grant.At <= last.At).Sum(grant => (long)grant.Permits));
@@ -23,7 +23,7 @@ public sealed class ExactnessTests
     });
 
     [Fact]
-    public void By_the_callers_clock_it_finds_what_looking_from_every_beginning_finds() => AnyHistory.Sample((grants, length) =>
+    public void Check_by_client_time_matches_a_check_from_every_start() => AnyHistory.Sample((grants, length) =>
     {
         var plain = grants.Max(first => grants
             .Where(grant => grant.Began >= first.Began && Math.Round((grant.Ended - first.Began) * 1e6) < length - 1).Sum(grant => (long)grant.Permits));
@@ -31,11 +31,11 @@ public sealed class ExactnessTests
     });
 
     [Fact]
-    public void What_the_caller_can_be_sure_of_is_never_more_than_an_honest_server_has() => AnyHistory.Sample((grants, length) =>
+    public void Proven_usage_never_exceeds_that_of_an_exact_server() => AnyHistory.Sample((grants, length) =>
         Exactness.ByCaller(grants, Microseconds(length)).Permits <= Exactness.ByServer(grants, Microseconds(length)).Permits);
 
     [Fact]
-    public void The_allowance_is_what_trying_every_microsecond_gives() =>
+    public void Allowance_matches_a_search_of_every_microsecond() =>
         Gen.Select(Gen.Int[1, 5].Array[1, 40], Gen.Int[5, 12], Gen.Int[1, 20], Gen.Int[5, 30], Gen.Int[21, 90]).Sample(
             (permits, limit, length, secondLimit, secondLength) =>
             {
@@ -46,7 +46,7 @@ public sealed class ExactnessTests
             });
 
     [Fact]
-    public void A_grant_aged_exactly_the_window_counts_no_more_and_one_a_microsecond_younger_does()
+    public void Grant_expires_at_exactly_the_window_to_the_microsecond()
     {
         var window = Grants.Window(2, 1);
         Assert.Equal(2, Exactness.ByServer([Grants.At(0), Grants.At(0.5), Grants.At(1)], window).Permits);
@@ -54,7 +54,7 @@ public sealed class ExactnessTests
     }
 
     [Fact]
-    public void Clients_processes_and_windows_are_told_apart()
+    public void Clients_processes_and_windows_are_checked_separately()
     {
         LimitWindow[] windows = [Grants.Window(2, 1), Grants.Window(3, 10)];
         var report = LimitCheck.Run(
@@ -67,12 +67,12 @@ public sealed class ExactnessTests
     }
 
     [Fact]
-    public void A_limiter_that_holds_back_is_found_and_one_that_does_not_is_not()
+    public void Limiter_that_grants_too_little_is_detected_without_false_alarms()
     {
         LimitWindow[] windows = [Grants.Window(10, 1)];
         Assert.True(Every(1).IsClean, Every(1).ToString());
         Assert.True(Every(1.01).IsClean, Every(1.01).ToString());
-        Assert.Contains("held back", Assert.Single(Every(1.03).Findings), StringComparison.Ordinal);
+        Assert.Contains("too little granted", Assert.Single(Every(1.03).Findings), StringComparison.Ordinal);
 
         LimitReport Every(double seconds)
         {
@@ -82,7 +82,7 @@ public sealed class ExactnessTests
     }
 
     [Fact]
-    public void A_limiter_that_stops_before_the_end_is_found()
+    public void Limiter_that_stops_early_is_detected()
     {
         var bursts = Enumerable.Range(0, 20).SelectMany(second => Enumerable.Range(0, 10).Select(_ => Grants.At(second)));
         LimitWindow[] windows = [Grants.Window(10, 1)];
@@ -92,7 +92,7 @@ public sealed class ExactnessTests
     }
 
     [Fact]
-    public void Grants_before_a_steady_part_still_fill_its_windows()
+    public void Grants_before_a_steady_interval_count_in_its_windows()
     {
         var bursts = Enumerable.Range(0, 20).SelectMany(second => Enumerable.Range(0, 10).Select(_ => Grants.At(second)));
         var report = LimitCheck.Run(Grants.Ledger(bursts), [Grants.Window(10, 1)], Grants.Steady(4.2, 15.2));
@@ -100,11 +100,11 @@ public sealed class ExactnessTests
     }
 
     [Fact]
-    public void A_load_that_was_granted_nothing_is_no_evidence() =>
+    public void Load_without_grants_is_not_evidence() =>
         Assert.Equal(["nothing was granted"], LimitCheck.Run(Grants.Ledger(), [Grants.Window(1, 1)]).Findings);
 
     [Fact]
-    public void A_ledger_is_read_as_it_was_written_and_a_line_that_is_no_grant_is_an_error()
+    public void Ledger_is_read_back_as_written_and_an_invalid_line_is_an_error()
     {
         using var directory = new Fixtures.TemporaryDirectory("grants");
         var file = directory.File("ledger");
@@ -119,7 +119,7 @@ public sealed class ExactnessTests
         }
     }
 
-    /// <summary>Grants each as soon as it can be, trying one microsecond after the other.</summary>
+    /// <summary>Grants each request as early as possible by a search of every microsecond.</summary>
     private static List<Grant> Plain(int[] permits, LimitWindow[] windows)
     {
         var grants = new List<Grant>();

@@ -3,8 +3,8 @@ using Actors.Harness.Trials;
 namespace Actors.Fault.Tests.Limits;
 
 /// <summary>
-/// As <see cref="LimitTests"/>, with silos killed; by itself, since at the end it does nothing for a minute but wait for the
-/// time limits of the calls that the silos took with them.
+/// Like <see cref="LimitTests"/>, with killed silos. Separate, because it waits a minute at the end for the timeouts of calls
+/// to the killed silos.
 /// </summary>
 public sealed class LimitKillTests(ITestOutputHelper output)
 {

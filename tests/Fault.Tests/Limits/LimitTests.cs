@@ -3,17 +3,17 @@ using Actors.Harness.Trials;
 namespace Actors.Fault.Tests.Limits;
 
 /// <summary>
-/// Limits under load and outages of Redis: a shortened trial of tests/Soak. Those of one hot client, of wrong clocks and of
-/// silos that leave and join are run there only.
+/// Limits under load and Redis outages: a shortened trial of tests/Soak. Trials of one hot client, of wrong clocks and of
+/// silos that leave and join run only there.
 /// </summary>
 public sealed class LimitTests(LimitTests.TwoSilos cluster, ITestOutputHelper output) : IClassFixture<LimitTests.TwoSilos>
 {
     [Fact]
-    public Task Limits_hold_while_Redis_is_away_and_when_it_is_back_also_without_its_data() => TryAsync(LimitRedisTrial.RunAsync);
+    public Task Limits_hold_during_a_Redis_outage_and_after_it_even_if_data_is_lost() => TryAsync(LimitRedisTrial.RunAsync);
 
     private Task TryAsync(Func<Deployment, TrialOptions, Action<string>, Task<Verdict>> trial) => TryAsync(cluster.Deployment, trial, output);
 
-    /// <summary>Runs a short trial, and asserts that nothing was found wrong.</summary>
+    /// <summary>Runs a short trial and asserts that it has no findings.</summary>
     internal static async Task TryAsync(
         Deployment deployment, Func<Deployment, TrialOptions, Action<string>, Task<Verdict>> trial, ITestOutputHelper output)
     {

@@ -6,8 +6,8 @@ using StackExchange.Redis;
 namespace Actors.Fault.Tests.Limits;
 
 /// <summary>
-/// Limiters as they are often written, run for real: each lets too much pass, and the checker that finds nothing wrong with
-/// the cluster's finds that. The recipe done right passes it.
+/// Common limiter implementations, run for real: each exceeds its limit, and the checker that passes the cluster's limiter
+/// detects that. The correct recipe passes.
 /// </summary>
 public sealed class NaiveLimiterTests(ITestOutputHelper output) : IAsyncLifetime
 {
@@ -34,7 +34,7 @@ public sealed class NaiveLimiterTests(ITestOutputHelper output) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_recipe_done_right_is_exact_and_holds_nothing_back()
+    public async Task Correct_recipe_is_exact_and_grants_every_permit()
     {
         LimitWindow[] windows = [Grants.Window(100, 0.5), Grants.Window(500, 4)];
         var ledger = await SmallLoad.RunAsync([new StatelessLimiter(_connection.GetDatabase(), "right", windows)], 3 * Usual, mostPermits: 10);
@@ -46,29 +46,29 @@ public sealed class NaiveLimiterTests(ITestOutputHelper output) : IAsyncLifetime
     }
 
     [Fact]
-    public Task A_timestamp_as_member_is_caught() => IsCaughtAsync(new TimestampAsMember(Redis, "member", Window));
+    public Task Timestamp_as_member_is_detected() => IsCaughtAsync(new TimestampAsMember(Redis, "member", Window));
 
     [Fact]
-    public Task Separate_commands_are_caught() => IsCaughtAsync(new SeparateCommands(Redis, "commands", Window));
+    public Task Separate_commands_are_detected() => IsCaughtAsync(new SeparateCommands(Redis, "commands", Window));
 
     [Fact]
-    public Task A_client_whose_clock_is_ahead_is_caught() =>
+    public Task Client_clock_that_is_ahead_is_detected() =>
         IsCaughtAsync(new ClientClock(Redis, "ahead", Window, TimeSpan.Zero), new ClientClock(Redis, "ahead", Window, Off));
 
     [Fact]
-    public Task A_client_whose_clock_is_behind_is_caught() =>
+    public Task Client_clock_that_is_behind_is_detected() =>
         IsCaughtAsync(new ClientClock(Redis, "behind", Window, TimeSpan.Zero), new ClientClock(Redis, "behind", Window, -Off));
 
     [Fact]
-    public Task Permits_that_are_free_too_early_are_caught() => IsCaughtAsync(new CoarseMirror(Redis, "mirror", Window));
+    public Task Permits_that_are_freed_too_early_are_detected() => IsCaughtAsync(new CoarseMirror(Redis, "mirror", Window));
 
     [Fact]
-    public async Task A_second_budget_after_an_outage_is_caught()
+    public async Task Second_budget_after_an_outage_is_detected()
     {
         var window = Grants.Window(20, 2);
         var load = SmallLoad.RunAsync([new ForgetfulFallback(Redis, "forgetful", window)], 3 * Usual);
 
-        // Over the time at which the first grants have left the window: then there is something to grant.
+        // Beyond the time at which the first grants expire, so that permits are free.
         await Task.Delay(TimeSpan.FromSeconds(1.5));
         await _redis.KillAsync();
         await Task.Delay(TimeSpan.FromSeconds(1.5));

@@ -3,7 +3,7 @@ using Actors.Fixtures;
 
 namespace Actors.Fault.Tests.WrongStarts;
 
-/// <summary>The rights that a silo says it lacks.</summary>
+/// <summary>The rights that a silo reports as missing.</summary>
 public sealed partial class RedisRightsTests : IDisposable
 {
     private readonly TemporaryDirectory _directory = new("rights");
@@ -11,7 +11,7 @@ public sealed partial class RedisRightsTests : IDisposable
     public void Dispose() => _directory.Dispose();
 
     [Fact]
-    public async Task The_rights_that_a_refusal_names_suffice()
+    public async Task Rights_named_by_the_error_are_sufficient()
     {
         await using var redis = await RedisServer.StartNewAsync();
         await RedisCommands.SendAsync(redis.Port, "ACL SETUSER silo on >right &* ~actors:* ~actors/* -@all +@connection");
@@ -31,7 +31,7 @@ public sealed partial class RedisRightsTests : IDisposable
     }
 
     [Fact]
-    public async Task Silo_that_waits_for_replicas_needs_the_right_to()
+    public async Task Silo_that_waits_for_replicas_needs_the_WAIT_right()
     {
         await using var redis = await RedisServer.StartNewAsync();
         await RedisCommands.SendAsync(redis.Port, "ACL SETUSER silo on >right ~* &* +@all -wait");

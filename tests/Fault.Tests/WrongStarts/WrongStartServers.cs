@@ -7,7 +7,7 @@ using Npgsql;
 
 namespace Actors.Fault.Tests.WrongStarts;
 
-/// <summary>The servers that wrong starts lead to: shared, with a user, a role or a database for each case.</summary>
+/// <summary>The servers for failing starts: shared, with a user, role or database for each case.</summary>
 public sealed class WrongStartServers : IAsyncLifetime
 {
     private readonly TemporaryDirectory _directory = new("wrong-starts");
@@ -20,34 +20,31 @@ public sealed class WrongStartServers : IAsyncLifetime
     /// <summary>A Redis with users that lack rights; the password of each is "right".</summary>
     internal string Redis => _redis.ConnectionString;
 
-    /// <summary>A Redis that evicts.</summary>
+    /// <summary>A Redis with an eviction policy.</summary>
     internal string EvictingRedis => _tls.ConnectionString;
 
-    /// <summary>The TLS port of a Redis, whose certificate is for "localhost".</summary>
+    /// <summary>The TLS port of a Redis whose certificate is for "localhost".</summary>
     internal int TlsPort => _tlsPort;
 
     /// <summary>The certificate of its issuer.</summary>
     internal string Issuer => _directory.File("ca.crt");
 
-    /// <summary>A server that speaks HTTP, and a port that is taken.</summary>
+    /// <summary>The port of an HTTP server, which is therefore in use.</summary>
     internal int WebPort => ((IPEndPoint)_web.LocalEndpoint).Port;
 
-    /// <summary>A database.</summary>
     internal string Database { get; private set; } = "";
 
-    /// <summary>A database, as a role that may make nothing in it; its password is "weak7".</summary>
+    /// <summary>A database with a role that may not create anything; its password is "weak7".</summary>
     internal string WeakRole { get; private set; } = "";
 
-    /// <summary>A database with a foreign table of the name of ours.</summary>
+    /// <summary>A database with a foreign table that has the name of ours.</summary>
     internal string ForeignTable { get; private set; } = "";
 
-    /// <summary>A database with a view of the name of ours.</summary>
+    /// <summary>A database with a view that has the name of ours.</summary>
     internal string View { get; private set; } = "";
 
-    /// <summary>A database of another encoding.</summary>
     internal string Latin1 { get; private set; } = "";
 
-    /// <summary>A standby.</summary>
     internal string Standby { get; private set; } = "";
 
     public async ValueTask InitializeAsync()
@@ -117,7 +114,7 @@ public sealed class WrongStartServers : IAsyncLifetime
             }
             catch (IOException)
             {
-                // The other side has gone.
+                // The peer closed the connection.
             }
             catch (Exception error) when (error is SocketException or ObjectDisposedException)
             {

@@ -7,8 +7,8 @@ using Npgsql;
 namespace Actors.Fault.Tests.WrongStarts;
 
 /// <summary>
-/// Whatever is wrong with a start, the silo ends soon, with the exit code that scripts rely on and one line that names the
-/// key and says what to do: no trace, no secret.
+/// A failing start ends soon, with the documented exit code and one line that names the setting and the fix, without a stack
+/// trace or a secret.
 /// </summary>
 public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<WrongStartServers>
 {
@@ -17,7 +17,7 @@ public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<W
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
 
     [Fact]
-    public async Task A_wrong_start_ends_in_one_line_that_names_the_key()
+    public async Task Failed_start_prints_one_line_that_names_the_setting()
     {
         List<WrongStart> starts = [.. Arguments(), .. Settings(), .. Endpoints(), .. Files(), .. RedisStrings(), .. Redis(), .. PostgresStrings(), .. Postgres()];
         var failures = new ConcurrentBag<string>();
@@ -26,7 +26,7 @@ public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<W
             if (await FindFaultAsync(start) is { } fault) failures.Add($"{start}\n    {fault}");
         });
         Assert.True(starts.Count >= 40);
-        Assert.True(failures.IsEmpty, $"{failures.Count} of {starts.Count} wrong starts:\n{string.Join('\n', failures)}");
+        Assert.True(failures.IsEmpty, $"{failures.Count} of {starts.Count} starts did not fail as expected:\n{string.Join('\n', failures)}");
     }
 
     private static IEnumerable<WrongStart> Arguments() =>
@@ -181,7 +181,7 @@ public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<W
             };
     }
 
-    /// <summary>What is wrong with how it ends; null if nothing is.</summary>
+    /// <summary>The difference from the expected result; null if there is none.</summary>
     private static async Task<string?> FindFaultAsync(WrongStart start)
     {
         using var directory = new TemporaryDirectory("wrong-start");

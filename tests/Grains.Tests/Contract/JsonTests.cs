@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Actors.Grains.Tests.Contract;
 
-/// <summary>The types of the contract as an app writes them to JSON, without any converter of its own.</summary>
+/// <summary>The contract types as an app writes them to JSON, without custom converters.</summary>
 public sealed class JsonTests
 {
     public static TheoryData<string> Enums => [.. WireType.All.Where(type => type.Type.IsEnum).Select(type => type.Type.FullName!)];
@@ -21,12 +21,12 @@ public sealed class JsonTests
     }
 
     [Fact]
-    public void A_receipt_names_its_durability() => Assert.Equal(
+    public void Receipt_names_its_durability() => Assert.Equal(
         """{"version":7,"durability":"Journal"}""",
         JsonSerializer.Serialize(new WriteReceipt { Version = 7, Durability = Durability.Journal }, JsonSerializerOptions.Web));
 
     [Fact]
-    public void Patches_requests_and_policies_survive_the_way_through_JSON()
+    public void Patches_requests_and_policies_survive_a_JSON_round_trip()
     {
         AssertSurvives(new UserPatch { Attributes = new() { ["a"] = null }, Increment = new() { ["n"] = -1 }, AddTags = ["t"] });
         AssertSurvives(new WriteOptions { Durability = Durability.Database, RequestId = "r" });

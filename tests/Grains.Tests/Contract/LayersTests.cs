@@ -5,9 +5,8 @@ using Mono.Cecil.Cil;
 namespace Actors.Grains.Tests.Contract;
 
 /// <summary>
-/// The folders of <c>Grains/</c> are layers: each uses only those before it. With one order for all, no circle can exist. The
-/// compiled assembly shows uses in bodies, fields and signatures; the sources show constants and <c>nameof</c>, which the
-/// compiler inlines.
+/// The folders of <c>Grains/</c> are layers: each uses only those before it, so no cycle can exist. The compiled assembly
+/// shows uses in bodies, fields and signatures; the sources show constants and <c>nameof</c>, which the compiler inlines.
 /// </summary>
 public sealed partial class LayersTests
 {
@@ -27,7 +26,7 @@ public sealed partial class LayersTests
             .Where(use => LayerOf(use.Used) is not null)
             .Distinct().ToList();
 
-        // An assembly that was trimmed or read wrongly would show no use at all.
+        // A trimmed or misread assembly would show no uses.
         Assert.Contains(uses, use => LayerOf(use.By) == "Hosting" && LayerOf(use.Used) == "Core");
         AssertNone(uses.Where(use => IsUpward(LayerOf(use.By)!, LayerOf(use.Used)!))
             .Select(use => $"{use.By.FullName} uses {use.Used.FullName}, which is in a higher layer."));
@@ -77,7 +76,7 @@ public sealed partial class LayersTests
 
     private static bool IsUpward(string layer, string used) => Array.IndexOf(Layers, used) > Array.IndexOf(Layers, layer);
 
-    /// <summary>The types that a type refers to anywhere, their type arguments included.</summary>
+    /// <summary>All types that a type refers to, including type arguments.</summary>
     private static IEnumerable<TypeReference> UsedBy(TypeDefinition type) =>
         new[] { type.BaseType }
             .Concat(type.Interfaces.Select(each => each.InterfaceType))
@@ -130,7 +129,7 @@ public sealed partial class LayersTests
 
     private static TypeReference Outermost(TypeReference type) => type.DeclaringType is { } outer ? Outermost(outer) : type;
 
-    /// <summary>The layer of a type; null for one of another assembly, and for one that Orleans generates.</summary>
+    /// <summary>The layer of a type; null for types of other assemblies and types that Orleans generates.</summary>
     private static string? LayerOf(TypeReference type)
     {
         var name = Outermost(type).Namespace;

@@ -7,7 +7,7 @@ namespace Actors.Grains.Tests.Contract;
 
 public sealed class SerializationTests : IDisposable
 {
-    // One of each type, no member of which is at its default.
+    // One of each type; no member has its default value.
     private static readonly object[] Examples =
     [
         new User
@@ -209,22 +209,22 @@ public sealed class SerializationTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Types))]
-    public void It_arrives_as_it_was_sent(string type)
+    public void Message_survives_serialization(string type)
     {
         var sent = Example(type);
         var serializer = _services.GetRequiredService<Serializer>();
 
-        // As an object, which is how arguments and results of a call travel.
+        // As object, like the arguments and results of a call.
         AssertSame(sent, serializer.Deserialize<object>(serializer.SerializeToArray<object>(sent)));
     }
 
     [Theory]
     [MemberData(nameof(Types))]
-    public void Its_copy_for_a_call_within_the_silo_is_the_same(string type) =>
+    public void Copy_for_a_local_call_equals_the_message(string type) =>
         AssertSame(Example(type), _services.GetRequiredService<DeepCopier>().Copy(Example(type)));
 
     [Fact]
-    public void An_empty_user_and_an_empty_patch_arrive_as_they_were_sent()
+    public void Empty_user_and_empty_patch_survive_serialization()
     {
         var serializer = _services.GetRequiredService<Serializer>();
         object[] sent = [new User { Id = "", Version = 0, CreatedAt = default, UpdatedAt = default }, new UserPatch(), new WriteOptions()];
@@ -232,7 +232,7 @@ public sealed class SerializationTests : IDisposable
     }
 
     [Fact]
-    public void What_a_thrown_error_says_arrives_with_it()
+    public void Message_of_a_thrown_error_survives_serialization()
     {
         var serializer = _services.GetRequiredService<Serializer>();
         var thrown = Assert.Throws<OverloadedException>((Action)Overload);

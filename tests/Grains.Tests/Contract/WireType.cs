@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Actors.Grains.Tests.Contract;
 
-/// <summary>A type of the contract as it is on the wire: its alias, and its members by id.</summary>
+/// <summary>A contract type on the wire: its alias, and its members by id.</summary>
 internal sealed class WireType
 {
     private WireType(Type type)
@@ -37,7 +37,7 @@ internal sealed class WireType
         _ => throw new NotSupportedException($"{member} has an id but no value."),
     };
 
-    /// <summary>All of them as the checked-in file has them.</summary>
+    /// <summary>All types in the format of the checked-in file.</summary>
     public static string DescribeAll() => string.Join('\n', All.Select(type => type.Describe()));
 
     private string Describe()

@@ -4,15 +4,15 @@ using System.Runtime.CompilerServices;
 namespace Actors.Grains.Tests.Contract;
 
 /// <summary>
-/// What client apps of another version send and expect. The methods of the grain interfaces are kept by Orleans' own
-/// analyzer (OrleansContracts.txt); this keeps their types.
+/// The wire format that clients of other versions use. Orleans' analyzer keeps the methods of the grain interfaces
+/// (OrleansContracts.txt); this keeps their types.
 /// </summary>
 public sealed class WireTypesTests
 {
     private const string Accept = "ACTORS_ACCEPT_WIRE_TYPES";
 
     [Fact]
-    public async Task The_types_on_the_wire_are_those_checked_in()
+    public async Task Wire_types_match_the_checked_in_list()
     {
         var actual = WireType.DescribeAll();
         if (Environment.GetEnvironmentVariable(Accept) == "1") await File.WriteAllTextAsync(SourceFile(), actual);
@@ -35,7 +35,7 @@ public sealed class WireTypesTests
     }
 
     [Fact]
-    public void Every_type_has_one_alias_of_ours_and_no_two_share_one()
+    public void Every_type_has_one_unique_alias()
     {
         Assert.NotEmpty(WireType.All);
         Assert.All(WireType.All, type => Assert.StartsWith("Actors.", Assert.Single(type.Aliases), StringComparison.Ordinal));
@@ -47,9 +47,9 @@ public sealed class WireTypesTests
         Assert.All(WireType.All, type => Assert.All(type.Members.GroupBy(WireType.IdOf), group => Assert.Single(group)));
 
     [Fact]
-    public void Every_property_that_is_stored_has_an_id()
+    public void Every_stored_property_has_an_id()
     {
-        // One without is not sent, and nobody notices.
+        // A member without an id is silently not sent.
         foreach (var type in WireType.All.Where(type => !type.Type.IsEnum))
         {
             var stored = type.Type.GetFields(BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.DeclaredOnly)
@@ -59,7 +59,7 @@ public sealed class WireTypesTests
     }
 
     [Fact]
-    public void Every_type_of_ours_in_a_grain_interface_can_be_sent()
+    public void Every_type_in_a_grain_interface_can_be_serialized()
     {
         var sent = typeof(User).Assembly.GetExportedTypes()
             .Where(type => type.IsInterface && type.IsAssignableTo(typeof(IAddressable)))

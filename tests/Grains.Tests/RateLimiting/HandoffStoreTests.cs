@@ -8,14 +8,14 @@ using Microsoft.Extensions.Options;
 
 namespace Actors.Grains.Tests.RateLimiting;
 
-/// <summary>Handoffs that are kept until the next activations have taken them.</summary>
+/// <summary>Handoffs that are kept until the next activations have accepted them.</summary>
 [NeedsServers]
 public sealed class HandoffStoreTests(RedisFixture redis)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     [Fact]
-    public async Task A_handoff_that_is_kept_while_others_are_delivered_has_its_try_before_the_silo_stops()
+    public async Task Handoff_queued_during_delivery_is_sent_before_the_silo_stops()
     {
         using var stopping = new CancellationTokenSource();
         await using var gateway = redis.Open();
@@ -33,14 +33,14 @@ public sealed class HandoffStoreTests(RedisFixture redis)
         await stopping.CancelAsync();
         heirs.First.SetException(new TimeoutException("away"));
 
-        // The first may come again before it.
+        // The first may be retried before it.
         for (var tried = ""; tried != "second";) tried = await heirs.Tries.Reader.ReadAsync().AsTask().WaitAsync(Patience);
     }
 
     private static LimiterHandoff Handoff(string origin) => new() { Origins = [origin], Logs = [], Names = [], OwnPolicies = [] };
 }
 
-/// <summary>A factory of the next activations: the one of "first" answers as the test says.</summary>
+/// <summary>A factory of heirs; the test controls the response of "first".</summary>
 public class PlayedHeirs : DispatchProxy
 {
     public Channel<string> Tries { get; } = Channel.CreateUnbounded<string>();
@@ -50,7 +50,7 @@ public class PlayedHeirs : DispatchProxy
     protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) => new Heir((string)args![0]!, this);
 }
 
-/// <summary>A next activation.</summary>
+/// <summary>The next activation of a limiter.</summary>
 internal sealed class Heir(string client, PlayedHeirs heirs) : ILimiterHeir
 {
     public Task InheritAsync(LimiterHandoff handoff)

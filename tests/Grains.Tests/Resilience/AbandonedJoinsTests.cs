@@ -17,7 +17,7 @@ public sealed class AbandonedJoinsTests
     [Theory]
     [InlineData(SiloStatus.Created)]
     [InlineData(SiloStatus.Joining)]
-    public void Silo_that_joins_for_longer_than_a_join_may_take_has_abandoned_it(SiloStatus status)
+    public void Silo_that_exceeds_the_join_limit_has_abandoned_its_join(SiloStatus status)
     {
         Assert.Empty(_joins.Look([(Silo, status)]));
         _clock.Advance(Longest - TimeSpan.FromMilliseconds(1));
@@ -29,13 +29,13 @@ public sealed class AbandonedJoinsTests
     [Theory]
     [InlineData(SiloStatus.Active)]
     [InlineData(SiloStatus.Dead)]
-    public void Silo_that_has_joined_or_is_gone_has_not(SiloStatus status)
+    public void Joined_or_departed_silo_has_not_abandoned_its_join(SiloStatus status)
     {
         Assert.Empty(_joins.Look([(Silo, SiloStatus.Joining)]));
         _clock.Advance(Longest);
         Assert.Empty(_joins.Look([(Silo, status)]));
 
-        // Whoever is seen to join again begins anew.
+        // A silo that joins again starts over.
         Assert.Empty(_joins.Look([(Silo, SiloStatus.Joining)]));
     }
 }

@@ -2,7 +2,7 @@ using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>How long a circuit stays open, and what calls from before may still do to it.</summary>
+/// <summary>How long a circuit stays open, and how calls of an earlier state affect it.</summary>
 public sealed class CircuitBreaksTests
 {
     private readonly TimedCircuit _circuit = new();
@@ -10,7 +10,7 @@ public sealed class CircuitBreaksTests
     private long Break => _circuit.Breaker.Phase.Until - _circuit.Breaker.Phase.Since;
 
     [Fact]
-    public void No_call_is_let_through_and_each_is_counted()
+    public void Open_circuit_rejects_and_counts_every_call()
     {
         _circuit.Opened();
         for (var i = 0; i < 100; i++) Assert.False(_circuit.Enters());
@@ -18,7 +18,7 @@ public sealed class CircuitBreaksTests
     }
 
     [Fact]
-    public void A_success_from_before_does_not_close_it_nor_count_later()
+    public void Success_of_an_earlier_state_does_not_close_the_circuit()
     {
         var stale = _circuit.Enter();
         _circuit.Ramping();
@@ -34,7 +34,7 @@ public sealed class CircuitBreaksTests
     }
 
     [Fact]
-    public void A_failure_from_before_does_not_open_it()
+    public void Failure_of_an_earlier_state_does_not_open_the_circuit()
     {
         var stale = _circuit.Enter();
         _circuit.Ramping();
@@ -51,7 +51,7 @@ public sealed class CircuitBreaksTests
     }
 
     [Fact]
-    public void Breaks_double_up_to_the_longest()
+    public void Breaks_double_up_to_the_maximum()
     {
         var breaks = new List<long>();
         _circuit.Opened();
@@ -67,7 +67,7 @@ public sealed class CircuitBreaksTests
     }
 
     [Fact]
-    public void Breaks_are_short_again_once_it_was_closed_for_the_sampling_duration()
+    public void Breaks_are_short_again_after_a_closed_sampling_duration()
     {
         _circuit.Ramping();
         _circuit.PassUntil(() => _circuit.State == BreakerState.Closed, answers: true, limit: 5000);
@@ -82,7 +82,7 @@ public sealed class CircuitBreaksTests
     }
 
     [Fact]
-    public void It_has_been_away_since_the_first_of_several_breaks_and_anew_after_it_was_closed()
+    public void Outage_starts_at_the_first_break_since_the_circuit_was_closed()
     {
         _circuit.Now = 500;
         Reopened(times: 3);
@@ -101,7 +101,7 @@ public sealed class CircuitBreaksTests
     [InlineData(0, 1000)]
     [InlineData(0.5, 900)]
     [InlineData(1, 800)]
-    public void Jitter_cuts_a_break_by_up_to_its_part(double random, long expected)
+    public void Jitter_shortens_a_break_by_up_to_its_share(double random, long expected)
     {
         var circuit = new TimedCircuit(new() { BreakJitter = 0.2 }, () => random).Opened();
         Assert.Equal(expected, circuit.Breaker.Phase.Until - circuit.Breaker.Phase.Since);
@@ -116,7 +116,7 @@ public sealed class CircuitBreaksTests
     }
 
     [Fact]
-    public void A_break_that_is_longer_than_the_longest_is_kept_and_does_not_grow()
+    public void Initial_break_above_the_maximum_is_kept_and_does_not_grow()
     {
         var circuit = new TimedCircuit(new() { BreakJitter = 0, BreakDuration = TimeSpan.FromSeconds(7) }).Opened();
         Assert.Equal(7000, circuit.Breaker.Phase.Until);
@@ -125,7 +125,7 @@ public sealed class CircuitBreaksTests
     }
 
     [Fact]
-    public void A_connection_that_is_back_shortens_a_long_break_to_a_short_one()
+    public void Restored_connection_shortens_a_long_break()
     {
         Reopened(times: 3);
         var (since, until) = (_circuit.Breaker.Phase.Since, _circuit.Breaker.Phase.Until);
@@ -141,7 +141,7 @@ public sealed class CircuitBreaksTests
     }
 
     [Fact]
-    public void A_connection_that_is_back_late_ends_the_break_at_once()
+    public void Late_restored_connection_ends_the_break_at_once()
     {
         Reopened(times: 3);
         _circuit.Now = _circuit.Breaker.Phase.Since + 1700;
@@ -151,7 +151,7 @@ public sealed class CircuitBreaksTests
     }
 
     [Fact]
-    public void A_connection_that_is_back_never_lengthens_a_break_and_reports_nothing()
+    public void Restored_connection_never_lengthens_a_break_or_reports_a_change()
     {
         var circuit = new TimedCircuit(new() { BreakJitter = 0.9 }, () => 1).Opened();
         circuit.Breaker.Reconnected(circuit.Now);
@@ -160,7 +160,7 @@ public sealed class CircuitBreaksTests
     }
 
     [Fact]
-    public void A_connection_that_is_back_changes_nothing_but_a_break()
+    public void Restored_connection_affects_only_a_break()
     {
         var closed = _circuit.Breaker.Phase;
         _circuit.Breaker.Reconnected(_circuit.Now);

@@ -2,13 +2,13 @@ using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>How an open circuit closes: probes, then a growing share of the calls; or by hand.</summary>
+/// <summary>How an open circuit closes: by probes and a growing share of calls, or manually.</summary>
 public sealed class CircuitClosesTests
 {
     private readonly TimedCircuit _circuit = new();
 
     [Fact]
-    public void Without_any_traffic()
+    public void Circuit_closes_without_traffic()
     {
         _circuit.Opened();
         _circuit.PassUntil(() => _circuit.State == BreakerState.Closed, answers: true, limit: 3000);
@@ -16,7 +16,7 @@ public sealed class CircuitClosesTests
     }
 
     [Fact]
-    public void No_call_is_let_through_while_it_probes()
+    public void Half_open_circuit_rejects_calls()
     {
         _circuit.Probing();
         for (var i = 0; i < 100; i++) Assert.False(_circuit.Enters());
@@ -24,7 +24,7 @@ public sealed class CircuitClosesTests
     }
 
     [Fact]
-    public void Only_one_probe_is_under_way()
+    public void Only_one_probe_is_in_flight()
     {
         _circuit.Opened().Now = 1000;
         Assert.True(_circuit.Breaker.TryProbe(_circuit.Now, out _));
@@ -32,7 +32,7 @@ public sealed class CircuitClosesTests
     }
 
     [Fact]
-    public void Between_two_probes_there_is_a_pause()
+    public void Probes_are_separated_by_a_pause()
     {
         _circuit.Probing();
         Assert.Equal(_circuit.Now + 100, _circuit.Breaker.Standing.NextProbe);
@@ -53,7 +53,7 @@ public sealed class CircuitClosesTests
     }
 
     [Fact]
-    public void The_third_failed_probe_opens_it_again_for_longer()
+    public void Third_failed_probe_reopens_the_circuit_for_longer()
     {
         _circuit.Probing();
         Probe("refused");
@@ -66,7 +66,7 @@ public sealed class CircuitClosesTests
     }
 
     [Fact]
-    public void A_probe_that_never_ends_is_given_up_and_counts_as_failed()
+    public void Hanging_probe_is_abandoned_and_counts_as_failed()
     {
         _circuit.Opened();
         var hanging = 0;
@@ -83,7 +83,7 @@ public sealed class CircuitClosesTests
     }
 
     [Fact]
-    public void A_probe_that_hangs_once_does_not_pin_it()
+    public void Hanging_probe_does_not_keep_the_circuit_half_open()
     {
         _circuit.Opened().Now = 1000;
         Assert.True(_circuit.Breaker.TryProbe(_circuit.Now, out _));
@@ -91,7 +91,7 @@ public sealed class CircuitClosesTests
     }
 
     [Fact]
-    public void A_probe_that_was_given_up_does_not_speak_for_the_one_after_it()
+    public void Late_result_of_an_abandoned_probe_is_ignored()
     {
         _circuit.Opened().Now = 1000;
         Assert.True(_circuit.Breaker.TryProbe(_circuit.Now, out var late));
@@ -103,7 +103,7 @@ public sealed class CircuitClosesTests
         for (var i = 0; i < 10; i++) _circuit.Breaker.Probed(late, _circuit.Now, null);
         Assert.Equal(CircuitStep.Probing, _circuit.Step);
 
-        // The next one is still waited for, and still counts.
+        // The next probe is still awaited and counts.
         Assert.False(_circuit.Breaker.TryProbe(_circuit.Now + 200, out _));
         _circuit.Breaker.Probed(next, _circuit.Now, "refused");
         Probe("refused");
@@ -111,7 +111,7 @@ public sealed class CircuitClosesTests
     }
 
     [Fact]
-    public void A_probe_counts_once()
+    public void Probe_result_counts_once()
     {
         _circuit.Opened().Now = 1000;
         Assert.True(_circuit.Breaker.TryProbe(_circuit.Now, out var probe));
@@ -120,7 +120,7 @@ public sealed class CircuitClosesTests
     }
 
     [Fact]
-    public void A_probe_from_before_a_change_counts_for_nothing()
+    public void Probe_from_an_earlier_state_is_ignored()
     {
         _circuit.Pass(950, answers: true);
         _circuit.Now = 1000;
@@ -132,7 +132,7 @@ public sealed class CircuitClosesTests
     }
 
     [Fact]
-    public void In_the_ramp_the_share_grows_from_a_tenth_to_all()
+    public void Ramp_share_grows_from_a_tenth_to_all()
     {
         _circuit.Ramping();
         var since = _circuit.Now;
@@ -149,21 +149,21 @@ public sealed class CircuitClosesTests
             }
         }
 
-        // At the end all of them go through, whatever was refused before.
+        // At the end all calls pass, whatever was rejected before.
         _circuit.Now = since + 1000;
         for (var i = 0; i < 100; i++) Assert.True(_circuit.Enters());
         Assert.Equal(CircuitStep.Ramping, _circuit.Step);
     }
 
     [Fact]
-    public void Of_a_rush_at_the_beginning_of_the_ramp_a_tenth_is_let_through()
+    public void Ramp_admits_a_tenth_of_an_initial_burst()
     {
         _circuit.Ramping();
         Assert.InRange(Enumerable.Range(0, 1000).Count(_ => _circuit.Enters()), 99, 100);
     }
 
     [Fact]
-    public void Calls_that_saw_the_time_before_the_ramp_began_get_the_first_share()
+    public void Calls_with_a_time_before_the_ramp_get_the_first_share()
     {
         _circuit.Ramping();
         _circuit.Now -= 10_000;
@@ -171,7 +171,7 @@ public sealed class CircuitClosesTests
     }
 
     [Fact]
-    public void Failures_in_the_ramp_open_it_again_for_longer()
+    public void Failures_in_the_ramp_reopen_the_circuit_for_longer()
     {
         _circuit.Ramping();
         for (var i = 0; i < 1000 && _circuit.Step == CircuitStep.Ramping; i++)
@@ -184,7 +184,7 @@ public sealed class CircuitClosesTests
     }
 
     [Fact]
-    public void Silence_in_the_ramp_opens_it_again()
+    public void Stall_in_the_ramp_reopens_the_circuit()
     {
         _circuit.Ramping();
         _circuit.Breaker.Silent(_circuit.Breaker.Phase, _circuit.Now);
@@ -192,7 +192,7 @@ public sealed class CircuitClosesTests
     }
 
     [Fact]
-    public void The_ramp_ends_by_time()
+    public void Ramp_ends_after_its_duration()
     {
         _circuit.Ramping();
         Assert.False(_circuit.Breaker.TryProbe(_circuit.Now + 999, out _));
@@ -203,7 +203,7 @@ public sealed class CircuitClosesTests
     }
 
     [Fact]
-    public void Without_a_ramp_it_closes_at_the_next_look()
+    public void Circuit_without_a_ramp_closes_at_the_next_check()
     {
         var circuit = new TimedCircuit(new() { RampDuration = TimeSpan.Zero }).Ramping();
         circuit.Enters();
@@ -212,7 +212,7 @@ public sealed class CircuitClosesTests
     }
 
     [Fact]
-    public void What_the_ramp_let_through_is_released_when_the_circuit_opens_after_it()
+    public void Calls_admitted_by_the_ramp_are_released_when_the_circuit_opens()
     {
         _circuit.Ramping().Now += 1000;
         var permit = _circuit.Enter();
@@ -229,7 +229,7 @@ public sealed class CircuitClosesTests
     [InlineData(nameof(CircuitStep.Probing))]
     [InlineData(nameof(CircuitStep.Ramping))]
     [InlineData(nameof(CircuitStep.Isolated))]
-    public void It_can_be_isolated_from_every_state_until_it_is_closed_by_hand(string step)
+    public void Circuit_can_be_isolated_from_every_state_until_closed_manually(string step)
     {
         var before = At(step);
         _circuit.Breaker.Isolate(_circuit.Now, "maintenance");
@@ -260,7 +260,7 @@ public sealed class CircuitClosesTests
     [InlineData(nameof(CircuitStep.Probing), 1)]
     [InlineData(nameof(CircuitStep.Ramping), 1)]
     [InlineData(nameof(CircuitStep.Isolated), 1)]
-    public void It_can_be_closed_by_hand_from_every_state_and_forgets_earlier_breaks(string step, int reported)
+    public void Circuit_can_be_closed_manually_from_every_state_and_resets_its_breaks(string step, int reported)
     {
         var before = At(step);
         var changes = _circuit.States.Count;

@@ -2,13 +2,13 @@ using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>What opens a closed circuit, and what does not.</summary>
+/// <summary>When a closed circuit opens, and when it does not.</summary>
 public sealed class CircuitOpensTests
 {
     private readonly TimedCircuit _circuit = new();
 
     [Fact]
-    public void By_half_of_twenty_calls()
+    public void Circuit_opens_if_half_of_twenty_calls_fail()
     {
         _circuit.Good(10);
         _circuit.Bad(9);
@@ -19,7 +19,7 @@ public sealed class CircuitOpensTests
     }
 
     [Fact]
-    public void Not_by_less_than_the_ratio()
+    public void Circuit_stays_closed_below_the_failure_ratio()
     {
         _circuit.Good(11);
         _circuit.Bad(10);
@@ -28,7 +28,7 @@ public sealed class CircuitOpensTests
     }
 
     [Fact]
-    public void Not_by_fewer_calls_than_the_minimum()
+    public void Circuit_stays_closed_below_the_minimum_throughput()
     {
         _circuit.Bad(19);
         Assert.Equal(BreakerState.Closed, _circuit.State);
@@ -37,7 +37,7 @@ public sealed class CircuitOpensTests
     }
 
     [Fact]
-    public void Failures_are_forgotten_after_the_sampling_duration()
+    public void Failures_expire_after_the_sampling_duration()
     {
         _circuit.Bad(19);
         _circuit.Now += 10_000;
@@ -48,7 +48,7 @@ public sealed class CircuitOpensTests
     }
 
     [Fact]
-    public void By_failures_with_no_good_answer_for_a_while_whatever_the_ratio()
+    public void Circuit_opens_after_failures_without_a_success_for_a_while()
     {
         _circuit.Good(1000);
         _circuit.Now++;
@@ -63,7 +63,7 @@ public sealed class CircuitOpensTests
     }
 
     [Fact]
-    public void Not_by_two_failures_however_far_apart()
+    public void Circuit_stays_closed_after_two_failures()
     {
         _circuit.Bad();
         _circuit.Now += 5000;
@@ -72,7 +72,7 @@ public sealed class CircuitOpensTests
     }
 
     [Fact]
-    public void Not_by_many_failures_between_good_answers()
+    public void Circuit_stays_closed_after_many_failures_between_successes()
     {
         for (var i = 0; i < 100; i++)
         {
@@ -86,7 +86,7 @@ public sealed class CircuitOpensTests
     }
 
     [Fact]
-    public void A_good_answer_that_is_told_late_does_not_hide_one_that_came_after_it()
+    public void Late_report_of_a_success_does_not_hide_a_newer_success()
     {
         var (slowThread, permit) = (_circuit.Now, _circuit.Enter());
         _circuit.Now = 100;
@@ -100,7 +100,7 @@ public sealed class CircuitOpensTests
     }
 
     [Fact]
-    public void By_slow_answers()
+    public void Circuit_opens_on_slow_responses()
     {
         _circuit.Good(10);
         _circuit.Slow(10);
@@ -109,14 +109,14 @@ public sealed class CircuitOpensTests
     }
 
     [Fact]
-    public void Not_by_answers_just_in_time()
+    public void Circuit_stays_closed_on_responses_just_in_time()
     {
         for (var i = 0; i < 100; i++) _circuit.Breaker.Answered(_circuit.Enter(), _circuit.Now - 249, _circuit.Now);
         Assert.Equal(0, _circuit.Breaker.FailureRatio(_circuit.Now));
     }
 
     [Fact]
-    public void By_silence()
+    public void Circuit_opens_on_a_stall()
     {
         _circuit.Breaker.Silent(_circuit.Breaker.Phase, _circuit.Now);
         Assert.Equal(BreakerState.Open, _circuit.State);
@@ -124,7 +124,7 @@ public sealed class CircuitOpensTests
     }
 
     [Fact]
-    public void Not_by_silence_that_was_seen_before_the_last_change()
+    public void Circuit_stays_closed_on_a_stall_from_before_the_last_change()
     {
         var before = _circuit.Breaker.Phase;
         _circuit.Ramping();
@@ -133,7 +133,7 @@ public sealed class CircuitOpensTests
     }
 
     [Fact]
-    public void By_failing_probes_alone_where_there_are_no_calls()
+    public void Circuit_without_calls_opens_on_failed_probes()
     {
         var took = _circuit.PassUntil(() => _circuit.State == BreakerState.Open, answers: false, limit: 3000);
         Assert.Equal(3000, took);
@@ -141,7 +141,7 @@ public sealed class CircuitOpensTests
     }
 
     [Fact]
-    public void An_idle_circuit_is_probed_every_second_and_stays_closed()
+    public void Idle_circuit_is_probed_every_second_and_stays_closed()
     {
         var probes = 0;
         for (var i = 0; i < 60_000 / TimedCircuit.Tick; i++)
@@ -157,7 +157,7 @@ public sealed class CircuitOpensTests
     }
 
     [Fact]
-    public void A_circuit_with_good_answers_is_not_probed()
+    public void Circuit_with_successes_is_not_probed()
     {
         for (var i = 0; i < 1000; i++)
         {
@@ -168,7 +168,7 @@ public sealed class CircuitOpensTests
     }
 
     [Fact]
-    public void Failing_calls_beside_good_probes_open_it_by_the_ratio()
+    public void Circuit_opens_by_the_failure_ratio_despite_successful_probes()
     {
         for (var i = 0; i < 4; i++)
         {
@@ -182,7 +182,7 @@ public sealed class CircuitOpensTests
     }
 
     [Fact]
-    public void After_a_century_of_idling_it_still_works()
+    public void Circuit_works_after_a_century_without_calls()
     {
         const long century = 100L * 365 * 24 * 3600 * 1000;
         _circuit.Good();
@@ -197,7 +197,7 @@ public sealed class CircuitOpensTests
     [InlineData(-5_000_000_000)]
     [InlineData(0)]
     [InlineData(4_000_000_000_000)]
-    public void It_does_not_matter_where_the_clock_begins(long now)
+    public void Circuit_does_not_depend_on_the_start_of_the_clock(long now)
     {
         var circuit = new TimedCircuit(now: now);
         circuit.Bad(20);
@@ -206,7 +206,7 @@ public sealed class CircuitOpensTests
     }
 
     [Fact]
-    public void What_waits_is_released_exactly_when_it_opens()
+    public void Waiting_calls_are_released_exactly_when_the_circuit_opens()
     {
         var first = _circuit.Breaker.Phase;
         _circuit.Bad(19);

@@ -2,14 +2,14 @@ using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>Runs a circuit through a schedule, with results that come late or never, and checks it after every step.</summary>
+/// <summary>Runs a circuit through a schedule, with late and missing results, and checks it after every step.</summary>
 internal sealed class CircuitSchedule(BreakerOptions options)
 {
     private readonly List<(CircuitPhase Permit, long Began)> _calls = [];
     private readonly List<CircuitProbe> _probes = [];
     private readonly List<(CircuitPhase Phase, CircuitPhase Next)> _left = [];
 
-    // Of the ramp under way: the phase, the shares of those that asked, and how many were let through.
+    // The current ramp: its phase, the shares of the callers, and the number of admitted calls.
     private CircuitPhase? _ramp;
     private double _due;
     private int _admitted;
@@ -40,7 +40,7 @@ internal sealed class CircuitSchedule(BreakerOptions options)
                 for (var i = 0; i <= choice % 10 && _calls.Count > 0; i++) End(choice * 31 % _calls.Count, isAnswered: step == "Answer");
                 break;
             case "Silent":
-                // Sometimes as seen before a change.
+                // Sometimes with the phase of an earlier state.
                 Breaker.Silent(choice % 2 == 0 || _calls.Count == 0 ? Breaker.Phase : _calls[choice % _calls.Count].Permit, Circuit.Now);
                 break;
             case "Tick":
@@ -51,7 +51,7 @@ internal sealed class CircuitSchedule(BreakerOptions options)
                 _probes.Add(probe);
                 break;
             case "Probed" when _probes.Count > 0:
-                // Often the last one, sometimes one that was given up; each may be told twice.
+                // Often the last probe, sometimes an abandoned one; each may be reported twice.
                 var told = _probes[choice % 3 == 0 ? choice % _probes.Count : ^1];
                 Breaker.Probed(told, Circuit.Now, choice % 2 == 0 ? "refused" : null);
                 break;
@@ -117,7 +117,7 @@ internal sealed class CircuitSchedule(BreakerOptions options)
 
     private void Check()
     {
-        // Released is what was under way when it opened: in that phase, or in the ramp just before it.
+        // Calls in flight are released when the circuit opens: those of that phase or of the ramp before it.
         var isReleased = false;
         CircuitPhase? next = null;
         for (var i = _left.Count - 1; i >= 0; i--)

@@ -3,7 +3,7 @@ using CsCheck;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>Whatever happens in whatever order: what a circuit never does, and what it comes to in the end.</summary>
+/// <summary>Invariants and the eventual state of a circuit under any schedule.</summary>
 public sealed class CircuitScheduleTests
 {
     private const int Schedules = 3000;
@@ -50,12 +50,12 @@ public sealed class CircuitScheduleTests
     }
 
     [Fact]
-    public void No_schedule_breaks_a_rule() => Gen.Select(Options, Schedule).Sample(
+    public void No_schedule_breaks_an_invariant() => Gen.Select(Options, Schedule).Sample(
         (options, schedule) => new CircuitSchedule(options).Run(schedule.Select(each => (each.Step.ToString(), each.Choice))),
         iter: Schedules);
 
     [Fact]
-    public void However_it_stands_it_closes_in_time_over_a_Redis_that_answers() => Gen.Select(Options, Schedule).Sample(
+    public void Circuit_closes_in_time_from_any_state_if_Redis_answers() => Gen.Select(Options, Schedule).Sample(
         (options, schedule) =>
         {
             var run = new CircuitSchedule(options);
@@ -63,7 +63,7 @@ public sealed class CircuitScheduleTests
             var circuit = run.Circuit;
             if (circuit.State == BreakerState.Isolated) return;
 
-            // A probe left hanging is a failure yet to come, and may be the one that it takes for a break more.
+            // A hanging probe is a future failure and may cause another break.
             circuit.Pass((2 * (long)options.ProbeTimeout.TotalMilliseconds) + TimedCircuit.Tick, answers: true);
             var longest = Math.Max(options.MaxBreakDuration.TotalMilliseconds, options.BreakDuration.TotalMilliseconds);
             var probes = options.Probes * (options.ProbeInterval.TotalMilliseconds + TimedCircuit.Tick);
@@ -77,7 +77,7 @@ public sealed class CircuitScheduleTests
         iter: Schedules);
 
     [Fact]
-    public void However_it_was_used_a_closed_one_opens_in_time_over_a_Redis_that_never_answers() => Gen.Select(Options, Schedule).Sample(
+    public void Closed_circuit_opens_in_time_if_Redis_never_answers() => Gen.Select(Options, Schedule).Sample(
         (options, schedule) =>
         {
             var run = new CircuitSchedule(options);
@@ -88,7 +88,7 @@ public sealed class CircuitScheduleTests
             var calls = 0;
             for (var end = circuit.Now + (long)options.SilenceDuration.TotalMilliseconds + (4 * TimedCircuit.Tick); circuit.State == BreakerState.Closed; calls++)
             {
-                Assert.True(circuit.Now <= end, $"{calls} calls failed and it is still closed");
+                Assert.True(circuit.Now <= end, $"{calls} calls failed and the circuit is still closed");
                 circuit.Bad();
                 circuit.Now += TimedCircuit.Tick;
             }

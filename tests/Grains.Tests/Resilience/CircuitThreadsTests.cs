@@ -4,7 +4,7 @@ using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>Many threads at one circuit.</summary>
+/// <summary>One circuit used by many threads.</summary>
 public sealed class CircuitThreadsTests
 {
     private const int Threads = 6;
@@ -12,7 +12,7 @@ public sealed class CircuitThreadsTests
     private static readonly TimeSpan Duration = TimeSpan.FromSeconds(2);
 
     [Fact]
-    public async Task No_result_is_lost_while_it_stays_closed()
+    public async Task No_result_is_lost_while_the_circuit_stays_closed()
     {
         var options = new BreakerOptions { MinimumThroughput = 1_000_000, SamplingDuration = TimeSpan.FromMinutes(10), SlowCallDuration = TimeSpan.FromMinutes(1) };
         var circuit = new CircuitBreaker(options, Stopwatch.Frequency, Stopwatch.GetTimestamp(), (_, _, _) => { });
@@ -38,7 +38,7 @@ public sealed class CircuitThreadsTests
     }
 
     [Fact]
-    public async Task Whatever_all_do_at_once_states_follow_the_diagram_and_no_share_is_exceeded()
+    public async Task Concurrent_threads_follow_the_state_diagram_and_exceed_no_share()
     {
         var options = new BreakerOptions
         {
@@ -52,7 +52,7 @@ public sealed class CircuitThreadsTests
         var states = new List<(BreakerState From, BreakerState To)>();
         var circuit = new CircuitBreaker(options, Stopwatch.Frequency, Stopwatch.GetTimestamp(), (from, to, reason) =>
         {
-            // Under the circuit's lock: so in order, and no two at once.
+            // Under the circuit's lock: in order and never concurrent.
             Assert.NotEqual("", reason);
             states.Add((from, to));
         });
@@ -108,7 +108,7 @@ public sealed class CircuitThreadsTests
     }
 
     [Fact]
-    public async Task Of_threads_that_look_at_once_one_gets_the_probe()
+    public async Task Exactly_one_of_several_threads_gets_the_probe()
     {
         for (var round = 0; round < 200; round++)
         {

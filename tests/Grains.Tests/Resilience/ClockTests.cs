@@ -26,7 +26,7 @@ public sealed class ClockTests(RedisFixture redis)
     [InlineData(-11, 0)]
     [InlineData(-11, 11)]
     [InlineData(11, -11)]
-    public void A_request_id_is_remembered_whatever_the_clocks_of_the_silos_show(int firstAhead, int thenAhead)
+    public void Request_id_is_remembered_whatever_the_silo_clocks(int firstAhead, int thenAhead)
     {
         var first = UserState.None.Apply("ada", new UserPatch(), "r", Silo(True, firstAhead));
         var then = first.Apply("ada", new UserPatch(), "s", Silo(True + TimeSpan.FromMinutes(5), thenAhead));
@@ -37,7 +37,7 @@ public sealed class ClockTests(RedisFixture redis)
     }
 
     [Fact]
-    public void A_request_id_is_remembered_when_the_clock_of_Redis_is_wrong()
+    public void Request_id_is_remembered_with_a_wrong_Redis_clock()
     {
         var state = UserState.None.Apply("ada", new UserPatch(), "r", Reading(True, redis: True - Off));
         Assert.Equal(1, state.VersionOf("r", Reading(True + TimeSpan.FromMinutes(9), redis: True + TimeSpan.FromMinutes(9))));
@@ -46,7 +46,7 @@ public sealed class ClockTests(RedisFixture redis)
     }
 
     [Fact]
-    public void A_request_id_is_forgotten_once_all_clocks_say_so()
+    public void Request_id_expires_once_all_clocks_agree()
     {
         var state = UserState.None.Apply("ada", new UserPatch(), "r", Silo(True, 0));
         Assert.Null(state.VersionOf("r", Silo(True + UserLimits.RequestIdMemory, 0)));
@@ -55,7 +55,7 @@ public sealed class ClockTests(RedisFixture redis)
     [Theory]
     [InlineData(11)]
     [InlineData(-11)]
-    public async Task The_time_of_the_cluster_is_that_of_Redis(int ahead)
+    public async Task Cluster_time_is_the_time_of_Redis(int ahead)
     {
         var time = new OffTime(TimeSpan.FromMinutes(ahead));
         var cluster = new ClusterClock(time);
@@ -70,7 +70,7 @@ public sealed class ClockTests(RedisFixture redis)
     }
 
     [Fact]
-    public async Task A_clock_that_is_set_while_the_silo_runs_does_not_change_the_time_of_the_cluster()
+    public async Task Clock_change_on_a_silo_does_not_change_the_cluster_time()
     {
         var time = new OffTime(TimeSpan.Zero);
         var cluster = new ClusterClock(time);
@@ -82,7 +82,7 @@ public sealed class ClockTests(RedisFixture redis)
         time.Ahead = Off;
         Assert.InRange(cluster.UtcNow - DateTimeOffset.UtcNow, -TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(30));
 
-        // It goes on, and is degraded.
+        // The silo continues and is degraded.
         Assert.True((await watch.LookAsync(Token)).IsOwnOff);
         Assert.Contains("ahead of Redis at", watch.Problem, StringComparison.Ordinal);
         time.Ahead = TimeSpan.Zero;
@@ -92,7 +92,7 @@ public sealed class ClockTests(RedisFixture redis)
     }
 
     [Fact]
-    public async Task A_silo_whose_clock_is_off_by_more_than_the_limit_does_not_start()
+    public async Task Silo_with_a_clock_skew_above_the_limit_does_not_start()
     {
         var time = new OffTime(Off);
         await using var gateway = redis.Open();
@@ -104,7 +104,7 @@ public sealed class ClockTests(RedisFixture redis)
     }
 
     [Fact]
-    public async Task Watch_that_is_disposed_of_without_a_stop_looks_no_more_and_logs_nothing()
+    public async Task Disposed_clock_watch_stops_checking_and_logs_nothing()
     {
         var time = new FakeTimeProvider();
         var log = new CountingLog();
@@ -113,7 +113,7 @@ public sealed class ClockTests(RedisFixture redis)
         await watch.StartAsync(Token);
         var before = log.Lines;
 
-        // As after a start that failed.
+        // As after a failed start.
         watch.Dispose();
         time.Advance(TimeSpan.FromMinutes(5));
         await watch.StopAsync().WaitAsync(Limit, Token);
@@ -121,7 +121,7 @@ public sealed class ClockTests(RedisFixture redis)
     }
 
     [Fact]
-    public async Task A_silo_starts_although_no_clock_tells_its_time()
+    public async Task Silo_starts_if_no_reference_clock_answers()
     {
         await using var server = await RedisServer.StartNewAsync(appendOnly: false);
         await using (var admin = await ConnectionMultiplexer.ConnectAsync(server.ConnectionString))
@@ -145,7 +145,7 @@ public sealed class ClockTests(RedisFixture redis)
     [InlineData(11, 0, false, "The clocks of Redis and PostgreSQL differ: this machine's clock is 660.0 s ahead of Redis and agrees with the other")]
     [InlineData(0, 11, false, "The clocks of PostgreSQL and Redis differ")]
     [InlineData(0, 0, false, null)]
-    public void The_clock_that_two_others_disagree_with_is_the_wrong_one(int redisOff, int databaseOff, bool isOwnOff, string? problem)
+    public void Clock_that_two_others_contradict_is_wrong(int redisOff, int databaseOff, bool isOwnOff, string? problem)
     {
         var verdict = ClockVerdict.Of(
         [
@@ -158,10 +158,10 @@ public sealed class ClockTests(RedisFixture redis)
     }
 
     [Fact]
-    public void A_slow_answer_is_no_skew() =>
+    public void Slow_response_is_not_clock_skew() =>
         Assert.Null(ClockVerdict.Of([new("Redis", TimeSpan.FromSeconds(70), TimeSpan.FromSeconds(15))], Limit).Problem);
 
-    // A silo whose own clock is off, and that knows the time of Redis.
+    // A silo with a wrong clock that knows the time of Redis.
     private static ClockReading Silo(DateTimeOffset now, int ahead) => Reading(now + TimeSpan.FromMinutes(ahead), redis: now);
 
     private static ClockReading Reading(DateTimeOffset own, DateTimeOffset redis) => new(redis, own < redis ? own : redis, own > redis ? own : redis);
@@ -171,7 +171,7 @@ public sealed class ClockTests(RedisFixture redis)
 
     private sealed class CountingLog : ILogger<ClockWatch>
     {
-        // Counted by any thread.
+        // Incremented by any thread.
         private int _lines;
 
         public int Lines => Volatile.Read(ref _lines);
@@ -189,7 +189,7 @@ public sealed class ClockTests(RedisFixture redis)
     {
         public string Name => "a broken clock";
 
-        public Task<DateTimeOffset> NowAsync(CancellationToken cancellationToken) => throw new NotSupportedException("It has no hands.");
+        public Task<DateTimeOffset> NowAsync(CancellationToken cancellationToken) => throw new NotSupportedException("The clock has no time.");
     }
 
     private sealed class OffTime(TimeSpan ahead) : TimeProvider

@@ -18,7 +18,7 @@ public sealed class ClusterClaimTests(RedisFixture redis) : IAsyncDisposable
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task A_second_cluster_is_refused_while_the_first_is_alive()
+    public async Task Second_cluster_is_refused_while_the_first_is_alive()
     {
         await JoinAsync(Silo("blue", "one"));
 
@@ -32,14 +32,14 @@ public sealed class ClusterClaimTests(RedisFixture redis) : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Silos_of_one_cluster_start_beside_each_other()
+    public async Task Silos_of_one_cluster_start_together()
     {
         await JoinAsync(Silo("blue", "one"));
         await JoinAsync(Silo("blue", "two"));
     }
 
     [Fact]
-    public async Task A_cluster_that_stopped_lets_the_next_start_at_once()
+    public async Task Next_cluster_starts_at_once_after_the_first_stopped()
     {
         var (one, two) = (Silo("blue", "one"), Silo("blue", "two"));
         await JoinAsync(one);
@@ -52,7 +52,7 @@ public sealed class ClusterClaimTests(RedisFixture redis) : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_cluster_that_died_lets_the_next_start_after_the_bound()
+    public async Task Next_cluster_starts_after_the_limit_if_the_first_died()
     {
         var bound = TimeSpan.FromSeconds(1);
         var dead = Silo("blue", "one", bound);
@@ -74,7 +74,7 @@ public sealed class ClusterClaimTests(RedisFixture redis) : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Of_clusters_that_start_at_the_same_moment_one_does()
+    public async Task Exactly_one_of_several_concurrent_clusters_starts()
     {
         var refused = 0;
         await Task.WhenAll(Enumerable.Range(0, 6).Select(n => Silo($"cluster-{n}", $"silo-{n}")).Select(async silo =>
@@ -92,13 +92,13 @@ public sealed class ClusterClaimTests(RedisFixture redis) : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_living_cluster_whose_record_was_lost_keeps_its_service()
+    public async Task Live_cluster_keeps_its_service_if_its_record_is_lost()
     {
         await JoinAsync(Silo("blue", "one"));
         await using var client = await ConnectionMultiplexer.ConnectAsync(redis.Server.ConnectionString);
         await client.GetDatabase().KeyDeleteAsync($"{_service}:clusters");
 
-        // The newcomer may come before the first has recorded itself again, and gives way before it joins.
+        // The newcomer may arrive before the first has recorded itself again; it then yields before it joins.
         var newcomer = Silo("green", "two");
         try
         {
@@ -115,7 +115,7 @@ public sealed class ClusterClaimTests(RedisFixture redis) : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_silo_that_was_out_of_touch_gives_way_to_a_cluster_that_took_over()
+    public async Task Partitioned_silo_yields_to_a_cluster_that_took_over()
     {
         var stopping = new Lifetime();
         var time = new HastyTime();
@@ -124,7 +124,7 @@ public sealed class ClusterClaimTests(RedisFixture redis) : IAsyncDisposable
         await using var client = await ConnectionMultiplexer.ConnectAsync(redis.Server.ConnectionString);
         await client.GetDatabase().HashSetAsync($"{_service}:clusters", "two", $"{DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()} k green");
 
-        // As long as it is in touch it stays.
+        // A silo that reaches Redis keeps its claim.
         await Task.Delay(TimeSpan.FromSeconds(2), Token);
         Assert.False(stopping.IsStopped);
         await client.GetDatabase().HashSetAsync($"{_service}:clusters", "two", $"{DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()} k green");
@@ -168,7 +168,7 @@ public sealed class ClusterClaimTests(RedisFixture redis) : IAsyncDisposable
         return claims;
     }
 
-    /// <summary>Passes as ever, and can skip some.</summary>
+    /// <summary>The real time, which can also skip ahead.</summary>
     private sealed class HastyTime : TimeProvider
     {
         private long _skipped;

@@ -32,7 +32,7 @@ public sealed class ClusterTimeMembershipTableTests
     }
 
     [Fact]
-    public async Task A_time_that_is_read_twice_is_the_same()
+    public async Task Repeated_read_returns_the_same_time()
     {
         var stored = new StoredTable();
         var table = Table(stored, Right, 11);
@@ -43,7 +43,7 @@ public sealed class ClusterTimeMembershipTableTests
     }
 
     [Fact]
-    public async Task A_silo_that_starts_with_its_clock_put_right_outlives_its_later_predecessor()
+    public async Task Silo_restarted_with_a_corrected_clock_replaces_its_predecessor()
     {
         var stored = new StoredTable();
         var later = SiloAddress.New(Right.Endpoint.Address, Right.Endpoint.Port, Right.Generation + 660);
@@ -58,7 +58,7 @@ public sealed class ClusterTimeMembershipTableTests
     }
 
     [Fact]
-    public async Task A_silo_that_is_in_the_table_leaves_its_successor_alone()
+    public async Task Silo_in_the_table_does_not_affect_its_successor()
     {
         var stored = new StoredTable();
         var table = Table(stored, Right, 0);
@@ -92,7 +92,7 @@ public sealed class ClusterTimeMembershipTableTests
         public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + ahead;
     }
 
-    /// <summary>Keeps rows as they are written.</summary>
+    /// <summary>Keeps rows as written.</summary>
     private sealed class StoredTable : IMembershipTable
     {
         private readonly List<Tuple<MembershipEntry, string>> _rows = [];

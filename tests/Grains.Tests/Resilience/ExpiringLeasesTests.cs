@@ -4,7 +4,7 @@ using MemberStatus = Orleans.Runtime.SiloStatus;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>Nothing that a dead silo owned is changed while it may still answer from memory.</summary>
+/// <summary>Users of a dead silo are not changed while it may still answer from memory.</summary>
 public sealed class ExpiringLeasesTests
 {
     private readonly FakeTimeProvider _clock = new();
@@ -14,19 +14,19 @@ public sealed class ExpiringLeasesTests
     public ExpiringLeasesTests() => _leases = new ExpiringLeases(() => new Dictionary<string, MemberStatus>(_members), _clock);
 
     [Fact]
-    public void Nothing_is_waited_for_while_no_silo_dies()
+    public void No_lease_delays_a_claim_while_no_silo_dies()
     {
         _leases.Look();
         Assert.True(_leases.OverAsync(null).IsCompleted);
     }
 
     [Fact]
-    public async Task After_a_silo_was_declared_dead_a_lease_is_waited_for()
+    public async Task Claim_waits_for_a_lease_after_a_silo_was_declared_dead()
     {
         _leases.Look();
         _members["a"] = MemberStatus.Dead;
 
-        // Also where the loop has not looked yet.
+        // Even before the loop has checked.
         var waiting = _leases.OverAsync("a");
         _clock.Advance(MembershipLease.Duration);
         Assert.False(waiting.IsCompleted);
@@ -40,7 +40,7 @@ public sealed class ExpiringLeasesTests
     [Theory]
     [InlineData(MemberStatus.ShuttingDown)]
     [InlineData(MemberStatus.Stopping)]
-    public void A_silo_that_stopped_in_good_order_is_not_waited_for(MemberStatus stopping)
+    public void Claim_does_not_wait_for_a_silo_that_stopped_gracefully(MemberStatus stopping)
     {
         _leases.Look();
         _members["a"] = stopping;
@@ -50,7 +50,7 @@ public sealed class ExpiringLeasesTests
     }
 
     [Fact]
-    public async Task What_a_silo_did_not_release_that_died_while_it_stopped_waits_for_its_lease()
+    public async Task Claim_waits_for_the_lease_of_a_silo_that_died_while_stopping()
     {
         _leases.Look();
         _members["a"] = MemberStatus.ShuttingDown;
@@ -65,7 +65,7 @@ public sealed class ExpiringLeasesTests
     }
 
     [Fact]
-    public void A_silo_that_was_dead_when_this_one_joined_is_not_waited_for()
+    public void Claim_does_not_wait_for_a_silo_that_died_before_this_one_joined()
     {
         _members["a"] = MemberStatus.Dead;
         _leases.Look();
@@ -75,7 +75,7 @@ public sealed class ExpiringLeasesTests
     }
 
     [Fact]
-    public void A_silo_that_was_first_seen_dead_is_waited_for()
+    public void Claim_waits_for_a_silo_that_was_first_seen_dead()
     {
         _leases.Look();
         _members["c"] = MemberStatus.Dead;
@@ -83,7 +83,7 @@ public sealed class ExpiringLeasesTests
     }
 
     [Fact]
-    public async Task News_of_the_death_of_a_former_owner_is_waited_for_but_not_for_long()
+    public async Task Claim_waits_a_bounded_time_for_news_of_a_former_owner()
     {
         _leases.Look();
         var first = _leases.OverAsync("a");

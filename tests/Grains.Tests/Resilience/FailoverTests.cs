@@ -4,7 +4,7 @@ using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>A Redis that fails over: the address stays, and another server is the primary.</summary>
+/// <summary>A Redis failover behind a stable address.</summary>
 [NeedsServers]
 public sealed class FailoverTests
 {
@@ -57,7 +57,7 @@ public sealed class FailoverTests
     }
 
     [Fact]
-    public async Task Role_that_only_reads_leaves_a_server_that_was_demoted()
+    public async Task Read_only_role_leaves_a_demoted_server()
     {
         await using var journal = await RedisServer.StartNewAsync();
         await using var cache = await RedisPair.StartNewAsync();
@@ -69,7 +69,7 @@ public sealed class FailoverTests
         await Eventually.IsTrueAsync(
             async () =>
             {
-                // So often that the circuit has no need to probe, and with it to write.
+                // So frequent that the circuit need not probe, and so does not write.
                 for (var i = 0; i < 20; i++) await TryAsync(gateway, "return redis.call('GET', KEYS[1])");
                 return await HasClientAsync(cache.Primary, "reads-cache") && !await HasClientAsync(cache.Replica, "reads-cache");
             },
@@ -77,7 +77,7 @@ public sealed class FailoverTests
     }
 
     [Fact]
-    public async Task While_no_server_takes_writes_it_connects_anew_now_and_then_only()
+    public async Task Reconnects_are_rare_while_no_server_accepts_writes()
     {
         await using var pair = await RedisPair.StartNewAsync();
         await using var gateway = await OpenAsync(pair.Address);
@@ -89,7 +89,7 @@ public sealed class FailoverTests
             await Task.Delay(50);
         }
 
-        // Each role has two connections; the pauses double up to 3 s.
+        // Each role has two connections; the backoff doubles up to 3 s.
         Assert.InRange(await ConnectionsAsync(pair.Primary) - before, 2, 100);
         await RedisCommands.SendAsync(pair.Primary.Port, "REPLICAOF NO ONE");
         await ServedByAsync(gateway, pair.Primary);
@@ -116,7 +116,7 @@ public sealed class FailoverTests
         }
     }
 
-    /// <summary>Calls until all go through again, and reach <paramref name="server"/>.</summary>
+    /// <summary>Calls until all calls succeed and reach <paramref name="server"/>.</summary>
     private static async Task ServedByAsync(RedisGateway gateway, RedisServer server)
     {
         var value = Guid.NewGuid().ToString("n");

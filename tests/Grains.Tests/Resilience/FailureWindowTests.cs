@@ -2,16 +2,16 @@ using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>The record of a circuit's calls.</summary>
+/// <summary>The failure window of a circuit.</summary>
 public sealed class FailureWindowTests
 {
     private readonly FailureWindow _window = new(1000);
 
     [Fact]
-    public void At_first_it_is_empty() => Assert.Equal((0, 0), _window.Count(0));
+    public void Window_is_empty_at_first() => Assert.Equal((0, 0), _window.Count(0));
 
     [Fact]
-    public void It_counts_calls_and_the_failures_among_them()
+    public void Window_counts_calls_and_failures()
     {
         for (var i = 0; i < 5; i++) _window.Success(i);
         for (var i = 0; i < 3; i++) _window.Failure(i);
@@ -19,7 +19,7 @@ public sealed class FailureWindowTests
     }
 
     [Fact]
-    public void What_is_older_than_the_stretch_is_forgotten_within_a_tenth_of_it()
+    public void Old_results_are_dropped_within_a_tenth_of_the_window()
     {
         _window.Failure(0);
         Assert.Equal((1, 1), _window.Count(900));
@@ -27,7 +27,7 @@ public sealed class FailureWindowTests
     }
 
     [Fact]
-    public void It_slides()
+    public void Window_slides()
     {
         for (var now = 0; now < 100_000; now++)
         {
@@ -37,7 +37,7 @@ public sealed class FailureWindowTests
     }
 
     [Fact]
-    public void A_result_told_late_counts_to_the_present()
+    public void Late_result_counts_in_the_current_slice()
     {
         _window.Success(5000);
         _window.Failure(4000);
@@ -45,7 +45,7 @@ public sealed class FailureWindowTests
     }
 
     [Fact]
-    public void A_look_from_before_does_not_forget_more()
+    public void Check_with_an_earlier_time_drops_no_results()
     {
         _window.Success(5000);
         Assert.Equal((1, 0), _window.Count(4000));
@@ -53,7 +53,7 @@ public sealed class FailureWindowTests
     }
 
     [Fact]
-    public void The_shortest_stretch_works()
+    public void Shortest_window_works()
     {
         var window = new FailureWindow(0);
         window.Failure(7);
@@ -62,12 +62,12 @@ public sealed class FailureWindowTests
     }
 
     [Fact]
-    public async Task Counts_of_many_threads_add_up_over_the_turn_of_slices()
+    public async Task Concurrent_counts_add_up_across_slices()
     {
         const int threads = 6;
         const int each = 200_000;
 
-        // A clock that all of them move, through nine of ten slices: so nothing may be forgotten.
+        // A clock that all threads advance, through nine of ten slices, so that nothing expires.
         var clock = 0L;
         var window = new FailureWindow(threads * each * 10 / 9);
         await Task.WhenAll(Enumerable.Range(0, threads).Select(thread => Task.Factory.StartNew(

@@ -8,7 +8,7 @@ using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>A gateway over a server of its own, which may be killed, and a connection to it that passes no circuit.</summary>
+/// <summary>A gateway with its own server, which can be killed, and a connection that bypasses the circuit.</summary>
 internal sealed class GatewayBench : IAsyncDisposable
 {
     private readonly List<ConnectionMultiplexer> _admins = [];
@@ -29,7 +29,7 @@ internal sealed class GatewayBench : IAsyncDisposable
 
     public bool IsClosed => Circuit.State == BreakerState.Closed;
 
-    /// <summary>Quick to open and to close, and yet no busy machine makes it open by mistake.</summary>
+    /// <summary>Opens and closes quickly, but never by mistake on a busy machine.</summary>
     public static BreakerOptions Quick() => new()
     {
         CallTimeout = TimeSpan.FromSeconds(5),
@@ -52,7 +52,7 @@ internal sealed class GatewayBench : IAsyncDisposable
         return bench;
     }
 
-    /// <summary>Writes; returns what went wrong.</summary>
+    /// <summary>Writes, and returns the error, if any.</summary>
     public async Task<RedisUnavailableException?> TryAsync(RedisRole role = RedisRole.Cache)
     {
         try
@@ -66,7 +66,7 @@ internal sealed class GatewayBench : IAsyncDisposable
         }
     }
 
-    /// <summary>Calls until the circuit is open; returns the errors of the calls that it let through.</summary>
+    /// <summary>Calls until the circuit is open; returns the errors of the admitted calls.</summary>
     public async Task<List<RedisUnavailableException>> OpenAsync()
     {
         var errors = new List<RedisUnavailableException>();
@@ -82,7 +82,7 @@ internal sealed class GatewayBench : IAsyncDisposable
     /// <summary>Makes no call until the circuit has closed by itself.</summary>
     public Task ClosedAsync() => Eventually.IsTrueAsync(() => Task.FromResult(IsClosed));
 
-    /// <summary>A new connection of the operator's.</summary>
+    /// <summary>A new administrative connection.</summary>
     public async Task<IDatabase> AdminAsync()
     {
         var configuration = ConfigurationOptions.Parse(Server.ConnectionString);

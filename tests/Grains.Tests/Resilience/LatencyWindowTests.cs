@@ -3,7 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>How long calls took, of late.</summary>
+/// <summary>The latency of recent calls.</summary>
 public sealed class LatencyWindowTests
 {
     private readonly FakeTimeProvider _clock = new();
@@ -12,10 +12,10 @@ public sealed class LatencyWindowTests
     public LatencyWindowTests() => _window = new LatencyWindow(_clock);
 
     [Fact]
-    public void At_first_there_is_nothing() => Assert.Equal(0, _window.Snapshot().Calls);
+    public void Latency_window_is_empty_at_first() => Assert.Equal(0, _window.Snapshot().Calls);
 
     [Fact]
-    public void It_tells_percentiles_to_two_digits()
+    public void Percentiles_have_two_significant_digits()
     {
         for (var i = 1; i <= 1000; i++) Record(i);
         var snapshot = _window.Snapshot();
@@ -26,7 +26,7 @@ public sealed class LatencyWindowTests
     }
 
     [Fact]
-    public void It_remembers_for_at_least_half_a_minute_and_no_longer_than_one()
+    public void Samples_are_kept_between_half_a_minute_and_a_minute()
     {
         Record(5);
         _clock.Advance(TimeSpan.FromSeconds(29));
@@ -38,7 +38,7 @@ public sealed class LatencyWindowTests
     }
 
     [Fact]
-    public void After_a_long_time_without_calls_it_is_empty()
+    public void Latency_window_is_empty_after_a_long_idle_time()
     {
         Record(5);
         _clock.Advance(TimeSpan.FromDays(400));
@@ -48,7 +48,7 @@ public sealed class LatencyWindowTests
     }
 
     [Fact]
-    public void What_is_out_of_range_counts_as_the_shortest_or_the_longest()
+    public void Out_of_range_latency_counts_as_the_minimum_or_maximum()
     {
         _window.Record(TimeSpan.Zero, _clock.GetTimestamp());
         _window.Record(TimeSpan.FromMilliseconds(-5), _clock.GetTimestamp());
@@ -58,7 +58,7 @@ public sealed class LatencyWindowTests
     }
 
     [Fact]
-    public async Task Many_threads_record_while_it_is_read()
+    public async Task Concurrent_records_and_reads_are_consistent()
     {
         const int threads = 4;
         const int each = 50_000;

@@ -5,7 +5,7 @@ using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>The membership table while its Redis fails over.</summary>
+/// <summary>The membership table during a Redis failover.</summary>
 [NeedsServers]
 public sealed class MembershipFailoverTests
 {
@@ -13,7 +13,7 @@ public sealed class MembershipFailoverTests
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
     [Fact]
-    public async Task Silos_move_to_the_new_primary_and_one_that_starts_meanwhile_joins_them()
+    public async Task Silos_follow_the_new_primary_and_a_starting_silo_joins_them()
     {
         await using var pair = await RedisPair.StartNewAsync();
         await using var first = await JoinAsync(pair.Address, 1000);
@@ -25,7 +25,7 @@ public sealed class MembershipFailoverTests
             await newcomer.JoinAsync().WaitAsync(Limit);
             await AllSeeAsync([first, second, newcomer], [first, second, newcomer], SiloStatus.Active);
 
-            // Not only read: what one of the first writes, the newcomer reads.
+            // Not only reads: the newcomer reads a write of the first silo.
             await WriteAsync(first, newcomer.Address, SiloStatus.Dead);
             await AllSeeAsync([newcomer, second, first], [newcomer], SiloStatus.Dead);
             await pair.ReplicatedAsync();
@@ -33,12 +33,12 @@ public sealed class MembershipFailoverTests
     }
 
     [Fact]
-    public async Task Silo_that_starts_while_the_address_leads_to_a_replica_joins_once_it_does_not()
+    public async Task Silo_started_against_a_replica_joins_once_the_address_leads_to_a_primary()
     {
         await using var pair = await RedisPair.StartNewAsync();
         await using var first = await JoinAsync(pair.Address, 1000);
 
-        // Demoted before the other is promoted, as long as a failover takes.
+        // Demotes the primary, and promotes the replica after the usual failover time.
         await RedisCommands.SendAsync(pair.Primary.Port, "REPLICAOF 127.0.0.1 1");
         await using var newcomer = MembershipSilo.Create(pair.Address, Service, 1001);
         var joining = newcomer.JoinAsync();
@@ -51,7 +51,7 @@ public sealed class MembershipFailoverTests
     }
 
     [Fact]
-    public async Task Two_changes_of_the_same_version_on_both_sides_of_a_failover_are_both_kept()
+    public async Task Changes_of_the_same_version_on_both_sides_of_a_failover_are_kept()
     {
         await using var pair = await RedisPair.StartNewAsync();
         await using var first = await JoinAsync(pair.Address, 1000);
@@ -60,7 +60,7 @@ public sealed class MembershipFailoverTests
         foreach (var silo in (MembershipSilo[])[first, second, third]) await silo.Table.CheckAsync(default);
         await pair.ReplicatedAsync();
 
-        // The replica does not hear of the one, and is given the other as its own next version.
+        // The replica misses one change and receives the other as its own next version.
         await pair.StopReplicatingAsync();
         await first.WriteAsync(third.Address, SiloStatus.Dead);
         await second.Table.CheckAsync(default);
@@ -82,7 +82,7 @@ public sealed class MembershipFailoverTests
         return silo;
     }
 
-    /// <summary>Writes, again and again if need be, as Orleans does.</summary>
+    /// <summary>Writes, with retries as in Orleans.</summary>
     private static async Task WriteAsync(MembershipSilo silo, SiloAddress other, SiloStatus status)
     {
         for (var began = DateTime.UtcNow; ;)
@@ -99,7 +99,7 @@ public sealed class MembershipFailoverTests
         }
     }
 
-    /// <summary>Has all silos read again and again, as they do once a second, until each sees these others so.</summary>
+    /// <summary>Lets all silos read repeatedly, as they do once a second, until each sees the others with this status.</summary>
     private static async Task AllSeeAsync(IReadOnlyList<MembershipSilo> silos, IReadOnlyList<MembershipSilo> seen, SiloStatus status)
     {
         var last = new string[silos.Count];
@@ -115,7 +115,7 @@ public sealed class MembershipFailoverTests
         }
         catch (TimeoutException)
         {
-            Assert.Fail($"Not all see {string.Join(", ", seen.Select(other => other.Address))} as {status}:\n{string.Join('\n', last)}");
+            Assert.Fail($"Not all silos see {string.Join(", ", seen.Select(other => other.Address))} as {status}:\n{string.Join('\n', last)}");
         }
     }
 
@@ -127,7 +127,7 @@ public sealed class MembershipFailoverTests
         }
         catch (Exception error)
         {
-            // Not connected again yet.
+            // Not reconnected yet.
             return error.Message;
         }
     }

@@ -12,7 +12,7 @@ public sealed class MembershipLeaseTests
     private int _asked;
 
     [Fact]
-    public async Task A_proof_serves_all_answers_until_it_expires()
+    public async Task Proof_covers_all_responses_until_it_expires()
     {
         var lease = Lease(() => Standing.Member);
         Assert.False(lease.IsValid);
@@ -28,7 +28,7 @@ public sealed class MembershipLeaseTests
     }
 
     [Fact]
-    public async Task A_proof_counts_from_when_it_was_asked_for()
+    public async Task Proof_counts_from_its_request()
     {
         var lease = Lease(() =>
         {
@@ -41,7 +41,7 @@ public sealed class MembershipLeaseTests
     }
 
     [Fact]
-    public async Task A_proof_that_was_under_way_before_a_pause_is_not_enough_after_it()
+    public async Task Proof_requested_before_a_pause_is_not_valid_after_it()
     {
         var first = new TaskCompletionSource<Standing>();
         var lease = new MembershipLease(_clock, _ => ++_asked == 1 ? first.Task : Task.FromResult(Standing.Evicted));
@@ -56,7 +56,7 @@ public sealed class MembershipLeaseTests
     }
 
     [Fact]
-    public async Task Time_in_which_the_machine_was_suspended_counts_although_the_monotonic_clock_stood_still()
+    public async Task Time_of_a_suspended_machine_counts_against_the_lease()
     {
         var lease = Lease(() => Standing.Member);
         await lease.RenewAsync();
@@ -65,7 +65,7 @@ public sealed class MembershipLeaseTests
     }
 
     [Fact]
-    public async Task A_wall_clock_that_is_set_back_does_not_extend_a_lease()
+    public async Task Wall_clock_set_back_does_not_extend_a_lease()
     {
         var lease = Lease(() => Standing.Member);
         await lease.RenewAsync();
@@ -76,7 +76,7 @@ public sealed class MembershipLeaseTests
     }
 
     [Fact]
-    public async Task An_evicted_silo_remains_evicted_and_asks_no_more()
+    public async Task Evicted_silo_stays_evicted_and_requests_no_more_proofs()
     {
         var standing = Standing.Member;
         var lease = Lease(() => standing);
@@ -93,7 +93,7 @@ public sealed class MembershipLeaseTests
     }
 
     [Fact]
-    public async Task While_nothing_answers_callers_do_not_wait_and_the_next_renewal_ends_that()
+    public async Task Failed_renewal_blocks_no_caller_until_the_next_renewal()
     {
         var standing = Standing.Unknown;
         var lease = Lease(() => standing);
@@ -108,7 +108,7 @@ public sealed class MembershipLeaseTests
     }
 
     [Fact]
-    public async Task A_valid_lease_outlives_a_failure_to_renew_it()
+    public async Task Valid_lease_survives_a_failed_renewal()
     {
         var standing = Standing.Member;
         var lease = Lease(() => standing);
@@ -122,7 +122,7 @@ public sealed class MembershipLeaseTests
     }
 
     [Fact]
-    public async Task An_exception_counts_as_no_answer()
+    public async Task Exception_counts_as_no_response()
     {
         var lease = Lease(() => throw new InvalidOperationException("defect"));
         await Assert.ThrowsAsync<InvalidOperationException>(lease.RenewAsync);
@@ -130,7 +130,7 @@ public sealed class MembershipLeaseTests
     }
 
     [Fact]
-    public async Task Callers_that_come_at_once_share_one_proof()
+    public async Task Concurrent_callers_share_one_proof()
     {
         var asking = new TaskCompletionSource<Standing>();
         var lease = new MembershipLease(_clock, _ =>
@@ -145,14 +145,14 @@ public sealed class MembershipLeaseTests
     }
 
     /// <summary>
-    /// Whatever pauses there are, and however long it takes to ask: nothing is answered from memory once the others may have
-    /// changed what the silo owned, which is a lease after they declared it dead.
+    /// For any pauses and any response times: nothing is answered from memory once other silos may have changed the users. That
+    /// is a lease after they declared the silo dead.
     /// </summary>
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(3)]
-    public async Task Nothing_is_answered_from_memory_a_lease_after_the_silo_was_declared_dead(int seed)
+    public async Task Dead_silo_answers_nothing_from_memory_after_its_lease(int seed)
     {
         var random = new Random(seed);
         var (late, answers) = (0, 0);

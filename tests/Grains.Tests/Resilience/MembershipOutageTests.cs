@@ -3,14 +3,14 @@ using Actors.Fixtures;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>The membership table while its Redis is away.</summary>
+/// <summary>The membership table during a Redis outage.</summary>
 [NeedsServers]
 public sealed class MembershipOutageTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
     [Fact]
-    public async Task A_silo_that_joins_waits_for_Redis()
+    public async Task Joining_silo_waits_for_Redis()
     {
         await using var redis = new RedisServer();
         await using var silo = MembershipSilo.Create(redis.ConnectionString, "outage", 1000);
@@ -24,7 +24,7 @@ public sealed class MembershipOutageTests
     }
 
     [Fact]
-    public async Task Nothing_waits_for_a_Redis_that_hangs_and_the_table_is_restored_when_it_is_back_empty()
+    public async Task Hanging_Redis_delays_no_call_and_an_emptied_table_is_restored()
     {
         await using var redis = await RedisServer.StartNewAsync(appendOnly: false);
         await using var silo = MembershipSilo.Create(redis.ConnectionString, "outage", 1000);
@@ -45,7 +45,7 @@ public sealed class MembershipOutageTests
             }
             catch (Exception)
             {
-                // Not connected again yet.
+                // Not reconnected yet.
                 return false;
             }
         });

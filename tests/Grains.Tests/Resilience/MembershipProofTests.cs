@@ -4,12 +4,12 @@ using Actors.Membership;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>A silo asks the table whether it is a member, and does not answer itself.</summary>
+/// <summary>A silo asks the table whether it is a member and never answers itself.</summary>
 [NeedsServers]
 public sealed class MembershipProofTests
 {
     [Fact]
-    public async Task A_silo_that_was_declared_dead_does_not_take_its_own_copy_of_a_lost_table_for_an_answer()
+    public async Task Dead_silo_does_not_trust_its_own_copy_of_a_lost_table()
     {
         await using var redis = await RedisServer.StartNewAsync(appendOnly: false);
         await using var frozen = MembershipSilo.Create(redis.ConnectionString, "proof", 1000);
@@ -25,7 +25,7 @@ public sealed class MembershipProofTests
         Assert.Equal(Standing.Unknown, await proof.ProveAsync(isLeaseValid: false));
         Assert.Equal(0, frozen.Table.Repairs);
 
-        // Whoever knows puts it back.
+        // A silo that knows the row restores it.
         await other.Table.CheckAsync(default);
         Assert.Equal(Standing.Evicted, await proof.ProveAsync(isLeaseValid: false));
     }

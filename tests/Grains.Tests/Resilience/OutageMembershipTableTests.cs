@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>What Orleans reads and writes of the membership table while Redis is away.</summary>
+/// <summary>The membership table that Orleans reads and writes during a Redis outage.</summary>
 [NeedsServers]
 public sealed class OutageMembershipTableTests : IAsyncLifetime
 {
@@ -40,9 +40,9 @@ public sealed class OutageMembershipTableTests : IAsyncLifetime
         _stopping.Dispose();
     }
 
-    // A read that fails has Orleans drop what it is told meanwhile.
+    // After a failed read, Orleans drops the changes that it received meanwhile.
     [Fact]
-    public async Task Reads_answer_with_the_last_table_and_with_what_other_silos_told()
+    public async Task Reads_merge_the_last_table_with_reports_of_other_silos()
     {
         var last = await _table.ReadAllAsync();
         await _redis.KillAsync();
@@ -55,7 +55,7 @@ public sealed class OutageMembershipTableTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Reads_fail_where_a_silo_is_told_of_that_the_last_table_does_not_have()
+    public async Task Reads_fail_if_a_reported_silo_is_not_in_the_last_table()
     {
         await _table.ReadAllAsync();
         await _redis.KillAsync();
@@ -65,7 +65,7 @@ public sealed class OutageMembershipTableTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Only_a_silo_that_stops_may_change_its_own_status()
+    public async Task Only_a_stopping_silo_may_change_its_status()
     {
         await _table.ReadAllAsync();
         await _redis.KillAsync();
@@ -79,7 +79,7 @@ public sealed class OutageMembershipTableTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Two_silos_that_stop_both_say_so()
+    public async Task Two_stopping_silos_both_report_it()
     {
         var last = await _table.ReadAllAsync();
         await _redis.KillAsync();
@@ -94,9 +94,9 @@ public sealed class OutageMembershipTableTests : IAsyncLifetime
         Assert.Equal((SiloStatus.Dead, SiloStatus.Dead), (Status(both, _self), Status(both, _other)));
     }
 
-    // Orleans tells a change to nobody whose last sign of life is older than 15 s.
+    // Orleans sends no change to a silo whose last heartbeat is older than 15 s.
     [Fact]
-    public async Task A_silo_that_stops_takes_nobody_for_silent()
+    public async Task Stopping_silo_suspects_no_other_silo()
     {
         await _table.ReadAllAsync();
         await _redis.KillAsync();
@@ -108,7 +108,7 @@ public sealed class OutageMembershipTableTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_table_in_Redis_counts_again_once_it_is_back()
+    public async Task Table_in_Redis_is_used_again_once_Redis_is_back()
     {
         var last = await _table.ReadAllAsync();
         await _redis.KillAsync();

@@ -6,14 +6,14 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>What silos believe of each other, whatever becomes of the messages between them.</summary>
+/// <summary>The silos' view of partitioned silos, for any order and loss of messages.</summary>
 public sealed class PartitionedSilosTests
 {
     private static readonly SiloAddress Self = SiloAddress.New(IPAddress.Loopback, 1000, 1);
     private static readonly SiloAddress Other = SiloAddress.New(IPAddress.Loopback, 1001, 1);
 
     [Fact]
-    public Task Whatever_order_messages_arrive_in_the_last_change_counts() =>
+    public Task Last_change_wins_in_any_order_of_messages() =>
         Gen.Select(Gen.Bool.Array[1, 8], Gen.Int[0, 1_000_000]).SampleAsync(
             async (announces, seed) =>
             {
@@ -27,7 +27,7 @@ public sealed class PartitionedSilosTests
             threads: 1);
 
     [Fact]
-    public Task Whatever_messages_are_lost_the_silos_agree_in_the_end() =>
+    public Task Silos_agree_eventually_whatever_messages_are_lost() =>
         Gen.Select(Gen.Bool.Array[1, 8], Gen.Int[0, 1_000_000]).SampleAsync(
             async (announces, seed) =>
             {
@@ -40,7 +40,7 @@ public sealed class PartitionedSilosTests
                 await silo.ConvergeAsync();
                 Assert.Equal(silo.IsAnnounced, network.Receiver.IsAny);
 
-                // One that took it for dead hears of it again.
+                // A receiver that took the silo for dead is informed again.
                 network.Receiver.Forget(Self);
                 await silo.ConvergeAsync(all: true);
                 Assert.Equal(silo.IsAnnounced, network.Receiver.IsAny);
@@ -49,7 +49,7 @@ public sealed class PartitionedSilosTests
             threads: 1);
 
     [Fact]
-    public async Task Silo_that_knows_but_is_slow_to_flush_is_not_reported_as_untold()
+    public async Task Informed_silo_that_flushes_slowly_is_not_reported_as_uninformed()
     {
         var log = new LogLines();
         var network = new Network { IsOpen = true, Flushing = new TaskCompletionSource().Task };
@@ -58,13 +58,13 @@ public sealed class PartitionedSilosTests
         Assert.True(network.Receiver.IsAny);
         Assert.Contains("did not flush", Assert.Single(log.Lines), StringComparison.Ordinal);
 
-        // Confirmed: it is told nothing more.
+        // Once confirmed, it is not announced again.
         await silo.ConvergeAsync();
         Assert.Equal(1, network.Told);
     }
 
     [Fact]
-    public async Task Silo_that_cannot_be_told_is_told_again_with_one_line_in_the_log()
+    public async Task Announcement_to_an_unreachable_silo_is_retried_with_one_log_line()
     {
         var log = new LogLines();
         var network = new Network { IsOpen = true, IsBroken = true };
@@ -98,7 +98,7 @@ public sealed class PartitionedSilosTests
         Assert.False(silo.IsAnnounced || network.Receiver.IsAny);
     }
 
-    /// <summary>Holds messages until they are delivered, in any order, or lost; or passes them on at once.</summary>
+    /// <summary>Holds messages until they are delivered in any order or lost, or delivers them at once.</summary>
     private sealed class Network : IPartitionedPeers
     {
         private readonly Lock _gate = new();
@@ -143,7 +143,7 @@ public sealed class PartitionedSilosTests
             return Flushing;
         }
 
-        /// <summary>Begins a change, and returns once its message is on the way.</summary>
+        /// <summary>Starts a change and returns once its message is in flight.</summary>
         public async Task DoAsync(PartitionedSilos silo, bool announce)
         {
             var told = Told;

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>A process that was stopped knows that it was.</summary>
+/// <summary>A process detects that it was paused.</summary>
 public sealed class ProcessPauseDetectorTests
 {
     private readonly FakeTimeProvider _clock = new();
@@ -12,7 +12,7 @@ public sealed class ProcessPauseDetectorTests
     public ProcessPauseDetectorTests() => _pauses = new ProcessPauseDetector(_clock, TimeSpan.FromMilliseconds(500));
 
     [Fact]
-    public void There_is_none_while_it_looks_in_time()
+    public void No_pause_is_reported_while_checks_are_on_time()
     {
         var began = _clock.GetTimestamp();
         for (var i = 0; i < 100; i++) Look(499);
@@ -20,7 +20,7 @@ public sealed class ProcessPauseDetectorTests
     }
 
     [Fact]
-    public void A_pause_is_known_before_the_loop_looks_again()
+    public void Pause_is_known_before_the_next_check()
     {
         Look(50);
         var began = _clock.GetTimestamp();
@@ -29,7 +29,7 @@ public sealed class ProcessPauseDetectorTests
     }
 
     [Fact]
-    public void And_after_it_has_looked()
+    public void Pause_is_known_after_the_next_check()
     {
         Look(50);
         var began = _clock.GetTimestamp();
@@ -39,7 +39,7 @@ public sealed class ProcessPauseDetectorTests
     }
 
     [Fact]
-    public void But_not_for_what_began_after_it()
+    public void Pause_does_not_affect_later_calls()
     {
         Look(10_000);
         var began = _clock.GetTimestamp();

@@ -2,7 +2,7 @@ using Actors.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>Connection strings of Redis: what is taken, and that what is refused quotes nothing of a password.</summary>
+/// <summary>Valid Redis connection strings, and errors that never quote a password.</summary>
 public sealed class RedisConnectionStringTests
 {
     [Theory]
@@ -15,7 +15,7 @@ public sealed class RedisConnectionStringTests
     [InlineData("!/run/redis.sock", "/run/redis.sock")]
     [InlineData("redis:6379,password=a=b,user=c,abortConnect=false,connectTimeout=500,$DEBUG=", "redis:6379")]
     [InlineData(" redis:6379 , password=ab ,", "redis:6379")]
-    public void A_connection_string_is_read_and_shown_without_its_secrets(string text, string addresses)
+    public void Connection_string_is_shown_without_its_secrets(string text, string addresses)
     {
         Assert.True(RedisConnectionString.TryParse(text, out var options, out var fault), fault);
         Assert.Equal(addresses, RedisConnectionString.AddressesOf(options));
@@ -39,7 +39,7 @@ public sealed class RedisConnectionStringTests
     [InlineData(":6379", "its part 1 of 1")]
     [InlineData("password=hunter2", "names no server")]
     [InlineData("127.0.0.1:6379,defaultDatabase=hunter2", "the option defaultDatabase")]
-    public void A_wrong_part_is_named_and_not_quoted(string text, string says)
+    public void Invalid_part_is_named_but_not_quoted(string text, string says)
     {
         Assert.False(RedisConnectionString.TryParse(text, out _, out var fault));
         Assert.Contains(says, fault, StringComparison.Ordinal);

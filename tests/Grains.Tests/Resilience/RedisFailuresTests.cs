@@ -3,7 +3,7 @@ using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>Which errors are an outage, and which are an answer.</summary>
+/// <summary>Which errors are an outage, and which are a response.</summary>
 public sealed class RedisFailuresTests
 {
     [Theory]
@@ -19,7 +19,7 @@ public sealed class RedisFailuresTests
     [InlineData("ERR Error running script (call to f_7cd0): @user_script:3: @user_script: 3: -OOM command not allowed when used memory > 'maxmemory'.")]
     [InlineData("ERR Error running script (call to f_7cd0): @user_script:3: -NOREPLICAS Not enough good replicas to write.")]
     [InlineData("TRYAGAIN Multiple keys request during rehashing of slot")]
-    public void A_server_that_cannot_serve_is_an_outage_and_has_changed_nothing(string message)
+    public void Unusable_server_is_an_outage_without_effect(string message)
     {
         var error = Answer(message);
         Assert.True(RedisFailures.IsUnavailability(error));
@@ -36,7 +36,7 @@ public sealed class RedisFailuresTests
     [InlineData("ERR Error compiling script (new function): user_script:1: unexpected symbol near '-READONLY'")]
     [InlineData("LOADINGS is not LOADING")]
     [InlineData("")]
-    public void An_answer_to_a_wrong_question_is_not(string message)
+    public void Error_of_the_request_is_not_an_outage(string message)
     {
         Assert.False(RedisFailures.IsUnavailability(Answer(message)));
         Assert.False(RedisFailures.IsStructural(Answer(message)));
@@ -51,7 +51,7 @@ public sealed class RedisFailuresTests
     [InlineData("ERR ACL failure in script: User default has no permissions to run the 'time' command script: 7cd0, on @user_script:1.", true)]
     [InlineData("ERR Error running script (call to f_7cd0): @user_script:1: -NOPERM The user executing the script can't run this command or subcommand", true)]
     [InlineData("ERR Unknown Redis command called from script script: 7cd0, on @user_script:1.", true)]
-    public void A_missing_right_or_command_is_an_outage_that_does_not_pass_by_itself(string message, bool mayHaveHappened)
+    public void Missing_right_or_command_is_a_permanent_outage(string message, bool mayHaveHappened)
     {
         var error = Answer(message);
         Assert.True(RedisFailures.IsStructural(error));
@@ -60,7 +60,7 @@ public sealed class RedisFailuresTests
     }
 
     [Fact]
-    public void A_call_that_was_given_up_is_an_outage_and_may_have_happened()
+    public void Abandoned_call_is_an_outage_with_unknown_effect()
     {
         foreach (var error in new Exception[] { new TimeoutException(), new OperationCanceledException(), new TaskCanceledException() })
         {
@@ -70,7 +70,7 @@ public sealed class RedisFailuresTests
     }
 
     [Fact]
-    public void A_defect_of_ours_is_not_an_outage() => Assert.False(RedisFailures.IsUnavailability(new ArgumentException("")));
+    public void Defect_in_our_code_is_not_an_outage() => Assert.False(RedisFailures.IsUnavailability(new ArgumentException("")));
 
     private static RedisServerException Answer(string message) => new(RedisErrorKind.Unknown, CommandFlags.None, message);
 }

@@ -8,12 +8,12 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>A real Redis that is killed, stopped, busy or loading, behind a gateway.</summary>
+/// <summary>A real Redis behind a gateway that is killed, frozen, busy or loading.</summary>
 [NeedsServers]
 public sealed class RedisOutageTests
 {
     [Fact]
-    public async Task A_killed_Redis_is_not_called_and_one_that_is_back_is_noticed_without_a_call()
+    public async Task Killed_Redis_is_not_called_and_its_return_is_noticed_without_a_call()
     {
         await using var bench = await GatewayBench.StartAsync();
         await bench.Server.KillAsync();
@@ -27,7 +27,7 @@ public sealed class RedisOutageTests
     }
 
     [Fact]
-    public async Task A_stopped_Redis_is_not_called_and_one_that_goes_on_is_noticed_without_a_call()
+    public async Task Frozen_Redis_is_not_called_and_its_return_is_noticed_without_a_call()
     {
         await using var bench = await GatewayBench.StartAsync();
         bench.Server.Signal(Signals.Stop);
@@ -44,7 +44,7 @@ public sealed class RedisOutageTests
     }
 
     [Fact]
-    public async Task Without_any_call_a_dead_Redis_is_noticed_as_well()
+    public async Task Dead_Redis_is_noticed_without_a_call()
     {
         await using var bench = await GatewayBench.StartAsync();
         await bench.Server.KillAsync();
@@ -67,9 +67,9 @@ public sealed class RedisOutageTests
     }
 
     [Fact]
-    public async Task Calls_that_wait_are_released_when_it_opens()
+    public async Task Waiting_calls_are_released_when_the_circuit_opens()
     {
-        // Far longer than this test may take: only the circuit can release them.
+        // Far longer than this test: only the circuit can release them.
         var options = GatewayBench.Quick();
         (options.CallTimeout, options.SlowCallDuration) = (TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1));
         await using var bench = await GatewayBench.StartAsync(options);
@@ -79,13 +79,13 @@ public sealed class RedisOutageTests
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(30), $"{clock.Elapsed}");
         Assert.All(errors, error => Assert.True(error!.MayHaveHappened));
 
-        // What is remembered is why it opened, not that calls were released.
+        // The circuit keeps the reason for opening, not the released calls.
         Assert.Contains("slow: calls have waited", bench.Circuit.Snapshot().LastError, StringComparison.Ordinal);
         Assert.Contains("slow: calls have waited", (await bench.TryAsync())!.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_busy_Redis_is_too_slow()
+    public async Task Busy_Redis_opens_the_circuit_as_too_slow()
     {
         var options = GatewayBench.Quick();
         (options.SlowCallDuration, options.MinimumThroughput, options.SilenceDuration) = (TimeSpan.FromSeconds(1), 4, TimeSpan.FromMinutes(1));
@@ -99,7 +99,7 @@ public sealed class RedisOutageTests
         });
         await bench.OpenAsync();
 
-        // Not "a call failed": the connection to a server that is only busy stays.
+        // Not "a call failed": the connection to a busy server stays open.
         Assert.Contains("an answer took", bench.Circuit.Snapshot().Transitions[0].Reason, StringComparison.Ordinal);
 
         await stop.CancelAsync();
@@ -108,7 +108,7 @@ public sealed class RedisOutageTests
     }
 
     [Fact]
-    public async Task A_Redis_in_an_endless_script_says_that_it_is_busy()
+    public async Task Redis_in_an_endless_script_is_reported_as_busy()
     {
         await using var bench = await GatewayBench.StartAsync(arguments: ["--busy-reply-threshold", "50"]);
         var (author, admin) = (await bench.AdminAsync(), await bench.AdminAsync());
@@ -122,23 +122,23 @@ public sealed class RedisOutageTests
     }
 
     [Fact]
-    public async Task A_Redis_that_loads_its_data_is_called_when_it_has_them()
+    public async Task Loading_Redis_is_called_once_its_data_is_loaded()
     {
-        // 5 ms a key: some seconds.
+        // 5 ms a key: some seconds in total.
         await using var bench = await GatewayBench.StartAsync(arguments: ["--key-load-delay", "5000", "--loading-process-events-interval-bytes", "1024"]);
         var admin = await bench.AdminAsync();
         await admin.ScriptEvaluateAsync("for i = 1, 800 do redis.call('SET', 'loaded' .. i, string.rep('x', 200)) end");
         await bench.Server.StopAsync();
         await bench.OpenAsync();
 
-        // Returns once it has loaded.
+        // Returns once the data is loaded.
         await bench.Server.StartAsync();
         await bench.ClosedAsync();
         Assert.Null(await bench.TryAsync());
     }
 
     [Fact]
-    public Task Time_outs_of_calls_while_we_did_not_run_do_not_open_it() => PauseAsync(TimeSpan.FromSeconds(20), async (server, circuit, calls) =>
+    public Task Timeouts_during_a_pause_do_not_open_the_circuit() => PauseAsync(TimeSpan.FromSeconds(20), async (server, circuit, calls) =>
     {
         foreach (var call in calls) Assert.True((await Assert.ThrowsAsync<RedisUnavailableException>(() => call)).MayHaveHappened);
         server.Signal(Signals.Continue);
@@ -146,16 +146,16 @@ public sealed class RedisOutageTests
         await PingAsync(circuit);
     });
 
-    // Longer than an answer may take, and not as long as a call may.
+    // Longer than the response limit, but shorter than the call timeout.
     [Fact]
-    public Task Answers_that_are_late_since_we_did_not_run_do_not_open_it() => PauseAsync(TimeSpan.FromMilliseconds(900), async (server, circuit, calls) =>
+    public Task Late_responses_after_a_pause_do_not_open_the_circuit() => PauseAsync(TimeSpan.FromMilliseconds(900), async (server, circuit, calls) =>
     {
         server.Signal(Signals.Continue);
         await Task.WhenAll(calls);
         Assert.Equal((0, 0), (circuit.Breaks, circuit.Failures));
     });
 
-    /// <summary>Calls a Redis that is stopped, and lets all that time pass at once, as when this process was stopped.</summary>
+    /// <summary>Calls a frozen Redis and lets the time pass at once, as in a pause of this process.</summary>
     private static async Task PauseAsync(TimeSpan pause, Func<RedisServer, RedisCircuit, IReadOnlyList<Task>, Task> then)
     {
         await using var server = await RedisServer.StartNewAsync();
@@ -185,7 +185,7 @@ public sealed class RedisOutageTests
             Assert.Contains("its circuit is", error.Message, StringComparison.Ordinal);
         }
 
-        // Were one in a hundred of them made, their time limits alone would take longer.
+        // If one in a hundred were made, their timeouts alone would take longer.
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(20), string.Create(CultureInfo.InvariantCulture, $"{calls} calls took {clock.Elapsed}"));
         Assert.Equal(made, bench.Circuit.Calls);
         Assert.Equal(rejected + calls, bench.Circuit.Rejected);

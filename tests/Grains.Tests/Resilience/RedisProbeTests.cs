@@ -8,7 +8,7 @@ using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>A Redis that takes rights away, which it does not give back by itself.</summary>
+/// <summary>A Redis that revokes rights until they are granted again.</summary>
 [NeedsServers]
 public sealed partial class RedisProbeTests
 {
@@ -31,7 +31,7 @@ public sealed partial class RedisProbeTests
     [InlineData("-eval -evalsha -@scripting")]
     [InlineData("-hset")]
     [InlineData("resetkeys ~other:*")]
-    public async Task Missing_right_opens_the_circuit_at_once_until_it_is_given_back(string rights)
+    public async Task Missing_right_opens_the_circuit_at_once_until_it_is_granted(string rights)
     {
         await using var bench = await GatewayBench.StartAsync();
         var admin = await bench.AdminAsync();
@@ -57,7 +57,7 @@ public sealed partial class RedisProbeTests
     }
 
     [Fact]
-    public async Task Missing_right_to_ask_for_the_health_leaves_the_circuit_closed()
+    public async Task Missing_right_to_read_the_health_leaves_the_circuit_closed()
     {
         await using var server = await RedisServer.StartNewAsync(appendOnly: false);
         await using (var admin = await ConnectionMultiplexer.ConnectAsync(server.ConnectionString))
@@ -65,7 +65,7 @@ public sealed partial class RedisProbeTests
         await using var gateway = new RedisGateway(new RedisOptions { ConnectionString = server.ConnectionString, KeyPrefix = "test" }, GatewayBench.Quick());
         await gateway.ConnectAsync();
 
-        // Asked at once, and every 10 s.
+        // The health is read at once and every 10 s.
         await Task.Delay(TimeSpan.FromSeconds(1));
         Assert.Empty(gateway.Circuits[0].Snapshot().Transitions);
         Assert.Null(gateway.Circuits[0].Health);

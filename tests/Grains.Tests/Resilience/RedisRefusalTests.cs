@@ -4,20 +4,20 @@ using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>A real Redis that answers: that it cannot serve, or that it was asked something wrong.</summary>
+/// <summary>A real Redis that responds with an error: it cannot serve, or the request was wrong.</summary>
 [NeedsServers]
 public sealed class RedisRefusalTests
 {
     private static readonly TimeSpan Long = TimeSpan.FromSeconds(30);
 
-    // Only failures open it.
+    // Opens only on failures.
     private static BreakerOptions Patient => new() { CallTimeout = Long, SlowCallDuration = Long, SilenceDuration = Long, ProbeTimeout = Long };
 
     [Theory]
     [InlineData("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "OOM")]
     [InlineData("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", "NOREPLICAS")]
     [InlineData("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "")]
-    public async Task One_that_takes_no_writes_is_not_called_until_it_does(string begin, string end, string reason)
+    public async Task Read_only_Redis_is_not_called_until_it_accepts_writes(string begin, string end, string reason)
     {
         await using var bench = await GatewayBench.StartAsync();
         var admin = await bench.AdminAsync();
@@ -27,7 +27,7 @@ public sealed class RedisRefusalTests
         Assert.All(errors, error => Assert.False(error.MayHaveHappened, error.Message));
         Assert.All(errors, error => Assert.Contains(reason, error.Message, StringComparison.Ordinal));
 
-        // It answers a PING; but probes write.
+        // The server answers a PING, but probes write.
         var breaks = bench.Circuit.Breaks;
         await Eventually.IsTrueAsync(() => Task.FromResult(bench.Circuit.Breaks >= breaks + 3));
         Assert.False(bench.IsClosed);
@@ -38,7 +38,7 @@ public sealed class RedisRefusalTests
     }
 
     [Fact]
-    public async Task Thousands_of_errors_in_what_was_asked_do_not_open_it()
+    public async Task Errors_of_the_request_do_not_open_the_circuit()
     {
         await using var bench = await GatewayBench.StartAsync(Patient);
         var redis = await bench.AdminAsync();
@@ -77,7 +77,7 @@ public sealed class RedisRefusalTests
     }
 
     [Fact]
-    public async Task A_server_that_forgot_its_scripts_is_told_them_again()
+    public async Task Scripts_are_loaded_again_after_the_server_lost_them()
     {
         await using var bench = await GatewayBench.StartAsync(Patient);
         var admin = await bench.AdminAsync();
@@ -91,7 +91,7 @@ public sealed class RedisRefusalTests
     }
 
     [Fact]
-    public async Task Defects_that_ask_nothing_of_Redis_are_no_good_answers()
+    public async Task Defects_before_a_call_do_not_count_as_successes()
     {
         var options = GatewayBench.Quick();
         options.MinimumThroughput = 1_000_000;
@@ -99,7 +99,7 @@ public sealed class RedisRefusalTests
         await bench.Server.KillAsync();
         await Eventually.IsTrueAsync(async () =>
         {
-            // Between two failures always a call that never reaches Redis.
+            // A call that never reaches Redis follows each failure.
             await Assert.ThrowsAnyAsync<Exception>(() => bench.Circuit.CallAsync<int, int>(
                 RedisRole.Cache, 0, static (_, _) => throw new InvalidOperationException("a defect")));
             await bench.TryAsync();
@@ -109,7 +109,7 @@ public sealed class RedisRefusalTests
     }
 
     [Fact]
-    public async Task A_hash_is_walked_whatever_its_size_and_fails_at_once_while_open()
+    public async Task Hash_scan_handles_any_size_and_fails_at_once_while_the_circuit_is_open()
     {
         await using var bench = await GatewayBench.StartAsync(Patient);
         var redis = await bench.AdminAsync();

@@ -4,7 +4,7 @@ using StackExchange.Redis;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>Which roles share a circuit, how circuits are steered, and what is left when a gateway is gone.</summary>
+/// <summary>Which roles share a circuit, how circuits are controlled, and what a disposed gateway leaves.</summary>
 [NeedsServers]
 public sealed class RedisRolesTests(RedisFixture redis)
 {
@@ -19,7 +19,7 @@ public sealed class RedisRolesTests(RedisFixture redis)
     }
 
     [Fact]
-    public async Task A_role_with_a_Redis_of_its_own_has_a_circuit_of_its_own()
+    public async Task Role_with_its_own_Redis_has_its_own_circuit()
     {
         await using var cache = await RedisServer.StartNewAsync();
         await using var gateway = Open(cache.ConnectionString);
@@ -39,7 +39,7 @@ public sealed class RedisRolesTests(RedisFixture redis)
     }
 
     [Fact]
-    public async Task Where_nobody_listens_only_that_role_is_cut_off()
+    public async Task Unreachable_server_opens_only_the_circuit_of_its_role()
     {
         await using var gateway = Open($"127.0.0.1:{FreePorts.Next()}");
         await Eventually.IsTrueAsync(() => Task.FromResult(gateway.Circuits.Single(circuit => circuit.Roles.Contains(RedisRole.Cache)).Breaks > 0));
@@ -49,7 +49,7 @@ public sealed class RedisRolesTests(RedisFixture redis)
     }
 
     [Fact]
-    public async Task One_that_is_there_later_than_we_is_noticed()
+    public async Task Redis_that_starts_after_the_silo_is_noticed()
     {
         await using var cache = new RedisServer();
         await using var gateway = Open(cache.ConnectionString);
@@ -60,7 +60,7 @@ public sealed class RedisRolesTests(RedisFixture redis)
     }
 
     [Fact]
-    public async Task Isolated_it_makes_no_call_until_it_is_closed()
+    public async Task Isolated_circuit_allows_no_call_until_it_is_closed()
     {
         await using var gateway = redis.Open();
         var circuit = gateway.Circuits[0];
@@ -84,7 +84,7 @@ public sealed class RedisRolesTests(RedisFixture redis)
     }
 
     [Fact]
-    public async Task The_last_fifty_transitions_are_kept()
+    public async Task Last_fifty_transitions_are_kept()
     {
         await using var gateway = redis.Open();
         for (var i = 0; i < 40; i++)
@@ -101,7 +101,7 @@ public sealed class RedisRolesTests(RedisFixture redis)
     }
 
     [Fact]
-    public async Task Its_health_and_latency_are_read()
+    public async Task Health_and_latency_of_Redis_are_read()
     {
         await using var gateway = redis.Open();
         for (var i = 0; i < 100; i++) await PingAsync(gateway, RedisRole.Cache);
@@ -113,7 +113,7 @@ public sealed class RedisRolesTests(RedisFixture redis)
     }
 
     [Fact]
-    public async Task Disposed_of_it_leaves_nothing_running()
+    public async Task Disposed_gateway_leaves_nothing_running()
     {
         await using var server = await RedisServer.StartNewAsync();
         var gateways = Enumerable.Range(0, 5).Select(i => new RedisGateway(
@@ -128,9 +128,9 @@ public sealed class RedisRolesTests(RedisFixture redis)
     }
 
     [Fact]
-    public async Task Disposed_of_while_it_connects_it_does_not_come_back()
+    public async Task Gateway_disposed_while_connecting_does_not_reconnect()
     {
-        // Connected to and silent: connecting goes on until its time-out.
+        // Accepts the connection but stays silent: the connect ends by its timeout.
         await using var server = await RedisServer.StartNewAsync();
         server.Signal(Signals.Stop);
         var gateways = Enumerable.Range(0, 5).Select(i => new RedisGateway(

@@ -3,7 +3,7 @@ using Actors.Fixtures;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>The membership table over Redis.</summary>
+/// <summary>Runs the membership contract against Redis.</summary>
 [NeedsServers]
 public sealed class SelfHealingMembershipTableTests(RedisFixture redis) : MembershipContract
 {

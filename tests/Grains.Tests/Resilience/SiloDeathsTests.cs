@@ -3,7 +3,7 @@ using Actors.Membership;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>Which silos count as dead for the calls that they had.</summary>
+/// <summary>Which silos count as dead for their calls.</summary>
 public sealed class SiloDeathsTests
 {
     private readonly SiloDeaths _deaths = new(null!, TimeProvider.System);

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Grains.Tests.Resilience;
 
-/// <summary>Silence is that calls wait and none is answered, while we listened.</summary>
+/// <summary>A stall: calls wait and none gets a response while the process runs.</summary>
 public sealed class StallDetectorTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMilliseconds(500);
@@ -15,7 +15,7 @@ public sealed class StallDetectorTests
     public StallDetectorTests() => _watch = new StallDetector(_clock, Limit);
 
     [Fact]
-    public void Calls_that_wait_for_the_limit_are_silence()
+    public void Calls_that_wait_for_the_limit_are_a_stall()
     {
         Assert.False(Look(waiting: 3, answered: 7));
         for (var i = 0; i < 9; i++) Assert.False(Look(waiting: 3, answered: 7));
@@ -23,7 +23,7 @@ public sealed class StallDetectorTests
     }
 
     [Fact]
-    public void It_is_told_again_only_after_the_limit_has_passed_again()
+    public void Stall_is_reported_again_only_after_another_limit()
     {
         for (var i = 0; i < 10; i++) Look(waiting: 1, answered: 0);
         Assert.True(Look(waiting: 1, answered: 0));
@@ -32,21 +32,21 @@ public sealed class StallDetectorTests
     }
 
     [Fact]
-    public void Nothing_that_waits_is_no_silence()
+    public void No_waiting_call_means_no_stall()
     {
         for (var i = 0; i < 100; i++) Assert.False(Look(waiting: 0, answered: 7));
     }
 
     [Fact]
-    public void Any_answer_ends_it()
+    public void Any_response_ends_a_stall()
     {
         for (var i = 0; i < 100; i++) Assert.False(Look(waiting: 100, answered: i / 9));
     }
 
     [Fact]
-    public void A_call_that_began_just_now_has_not_waited()
+    public void New_call_is_not_a_stall()
     {
-        // None waits, for long; the one seen at last may have begun at this moment.
+        // No call waits for long; the one seen last may have begun at this moment.
         for (var i = 0; i < 20; i++) Look(waiting: 0, answered: 7);
         for (var i = 0; i < 10; i++) Assert.False(Look(waiting: 1, answered: 7));
     }
@@ -55,7 +55,7 @@ public sealed class StallDetectorTests
     [InlineData(1)]
     [InlineData(10)]
     [InlineData(100_000)]
-    public void A_pause_of_our_own_is_not_the_silence_of_Redis(int seconds)
+    public void Process_pause_is_not_a_stall_of_Redis(int seconds)
     {
         Look(waiting: 3, answered: 7);
         _clock.Advance(TimeSpan.FromSeconds(seconds));
@@ -66,7 +66,7 @@ public sealed class StallDetectorTests
     }
 
     [Fact]
-    public void Late_looks_put_it_off_and_not_away()
+    public void Late_checks_delay_a_stall_report_but_do_not_prevent_it()
     {
         var silent = 0;
         for (var i = 0; i < 20; i++)
@@ -83,19 +83,19 @@ public sealed class StallDetectorTests
     [InlineData(100, 12.5)]
     [InlineData(500, 50)]
     [InlineData(60_000, 50)]
-    public void It_looks_often_enough_for_every_limit_that_may_be_set(int limit, double interval)
+    public void Check_interval_suits_every_allowed_limit(int limit, double interval)
     {
         var watch = new StallDetector(_clock, TimeSpan.FromMilliseconds(limit));
         Assert.Equal(interval, watch.Interval.TotalMilliseconds);
         var looks = 0;
         for (var isSilent = false; !isSilent; looks++)
         {
-            Assert.True(looks * interval <= 2 * limit, "never silent");
+            Assert.True(looks * interval <= 2 * limit, "no stall was reported");
             _clock.Advance(watch.Interval);
             isSilent = watch.IsSilent(1, 0, _clock.GetTimestamp());
         }
 
-        // Not at once, and not by one look that came late.
+        // Not at once, and not by one late check.
         Assert.True(looks > 4);
     }
 

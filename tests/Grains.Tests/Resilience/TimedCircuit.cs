@@ -3,8 +3,7 @@ using Actors.Redis;
 namespace Actors.Grains.Tests.Resilience;
 
 /// <summary>
-/// A circuit breaker whose time, in milliseconds, moves only when told. Every change it reports is held against the diagram
-/// of states.
+/// A circuit breaker with a manual clock in milliseconds. Each reported change is checked against the state diagram.
 /// </summary>
 internal sealed class TimedCircuit
 {
@@ -95,7 +94,7 @@ internal sealed class TimedCircuit
         return this;
     }
 
-    /// <summary>Lets time pass, with a look every tick, and with probes that end at once.</summary>
+    /// <summary>Advances the time with a check on each tick and probes that end at once.</summary>
     public void Pass(long time, bool answers)
     {
         for (var end = Now + time; Now < end;)
@@ -105,7 +104,7 @@ internal sealed class TimedCircuit
         }
     }
 
-    /// <summary>As <see cref="Pass"/>, until it is in a state; returns how long that took.</summary>
+    /// <summary>Like <see cref="Pass"/> until a state is reached; returns the elapsed time.</summary>
     public long PassUntil(Func<bool> reached, bool answers, long limit)
     {
         var began = Now;

@@ -8,7 +8,7 @@ namespace Actors.Grains.Tests.Users;
 public sealed class UserDocumentTests
 {
     [Fact]
-    public void Any_user_comes_back_from_its_row_as_it_was() =>
+    public void Any_user_survives_a_round_trip_through_its_row() =>
         AnyUser.State("id").Sample(
             state =>
             {
@@ -20,7 +20,7 @@ public sealed class UserDocumentTests
             iter: 2_000);
 
     [Fact]
-    public void What_was_written_in_1970_comes_back_too()
+    public void User_written_in_1970_survives_a_round_trip()
     {
         var state = UserState.None.Apply("id", new() { DisplayName = "first" }, "request", DateTimeOffset.UnixEpoch);
 
@@ -28,9 +28,9 @@ public sealed class UserDocumentTests
     }
 
     [Fact]
-    public void The_largest_tombstone_is_within_the_limit_of_a_user()
+    public void Largest_tombstone_is_within_the_limit_of_a_user()
     {
-        // So that a delete never fails for its size.
+        // A delete must never fail because of its size.
         var (state, now) = (UserState.None.Apply("id", new(), null, AnyUser.Start), AnyUser.Start);
         for (var i = 0; i < UserLimits.RememberedRequests; i++)
         {

@@ -3,7 +3,7 @@ using Actors.Users;
 
 namespace Actors.Grains.Tests.Users;
 
-/// <summary>What <see cref="UserState"/> should do, said in the plainest way: everything mutable, all history kept.</summary>
+/// <summary>The specification of <see cref="UserState"/> as a simple model: mutable, with the whole history.</summary>
 internal sealed class UserModel
 {
     private readonly List<(string Id, long Version, DateTimeOffset At)> _requests = [];
@@ -24,7 +24,7 @@ internal sealed class UserModel
         return remembered.Where(request => request.Id == requestId).Select(request => (long?)request.Version).LastOrDefault();
     }
 
-    /// <summary>False where it must be refused: a counter would leave its range.</summary>
+    /// <summary>False if the change must be rejected because a counter would leave its range.</summary>
     public bool TryDo(Change change, DateTimeOffset now)
     {
         if (change.Patch is not { } patch)

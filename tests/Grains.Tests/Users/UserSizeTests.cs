@@ -2,7 +2,7 @@ using Actors.Users;
 
 namespace Actors.Grains.Tests.Users;
 
-/// <summary>What users are counted as, against what they take.</summary>
+/// <summary>The estimated size of users compared with their memory.</summary>
 public sealed class UserSizeTests
 {
     private static readonly DateTimeOffset Now = DateTimeOffset.UnixEpoch;
@@ -21,9 +21,9 @@ public sealed class UserSizeTests
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void A_user_is_counted_as_no_less_than_it_takes_and_not_as_much_more(string kind)
+    public void Estimated_size_of_a_user_is_at_least_its_memory_and_not_much_more(string kind)
     {
-        // So many that what other tests do meanwhile does not matter.
+        // Large enough that concurrent tests do not matter.
         const long Enough = 100 << 20;
         var count = (int)(Enough / UserSize.Of(States[kind](0)));
         var states = new UserState[count];
@@ -34,7 +34,7 @@ public sealed class UserSizeTests
     }
 
     [Fact]
-    public void A_user_that_never_was_takes_nothing() => Assert.Equal(0, UserSize.Of(UserState.None));
+    public void Missing_user_has_size_zero() => Assert.Equal(0, UserSize.Of(UserState.None));
 
     private static IEnumerable<string> Names(int count) => Enumerable.Range(0, count).Select(i => $"n{i}");
 }

@@ -9,7 +9,7 @@ public sealed class UserStateTests
     private static readonly DateTimeOffset Now = AnyUser.Start;
 
     [Fact]
-    public void Any_sequence_of_changes_gives_what_a_plain_model_gives() =>
+    public void Any_sequence_of_changes_matches_a_simple_model() =>
         AnyUser.Change.Array[0, 80].Sample(
             changes =>
             {
@@ -34,12 +34,12 @@ public sealed class UserStateTests
             iter: 1_500);
 
     [Fact]
-    public void A_request_id_is_forgotten_after_32_later_ones_and_not_before()
+    public void Request_id_is_forgotten_after_32_later_ones_and_not_before()
     {
         var state = UserState.None.Apply("id", new(), "first", Now);
         for (var i = 1; i < UserLimits.RememberedRequests; i++) state = state.Apply("id", new(), $"r{i}", Now);
 
-        // Writes without a request id push none out.
+        // Writes without a request id evict no id.
         for (var i = 0; i < 100; i++) state = state.Apply("id", new(), null, Now);
         Assert.Equal(1, state.VersionOf("first", Now));
 
@@ -48,7 +48,7 @@ public sealed class UserStateTests
     }
 
     [Fact]
-    public void A_request_id_is_forgotten_after_10_minutes_and_not_before()
+    public void Request_id_is_forgotten_after_10_minutes_and_not_before()
     {
         var state = UserState.None.Apply("id", new(), "request", Now);
         var end = Now + UserLimits.RequestIdMemory;
@@ -60,7 +60,7 @@ public sealed class UserStateTests
     }
 
     [Fact]
-    public void A_clock_that_is_set_back_makes_no_request_id_forgotten()
+    public void Clock_set_back_forgets_no_request_id()
     {
         var state = UserState.None.Apply("id", new(), "request", Now);
 
@@ -71,7 +71,7 @@ public sealed class UserStateTests
     [InlineData(long.MaxValue, 1)]
     [InlineData(long.MinValue, -1)]
     [InlineData(5, long.MaxValue)]
-    public void A_counter_beyond_its_range_is_refused_by_name_and_value(long value, long amount)
+    public void Counter_beyond_its_range_is_rejected_with_name_and_value(long value, long amount)
     {
         var state = UserState.None.Apply("id", new() { Increment = new() { ["n"] = value } }, null, Now);
 
@@ -83,7 +83,7 @@ public sealed class UserStateTests
     }
 
     [Fact]
-    public void The_comparers_of_a_callers_collections_do_not_count()
+    public void Comparers_of_caller_collections_are_ignored()
     {
         var state = UserState.None.Apply("id", new() { Attributes = new() { ["a"] = "1" }, AddTags = ["t"] }, null, Now);
         var patch = new UserPatch

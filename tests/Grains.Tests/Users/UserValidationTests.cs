@@ -2,7 +2,7 @@ using Actors.Users;
 
 namespace Actors.Grains.Tests.Users;
 
-/// <summary>Every limit at its edge and one beyond; each refusal says what it is about and what is allowed.</summary>
+/// <summary>Every limit at its edge and beyond; each error names the field and the allowed range.</summary>
 public sealed class UserValidationTests
 {
     public static TheoryData<string> GoodIds =>
@@ -44,15 +44,15 @@ public sealed class UserValidationTests
 
     [Theory]
     [MemberData(nameof(GoodIds))]
-    public void An_id_within_the_limits_is_accepted(string id) => UserLimits.ValidateId(id);
+    public void Id_within_the_limits_is_accepted(string id) => UserLimits.ValidateId(id);
 
     [Theory]
     [MemberData(nameof(BadIds))]
-    public void An_id_beyond_the_limits_is_refused(string? id, string value, string allowed) =>
+    public void Id_beyond_the_limits_is_rejected(string? id, string value, string allowed) =>
         AssertRefused(() => UserLimits.ValidateId(id), "user id", value, allowed);
 
     [Fact]
-    public void A_refusal_quotes_no_more_than_the_beginning_of_what_was_sent()
+    public void Error_quotes_only_the_beginning_of_the_value()
     {
         var error = Assert.Throws<InvalidUserException>(() => UserLimits.ValidateId(new string('x', 1_000_000)));
         Assert.InRange(error.Message.Length, 1, 300);
@@ -60,15 +60,15 @@ public sealed class UserValidationTests
 
     [Theory]
     [MemberData(nameof(GoodEmails))]
-    public void An_email_within_the_limits_is_accepted(string email) => UserValidation.Check(new UserPatch { Email = email });
+    public void Email_within_the_limits_is_accepted(string email) => UserValidation.Check(new UserPatch { Email = email });
 
     [Theory]
     [MemberData(nameof(BadEmails))]
-    public void An_email_beyond_the_limits_is_refused(string email, string allowed) =>
+    public void Email_beyond_the_limits_is_rejected(string email, string allowed) =>
         AssertRefused(() => UserValidation.Check(new UserPatch { Email = email }), "e-mail address", allowed);
 
     [Fact]
-    public void A_refusal_holds_no_control_characters_whatever_was_sent()
+    public void Error_contains_no_control_characters()
     {
         UserPatch[] patches =
         [
@@ -82,7 +82,7 @@ public sealed class UserValidationTests
     }
 
     [Fact]
-    public void A_patch_at_its_limits_is_accepted()
+    public void Patch_at_its_limits_is_accepted()
     {
         UserValidation.Check(new UserPatch());
         UserValidation.Check(new UserPatch { DisplayName = new('x', 512), Email = "" });
@@ -92,7 +92,7 @@ public sealed class UserValidationTests
     }
 
     [Fact]
-    public void A_display_name_beyond_its_limit_is_refused()
+    public void Display_name_beyond_its_limit_is_rejected()
     {
         AssertRefused(new UserPatch { DisplayName = new('x', 513) }, "display name", "513 bytes", "up to 512 bytes");
         AssertRefused(new UserPatch { DisplayName = "\0" }, "display name", "NUL");
@@ -100,7 +100,7 @@ public sealed class UserValidationTests
     }
 
     [Fact]
-    public void Names_beyond_their_limit_are_refused()
+    public void Names_beyond_their_limit_are_rejected()
     {
         AssertRefused(new UserPatch { Attributes = new() { [""] = "v" } }, "attribute", "0 bytes", "1 to 128 bytes");
         AssertRefused(new UserPatch { Attributes = new() { [new('n', 129)] = null } }, "attribute", "129 bytes", "1 to 128 bytes");
@@ -115,10 +115,10 @@ public sealed class UserValidationTests
     }
 
     [Fact]
-    public void No_patch_at_all_is_refused() => AssertRefused(() => UserValidation.Check((UserPatch)null!), "patch", "null");
+    public void Missing_patch_is_rejected() => AssertRefused(() => UserValidation.Check((UserPatch)null!), "patch", "null");
 
     [Fact]
-    public void The_counts_of_a_whole_user_have_their_limits()
+    public void Counts_of_a_whole_user_are_limited()
     {
         var full = Sized(256);
         UserValidation.Check(full);
@@ -128,14 +128,14 @@ public sealed class UserValidationTests
     }
 
     [Fact]
-    public void The_size_of_a_whole_user_has_its_limit()
+    public void Size_of_a_whole_user_is_limited()
     {
         UserValidation.CheckSize(65_536);
         AssertRefused(() => UserValidation.CheckSize(65_537), "65537 bytes", "65536");
     }
 
     [Fact]
-    public void Write_options_have_their_limits()
+    public void Write_options_are_limited()
     {
         UserValidation.Check(WriteOptions.Default);
         UserValidation.Check(new WriteOptions { ExpectedVersion = 0, RequestId = new('r', 64), Durability = Durability.Database });

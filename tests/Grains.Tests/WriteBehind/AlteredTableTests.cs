@@ -6,7 +6,7 @@ using Npgsql;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>Someone alters the tables or takes rights away while a silo runs.</summary>
+/// <summary>Tables that are altered, and rights that are revoked, while a silo runs.</summary>
 [NeedsServers]
 public sealed class AlteredTableTests(PostgresFixture postgres) : IAsyncLifetime
 {
@@ -24,7 +24,7 @@ public sealed class AlteredTableTests(PostgresFixture postgres) : IAsyncLifetime
         _store = new PostgresRowStore(_role.ConnectionString);
         await _store.MigrateAsync(Token);
 
-        // One more, by which the store tells a table that refuses every row from one that refuses some.
+        // With one more row the store can tell a table that rejects every row from one that rejects some.
         Assert.Empty(await _store.UpsertAsync([new Row("b", 1, 1, "{}"u8.ToArray())], Token));
 
         // More than once, so that the statements are prepared.
@@ -39,7 +39,7 @@ public sealed class AlteredTableTests(PostgresFixture postgres) : IAsyncLifetime
     [InlineData("REVOKE SELECT ON users FROM {role}", "permission denied for table users", "GRANT SELECT ON users TO {role}")]
     [InlineData("REVOKE ALL ON parked FROM {role}", "permission denied for table parked", "GRANT ALL ON parked TO {role}")]
     [InlineData("ALTER TABLE users RENAME TO moved", "users", "ALTER TABLE moved RENAME TO users")]
-    public async Task Read_fails_as_unavailable_with_the_cause_and_works_again_once_mended(string alter, string cause, string mend)
+    public async Task Read_fails_as_unavailable_with_the_cause_and_recovers_once_fixed(string alter, string cause, string mend)
     {
         await QueryAsync(alter.Replace("{role}", _role.Username, StringComparison.Ordinal));
         for (var attempt = 0; attempt < 3; attempt++)
@@ -56,7 +56,7 @@ public sealed class AlteredTableTests(PostgresFixture postgres) : IAsyncLifetime
     [Theory]
     [InlineData("REVOKE INSERT ON users FROM {role}", "permission denied for table users", "GRANT INSERT ON users TO {role}")]
     [InlineData("ALTER TABLE users RENAME COLUMN epoch TO other", "epoch", "ALTER TABLE users RENAME COLUMN other TO epoch")]
-    public async Task Write_fails_as_unavailable_with_the_cause_and_works_again_once_mended(string alter, string cause, string mend)
+    public async Task Write_fails_as_unavailable_with_the_cause_and_recovers_once_fixed(string alter, string cause, string mend)
     {
         await QueryAsync(alter.Replace("{role}", _role.Username, StringComparison.Ordinal));
         var error = await Assert.ThrowsAsync<StorageUnavailableException>(() => _store.UpsertAsync([Row(5)], Token));
@@ -69,7 +69,7 @@ public sealed class AlteredTableTests(PostgresFixture postgres) : IAsyncLifetime
     [Theory]
     [InlineData("ALTER TABLE users ALTER COLUMN id TYPE varchar(512)")]
     [InlineData("ALTER TABLE users ADD COLUMN tenant text")]
-    public async Task Table_with_another_type_that_fits_is_used_without_an_error(string alter)
+    public async Task Table_with_a_compatible_column_type_is_used(string alter)
     {
         await QueryAsync(alter);
         for (var version = 5; version <= 8; version++) await WriteAndReadAsync(version);

@@ -19,7 +19,7 @@ public sealed class BackpressureTests
     [InlineData(799, WritingThrough)]
     [InlineData(800, Refusing)]
     [InlineData(10_000, Refusing)]
-    public void On_the_way_up_each_state_begins_at_its_share_of_the_ceiling(long used, WriteBehindState expected) =>
+    public void Rising_usage_enters_each_state_at_its_share_of_the_ceiling(long used, WriteBehindState expected) =>
         Assert.Equal(expected, Backpressure.Next(Buffering, used, Ceiling, isTaking: true));
 
     [Theory]
@@ -29,7 +29,7 @@ public sealed class BackpressureTests
     [InlineData(499, Slowing)]
     [InlineData(300, Slowing)]
     [InlineData(299, Buffering)]
-    public void On_the_way_down_each_ends_an_eighth_of_the_ceiling_below_that(long used, WriteBehindState expected) =>
+    public void Falling_usage_leaves_each_state_an_eighth_of_the_ceiling_lower(long used, WriteBehindState expected) =>
         Assert.Equal(expected, Backpressure.Next(Refusing, used, Ceiling, isTaking: true));
 
     [Theory]
@@ -39,7 +39,7 @@ public sealed class BackpressureTests
     [InlineData(WritingThrough, 799, Slowing)]
     [InlineData(WritingThrough, 299, Buffering)]
     [InlineData(Refusing, 699, Slowing)]
-    public void While_the_database_takes_nothing_nothing_is_written_through(WriteBehindState from, long used, WriteBehindState expected) =>
+    public void Write_through_is_off_while_the_database_fails(WriteBehindState from, long used, WriteBehindState expected) =>
         Assert.Equal(expected, Backpressure.Next(from, used, Ceiling, isTaking: false));
 
     [Theory]
@@ -49,7 +49,7 @@ public sealed class BackpressureTests
     [InlineData(600, 50)]
     [InlineData(800, 100)]
     [InlineData(900, 100)]
-    public void Writes_are_held_back_from_half_of_the_ceiling_on_the_longer_the_more_is_in_use(long used, double milliseconds) =>
+    public void Writes_are_delayed_above_half_of_the_ceiling_in_proportion_to_usage(long used, double milliseconds) =>
         Assert.Equal(milliseconds, Backpressure.DelayAt(used, Ceiling).TotalMilliseconds, 6);
 
     [Theory]
@@ -58,18 +58,18 @@ public sealed class BackpressureTests
     [InlineData(1024, 64)]
     [InlineData(4096, 256)]
     [InlineData(1 << 20, 256)]
-    public void The_ceiling_suits_the_machine(long mebibytes, long expected) =>
+    public void Ceiling_fits_the_memory_of_the_machine(long mebibytes, long expected) =>
         Assert.Equal(expected << 20, WriteBehindOptions.CeilingFor(mebibytes << 20));
 
     [Fact]
-    public void A_state_that_was_come_to_stays_until_the_bytes_have_changed_by_an_eighth_of_the_ceiling() =>
+    public void State_persists_until_usage_changes_by_an_eighth_of_the_ceiling() =>
         Gen.Select(Gen.Long[1 << 20, 1L << 40], Gen.Double[0, 1.1], Gen.Double[-0.124, 0.124], Gen.Int[0, 3], Gen.Bool)
             .Sample((ceiling, share, change, from, isTaking) =>
             {
                 var used = (long)(ceiling * share);
                 var first = Backpressure.Next((WriteBehindState)from, used, ceiling, isTaking);
 
-                // To and fro about one bound: at most one change of state, and the first one stays.
+                // Around one bound the state changes at most once, and the first state persists.
                 var second = Backpressure.Next(first, Math.Max(used + (long)(ceiling * change), 0), ceiling, isTaking);
                 var third = Backpressure.Next(second, used, ceiling, isTaking);
                 Assert.Equal(third, Backpressure.Next(third, Math.Max(used + (long)(ceiling * change), 0), ceiling, isTaking));
@@ -77,7 +77,7 @@ public sealed class BackpressureTests
             });
 
     [Fact]
-    public void Each_change_is_counted_and_logged_once_whoever_looks_and_however_often()
+    public void Each_change_is_counted_and_logged_once()
     {
         var (gauge, counters, log, _) = Open(() => false);
         foreach (var used in (long[])[0, 399, 400, 450, 399, 301, 400, 600, 650, 501, 800, 750, 299, 0]) Look(gauge, used);
@@ -90,7 +90,7 @@ public sealed class BackpressureTests
     }
 
     [Fact]
-    public void A_database_that_fails_now_and_then_is_not_waited_for_until_it_has_been_calm()
+    public void Intermittent_database_is_not_used_for_write_through_until_stable()
     {
         var isFailing = true;
         var (gauge, counters, _, clock) = Open(() => isFailing);

@@ -8,14 +8,14 @@ public sealed class BisectionTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public void Whichever_items_are_poisonous_exactly_those_are_refused_and_each_other_is_committed_once() =>
+    public void Exactly_the_poison_items_are_rejected_and_the_others_committed_once() =>
         Gen.Select(Gen.Bool.Array[0, 60], Gen.Int[0, 60]).Sample((poison, split) =>
         {
             var items = Enumerable.Range(0, poison.Length).ToArray();
             var committed = new List<int>();
             var bisection = Bisect(poison, committed, items[..Math.Min(split, items.Length)], items[Math.Min(split, items.Length)..]);
 
-            // CsCheck's samples are synchronous; nothing in here waits for anything.
+            // CsCheck's samples are synchronous; no call here waits.
             bisection.RunAsync(Token).GetAwaiter().GetResult();
 
             Assert.Equal(items.Where(item => !poison[item]), committed);
@@ -24,7 +24,7 @@ public sealed class BisectionTests
         });
 
     [Fact]
-    public void After_any_failures_it_goes_on_where_it_ended() =>
+    public void Bisection_resumes_where_it_failed() =>
         Gen.Select(Gen.Bool.Array[1, 40], Gen.Int[0, 1000]).Sample((poison, seed) =>
         {
             var random = new Random(seed);
@@ -33,7 +33,7 @@ public sealed class BisectionTests
             var bisection = new Bisection<int>(
                 (part, _) =>
                 {
-                    if (random.Next(3) == 0) throw new StorageUnavailableException("the database", "It is away.");
+                    if (random.Next(3) == 0) throw new StorageUnavailableException("the database", "It is down.");
                     Commit(poison, committed, part);
                     return Task.CompletedTask;
                 },
@@ -58,7 +58,7 @@ public sealed class BisectionTests
     [InlineData(0, 1)]
     [InlineData(1, 21)]
     [InlineData(3, 63)]
-    public async Task Few_among_many_are_found_in_few_steps(int bad, int most)
+    public async Task Few_poison_items_among_many_are_found_in_few_steps(int bad, int most)
     {
         const int Items = 1024;
         var poison = new bool[Items];
@@ -81,13 +81,13 @@ public sealed class BisectionTests
     }
 
     [Fact]
-    public async Task What_is_refused_together_only_is_committed_apart()
+    public async Task Items_rejected_only_together_are_committed_separately()
     {
         var committed = new List<int>();
         var bisection = new Bisection<int>(
             (part, _) =>
             {
-                if (part.Contains(1) && part.Contains(2)) throw new RowsRefusedException("1 and 2 do not go together");
+                if (part.Contains(1) && part.Contains(2)) throw new RowsRefusedException("1 and 2 are rejected together");
                 committed.AddRange(part);
                 return Task.CompletedTask;
             },

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>The ceiling on unflushed bytes, and what happens to writers on the way to it.</summary>
+/// <summary>The ceiling of unflushed bytes, and the backpressure below it.</summary>
 [NeedsServers]
 public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
@@ -31,7 +31,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     public ValueTask DisposeAsync() => _store.DisposeAsync();
 
     [Fact]
-    public void No_number_of_threads_reserves_more_than_there_is()
+    public void Concurrent_threads_never_reserve_more_than_the_ceiling()
     {
         const int Threads = 8;
         var counters = new WriteBehindCounters();
@@ -48,12 +48,12 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
                 var bytes = random.Next(300, 5000);
                 if (unflushed.TryReserve(bytes))
                 {
-                    // What is really there: noted after it was taken, and before it is given back.
+                    // The bytes in use: added after the reservation, subtracted before the release.
                     var now = Interlocked.Add(ref inUse, bytes);
                     RaiseTo(ref most, now);
                     if (random.Next(3) == 0)
                     {
-                        // It was fenced.
+                        // The write was fenced.
                         Interlocked.Add(ref inUse, -bytes);
                         unflushed.Release(bytes);
                     }
@@ -90,7 +90,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     }
 
     [Fact]
-    public async Task Many_writers_at_once_never_overrun_it_and_nothing_that_was_acknowledged_is_lost()
+    public async Task Concurrent_writers_never_exceed_the_ceiling_and_lose_no_acknowledged_write()
     {
         const int Keys = 600;
         await using var silo = Open();
@@ -99,7 +99,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
         var refused = 0;
         var most = 0L;
 
-        // Before anything has come back from the journal: whatever is in flight counts.
+        // Before the journal has responded: bytes in flight count.
         await Task.WhenAll(owners.Select(owner => Task.Run(() => WriteAsync(owner, 1))));
         Assert.InRange(refused, 1, Keys - 1);
         Assert.InRange(most, MaxBytes / 2, MaxBytes);
@@ -133,26 +133,26 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     }
 
     [Fact]
-    public async Task What_was_reserved_is_given_back_whatever_becomes_of_the_write()
+    public async Task Reserved_bytes_are_released_whatever_the_outcome_of_the_write()
     {
         await using var silo = Open();
         await using var other = new SiloBench(redis.Open(_prefix), new FaultyStore(_store), 2);
         _gate.SetResult();
 
-        // Several versions of one key travel as the last of them.
+        // Several versions of one key are flushed as the last of them.
         var owner = (await silo.OpenAsync("coalesced")).Owner;
         await Task.WhenAll(Enumerable.Range(1, 50).Select(version => silo.Table.WriteAsync(SiloBench.Make(owner, version), Durability.Journal)));
 
-        // Fenced.
+        // A fenced write.
         owner = (await silo.OpenAsync("fenced")).Owner;
         await other.OpenAsync("fenced");
         await Assert.ThrowsAsync<OwnershipLostException>(() => silo.Table.WriteAsync(SiloBench.Make(owner, 1), Durability.Journal));
 
-        // Past the journal.
+        // Writes without the journal.
         await silo.Table.WriteAsync(SiloBench.Make(Ownership.WithoutJournal("past"), 1), Durability.Journal);
         await silo.Table.WriteAsync(SiloBench.Make(Ownership.WithoutJournal("memory"), 1), Durability.Memory);
 
-        // The journal goes away.
+        // The journal becomes unavailable.
         owner = (await silo.OpenAsync("away")).Owner;
         silo.Redis.Isolate("a test");
         Assert.Equal(Durability.Database, (await silo.Table.WriteAsync(SiloBench.Make(owner, 1), Durability.Journal)).Durability);
@@ -160,14 +160,14 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
         await silo.Table.FlushAsync(Token).WaitAsync(Limit, Token);
         Assert.Equal((0, 0L), (silo.Table.Backlog.Rows, silo.Table.Backlog.Bytes));
 
-        // All of it is there again.
+        // All bytes are available again.
         var row = SiloBench.Make(Ownership.WithoutJournal("large"), 1, padding: MaxBytes - 400);
         Assert.InRange(row.Bytes, MaxBytes - 100, MaxBytes);
         await silo.Table.WriteAsync(row, Durability.Memory);
     }
 
     [Fact]
-    public async Task Slowing_holds_a_write_back_for_as_long_as_the_rules_say_and_can_be_cancelled()
+    public async Task Throttle_delays_a_write_as_specified_and_can_be_cancelled()
     {
         var clock = new FakeTimeProvider();
         await using var silo = Open(clock);
@@ -188,15 +188,15 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
         await paced.WaitAsync(Limit, Token);
         Assert.Equal(2, silo.Table.Counters.SlowedWrites);
 
-        // It waits for its commit anyway.
+        // The call waits for its commit anyway.
         Assert.True(silo.Table.PaceAsync(Durability.Database, Token).AsTask().IsCompletedSuccessfully);
         _gate.SetResult();
     }
 
     [Fact]
-    public async Task Writing_through_waits_for_the_commit_and_says_so()
+    public async Task Write_through_waits_for_the_commit_and_reports_it()
     {
-        // Its second never passes.
+        // The second of waiting never passes.
         await using var silo = Open(new FakeTimeProvider());
         var owner = (await silo.OpenAsync("k")).Owner;
         await FillAsync(silo, 0.8);
@@ -213,7 +213,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     }
 
     [Fact]
-    public async Task Writing_through_does_not_wait_for_longer_than_a_second_and_then_the_receipt_says_journal()
+    public async Task Write_through_waits_at_most_a_second_and_then_reports_journal()
     {
         var clock = new FakeTimeProvider();
         await using var silo = Open(clock);
@@ -232,16 +232,16 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     }
 
     [Fact]
-    public async Task While_the_database_fails_nothing_is_written_through_and_at_the_ceiling_nothing_is_taken()
+    public async Task Failing_database_disables_write_through_and_the_ceiling_rejects_writes()
     {
         await using var silo = Open();
-        silo.Store.Before = _ => throw new StorageUnavailableException("the database", "It is away.");
+        silo.Store.Before = _ => throw new StorageUnavailableException("the database", "It is down.");
         var owner = (await silo.OpenAsync("k")).Owner;
         await FillAsync(silo, 0.6);
         await Eventually.IsTrueAsync(() => Task.FromResult(silo.Table.Counters.FlushFailures > 0));
         await FillAsync(silo, 0.3);
         Assert.Equal(WriteBehindState.Slowing, silo.Table.State);
-        Assert.Contains("It is away.", silo.Table.Counters.LastFlushError, StringComparison.Ordinal);
+        Assert.Contains("It is down.", silo.Table.Counters.LastFlushError, StringComparison.Ordinal);
         Assert.Equal(Durability.Journal, (await silo.Table.WriteAsync(SiloBench.Make(owner, 1), Durability.Journal)).Durability);
 
         var refused = Assert.Throws<OverloadedException>(() => { _ = silo.Table.WriteAsync(SiloBench.Make(owner, 2, padding: MaxBytes / 5), Durability.Journal); });
@@ -267,7 +267,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
     [InlineData(5, WriteBehindState.Buffering, 50.1, true)]
     [InlineData(5, WriteBehindState.Slowing, 0, true)]
     [InlineData(5, WriteBehindState.Refusing, 0, true)]
-    public async Task It_is_alarming_long_before_anything_is_refused(double interval, WriteBehindState state, double oldest, bool expected)
+    public async Task Backpressure_warns_long_before_writes_are_rejected(double interval, WriteBehindState state, double oldest, bool expected)
     {
         await using var silo = Open();
         _gate.SetResult();
@@ -275,7 +275,7 @@ public sealed class CeilingTests(PostgresFixture postgres, RedisFixture redis) :
         Assert.Equal(expected, view.IsAlarming(view.Status with { State = state, OldestUnflushed = TimeSpan.FromSeconds(oldest) }));
     }
 
-    // Rows that were only in memory: there is nothing to wait for.
+    // Rows in memory only, so no write waits.
     private static async Task FillAsync(SiloBench silo, double share)
     {
         var size = SiloBench.Make(Ownership.WithoutJournal("fill-0123456789"), 1, padding: 600).Bytes;

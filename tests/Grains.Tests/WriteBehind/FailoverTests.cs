@@ -6,7 +6,7 @@ using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>A Redis that fails over and loses its last moments, under what is acknowledged and not flushed yet.</summary>
+/// <summary>A Redis failover that loses recent writes that were acknowledged but not flushed.</summary>
 [NeedsServers]
 public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
 {
@@ -31,14 +31,14 @@ public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Journaled_rows_that_a_failover_lost_are_flushed_from_memory_and_their_owner_goes_on()
+    public async Task Journaled_rows_lost_in_a_failover_are_flushed_from_memory_and_their_owner_continues()
     {
         await using var silo = await OpenAsync(1, new() { FlushInterval = Long });
         var known = (await silo.OpenAsync("known")).Owner;
         Assert.Equal(Durability.Journal, (await silo.Table.WriteAsync(SiloBench.Make(known, 1), Durability.Journal)).Durability);
         await _redis.ReplicatedAsync();
 
-        // The replica hears neither of the second row of the one, nor of the owner of the other.
+        // The replica misses the second row of one key and the owner of the other.
         await _redis.StopReplicatingAsync();
         var unknown = (await silo.OpenAsync("unknown")).Owner;
         foreach (var row in (Row[])[SiloBench.Make(known, 2), SiloBench.Make(unknown, 1)])
@@ -46,7 +46,7 @@ public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
         await _redis.FailOverAsync();
         await JournalingAsync(silo);
 
-        // The journal is asked again: it knows the one by an earlier row, and nothing of the other.
+        // The journal is read again: it has an earlier row of one key, and nothing of the other.
         await Assert.ThrowsAsync<OwnershipLostException>(() => silo.Table.WriteAsync(SiloBench.Make(unknown, 2), Durability.Journal));
         Assert.Equal(2, (await silo.OpenAsync("known")).Row!.Version);
         var again = await silo.OpenAsync("unknown");
@@ -56,14 +56,14 @@ public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
         await silo.Table.FlushAsync(Token);
         Assert.Equal([2L, 2L], (await _store.ReadAsync(["known", "unknown"], Token)).Select(row => row.Version));
 
-        // What the journal has of them goes with the flush, the earlier row as well.
+        // The flush removes the journal's rows, including the earlier one.
         await Eventually.IsTrueAsync(async () => await RowsAsync() == 0);
     }
 
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Cached_copy_that_missed_an_update_is_no_answer_after_a_failover(bool resets)
+    public async Task Cached_copy_that_missed_an_update_is_not_used_after_a_failover(bool resets)
     {
         await using var first = await OpenAsync(1);
         await using var second = await OpenAsync(2);
@@ -71,7 +71,7 @@ public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
         await first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Database);
         await first.Table.ReleaseAsync(mine);
 
-        // Who opens it makes a copy, and each flush brings that up to date.
+        // Opening a key creates a cached copy, and each flush updates it.
         mine = (await first.OpenAsync("k")).Owner;
         await Eventually.IsTrueAsync(async () => (await second.Cache.ReadAsync("k"))?.Version == 1);
         await _redis.ReplicatedAsync();
@@ -79,7 +79,7 @@ public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
         await first.Table.WriteAsync(SiloBench.Make(mine, 2), Durability.Database);
         await Eventually.IsTrueAsync(async () => (await second.Cache.ReadAsync("k"))?.Version == 2);
 
-        // Where connections are reset, clients are with the new primary before any circuit opens.
+        // If connections are reset, clients reach the new primary before any circuit opens.
         await _redis.FailOverAsync();
         if (resets) _redis.ResetConnections();
         await JournalingAsync(second);
@@ -90,7 +90,7 @@ public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Row_that_a_failover_lost_is_flushed_by_its_silo_before_another_opens_the_key(bool resets)
+    public async Task Row_lost_in_a_failover_is_flushed_by_its_silo_before_another_opens_the_key(bool resets)
     {
         await using var first = await OpenAsync(1, new() { FlushInterval = Long });
         await using var second = await OpenAsync(2, peers: new Peer(first));
@@ -115,7 +115,7 @@ public sealed class FailoverTests(PostgresFixture postgres) : IAsyncLifetime
         return silo;
     }
 
-    /// <summary>Returns once the silo's calls go through, as they do before and soon after a failover.</summary>
+    /// <summary>Returns once the silo's calls succeed, as they do before and soon after a failover.</summary>
     private static Task JournalingAsync(SiloBench silo) => Eventually.IsTrueAsync(async () =>
     {
         try

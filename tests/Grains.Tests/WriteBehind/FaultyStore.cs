@@ -3,7 +3,7 @@ using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>A store that fails before the commit or after it, or takes its time, by a seed; and keeps a record.</summary>
+/// <summary>A store that, by a seed, fails before or after the commit or delays it, and keeps a record.</summary>
 internal sealed class FaultyStore(IRowStore inner, int seed = 0, int failuresPercent = 0) : IRowStore
 {
     private readonly Lock _gate = new();
@@ -17,19 +17,19 @@ internal sealed class FaultyStore(IRowStore inner, int seed = 0, int failuresPer
     /// <summary>Awaited before each commit.</summary>
     public Func<CancellationToken, Task> Before { get; set; } = _ => Task.CompletedTask;
 
-    /// <summary>Awaited after each read, before what was read is returned.</summary>
+    /// <summary>Awaited after each read, before its result is returned.</summary>
     public Func<Task> AfterRead { get; set; } = () => Task.CompletedTask;
 
-    /// <summary>The rows over which it stumbles, by an error that is neither an outage nor a refusal.</summary>
+    /// <summary>The rows that cause an unexpected error, neither an outage nor a rejection.</summary>
     public Func<Row, bool> Stumbles { get; set; } = _ => false;
 
-    /// <summary>How many of the answers that refuse rows still name each of them twice.</summary>
+    /// <summary>The number of remaining responses that name each rejected row twice.</summary>
     public int TwiceAnswered { get; set; }
 
-    /// <summary>False where nothing is to hold on to the rows.</summary>
+    /// <summary>False if the store must not keep the rows in memory.</summary>
     public bool KeepsRecord { get; init; } = true;
 
-    /// <summary>The batches as they were given.</summary>
+    /// <summary>The batches that the store received.</summary>
     public IReadOnlyList<IReadOnlyList<Row>> Batches
     {
         get
@@ -62,7 +62,7 @@ internal sealed class FaultyStore(IRowStore inner, int seed = 0, int failuresPer
         }
 
         await Before(cancellationToken);
-        if (rows.Any(Stumbles)) throw new KeyNotFoundException("It stumbled.");
+        if (rows.Any(Stumbles)) throw new KeyNotFoundException("The store failed unexpectedly.");
         if (pause > 0) await Task.Delay(pause, cancellationToken);
         if (before) throw new StorageUnavailableException("the database", "It failed before the commit.");
         var refused = await inner.UpsertAsync(rows, cancellationToken);

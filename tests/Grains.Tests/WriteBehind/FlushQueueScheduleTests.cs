@@ -6,7 +6,7 @@ using Npgsql;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>Many writers over a table that fails before commits and after them, at random.</summary>
+/// <summary>Many writers over a table that fails at random before and after commits.</summary>
 [NeedsServers]
 public sealed class FlushQueueScheduleTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
@@ -33,7 +33,7 @@ public sealed class FlushQueueScheduleTests(PostgresFixture postgres, RedisFixtu
     public ValueTask DisposeAsync() => _table.DisposeAsync();
 
     [Fact]
-    public Task Whatever_fails_the_table_ends_at_the_last_versions_and_never_went_back() =>
+    public Task Table_ends_at_the_last_versions_and_never_reverts_whatever_fails() =>
         Gen.Select(Gen.Int[0, 1_000_000], Gen.Int[1, 3], Gen.Int[1, 20], Gen.OneOf(0, 20, 50), Gen.OneOf(1, 5, 40))
             .SampleAsync(
                 (seed, lanes, batch, failures, interval) => RunAsync(
@@ -42,7 +42,7 @@ public sealed class FlushQueueScheduleTests(PostgresFixture postgres, RedisFixtu
                 threads: 1);
 
     [Fact]
-    public async Task No_row_ever_went_back_in_the_table()
+    public async Task No_row_is_ever_reverted_in_the_table()
     {
         await RunAsync(7, new() { Lanes = 2, BatchSize = 5, FlushInterval = TimeSpan.FromMilliseconds(1) }, failures: 30);
 
@@ -67,7 +67,7 @@ public sealed class FlushQueueScheduleTests(PostgresFixture postgres, RedisFixtu
                 var k = random.Next(Keys);
                 long version;
 
-                // As a grain does: the version and its place in the queue are one step.
+                // As in a grain: the version and its place in the queue are one step.
                 lock (keys[k])
                 {
                     version = ++versions[k];
@@ -80,7 +80,7 @@ public sealed class FlushQueueScheduleTests(PostgresFixture postgres, RedisFixtu
             }
         })));
 
-        // What comes late: a version that may be waiting, on its way, or in the table by now.
+        // A late version: it may be waiting, in flight, or already in the table.
         void EnqueueOld(Random random)
         {
             var k = random.Next(Keys);

@@ -23,7 +23,7 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
     public ValueTask DisposeAsync() => _table.DisposeAsync();
 
     [Fact]
-    public async Task A_row_that_someone_waits_for_does_not_wait_for_the_interval_and_takes_no_other_along()
+    public async Task Awaited_row_is_flushed_at_once_without_other_rows()
     {
         await using var bench = Open(new() { FlushInterval = Long, Lanes = 1 });
         bench.Queue.Start();
@@ -40,7 +40,7 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
     }
 
     [Fact]
-    public async Task Rows_that_are_waited_for_do_not_keep_the_others_waiting_for_good()
+    public async Task Awaited_rows_do_not_starve_other_rows()
     {
         await using var bench = Open(new() { FlushInterval = TimeSpan.FromMilliseconds(1), Lanes = 1, BatchSize = 4 });
         bench.Queue.Enqueue(QueueBench.Make("patient", 1));
@@ -59,7 +59,7 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
     }
 
     [Fact]
-    public async Task Committed_rows_are_let_go_of_while_another_waits_for_long()
+    public async Task Committed_rows_are_released_while_another_row_waits()
     {
         await using var bench = new QueueBench(
             redis.Open(), new FaultyStore(_table) { KeepsRecord = false }, new() { FlushInterval = Long, Lanes = 1 });
@@ -76,7 +76,7 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
     }
 
     [Fact]
-    public async Task A_write_that_comes_after_a_later_one_of_its_owner_counts_as_committed()
+    public async Task Write_is_committed_if_its_owner_already_committed_a_later_one()
     {
         await using var bench = Open();
         bench.Queue.Start();
@@ -93,7 +93,7 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
     [Theory]
     [InlineData(2, 2)]
     [InlineData(2, 3)]
-    public async Task A_write_that_lost_to_another_owner_is_told_so(long version, long stored)
+    public async Task Write_that_lost_to_another_owner_is_reported_as_lost(long version, long stored)
     {
         await using var bench = Open();
         await _table.UpsertAsync([QueueBench.Make("k", stored, epoch: 9)], Token);
@@ -110,7 +110,7 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
     }
 
     [Fact]
-    public async Task A_row_that_lost_does_not_become_the_cached_copy()
+    public async Task Lost_row_does_not_become_the_cached_copy()
     {
         await using var bench = Open();
         await bench.Cache.FillAsync([QueueBench.Make("k", 1, epoch: 9)]);
@@ -123,7 +123,7 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
     }
 
     [Fact]
-    public async Task A_copy_follows_what_is_flushed_and_the_journal_lets_go_of_it()
+    public async Task Flushed_row_updates_the_cached_copy_and_leaves_the_journal()
     {
         await using var bench = Open();
         await bench.Cache.FillAsync([QueueBench.Make("k", 1)]);
@@ -141,13 +141,13 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_drain_with_a_dead_database_ends_in_time_and_says_what_is_left(bool failsOnceAborted)
+    public async Task Drain_with_a_dead_database_ends_in_time_and_reports_the_remaining_rows(bool failsOnceAborted)
     {
         await using var bench = Open();
         bench.Store.Before = async token =>
         {
             if (failsOnceAborted) await Task.Delay(Timeout.Infinite, token).ContinueWith(_ => { }, TaskScheduler.Default);
-            throw new StorageUnavailableException("the database", "It is dead.");
+            throw new StorageUnavailableException("the database", "It is down.");
         };
         bench.Queue.Start();
         for (var i = 0; i < 50; i++) bench.Queue.Enqueue(QueueBench.Make($"k{i}", 1));
@@ -160,14 +160,14 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
     }
 
     [Fact]
-    public async Task At_the_ceiling_writes_are_refused_until_something_was_flushed()
+    public async Task Writes_at_the_ceiling_are_rejected_until_rows_are_flushed()
     {
         var row = QueueBench.Make("k", 1, padding: 1000);
         await using var bench = Open(new() { MaxUnflushedBytes = row.Bytes, FlushInterval = TimeSpan.FromMilliseconds(300) });
         bench.Queue.Admit();
         bench.Queue.Reserve(row);
 
-        // On its way it counts already, and once it is there it counts once.
+        // It counts in flight, and once in the queue it counts once.
         Assert.Throws<OverloadedException>(bench.Queue.Admit);
         bench.Queue.Enqueue(row);
         bench.Queue.Release(row);
@@ -189,14 +189,14 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
     [Theory]
     [InlineData(1, 100)]
     [InlineData(60_000, 1000)]
-    public async Task One_that_is_refused_is_told_to_come_again_soon_but_not_at_once(int interval, int retryAfter)
+    public async Task Rejected_write_gets_a_short_retry_after(int interval, int retryAfter)
     {
         await using var bench = Open(new() { MaxUnflushedBytes = 300, FlushInterval = TimeSpan.FromMilliseconds(interval) });
         var refused = Assert.Throws<OverloadedException>(() => bench.Queue.Reserve(QueueBench.Make("k", 1, padding: 1000)));
         Assert.Equal(TimeSpan.FromMilliseconds(retryAfter), refused.RetryAfter);
     }
 
-    // Not inlined, so that nothing on the stack of the test holds the row.
+    // Not inlined, so that the stack of the test does not hold the row.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static async Task<WeakReference> CommitAsync(QueueBench bench, string key)
     {

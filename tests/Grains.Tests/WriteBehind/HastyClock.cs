@@ -1,6 +1,6 @@
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>The system's clock, but whoever waits for it waits a fiftieth of the time.</summary>
+/// <summary>The system's clock, but delays take a fiftieth of the time.</summary>
 internal sealed class HastyClock : TimeProvider
 {
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>

@@ -5,7 +5,7 @@ using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>What a killed silo had journaled, and a new owner that cannot ask the journal just then.</summary>
+/// <summary>Rows that a killed silo journaled, and a new owner that cannot reach the journal at that time.</summary>
 [NeedsServers]
 public sealed class JournalGracePeriodTests(PostgresFixture postgres) : IAsyncLifetime
 {
@@ -18,7 +18,7 @@ public sealed class JournalGracePeriodTests(PostgresFixture postgres) : IAsyncLi
         _store = new PostgresRowStore(await postgres.Server.CreateDatabaseAsync());
         await _store.MigrateAsync(TestContext.Current.CancellationToken);
 
-        // Killed before it flushed.
+        // Killed before a flush.
         await using var former = Open(1, new() { DrainTimeout = TimeSpan.Zero });
         former.Store.Before = token => Task.Delay(Timeout.Infinite, token);
         var owner = (await former.OpenAsync("k")).Owner;
@@ -32,7 +32,7 @@ public sealed class JournalGracePeriodTests(PostgresFixture postgres) : IAsyncLi
     }
 
     [Fact]
-    public async Task A_Redis_that_is_only_slow_is_waited_for_and_nothing_is_lost()
+    public async Task Slow_Redis_is_waited_for_and_nothing_is_lost()
     {
         await using var silo = Open(2, new() { JournalGracePeriod = TimeSpan.FromMinutes(1) });
         await silo.Redis.ConnectAsync();
@@ -40,7 +40,7 @@ public sealed class JournalGracePeriodTests(PostgresFixture postgres) : IAsyncLi
         var opening = silo.OpenAsync("k");
         await Eventually.IsTrueAsync(() => Task.FromResult(!silo.Redis.IsClosed(RedisRole.Journal)));
 
-        // One that comes while the circuit is open already.
+        // A call that comes while the circuit is already open.
         var second = silo.OpenAsync("other");
         _server.Signal(Signals.Continue);
 
@@ -50,7 +50,7 @@ public sealed class JournalGracePeriodTests(PostgresFixture postgres) : IAsyncLi
     }
 
     [Fact]
-    public async Task A_Redis_that_has_been_away_for_long_is_not_waited_for()
+    public async Task Redis_absent_for_long_is_not_waited_for()
     {
         await using var silo = Open(2, new() { JournalGracePeriod = TimeSpan.FromMilliseconds(100) });
         await silo.Redis.ConnectAsync();
@@ -60,7 +60,7 @@ public sealed class JournalGracePeriodTests(PostgresFixture postgres) : IAsyncLi
     }
 
     [Fact]
-    public async Task A_Redis_that_was_isolated_is_not_waited_for()
+    public async Task Isolated_Redis_is_not_waited_for()
     {
         await using var silo = Open(2, new() { JournalGracePeriod = TimeSpan.FromMinutes(1) });
         silo.Redis.Isolate("test");

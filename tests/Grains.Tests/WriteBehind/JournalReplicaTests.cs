@@ -6,12 +6,12 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>A journal that counts only what a replica of its Redis has as well.</summary>
+/// <summary>A journal that counts only writes that a replica of its Redis has confirmed.</summary>
 [NeedsServers]
 public sealed class JournalReplicaTests
 {
     [Fact]
-    public async Task What_the_replica_does_not_confirm_is_not_journaled()
+    public async Task Row_that_the_replica_does_not_confirm_is_not_journaled()
     {
         await using var main = await RedisServer.StartNewAsync();
         await using var replica = await RedisServer.StartNewAsync(appendOnly: true, "--replicaof", "127.0.0.1", $"{main.Port}");
@@ -20,7 +20,7 @@ public sealed class JournalReplicaTests
         var journal = new Journal(redis, "here", journaled: _ => { }, new WriteBehindCounters(), NullLogger.Instance);
         var (owner, _) = await journal.ClaimAsync("k");
 
-        // Until it has caught up it confirms nothing.
+        // The replica confirms nothing until it has caught up.
         var version = 0L;
         await Eventually.IsTrueAsync(async () => await AppendAsync() == AppendOutcome.Journaled);
         Assert.Equal(AppendOutcome.Journaled, await AppendAsync());

@@ -8,7 +8,7 @@ using Npgsql;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>Rows that the real table refuses, on their way through the queue.</summary>
+/// <summary>Rows that the real table rejects, flushed through the queue.</summary>
 [NeedsServers]
 public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
@@ -30,7 +30,7 @@ public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) :
     public ValueTask DisposeAsync() => _table.DisposeAsync();
 
     [Fact]
-    public async Task Of_a_batch_with_three_poisonous_rows_all_others_are_committed_and_a_replay_commits_the_three()
+    public async Task Batch_with_three_poison_rows_commits_the_others_and_a_replay_commits_the_three()
     {
         const int Rows = 1000;
         await QueryAsync<object>(
@@ -68,7 +68,7 @@ public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) :
         Assert.Equal((0, 3), (still.Committed, still.Refused));
         Assert.Equal(["k0000", "k0500", "k0999"], still.Refusals.Select(row => row.Key));
 
-        // The cause is mended: the rule is dropped, the trigger too, and of what jsonb cannot hold json is content to keep the text.
+        // The cause is fixed: constraint and trigger are dropped, and the \u0000 that jsonb cannot hold is removed.
         await QueryAsync<object>("ALTER TABLE users DROP CONSTRAINT adult; DROP TRIGGER refuse ON users");
         await QueryAsync<object>(
             "UPDATE parked SET state = convert_to(replace(convert_from(state, 'UTF8'), '\\u0000', ''), 'UTF8') WHERE id = 'k0500'");
@@ -81,7 +81,7 @@ public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) :
     }
 
     [Fact]
-    public async Task Whoever_asks_later_is_told_until_a_later_version_is_in_the_table()
+    public async Task Parked_state_is_reported_until_a_later_version_is_in_the_table()
     {
         await using var bench = Open();
         bench.Queue.Start();
@@ -100,7 +100,7 @@ public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) :
     }
 
     [Fact]
-    public async Task A_key_that_was_parked_costs_the_others_no_second_bisection()
+    public async Task Parked_key_causes_no_second_bisection()
     {
         await using var bench = Open(new() { Lanes = 1, FlushInterval = TimeSpan.FromHours(1) });
         bench.Queue.Start();
@@ -109,7 +109,7 @@ public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) :
 
         await FlushAsync(version: 2);
 
-        // The others, and the one by itself.
+        // The other rows together, and the parked one alone.
         Assert.Equal([99, 1], bench.Store.Batches.Skip(before).Select(batch => batch.Count));
         Assert.Equal(99, await QueryAsync<long>("SELECT count(*) FROM users WHERE version = 2"));
         Assert.Equal(2, (await _table.ReadAsync("k07", Token))!.Version);
@@ -122,7 +122,7 @@ public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) :
     }
 
     [Fact]
-    public async Task The_journal_lets_go_of_a_parked_row_and_no_copy_is_left_of_the_state_before()
+    public async Task Parked_row_leaves_the_journal_and_the_cached_copy_is_removed()
     {
         await using var bench = Open();
         await bench.Cache.FillAsync([QueueBench.Make("k", 1)]);
@@ -139,7 +139,7 @@ public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) :
     }
 
     [Fact]
-    public async Task What_is_no_fault_of_the_rows_parks_nothing_and_is_tried_again()
+    public async Task Outage_parks_nothing_and_is_retried()
     {
         await using var bench = Open();
         await QueryAsync<object>("ALTER TABLE users RENAME TO moved");
@@ -156,7 +156,7 @@ public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) :
     }
 
     [Fact]
-    public async Task A_row_that_the_table_holds_already_is_committed_whatever_it_would_say_now()
+    public async Task Row_already_in_the_table_is_committed_whatever_the_database_rejects()
     {
         await QueryAsync<object>("ALTER TABLE users DROP CONSTRAINT adult");
         await _table.UpsertAsync([Poison("k", 1)], Token);
@@ -171,7 +171,7 @@ public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) :
     }
 
     [Fact]
-    public Task Whichever_rows_are_poisonous_and_whatever_fails_each_key_ends_at_its_last_version() =>
+    public Task Each_key_ends_at_its_last_version_whatever_rows_are_poison_and_whatever_fails() =>
         Gen.Select(Gen.Int[0, 1_000_000], Gen.OneOf(0, 20, 40), Gen.Int[1, 3], Gen.Int[1, 12])
             .SampleAsync(
                 async (seed, failures, lanes, batch) =>

@@ -4,13 +4,13 @@ using Npgsql;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>What a silo does to a database before it uses it, and which databases it does not use.</summary>
+/// <summary>The migration of a database at startup, and the databases that a silo refuses.</summary>
 [NeedsServers]
 public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private const string LockKey = "107079783117427"; // "actors" in ASCII.
 
-    // Of this database: those of others are listed as well.
+    // Only this database's locks; the view also lists those of others.
     private const string AdvisoryLocks =
         "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND datname = current_database()";
 
@@ -25,7 +25,7 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     [Fact]
-    public async Task A_database_of_another_encoding_is_refused_with_what_is_allowed()
+    public async Task Database_of_another_encoding_is_rejected_with_the_allowed_one()
     {
         var database = await postgres.Server.CreateDatabaseAsync("LATIN1");
         await using var store = new PostgresRowStore(database);
@@ -46,7 +46,7 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
     [InlineData("Target Session Attributes=prefer-primary", "Target Session Attributes=prefer-primary")]
     [InlineData("Target Session Attributes=read-only", "Target Session Attributes=read-only")]
     [InlineData("Target Session Attributes=any", "Target Session Attributes=any")]
-    public void A_connection_string_that_silos_cannot_use_is_told_with_what_is_allowed(string setting, string fault) =>
+    public void Unusable_connection_string_is_rejected_with_the_allowed_values(string setting, string fault) =>
         Assert.Contains(fault, PostgresRowStore.FindFault($"Host=a,b;Password=hunter2;{setting}"), StringComparison.Ordinal);
 
     [Theory]
@@ -55,7 +55,7 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
     [InlineData("Target Session Attributes=primary")]
     [InlineData("Target Session Attributes=read-write")]
     [InlineData("Max Auto Prepare=0")]
-    public async Task A_connection_string_that_says_what_is_allowed_works(string setting)
+    public async Task Connection_string_with_the_allowed_values_works(string setting)
     {
         Assert.Null(PostgresRowStore.FindFault($"{_database};{setting}"));
         await using var store = new PostgresRowStore($"{_database};{setting}");
@@ -69,7 +69,7 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
     [InlineData("Target Session Attributes=read-write")]
     [InlineData("Multiplexing=true")]
     [InlineData("Max Auto Prepare=0")]
-    public async Task The_clock_can_be_asked_by_any_connection_string_that_works(string setting)
+    public async Task Clock_can_be_read_with_any_valid_connection_string(string setting)
     {
         await using var clock = new PostgresClock($"{_database};{setting}", "PostgreSQL");
 
@@ -77,7 +77,7 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
     }
 
     [Fact]
-    public async Task The_encoding_of_a_role_or_of_the_environment_is_not_taken()
+    public async Task Encoding_of_a_role_or_the_environment_is_ignored()
     {
         var name = new NpgsqlConnectionStringBuilder(_database).Database;
         await ExecuteAsync(_database, $"ALTER DATABASE {name} SET client_encoding = 'LATIN1'");
@@ -88,9 +88,9 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
         Assert.NotNull(await store.ReadAsync("日本", Token));
     }
 
-    // As one that a session of a pooler holds, whose client is long gone.
+    // Simulates a pooler session that holds the lock although its client is gone.
     [Fact]
-    public async Task A_silo_that_waits_for_a_migration_says_who_holds_it_and_gives_up()
+    public async Task Silo_that_waits_for_a_migration_reports_the_lock_holder_and_times_out()
     {
         await using var holder = new NpgsqlConnection(_database + ";Application Name=stranded");
         await holder.OpenAsync(Token);
@@ -108,9 +108,9 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
     }
 
     [Fact]
-    public async Task The_lock_is_one_of_a_transaction_that_no_timeout_ends()
+    public async Task Migration_lock_belongs_to_a_transaction_without_a_timeout()
     {
-        // Held up in the middle of a migration: the first script waits for a table that it is to look for.
+        // Blocks in the middle of a migration: the first script waits for a table that it checks.
         var name = new NpgsqlConnectionStringBuilder(_database).Database;
         await ExecuteAsync(_database, $"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '300ms'");
         await ExecuteAsync(
@@ -132,7 +132,7 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
     }
 
     [Fact]
-    public async Task Behind_a_pooler_in_transaction_mode_silos_migrate_one_after_the_other_and_strand_no_lock()
+    public async Task Silos_migrate_in_turn_behind_a_transaction_pooler_and_leave_no_lock()
     {
         const int Silos = 6;
         await using var bouncer = await PgBouncer.StartAsync(_database);
@@ -160,7 +160,7 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
     }
 
     [Fact]
-    public async Task Tables_that_belong_to_one_service_are_refused_to_another()
+    public async Task Tables_of_one_service_are_refused_to_another()
     {
         await using var first = Open("first");
         await first.MigrateAsync(Token);
@@ -179,12 +179,12 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
     }
 
     [Fact]
-    public async Task One_table_seen_by_two_search_paths_belongs_to_one_service()
+    public async Task Table_in_two_search_paths_belongs_to_one_service()
     {
         await using var first = Open("first", "a,public");
         await first.MigrateAsync(Token);
 
-        // Schemas that come later are before public in the search paths, and hold no tables of ours.
+        // The new schemas precede public in the search paths and hold no tables of ours.
         await ExecuteAsync(_database, "CREATE SCHEMA a; CREATE SCHEMA b");
         await first.MigrateAsync(Token);
         await using var second = Open("second", "b,public");
@@ -196,7 +196,7 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
     }
 
     [Fact]
-    public async Task The_tables_of_an_older_version_are_claimed_by_the_first_that_comes()
+    public async Task Tables_of_an_older_version_are_claimed_by_the_first_service()
     {
         await using (var old = new PostgresRowStore(_database)) await old.MigrateAsync(Token);
         await ExecuteAsync(_database, "DROP TABLE table_owner; DELETE FROM schemaversions WHERE scriptname LIKE '%table_owner%'");
@@ -208,7 +208,7 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
     }
 
     [Fact]
-    public async Task Of_two_services_that_start_at_once_one_is_refused()
+    public async Task Exactly_one_of_two_concurrent_services_is_refused()
     {
         var stores = Enumerable.Range(0, 6).Select(i => Open($"service-{i % 2}")).ToList();
 

@@ -4,7 +4,7 @@ using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>A server of its own, since these tests kill, stop and freeze it.</summary>
+/// <summary>Uses its own server, which these tests kill, stop and freeze.</summary>
 [NeedsServers]
 public sealed class PostgresOutageTests : IAsyncLifetime
 {
@@ -30,7 +30,7 @@ public sealed class PostgresOutageTests : IAsyncLifetime
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task The_store_reports_a_server_that_went_and_works_again_once_it_is_back(bool kill)
+    public async Task Store_reports_a_stopped_server_and_recovers_once_it_is_back(bool kill)
     {
         await (kill ? _server.KillAsync() : _server.StopAsync());
 
@@ -43,7 +43,7 @@ public sealed class PostgresOutageTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_store_gives_up_on_a_server_that_answers_nothing()
+    public async Task Store_times_out_on_a_silent_server()
     {
         _server.SignalAll(Signals.Stop);
         try
@@ -60,7 +60,7 @@ public sealed class PostgresOutageTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_server_that_dies_during_a_write_is_reported_and_what_was_confirmed_stays()
+    public async Task Server_death_during_a_write_is_reported_and_confirmed_rows_stay()
     {
         long confirmed = 1;
         var failure = Task.Run(async () =>
@@ -83,7 +83,7 @@ public sealed class PostgresOutageTests : IAsyncLifetime
 
     private Task WriteAsync(long version) => _store.UpsertAsync([new Row("u1", version, 1, "{}"u8.ToArray())], Token);
 
-    // The pool may hold connections that broke without notice; each fails once.
+    // The pool may hold broken connections; each fails once.
     private async Task WriteWhenBackAsync(long version)
     {
         for (var attempt = 0; ; attempt++)

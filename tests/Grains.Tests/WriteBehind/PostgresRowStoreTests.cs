@@ -11,7 +11,7 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
     private string _connectionString = "";
 
     [Fact]
-    public void The_description_names_the_place_and_no_secret()
+    public void Description_shows_the_address_and_no_secret()
     {
         var store = new PostgresRowStore("Host=db.example;Port=5433;Database=actors;Username=ann;Password=hunter2");
 
@@ -22,7 +22,7 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
     [InlineData("Password", "wrong-secret")]
     [InlineData("Username", "nobody")]
     [InlineData("Database", "nowhere")]
-    public async Task A_refused_login_is_reported_with_place_and_user_and_without_the_password(string key, string value)
+    public async Task Rejected_login_is_reported_with_address_and_user_but_no_password(string key, string value)
     {
         var settings = new NpgsqlConnectionStringBuilder(_connectionString) { [key] = value };
         await using var store = new PostgresRowStore(settings.ConnectionString);
@@ -36,7 +36,7 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
     }
 
     [Fact]
-    public async Task A_refusal_by_a_constraint_or_trigger_is_an_error_of_the_row()
+    public async Task Rejection_by_a_constraint_or_trigger_is_a_row_error()
     {
         await QueryAsync("ALTER TABLE users ADD CONSTRAINT no_poison CHECK (id <> 'poison')");
 
@@ -60,7 +60,7 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
     [InlineData("ZZ001", false)]
     [InlineData("26000", false)]
     [InlineData("55P03", false)]
-    public async Task Of_errors_that_befall_every_row_only_those_about_data_are_refusals(string state, bool isRefusal)
+    public async Task Errors_of_every_row_are_rejections_only_if_they_concern_data(string state, bool isRefusal)
     {
         await UpsertAsync(Make("u0", 1));
         await RaiseAsync("true", state);
@@ -77,7 +77,7 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
     [InlineData("23502")]
     [InlineData("54001")]
     [InlineData("XX000")]
-    public async Task Whatever_the_code_it_is_an_error_of_the_row_if_others_pass(string state)
+    public async Task Any_error_code_is_a_row_error_if_other_rows_succeed(string state)
     {
         await UpsertAsync(Make("bad", 1), Make("u0", 1));
         await RaiseAsync("NEW.id = 'bad'", state);
@@ -91,7 +91,7 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
     }
 
     [Fact]
-    public async Task A_rule_that_only_new_rows_keep_is_held_against_the_others()
+    public async Task Constraint_for_new_rows_does_not_hide_a_row_error()
     {
         await UpsertAsync(Make("u0", 1));
         await RaiseAsync("NEW.id NOT LIKE 'ok%'", "ZZ001");
@@ -103,7 +103,7 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
     }
 
     [Fact]
-    public async Task A_column_that_nobody_fills_is_no_fault_of_the_rows()
+    public async Task Required_column_without_a_value_is_not_a_row_error()
     {
         await UpsertAsync(Make("u0", 1));
         await QueryAsync("ALTER TABLE users ADD COLUMN tenant text NOT NULL DEFAULT 'x'; ALTER TABLE users ALTER COLUMN tenant DROP DEFAULT");
@@ -116,7 +116,7 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
     [Theory]
     [InlineData("half a pair \\ud800")]
     [InlineData("NUL \\0")]
-    public async Task A_key_that_is_no_text_can_neither_be_committed_nor_parked(string escaped)
+    public async Task Invalid_UTF8_key_can_neither_be_committed_nor_parked(string escaped)
     {
         var key = escaped.Replace("\\ud800", "\ud800", StringComparison.Ordinal).Replace("\\0", "\0", StringComparison.Ordinal);
 
@@ -128,7 +128,7 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
     }
 
     [Fact]
-    public async Task What_jsonb_cannot_hold_is_refused_without_quoting_it()
+    public async Task State_that_jsonb_cannot_hold_is_rejected_without_quoting_it()
     {
         var nul = await Assert.ThrowsAsync<RowsRefusedException>(() => UpsertAsync(Make("u1", 1, 1, """{"displayName":"secret\u0000"}""")));
         var number = await Assert.ThrowsAsync<RowsRefusedException>(() => UpsertAsync(Make("u1", 1, 1, """{"createdAt":"secret"}""")));
@@ -139,11 +139,11 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
     }
 
     [Fact]
-    public async Task A_key_with_a_NUL_is_an_error_of_the_row() =>
+    public async Task Key_with_NUL_is_a_row_error() =>
         await Assert.ThrowsAsync<RowsRefusedException>(() => UpsertAsync(Make("a\0b", 1)));
 
     [Fact]
-    public async Task A_row_that_another_session_holds_locked_is_named()
+    public async Task Row_locked_by_another_session_is_named()
     {
         await UpsertAsync(Make("u1", 1));
         await using var blocker = new NpgsqlConnection(_connectionString);
@@ -161,7 +161,7 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
     }
 
     [Fact]
-    public async Task A_table_that_another_session_holds_locked_is_unavailability()
+    public async Task Table_locked_by_another_session_is_unavailable()
     {
         await using var blocker = new NpgsqlConnection(_connectionString);
         await blocker.OpenAsync(Token);
@@ -177,7 +177,7 @@ public sealed class PostgresRowStoreTests(PostgresFixture postgres) : RowStoreCo
     }
 
     [Fact]
-    public async Task A_full_house_is_unavailability()
+    public async Task Server_without_free_connections_is_unavailable()
     {
         await QueryAsync("DROP ROLE IF EXISTS limited; CREATE ROLE limited LOGIN PASSWORD 'limited' CONNECTION LIMIT 0");
         var settings = new NpgsqlConnectionStringBuilder(_connectionString) { Username = "limited", Password = "limited" };

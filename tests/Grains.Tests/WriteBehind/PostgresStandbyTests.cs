@@ -5,14 +5,14 @@ using Npgsql;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>A primary and a standby of it, which takes over; and servers that say they are read-only.</summary>
+/// <summary>A primary and a standby that takes over, and servers that report themselves as read-only.</summary>
 [NeedsServers]
 public sealed class PostgresStandbyTests(PostgresFixture postgres)
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Of_several_hosts_the_one_that_takes_writes_is_used_also_after_a_failover()
+    public async Task Host_that_accepts_writes_is_used_before_and_after_a_failover()
     {
         await using var primary = await PostgresServer.StartNewAsync();
         var settings = new NpgsqlConnectionStringBuilder(await primary.CreateDatabaseAsync());
@@ -42,13 +42,13 @@ public sealed class PostgresStandbyTests(PostgresFixture postgres)
     }
 
     [Fact]
-    public async Task Connections_to_a_server_that_became_read_only_are_given_up()
+    public async Task Connections_to_a_read_only_server_are_dropped()
     {
         var database = await postgres.Server.CreateDatabaseAsync();
         await using var store = new PostgresRowStore(database);
         await store.MigrateAsync(Token);
 
-        // Only sessions that begin while it is set are read-only, and those stay so: as with a server that became a standby.
+        // Only sessions that begin while it is set are read-only, and they stay so, as on a server that became a standby.
         var name = new NpgsqlConnectionStringBuilder(database).Database;
         await QueryAsync(database, $"ALTER DATABASE {name} SET default_transaction_read_only = on");
         await using var other = new PostgresRowStore(database + ";Application Name=other");
@@ -57,11 +57,11 @@ public sealed class PostgresStandbyTests(PostgresFixture postgres)
         Assert.Contains("read-only", check.Message, StringComparison.Ordinal);
         await Assert.ThrowsAsync<StorageUnavailableException>(() => WriteAsync(other, 1));
 
-        // It is read all the same.
+        // Reads still work.
         Assert.Null(await other.ReadAsync("k", Token));
         await QueryAsync(database, $"ALTER DATABASE {name} RESET default_transaction_read_only");
 
-        // The one that is refused is the last of that session.
+        // The rejected write is the last call of that session.
         await Assert.ThrowsAsync<StorageUnavailableException>(() => WriteAsync(other, 1));
         await WriteAsync(other, 1);
         await other.CheckAsync(Token);

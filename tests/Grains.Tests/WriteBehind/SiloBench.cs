@@ -9,7 +9,7 @@ using Microsoft.Extensions.Options;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>The write-behind of one silo, without the silo: several of them share a journal, a cache and a table.</summary>
+/// <summary>The write-behind of one silo without the silo: several share a journal, a cache and a table.</summary>
 internal sealed class SiloBench : IAsyncDisposable
 {
     private readonly RedisGateway _redis;

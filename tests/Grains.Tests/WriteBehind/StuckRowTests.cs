@@ -5,7 +5,7 @@ using Npgsql;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>Rows that PostgreSQL neither takes nor lets be parked, on their way through the queue beside others that it takes.</summary>
+/// <summary>Rows that PostgreSQL neither accepts nor allows to be parked, in a queue with valid rows.</summary>
 [NeedsServers]
 public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
@@ -25,13 +25,13 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
 
     public ValueTask DisposeAsync() => _table.DisposeAsync();
 
-    // One of each kind: of no class at all, a right that a policy of one row takes, a limit of the program, a defect inside.
+    // One of each kind: an unknown class, a right revoked by a row policy, a program limit, an internal error.
     [Theory]
     [InlineData("ZZ001")]
     [InlineData("42501")]
     [InlineData("54001")]
     [InlineData("XX000")]
-    public async Task A_row_refused_with_an_unknown_code_is_parked_while_others_are_committed(string state)
+    public async Task Row_rejected_with_an_unknown_code_is_parked_while_others_are_committed(string state)
     {
         await RaiseAsync("NEW.id LIKE 'bad%'", state);
         await using var bench = Open();
@@ -49,7 +49,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     [InlineData("ZZ001")]
     [InlineData("42501")]
     [InlineData("XX000")]
-    public async Task A_code_that_befalls_every_row_parks_nothing(string state)
+    public async Task Error_code_of_every_row_parks_nothing(string state)
     {
         await using var bench = Open();
         await CommitAsync(bench, "ok0");
@@ -67,7 +67,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task A_row_that_can_not_even_be_parked_does_not_hold_up_the_others()
+    public async Task Row_that_cannot_be_parked_does_not_delay_others()
     {
         await RaiseAsync("NEW.id LIKE 'bad%'", "P0001");
         await QueryAsync("ALTER TABLE parked ADD CONSTRAINT full_up CHECK (id NOT LIKE 'bad%')");
@@ -87,7 +87,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task Later_versions_of_a_row_that_is_held_take_its_place_and_all_who_wait_are_told()
+    public async Task Later_version_replaces_a_held_row_and_all_waiting_calls_complete()
     {
         await RaiseAsync("NEW.id = 'bad' AND NEW.version < 9", "P0001");
         await QueryAsync("ALTER TABLE parked ADD CONSTRAINT full_up CHECK (id <> 'bad')");
@@ -108,7 +108,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task A_reason_that_cannot_be_stored_is_put_in_plain_words()
+    public async Task Reason_that_cannot_be_stored_is_replaced()
     {
         await RaiseAsync("NEW.id = 'bad'", "P0001", "nicht f\u00fcr 日本");
         await QueryAsync("ALTER TABLE parked ADD CONSTRAINT plain CHECK (reason ~ '^[ -~]*$')");
@@ -120,7 +120,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task A_key_that_is_no_text_is_held_while_others_are_committed()
+    public async Task Invalid_UTF8_key_is_held_while_others_are_committed()
     {
         await using var bench = Open();
         string[] keys = ["NUL \0", "half a pair \ud800", "another \udc00"];
@@ -134,7 +134,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task A_row_that_another_session_holds_locked_is_held_while_others_are_committed()
+    public async Task Locked_row_is_held_while_others_are_committed()
     {
         await _table.UpsertAsync([QueueBench.Make("bad", 1), QueueBench.Make("fine", 1)], Token);
         await using var impatient = new PostgresRowStore(_database + ";Command Timeout=1");
@@ -157,7 +157,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task Retries_of_a_row_that_another_session_holds_locked_leave_the_lane_to_other_rows()
+    public async Task Retries_of_a_locked_row_do_not_block_the_lane()
     {
         await _table.UpsertAsync([QueueBench.Make("bad", 1)], Token);
         await using var table = new PostgresRowStore(_database + ";Command Timeout=40") { LockPatience = TimeSpan.FromMilliseconds(300) };
@@ -168,7 +168,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         await using var bench = Open(store: table, lanes: 1);
         var bad = Enqueue(bench, "bad", 2);
 
-        // The first attempt, and one more while it is held: an attempt as long as the command timeout shows.
+        // The first attempt, and one more while the row is held: an attempt takes the command timeout.
         for (var i = 0; bench.Store.Batches.Count(batch => batch.Any(row => row.Key == "bad")) < 2 || bench.Queue.Held.Rows == 0; i++)
             await Enqueue(bench, $"ok{i}").WaitAsync(TimeSpan.FromSeconds(25), Token);
 
@@ -178,7 +178,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task Held_rows_are_committed_although_one_of_them_still_fails_unexpectedly()
+    public async Task Held_rows_are_committed_although_one_still_fails_unexpectedly()
     {
         await using var bench = Open(lanes: 1);
         bench.Store.Stumbles = row => row.Key.StartsWith("bad", StringComparison.Ordinal);
@@ -190,9 +190,9 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         Assert.False(bad[3].IsCompleted);
     }
 
-    // A defect, not an outage: it is no reason to park a row, nor to keep the others waiting.
+    // A defect, not an outage: it must not park the row or delay the others.
     [Fact]
-    public async Task A_row_over_which_the_store_stumbles_is_held_while_others_are_committed()
+    public async Task Row_that_fails_unexpectedly_is_held_while_others_are_committed()
     {
         await using var bench = Open();
         bench.Store.Stumbles = row => row.Key == "bad";
@@ -208,7 +208,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task A_logger_that_throws_does_not_end_the_flushing()
+    public async Task Throwing_logger_does_not_end_the_flush_loop()
     {
         await RaiseAsync("NEW.id LIKE 'bad%'", "P0001");
         await using var bench = Open(new ThrowingLogger());
@@ -227,7 +227,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task A_lane_that_fails_unexpectedly_is_shown_and_goes_on_with_its_batch()
+    public async Task Unexpected_lane_failure_is_reported_and_the_batch_is_retried()
     {
         var clock = new BrokenClock();
         await using var bench = Open(clock: clock);
@@ -247,7 +247,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task A_store_that_answers_a_key_twice_does_not_end_the_flushing()
+    public async Task Duplicate_key_in_a_store_response_does_not_end_the_flush_loop()
     {
         await using var bench = Open();
         await _table.UpsertAsync([QueueBench.Make("k", 5, epoch: 9)], Token);
@@ -289,7 +289,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         await command.ExecuteNonQueryAsync(Token);
     }
 
-    /// <summary>A clock that fails whoever sets a timer, where that is not the loop that looks after the failures.</summary>
+    /// <summary>A clock that fails when a timer is set, except in the loop that handles failures.</summary>
     private sealed class BrokenClock : TimeProvider
     {
         private volatile bool _isBroken;
@@ -300,7 +300,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
             set => _isBroken = value;
         }
 
-        public override long GetTimestamp() => IsBroken && IsLane() ? throw new InvalidOperationException("The clock has stopped.") : base.GetTimestamp();
+        public override long GetTimestamp() => IsBroken && IsLane() ? throw new InvalidOperationException("The clock failed.") : base.GetTimestamp();
 
         private static bool IsLane() => Environment.StackTrace.Contains($"{nameof(FlushLane)}.IsDueAsync", StringComparison.Ordinal);
     }

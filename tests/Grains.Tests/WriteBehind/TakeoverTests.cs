@@ -6,7 +6,7 @@ using Actors.WriteBehind;
 
 namespace Actors.Grains.Tests.WriteBehind;
 
-/// <summary>What one owner left on its way, while another writes the same key.</summary>
+/// <summary>Writes of one owner in flight while another writes the same key.</summary>
 [NeedsServers]
 public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) : IAsyncLifetime
 {
@@ -26,7 +26,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
     public ValueTask DisposeAsync() => _store.DisposeAsync();
 
     [Fact]
-    public async Task What_an_earlier_owner_commits_late_takes_no_acknowledged_row_of_that_version_out_of_the_journal()
+    public async Task Late_commit_of_an_earlier_owner_trims_no_acknowledged_row()
     {
         var gate = new TaskCompletionSource();
         await using var second = Open(2, new() { FlushInterval = Long, DrainTimeout = TimeSpan.Zero });
@@ -35,7 +35,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
         var mine = (await first.OpenAsync("k")).Owner;
         await first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Database);
 
-        // With Redis and the database away it can only be queued, and is not acknowledged.
+        // Without Redis and the database the write can only be queued, and it is not acknowledged.
         first.Store.Before = gate.Task.WaitAsync;
         first.Redis.Isolate("test");
         var late = first.Table.WriteAsync(SiloBench.Make(mine, 2), Durability.Journal);
@@ -50,7 +50,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
         await late;
         await first.DisposeAsync();
 
-        // Two made it; what was acknowledged goes on as a further version.
+        // Both owners wrote version 2; the acknowledged state continues as a further version.
         var row = (await third.OpenAsync("k")).Row!;
         Assert.Equal(SiloBench.Make(theirs, 2).State.ToArray(), row.State.ToArray());
         Assert.Equal(3, row.Version);
@@ -59,7 +59,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task Writes_to_memory_of_an_owner_that_is_none_any_more_do_not_reach_the_database()
+    public async Task Memory_writes_of_a_former_owner_do_not_reach_the_database()
     {
         await using var first = Open(1);
         await using var second = Open(2, new() { FlushInterval = Long, DrainTimeout = TimeSpan.Zero });
@@ -73,13 +73,13 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
         await second.Table.WriteAsync(SiloBench.Make(theirs, 2), Durability.Journal);
         await first.Table.DrainAsync();
 
-        // In this order: whoever opens it flushes what it finds in the journal.
+        // The order matters: opening the key flushes its journaled row.
         Assert.Equal(1, (await _store.ReadAsync("k", Token))!.Version);
         Assert.Equal(SiloBench.Make(theirs, 2).State.ToArray(), (await third.OpenAsync("k")).Row!.State.ToArray());
     }
 
     [Fact]
-    public async Task A_key_is_not_released_while_the_journal_has_lost_what_is_not_flushed()
+    public async Task Key_is_not_released_while_unflushed_rows_are_missing_in_the_journal()
     {
         var gate = new TaskCompletionSource();
         await using var silo = Open(1);
@@ -88,7 +88,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
         silo.Store.Before = gate.Task.WaitAsync;
         await silo.Table.WriteAsync(SiloBench.Make(owner, 1), Durability.Journal);
 
-        // As a Redis does that failed over without its last moments: the claim was there in time, the row was not.
+        // Simulates a failover that lost recent writes: the claim was replicated, the row was not.
         await silo.Redis.EvaluateAsync(
             RedisRole.Journal, "return redis.call('DEL', KEYS[1])", [$"{_prefix}:journal:{Partition.Tag(Partition.Of("k"))}:rows"], []);
 
@@ -102,7 +102,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_journaled_row_is_trimmed_also_where_a_later_one_was_queued_without_the_journal(bool isBeingCommitted)
+    public async Task Journaled_row_is_trimmed_if_a_later_one_was_queued_without_the_journal(bool isBeingCommitted)
     {
         var gate = new TaskCompletionSource();
         await using var second = Open(2, new() { FlushInterval = isBeingCommitted ? TimeSpan.FromMilliseconds(1) : TimeSpan.FromSeconds(1) });
@@ -126,7 +126,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
     }
 
     [Fact]
-    public async Task Without_the_journal_a_row_is_found_that_is_committed_while_the_database_is_read()
+    public async Task Row_committed_during_a_database_read_is_found_without_the_journal()
     {
         var gate = new TaskCompletionSource();
         await using var silo = Open(1);

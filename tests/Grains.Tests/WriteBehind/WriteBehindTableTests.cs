@@ -25,7 +25,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
     public ValueTask DisposeAsync() => _store.DisposeAsync();
 
     [Fact]
-    public async Task A_write_taken_over_from_the_journal_is_not_said_to_be_lost()
+    public async Task Write_adopted_from_the_journal_is_not_reported_as_lost()
     {
         var gate = new TaskCompletionSource();
         await using var first = Open(1);
@@ -34,10 +34,10 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
         var mine = (await first.OpenAsync("k")).Owner;
         var writing = first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Database);
 
-        // It is queued once it is journaled.
+        // The row is queued once it is journaled.
         await Eventually.IsTrueAsync(() => Task.FromResult(first.Table.Backlog.Rows == 1));
 
-        // The second finds the row journaled, builds on it, and reaches the table first.
+        // The second silo finds the journaled row, builds on it, and commits first.
         var theirs = await OpenedWithAsync(second, "k", version: 1);
         await second.Table.WriteAsync(SiloBench.Make(theirs, 2), Durability.Database);
         gate.SetResult();
@@ -47,7 +47,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
     }
 
     [Fact]
-    public async Task A_write_that_was_fenced_is_lost_and_leaves_no_trace()
+    public async Task Fenced_write_is_lost_and_leaves_no_trace()
     {
         await using var first = Open(1);
         await using var second = Open(2);
@@ -62,7 +62,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
     }
 
     [Fact]
-    public async Task A_copy_older_than_what_is_known_to_be_written_is_no_answer()
+    public async Task Cached_copy_older_than_a_known_write_is_not_used()
     {
         await using var silo = Open(1);
         var owner = new Ownership("k", 1);
@@ -82,20 +82,20 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
     }
 
     [Fact]
-    public async Task A_copy_is_no_answer_after_an_owner_that_did_not_release_the_key()
+    public async Task Cached_copy_is_not_used_after_an_unreleased_owner()
     {
         await using var silo = Open(1);
         var owner = (await silo.OpenAsync("k")).Owner;
         await silo.Cache.FillAsync([SiloBench.Make(owner, 3)]);
 
-        // As an owner does that has been cut off from Redis.
+        // Simulates an owner that was partitioned from Redis.
         await _store.UpsertAsync([SiloBench.Make(owner, 4)], Token);
 
         Assert.Equal(4, (await silo.OpenAsync("k")).Row!.Version);
     }
 
     [Fact]
-    public async Task What_was_only_in_memory_is_found_by_the_next_owner_once_it_is_committed()
+    public async Task Next_owner_finds_memory_writes_once_they_are_committed()
     {
         await using var first = Open(1);
         await using var second = Open(2);
@@ -112,7 +112,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
     }
 
     [Fact]
-    public async Task What_a_silo_left_is_flushed_by_another_that_recovers_it()
+    public async Task Recovering_silo_flushes_the_rows_of_a_dead_silo()
     {
         const int Keys = 200;
         await using var second = Open(2);
@@ -124,7 +124,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
         }));
         Assert.Equal(Keys, gone.Table.Backlog.Rows);
 
-        // Killed: nothing of it reaches the table any more.
+        // Killed: none of its rows reaches the table any more.
         gone.Store.Before = token => Task.Delay(Timeout.Infinite, token);
         await gone.DisposeAsync();
 

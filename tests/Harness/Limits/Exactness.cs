@@ -1,29 +1,28 @@
 namespace Actors.Harness.Limits;
 
-/// <summary>The fullest window there was.</summary>
+/// <summary>The fullest window.</summary>
 /// <param name="Permits">The permits granted in it.</param>
-/// <param name="Last">The grant it ends with by server time; the one it begins with where the caller's clock counts.</param>
+/// <param name="Last">Its last grant by server time; its first grant by the caller's clock.</param>
 public readonly record struct FullestWindow(long Permits, Grant Last);
 
-/// <summary>Finds the window with the most permits; of grants to one client by one policy.</summary>
+/// <summary>Finds the window with the most permits among the grants to one client by one policy.</summary>
 public static class Exactness
 {
-    // The callers' times are of whole microseconds, each off by up to a half.
+    // The callers' times are whole microseconds, each rounded by up to a half.
     private const long Rounding = 1;
 
     /// <summary>
-    /// By server time: the most permits in any (t - W, t]. A grant aged exactly W counts no more. This is what is promised,
-    /// to the microsecond, and it takes the limiter's word for when it granted.
+    /// By server time: the most permits in any (t - W, t]. A grant of age W no longer counts. This is the guarantee, exact to the
+    /// microsecond; it trusts the limiter's grant times.
     /// </summary>
     /// <remarks>
-    /// What <see cref="ByCaller"/> finds beside it is what does not rest on that word. While Redis is away a silo says what
-    /// the clock of Redis would show: the last it heard, carried on by a clock of its own, so wrong by up to the round trip in
-    /// which it heard it and by what the two drift apart since. Grants before, in and after an outage then mix times of two
-    /// clocks: windows that look kept here could be over in truth by so much, and the caller's clock, which does not stop with
-    /// Redis, shows that. The other way round: a Redis that comes back with a clock set back or forward (another machine) has
-    /// windows kept by its own time that the caller's clock calls too full or too empty; here it runs on one machine, so both
-    /// must hold. A script that Redis had in its hands when it was stopped runs when it goes on, with the time of then: charged
-    /// to the log, answered to nobody, so in neither check, and in what is granted less afterwards.
+    /// <see cref="ByCaller"/> does not trust them. During a Redis outage a silo extrapolates the clock of Redis from its last
+    /// response. The error is the round trip of that response plus the drift since then. Grants before, during and after an outage
+    /// then mix two clocks: a window that looks exact here could exceed its limit by that error, and the caller's clock, which
+    /// continues during the outage, shows it. Conversely, after a return of Redis with another clock, windows that are exact by
+    /// its time look too full or too empty by the caller's clock; here Redis runs on one machine, so both must hold. A script
+    /// that Redis had received when it was frozen runs when it resumes, with the earlier time: it is charged without a response,
+    /// so it is in neither check and reduces later grants.
     /// </remarks>
     public static FullestWindow ByServer(IReadOnlyList<Grant> grants, LimitWindow window)
     {
@@ -39,12 +38,12 @@ public static class Exactness
     }
 
     /// <summary>
-    /// By the caller's own clock, believing nothing the limiter says: the most permits that were certainly granted within less
-    /// than W, since their calls all began at s or later and were all answered before s + W. Grants of one process only.
+    /// By the caller's clock, without trust in the limiter: the most permits certainly granted within less than W, because their
+    /// calls all began at s or later and all ended before s + W. Grants of one process only.
     /// </summary>
     public static FullestWindow ByCaller(IReadOnlyList<Grant> grants, LimitWindow window)
     {
-        // From the last beginning to the first: the tree holds all that began at s or later, in the order of their answers.
+        // From the last start to the first: the tree holds all calls started at s or later, ordered by their end.
         var answers = grants.Select(grant => Rounded(grant.Ended)).Order().ToArray();
         var tree = new RunningSums(answers.Length);
         var fullest = default(FullestWindow);
@@ -62,7 +61,7 @@ public static class Exactness
 
     private static long Rounded(double seconds) => (long)Math.Round(seconds * 1e6);
 
-    /// <summary>How many are less than <paramref name="value"/>.</summary>
+    /// <summary>The number of values below <paramref name="value"/>.</summary>
     private static int Before(long[] sorted, long value)
     {
         var (low, high) = (0, sorted.Length);
@@ -75,7 +74,7 @@ public static class Exactness
         return low;
     }
 
-    /// <summary>Sums over the beginning of a list that is added to anywhere: a Fenwick tree.</summary>
+    /// <summary>Prefix sums of a list with additions anywhere: a Fenwick tree.</summary>
     private sealed class RunningSums(int length)
     {
         private readonly long[] _sums = new long[length + 1];

@@ -4,18 +4,18 @@ using System.Text.Json.Serialization;
 
 namespace Actors.Harness.Limits;
 
-/// <summary>Permits that a limiter granted, as the caller noted them.</summary>
+/// <summary>A grant as recorded by the caller.</summary>
 /// <param name="Client">The client.</param>
 /// <param name="Policy">The policy.</param>
-/// <param name="Permits">How many permits.</param>
-/// <param name="At">When it counts from by the limiter's word: the clock of Redis, in microseconds since 1970.</param>
-/// <param name="Source">redis or local: what it rests on by the limiter's word.</param>
-/// <param name="Began">When the call began, in seconds of a clock of the calling process that only goes forward.</param>
-/// <param name="Ended">When its answer was there, on the same clock.</param>
+/// <param name="Permits">The number of permits.</param>
+/// <param name="At">The grant time reported by the limiter: the clock of Redis, in microseconds since 1970.</param>
+/// <param name="Source">redis or local: the source of the decision reported by the limiter.</param>
+/// <param name="Began">The start of the call, in seconds of a monotonic clock of the calling process.</param>
+/// <param name="Ended">The time of its response on the same clock.</param>
 public readonly record struct Grant(
     string Client, string Policy, int Permits, [property: JsonConverter(typeof(Microseconds))] long At, string Source, double Began, double Ended);
 
-/// <summary>A time as it stands in a ledger, 2026-01-31T12:00:00.123456Z, as microseconds since 1970.</summary>
+/// <summary>A ledger time, 2026-01-31T12:00:00.123456Z, as microseconds since 1970.</summary>
 internal sealed class Microseconds : JsonConverter<long>
 {
     public override long Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
@@ -26,13 +26,13 @@ internal sealed class Microseconds : JsonConverter<long>
             .ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture));
 }
 
-/// <summary>All grants of one calling process; those of two have no clock in common but that of Redis.</summary>
+/// <summary>All grants of one calling process; two processes share only the clock of Redis.</summary>
 public sealed record GrantLedger(IReadOnlyList<Grant> Grants)
 {
     private static readonly JsonSerializerOptions Web = new(JsonSerializerDefaults.Web) { RespectRequiredConstructorParameters = true };
 
-    /// <summary>Reads a file with a grant to a line, without any of the code under test.</summary>
-    /// <exception cref="InvalidDataException">A line is no grant. A checker that passed it over could miss a window.</exception>
+    /// <summary>Reads a file with one grant per line, without the code under test.</summary>
+    /// <exception cref="InvalidDataException">A line is invalid. Skipping it could miss a full window.</exception>
     public static GrantLedger Read(string file)
     {
         var grants = new List<Grant>();
@@ -40,7 +40,7 @@ public sealed record GrantLedger(IReadOnlyList<Grant> Grants)
         {
             var grant = JsonSerializer.Deserialize<Grant>(line, Web);
             if (grant.Permits < 1 || grant.At <= 0 || grant.Ended < grant.Began || grant.Source is not ("redis" or "local"))
-                throw new InvalidDataException($"{file}, line {grants.Count + 1} is no grant: {line}");
+                throw new InvalidDataException($"{file}, line {grants.Count + 1} is not a grant: {line}");
             grants.Add(grant);
         }
         return new(grants);

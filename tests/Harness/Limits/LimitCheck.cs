@@ -1,44 +1,44 @@
 namespace Actors.Harness.Limits;
 
 /// <summary>
-/// Holds the grants that callers noted against the windows of their policy: none over its limit by the clock of Redis, none
-/// by the callers' own, and where nothing was wrong as much came as the limit allows, within 2 %.
+/// Compares recorded grants with the windows of their policy: no window exceeds its limit by the clock of Redis or by the
+/// callers' clocks, and fault-free intervals reach the allowance within 2 %.
 /// </summary>
 public static class LimitCheck
 {
-    /// <summary>The least share of what is allowed, unless the part says otherwise.</summary>
+    /// <summary>The minimum share of the allowance, unless the interval sets another.</summary>
     public const double LeastShare = 0.98;
 
-    // Silos know the clock of Redis to within a round trip, which on a busy machine may be long.
+    // Silos know the clock of Redis to within a round trip, which may be long on a busy machine.
     private const double MostOutsideMs = 500;
 
     private const int MostNamed = 5;
 
-    /// <summary>Checks what several processes were granted by one policy.</summary>
+    /// <summary>Checks the grants of several processes by one policy.</summary>
     /// <param name="ledgers">The grants of each process.</param>
     /// <param name="windows">The windows of the policy.</param>
-    /// <param name="steady">The parts of the run in which the load wanted more than the limit, and nothing was wrong.</param>
+    /// <param name="steady">The fault-free intervals in which demand exceeded the limit.</param>
     public static LimitReport Run(IReadOnlyList<GrantLedger> ledgers, IReadOnlyList<LimitWindow> windows, params IReadOnlyList<Steady> steady)
     {
         var all = ledgers.SelectMany(ledger => ledger.Grants).ToList();
         var clients = Of(all);
         var findings = new List<string>();
-        if (all.Count == 0) findings.Add("nothing was granted");
+        if (all.Count == 0) findings.Add("no permit was granted");
 
         var reports = new List<WindowReport>();
         foreach (var window in windows)
         {
             var byServer = clients.Select(client => Exactness.ByServer(client, window)).ToList();
             var byCaller = ledgers.SelectMany(ledger => Of(ledger.Grants)).Select(client => Exactness.ByCaller(client, window)).ToList();
-            Blame(findings, window, "by server time, the window that ends with", byServer);
-            Blame(findings, window, "by the caller's clock, the window that begins with", byCaller);
+            Blame(findings, window, "by server time, in the window that ends with", byServer);
+            Blame(findings, window, "by the caller's clock, in the window that begins with", byCaller);
             reports.Add(new(window, Fullest(byServer), Fullest(byCaller)));
         }
 
         var shares = steady.Where(_ => clients.Count > 0).Select(part => ShareOf(clients, windows, part)).ToList();
-        findings.AddRange(shares.Where(share => share.All < share.Steady.LeastShare).Select(share => $"held back: {share}"));
+        findings.AddRange(shares.Where(share => share.All < share.Steady.LeastShare).Select(share => $"too little granted: {share}"));
         var outside = ledgers.Select(OutsideOfCall).DefaultIfEmpty().Max() * 1000;
-        if (outside > MostOutsideMs) findings.Add(FormattableString.Invariant($"decided outside of their calls, by up to {outside:0.0} ms: a clock other than that of Redis counted"));
+        if (outside > MostOutsideMs) findings.Add(FormattableString.Invariant($"decisions lie outside their calls by up to {outside:0.0} ms: the limiter used another clock than that of Redis"));
         var sources = all.GroupBy(grant => grant.Source).OrderBy(group => group.Key).ToDictionary(group => group.Key, group => (long)group.Count());
         return new(
             all.Count, all.Sum(grant => (long)grant.Permits), clients.Count, sources, reports, shares,
@@ -54,7 +54,7 @@ public static class LimitCheck
     {
         var over = fullest.Where(each => each.Permits > window.Limit).OrderByDescending(each => each.Permits).ToList();
         findings.AddRange(over.Take(MostNamed).Select(each => $"{window}: {each.Permits} permits {where} {each.Last}"));
-        if (over.Count > MostNamed) findings.Add($"{window}: the same of {over.Count - MostNamed} more clients, {where} one of their grants");
+        if (over.Count > MostNamed) findings.Add($"{window}: {over.Count - MostNamed} more clients exceed the limit, {where} one of their grants");
     }
 
     private static ShareReport ShareOf(List<List<Grant>> clients, IReadOnlyList<LimitWindow> windows, Steady part)

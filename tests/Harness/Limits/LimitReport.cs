@@ -10,18 +10,17 @@ public sealed record WindowReport(LimitWindow Window, FullestWindow ByServer, Fu
         $"{Window}: fullest {ByServer.Permits} by server time, {ByCaller.Permits} by the callers' clocks");
 }
 
-/// <summary>The share of a part of the run that came: of all clients together, and of the one that got least.</summary>
+/// <summary>The granted share of an interval: of all clients together, and the lowest of a client.</summary>
 public sealed record ShareReport(Steady Steady, double All, double Least, string Client)
 {
     /// <inheritdoc/>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"{Steady.Name} ({Steady.Seconds:0.0} s): {All:0.00 %} of what is allowed, {Least:0.00 %} for {Client}");
+        $"{Steady.Name} ({Steady.Seconds:0.0} s): {All:0.00 %} of the allowance, {Least:0.00 %} for {Client}");
 }
 
 /// <summary>
-/// What the grants of a load come to. <c>OutsideOfCallMs</c> says by how much the clock of Redis and a caller's would have to
-/// change against each other for all grants to have been made while they were asked for. It is there to explain the other
-/// figures: a bit of it is drift, more is a time that was made up.
+/// The result of a check of grants. <c>OutsideOfCallMs</c> is how far the clocks of Redis and the caller must have shifted for
+/// each grant to lie within its call. It explains the other figures: a small value is drift, a large one is an invented time.
 /// </summary>
 public sealed record LimitReport(
     long Grants, long Permits, int Clients, IReadOnlyDictionary<string, long> Sources, IReadOnlyList<WindowReport> Windows,
@@ -31,6 +30,6 @@ public sealed record LimitReport(
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"{Grants:#,0} grants of {Permits:#,0} permits to {Clients} clients ({string.Join(", ", Sources.Select(each => $"{each.Key} {each.Value:#,0}"))}); ")
         + string.Join("; ", [.. Windows.Select(each => each.ToString()), .. Shares.Select(each => each.ToString())])
-        + string.Create(CultureInfo.InvariantCulture, $"; decided outside of the call by up to {OutsideOfCallMs:0.0} ms")
+        + string.Create(CultureInfo.InvariantCulture, $"; decisions outside of their call by up to {OutsideOfCallMs:0.0} ms")
         + (IsClean ? "; no window over its limit" : $"; WRONG:\n{string.Join('\n', Findings)}");
 }

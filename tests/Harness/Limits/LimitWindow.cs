@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Actors.Harness.Limits;
 
-/// <summary>What must hold: at most <paramref name="Limit"/> permits in any (t - <paramref name="Duration"/>, t].</summary>
+/// <summary>The guarantee: at most <paramref name="Limit"/> permits in any (t - <paramref name="Duration"/>, t].</summary>
 public readonly record struct LimitWindow(int Limit, TimeSpan Duration)
 {
     internal long Microseconds => Duration.Ticks / TimeSpan.TicksPerMicrosecond;
@@ -10,7 +10,7 @@ public readonly record struct LimitWindow(int Limit, TimeSpan Duration)
     /// <inheritdoc/>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Limit}/{Duration.TotalSeconds:0.###} s");
 
-    /// <summary>Windows as the environment of a silo names them.</summary>
+    /// <summary>Windows as environment variables of a silo.</summary>
     public static IReadOnlyDictionary<string, string> SettingsOf(string policy, params IReadOnlyList<LimitWindow> windows) => windows
         .SelectMany((window, index) => (KeyValuePair<string, string>[])
         [

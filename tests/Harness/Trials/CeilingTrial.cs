@@ -2,12 +2,12 @@ using System.Globalization;
 
 namespace Actors.Harness.Trials;
 
-/// <summary>PostgreSQL is stopped until a silo has as much unflushed as it may have, and for long after that.</summary>
+/// <summary>PostgreSQL is stopped until a silo reaches the ceiling of unflushed bytes, and long after that.</summary>
 public static class CeilingTrial
 {
     private const long Mebibyte = 1L << 20;
 
-    // What a row costs in memory is several times what it is counted as; what is not bounded grows by more in two minutes.
+    // A row takes several times its counted size in memory; an unbounded structure grows by more in two minutes.
     private const long MostGrowth = 400;
 
     private const string Overloaded = "OverloadedException";
@@ -17,14 +17,14 @@ public static class CeilingTrial
     private static readonly TimeSpan UsualOutage = TimeSpan.FromSeconds(120);
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
 
-    /// <summary>A silo with this ceiling.</summary>
+    /// <summary>The settings of a silo with this ceiling.</summary>
     public static IReadOnlyDictionary<string, string> SettingsOf(int mebibytes) =>
         new Dictionary<string, string> { ["Actors__WriteBehind__MaxUnflushedBytes"] = $"{mebibytes * Mebibyte}" };
 
-    /// <summary>One outage in each round.</summary>
+    /// <summary>One outage per round.</summary>
     public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
     {
-        // All users are in memory before: those that are not cannot be loaded while the database is away.
+        // All users are in memory beforehand, because others cannot be loaded during the outage.
         var users = options.Users ?? 60_000;
         var findings = new List<string>();
         using var loads = await LoadSet.StartAsync(deployment, new LoadOptions($"{options.Tag}-ceiling") { Users = users, Concurrency = 64 });
@@ -42,8 +42,8 @@ public static class CeilingTrial
             }
             var refused = load.Timeline.Skip(seconds).FirstOrDefault(second => second.Failures.ContainsKey(Overloaded));
             tell(string.Create(CultureInfo.InvariantCulture,
-                $"round {round}: resident {before} MiB before, {most} MiB at most while PostgreSQL was away, {Resident(deployment)} MiB after;"
-                + $" {(refused is null ? "nothing refused" : $"the ceiling was reached after {refused.Second - seconds} s, {Failed(load) - failed:#,0} writes refused")}"));
+                $"round {round}: resident {before} MiB before, {most} MiB at most during the outage, {Resident(deployment)} MiB after;"
+                + $" {(refused is null ? "no write rejected" : $"the ceiling was reached after {refused.Second - seconds} s, {Failed(load) - failed:#,0} writes rejected")}"));
             if (refused is null) findings.Add($"round {round}: the ceiling was not reached");
             if (most - before > MostGrowth) findings.Add($"round {round}: the silo grew from {before} to {most} MiB");
             await deployment.SettleAsync();
@@ -56,7 +56,7 @@ public static class CeilingTrial
 
     private static long Failed(LoadRun load) => load.Timeline.Sum(second => second.Failed);
 
-    /// <summary>The most memory a silo has, in MiB.</summary>
+    /// <summary>The peak memory of a silo in MiB.</summary>
     private static long Resident(Deployment deployment) => deployment.Silos.Max(silo =>
     {
         using var process = System.Diagnostics.Process.GetProcessById(deployment.Silo(silo).ProcessId);

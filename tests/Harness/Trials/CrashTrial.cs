@@ -2,12 +2,12 @@ using System.Globalization;
 
 namespace Actors.Harness.Trials;
 
-/// <summary>Silos die where there is no other copy of what they had in memory but the journal.</summary>
+/// <summary>Silos die while the journal has the only other copy of their memory.</summary>
 public static class CrashTrial
 {
     private static readonly TimeSpan UsualOutage = TimeSpan.FromSeconds(10);
 
-    /// <summary>In each round, a silo killed while PostgreSQL is stopped, and then all silos killed at once.</summary>
+    /// <summary>In each round: a silo is killed while PostgreSQL is stopped, and then all silos are killed at once.</summary>
     public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
     {
         var random = new Random(options.Seed);

@@ -5,9 +5,9 @@ using Actors.Fixtures;
 namespace Actors.Harness.Trials;
 
 /// <summary>
-/// Redis fails over behind one address: new connections reach the new primary, open ones stay with the old one, which has
-/// become a replica. Every silo must journal again soon, and a silo that starts meanwhile must join the others. Every second
-/// time the replica has not heard of the last moments, so that these are lost; what they held is in the memory of the silos.
+/// Redis fails over behind one address: new connections reach the new primary, and open ones stay with the old one, now a
+/// replica. Every silo must journal again soon, and a silo that starts meanwhile must join. Every second time the replica
+/// misses recent writes, which then exist only in the memory of the silos.
 /// </summary>
 public static class FailoverTrial
 {
@@ -22,13 +22,13 @@ public static class FailoverTrial
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    // Metrics are collected anew only every 300 ms.
+    // Metrics are collected only every 300 ms.
     private static readonly TimeSpan MetricsAge = TimeSpan.FromMilliseconds(400);
 
-    /// <summary>How long it may take until a silo journals again.</summary>
+    /// <summary>The maximum time until a silo journals again.</summary>
     public static TimeSpan Limit { get; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>A failover in each round; a silo starts in the middle of the round in the middle.</summary>
+    /// <summary>One failover per round; a silo starts halfway through the middle round.</summary>
     public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
     {
         var plan = LimitPlan.Of(options);
@@ -42,7 +42,7 @@ public static class FailoverTrial
             var joining = round == (options.Rounds + 1) / 2 ? deployment.AddPlaceAsync() : null;
             if (joining is not null) await Task.Delay(BeforeFailover);
 
-            // One that has only just joined may have no users yet.
+            // A silo that just joined may have no users yet.
             SiloProcess[] silos = [.. deployment.Silos.Select(deployment.Silo)];
             var areWriting = await Task.WhenAll(silos.Select(IsWritingAsync));
             if (round % 2 == 0)
@@ -57,7 +57,7 @@ public static class FailoverTrial
             tell(string.Create(CultureInfo.InvariantCulture,
                 $"round {round}: {lost:#,0} bytes lost; silos journaled again after {string.Join(", ", took.Select(each => $"{each.TotalSeconds:0.0} s"))}"));
             findings.AddRange(took.Where(each => each > Limit).Select(each => string.Create(CultureInfo.InvariantCulture,
-                $"round {round}: a silo journaled again after {each.TotalSeconds:0.0} s, and not within {Limit.TotalSeconds:0} s")));
+                $"round {round}: a silo journaled again after {each.TotalSeconds:0.0} s; the limit is {Limit.TotalSeconds:0} s")));
             if (joining is not null) tell($"round {round}: a silo has joined in place {await joining}");
             await deployment.HealAsync(tell);
             await deployment.SettleAsync();
@@ -79,8 +79,7 @@ public static class FailoverTrial
     }
 
     /// <summary>
-    /// How long it takes until its circuits are closed, and it has journaled more than before where it is writing: no old
-    /// primary takes that any more.
+    /// The time until its circuits are closed and, if it has writes, it has journaled more: an old primary no longer accepts them.
     /// </summary>
     private static async Task<TimeSpan> JournalsAgainAsync(SiloProcess silo, bool isWriting)
     {
@@ -99,7 +98,7 @@ public static class FailoverTrial
 
     private static async Task<double> JournaledAsync(SiloProcess silo) => (await ReadAsync(silo, JournaledRows)).Sum();
 
-    // On a busy machine it may take longer than HTTP waits.
+    // A response may take longer than the HTTP timeout on a busy machine.
     private static async Task<IReadOnlyList<double>> ReadAsync(SiloProcess silo, string metric)
     {
         for (var attempt = 1; ; attempt++)
@@ -115,7 +114,7 @@ public static class FailoverTrial
         }
     }
 
-    /// <summary>Lines that a silo wrote again and again: a state is told when it begins and when it ends.</summary>
+    /// <summary>Log lines that a silo repeated: a state is logged only at its start and end.</summary>
     private static IEnumerable<string> Repetitions(SiloProcess silo)
     {
         const int TimeLength = 9;
@@ -124,6 +123,6 @@ public static class FailoverTrial
             .Where(line => (line.Contains("Actors.Redis.", StringComparison.Ordinal) || line.Contains("Actors.Membership.", StringComparison.Ordinal)) && line.Length > TimeLength)
             .GroupBy(line => line[TimeLength..])
             .Where(lines => lines.Count() > Most)
-            .Select(lines => $"a silo wrote {lines.Count()} times: {lines.Key}");
+            .Select(lines => $"a silo logged {lines.Count()} times: {lines.Key}");
     }
 }

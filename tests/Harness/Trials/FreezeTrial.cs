@@ -5,15 +5,15 @@ using Actors.Fixtures;
 namespace Actors.Harness.Trials;
 
 /// <summary>
-/// Silos are stopped (SIGSTOP) for 5 to 40 s at random, and run again. One that was stopped for long was declared dead meanwhile,
-/// and its users were taken over and changed; it must not answer from what it has in memory.
+/// Silos are frozen (SIGSTOP) for 5 to 40 s at random and resumed. After a long pause a silo was declared dead, and its users
+/// were taken over and changed; it must not answer from memory.
 /// </summary>
 public static class FreezeTrial
 {
     private const int Users = 300;
     private const int Writers = 12;
 
-    // Until then Orleans casts no vote: shorter pauses must go by.
+    // Orleans casts no vote before this time: shorter pauses must have no effect.
     private static readonly TimeSpan Tolerated = TimeSpan.FromSeconds(8);
     private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(40);
@@ -21,10 +21,10 @@ public static class FreezeTrial
     private static readonly TimeSpan Aftermath = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>How long it may take until a frozen silo is declared dead.</summary>
+    /// <summary>The maximum time until a frozen silo is declared dead.</summary>
     public static TimeSpan DeathLimit { get; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>Stops a silo in each round, for as long as chance or <see cref="TrialOptions.Outage"/> says.</summary>
+    /// <summary>Freezes a silo in each round, for a random time or <see cref="TrialOptions.Outage"/>.</summary>
     public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
     {
         var random = new Random(options.Seed);
@@ -44,12 +44,12 @@ public static class FreezeTrial
             if (died is not null) deaths++;
 
             var others = deployment.Silos.Where(other => other != silo && deployment.Silo(other).HasExited).ToList();
-            if (others.Count > 0) findings.Add($"round {round}: silos {string.Join(", ", others)} have ended, and {silo} alone was stopped");
-            if (died is null && pause > DeathLimit) findings.Add($"round {round}: silo {silo} was stopped for {pause} and not declared dead");
-            if (died > DeathLimit) findings.Add($"round {round}: silo {silo} was declared dead after {died}, and not within {DeathLimit}");
+            if (others.Count > 0) findings.Add($"round {round}: silos {string.Join(", ", others)} have exited, but only {silo} was frozen");
+            if (died is null && pause > DeathLimit) findings.Add($"round {round}: silo {silo} was frozen for {pause} and not declared dead");
+            if (died > DeathLimit) findings.Add($"round {round}: silo {silo} was declared dead after {died}; the limit is {DeathLimit}");
             if (died is not null && pause < Tolerated) findings.Add($"round {round}: silo {silo} was declared dead after a pause of {pause}");
             tell(string.Create(CultureInfo.InvariantCulture,
-                $"round {round}: silo {silo} stopped for {pause.TotalSeconds:0.0} s, {(died is { } time ? $"declared dead after {time.TotalSeconds:0.0} s" : "not declared dead")}; so far {calls}"));
+                $"round {round}: silo {silo} frozen for {pause.TotalSeconds:0.0} s, {(died is { } time ? $"declared dead after {time.TotalSeconds:0.0} s" : "not declared dead")}; so far {calls}"));
 
             await deployment.HealAsync(tell);
             await Task.Delay(Aftermath);
@@ -60,7 +60,7 @@ public static class FreezeTrial
         return new FreezeVerdict(findings, calls.ToString(), deaths);
     }
 
-    /// <summary>Stops a silo, and returns once it runs again, or has ended; says after how long it was declared dead, if it was.</summary>
+    /// <summary>Freezes a silo and returns once it has resumed or exited; returns the time until it was declared dead, if it was.</summary>
     private static async Task<TimeSpan?> StopAsync(Deployment deployment, int silo, TimeSpan pause)
     {
         var process = deployment.Silo(silo);
@@ -83,17 +83,17 @@ public static class FreezeTrial
 
         await Task.Delay(Aftermath);
 
-        // It may have been declared dead in the last moment.
+        // It may have been declared dead at the last moment.
         if (died is null && await ClusterMembers.IsDeadAsync(deployment, name)) died = pause;
         for (watch.Restart(); died is not null && !process.HasExited && watch.Elapsed < EndLimit;) await Task.Delay(Look);
         return died;
     }
 }
 
-/// <summary>What became of the calls while silos were frozen.</summary>
-/// <param name="Findings">What was wrong.</param>
-/// <param name="Calls">How many calls there were, and what they came to.</param>
-/// <param name="Deaths">How many of the silos that were stopped were declared dead.</param>
+/// <summary>The results of calls during the freezes.</summary>
+/// <param name="Findings">The findings.</param>
+/// <param name="Calls">The number of calls and their results.</param>
+/// <param name="Deaths">The number of frozen silos that were declared dead.</param>
 public sealed record FreezeVerdict(IReadOnlyList<string> Findings, string Calls, int Deaths) : Verdict(Findings)
 {
     /// <inheritdoc/>

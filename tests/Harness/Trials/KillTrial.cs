@@ -4,8 +4,8 @@ using System.Globalization;
 namespace Actors.Harness.Trials;
 
 /// <summary>
-/// kill -9 of silos at random. Before each, users of their own are written to and then called by nobody: what the dead silo
-/// had of them and had not flushed must get into the database all the same, and soon.
+/// kill -9 of random silos. Before each kill, separate users are written and then not called: the dead silo's unflushed rows
+/// must still reach the database soon.
 /// </summary>
 public static class KillTrial
 {
@@ -13,14 +13,14 @@ public static class KillTrial
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>How long what a killed silo left may take.</summary>
+    /// <summary>The maximum time until the rows of a killed silo are flushed.</summary>
     public static TimeSpan Limit { get; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>Slower than usual to flush: so there is something left at each kill.</summary>
+    /// <summary>Slow flush settings, so that each kill leaves unflushed rows.</summary>
     public static IReadOnlyDictionary<string, string> Settings { get; } =
         new Dictionary<string, string> { ["Actors__WriteBehind__FlushInterval"] = "00:00:03" };
 
-    /// <summary>Kills a silo in each round, and starts a new one in its place.</summary>
+    /// <summary>Kills a silo in each round and starts a new one in its place.</summary>
     public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
     {
         var random = new Random(options.Seed);
@@ -38,7 +38,7 @@ public static class KillTrial
             var (behind, took) = await FlushedAsync(deployment, left[^1]);
             tell(string.Create(CultureInfo.InvariantCulture,
                 $"round {round}: silo {silo} killed with {behind} of {LeftUsers} users unflushed in the cluster; all in PostgreSQL {took.TotalSeconds:0.0} s later"));
-            if (took > Limit) findings.Add($"round {round}: what silo {silo} left was in PostgreSQL after {took.TotalSeconds:0.0} s, and not within {Limit.TotalSeconds} s");
+            if (took > Limit) findings.Add($"round {round}: the rows of silo {silo} were in PostgreSQL after {took.TotalSeconds:0.0} s; the limit is {Limit.TotalSeconds} s");
 
             await deployment.RestartSiloAsync(silo);
             await deployment.HealAsync(tell);
@@ -48,7 +48,7 @@ public static class KillTrial
         return verdict.With(findings);
     }
 
-    /// <summary>How many rows were behind at first, and how long it took until none was.</summary>
+    /// <summary>The initial number of missing rows, and the time until none is missing.</summary>
     private static async Task<(int Behind, TimeSpan Took)> FlushedAsync(Deployment deployment, LoadResult load)
     {
         var watch = Stopwatch.StartNew();

@@ -2,12 +2,12 @@ using Actors.Harness.Limits;
 
 namespace Actors.Harness.Trials;
 
-/// <summary>One client of whom everybody wants more, at once by callers who wait and, of another, by callers who do not.</summary>
+/// <summary>One client in high demand from callers that wait, and another from callers that do not.</summary>
 public static class LimitHotTrial
 {
     private const int Callers = 256;
 
-    /// <summary>Once, however many rounds.</summary>
+    /// <summary>Runs once, whatever the number of rounds.</summary>
     public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
     {
         var plan = LimitPlan.HotOf(options);
@@ -28,7 +28,7 @@ public static class LimitHotTrial
         var spun = await spinning.StopAsync();
         tell(spun.ToString());
         var other = LimitCheck.Run(
-            [GrantLedger.Read(spun.Ledger)], plan.Windows, new Steady("callers that call again at once", from, until));
+            [GrantLedger.Read(spun.Ledger)], plan.Windows, new Steady("callers that retry at once", from, until));
         tell(other.ToString());
         return report.With([.. other.Findings, .. LimitLoads.Failures([.. waited, spun])]);
     }

@@ -1,17 +1,17 @@
 namespace Actors.Harness.Trials;
 
 /// <summary>
-/// kill -9 of silos that limit clients. What a killed silo was asked and had not answered fails for its callers, by their
-/// time limit; some of it was charged all the same, and no window is any fuller for it.
+/// kill -9 of silos that limit clients. Calls without a response from a killed silo fail by their timeout; some are charged
+/// anyway, but no window exceeds its limit.
 /// </summary>
 public static class LimitKillTrial
 {
     private const int Clients = 4;
 
-    // Calls that went with the silo, nothing else: they hear of it or wait in vain.
+    // Only calls lost with the silo: they get an error or time out.
     private static readonly string[] Explained = ["ClusterUnreachableException"];
 
-    /// <summary>In each round, each silo once, with a new one in its place.</summary>
+    /// <summary>In each round, replaces each silo once after a kill.</summary>
     public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
     {
         var plan = LimitPlan.Of(options);

@@ -1,12 +1,12 @@
 namespace Actors.Harness.Trials;
 
-/// <summary>Limiters move, since silos stop in good order and others join: nobody who calls them notices, nor who waits in line.</summary>
+/// <summary>Limiters move because silos stop gracefully and others join: neither callers nor waiting calls notice.</summary>
 public static class LimitMoveTrial
 {
     private const int Clients = 4;
     private const int Callers = 300;
 
-    /// <summary>In each round, each silo is replaced; and one more joins and leaves.</summary>
+    /// <summary>In each round, replaces each silo, and one more joins and leaves.</summary>
     public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
     {
         var plan = LimitPlan.Of(options);
@@ -18,7 +18,7 @@ public static class LimitMoveTrial
             {
                 var (elapsed, exitCode) = await deployment.Silo(silo).StopAsync();
                 await deployment.RestartSiloAsync(silo);
-                tell($"round {round}: silo {silo} stopped in {elapsed.TotalSeconds:0.0} s with exit code {exitCode}, and there is a new one");
+                tell($"round {round}: silo {silo} stopped in {elapsed.TotalSeconds:0.0} s with exit code {exitCode}; a new one has started");
             }
 
             var added = await deployment.AddPlaceAsync();

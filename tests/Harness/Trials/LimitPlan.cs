@@ -2,10 +2,10 @@ using Actors.Harness.Limits;
 
 namespace Actors.Harness.Trials;
 
-/// <summary>How a trial of limits goes: a policy, who asks for its permits, and for how long.</summary>
-/// <param name="Policy">The policy; all have two windows, of which now the one and now the other binds.</param>
+/// <summary>The plan of a limit trial: a policy, its clients, and the durations.</summary>
+/// <param name="Policy">The policy; all have two windows that bind alternately.</param>
 /// <param name="Windows">Its windows.</param>
-/// <param name="Steady">How long nothing happens, before, between and after what happens.</param>
+/// <param name="Steady">The length of the fault-free intervals before, between and after the faults.</param>
 public sealed record LimitPlan(string Policy, IReadOnlyList<LimitWindow> Windows, TimeSpan Steady)
 {
     private static readonly LimitPlan Hot = new("trial-hot", [Window(200, 1), Window(900, 10)], TimeSpan.FromSeconds(30));
@@ -15,13 +15,13 @@ public sealed record LimitPlan(string Policy, IReadOnlyList<LimitWindow> Windows
         LeastShare = 0.5,
     };
 
-    /// <summary>What the silos find in their environment: all of the policies.</summary>
+    /// <summary>The settings of the silos: all policies.</summary>
     public static IReadOnlyDictionary<string, string> Settings { get; } =
         ((LimitPlan[])[Hot, Usual, Short]).SelectMany(plan => LimitWindow.SettingsOf(plan.Policy, plan.Windows)).ToDictionary();
 
     /// <summary>
-    /// As <see cref="Settings"/>, and no silo takes a Redis that is slow for one that is away: on a machine that is busy with
-    /// the start of a silo it would go on without it, which is another trial.
+    /// Like <see cref="Settings"/>, but silos tolerate a slow Redis: on a machine busy with the start of a silo they would otherwise
+    /// decide without it, which is a different trial.
     /// </summary>
     public static IReadOnlyDictionary<string, string> PatientSettings { get; } = new Dictionary<string, string>(Settings)
     {
@@ -30,10 +30,10 @@ public sealed record LimitPlan(string Policy, IReadOnlyList<LimitWindow> Windows
         ["Actors__Breaker__SilenceDuration"] = "00:00:20",
     };
 
-    /// <summary>The least share of what is allowed that must come. Less in a few seconds on a busy machine, where callers are late.</summary>
+    /// <summary>The minimum share of the allowance. It is lower for a few seconds on a busy machine, where callers are late.</summary>
     public double LeastShare { get; private init; } = LimitCheck.LeastShare;
 
-    /// <summary>The longest window: after so long nothing of what was before counts.</summary>
+    /// <summary>The longest window: after this time no earlier grant counts.</summary>
     public TimeSpan Longest => Windows.Max(window => window.Duration);
 
     /// <summary>The plan of a trial with many clients.</summary>

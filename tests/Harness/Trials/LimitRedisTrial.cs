@@ -1,8 +1,8 @@
 namespace Actors.Harness.Trials;
 
 /// <summary>
-/// Redis is away under callers of limiters, and comes back with its data, or without any: decisions go on from what the
-/// silos remember, and there is no second budget, neither while it is away nor afterwards.
+/// Redis fails under limiter callers and returns with or without its data: silos decide from memory, and there is no second
+/// budget during or after the outage.
 /// </summary>
 public static class LimitRedisTrial
 {
@@ -10,7 +10,7 @@ public static class LimitRedisTrial
     private static readonly TimeSpan UsualOutage = TimeSpan.FromSeconds(20);
     private static readonly string[] Steps = ["redis-pause", "redis-kill", "redis-restart-empty"];
 
-    /// <summary>All of them in each round.</summary>
+    /// <summary>Runs all cases in each round.</summary>
     public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
     {
         var plan = LimitPlan.Of(options);
@@ -25,7 +25,7 @@ public static class LimitRedisTrial
                 await Faults.Find(fault).RunAsync(deployment, options.Outage ?? UsualOutage);
                 outages.Add((fault, from, LimitLoads.Now));
                 await deployment.HealAsync(tell);
-                tell($"round {round}: {fault}, away for {LimitLoads.Seconds(from, outages[^1].Until)}, all well {LimitLoads.Seconds(outages[^1].Until, LimitLoads.Now)} later");
+                tell($"round {round}: {fault}, down for {LimitLoads.Seconds(from, outages[^1].Until)}, healed {LimitLoads.Seconds(outages[^1].Until, LimitLoads.Now)} later");
                 if (!options.IsShort) await loads.SteadyAsync($"round {round}, after {fault}", isAfterFault: true);
             }
         }
@@ -36,8 +36,8 @@ public static class LimitRedisTrial
         foreach (var (fault, from, until) in outages)
         {
             var local = LimitLoads.Local(results, from, until);
-            tell($"{fault}: {local:#,0} grants without Redis while it was away");
-            if (local == 0) findings.Add($"{fault}: nothing was granted while Redis was away");
+            tell($"{fault}: {local:#,0} grants without Redis during the outage");
+            if (local == 0) findings.Add($"{fault}: no permit was granted during the outage");
         }
         return report.With(findings);
     }

@@ -1,31 +1,30 @@
 namespace Actors.Harness.Trials;
 
-/// <summary>Loads that run side by side, each in a client process of its own.</summary>
+/// <summary>Loads that run in parallel, each in a separate client process.</summary>
 public sealed class LoadSet : IDisposable
 {
-    // Longer than a commit may take, and not as long as a client usually waits for a silo that was killed.
+    // Longer than a commit may take, but shorter than the usual timeout for a killed silo.
     private static readonly TimeSpan ResponseTimeout = TimeSpan.FromSeconds(12);
 
     private readonly IReadOnlyList<LoadRun> _loads;
 
     private LoadSet(IReadOnlyList<LoadRun> loads) => _loads = loads;
 
-    /// <summary>The loads.</summary>
     public IReadOnlyList<LoadRun> Loads => _loads;
 
     /// <summary>
-    /// Watches the rows, starts writes that ask for the journal and writes that ask for the database, neither with request
-    /// ids, and returns once both are under way.
+    /// Watches the rows, starts writes with journal and with database durability, both without request ids, and returns once both
+    /// are running.
     /// </summary>
     public static Task<LoadSet> WritesAsync(Deployment deployment, TrialOptions options) =>
         StartAsync(deployment, OfJournal(options), OfDatabase(options));
 
-    /// <summary>As <see cref="WritesAsync"/>, and reads.</summary>
+    /// <summary>Like <see cref="WritesAsync"/>, with reads.</summary>
     public static Task<LoadSet> AllAsync(Deployment deployment, TrialOptions options) => StartAsync(
         deployment, OfJournal(options), OfDatabase(options),
         OfJournal(options) with { Name = $"{options.Tag}-reads", IsReads = true, Concurrency = 8, Prefix = OfJournal(options).Prefix });
 
-    /// <summary>Starts these loads, and returns once each is under way.</summary>
+    /// <summary>Starts these loads and returns once each is running.</summary>
     public static async Task<LoadSet> StartAsync(Deployment deployment, params LoadOptions[] options)
     {
         await deployment.WatchRowsAsync();
@@ -42,7 +41,7 @@ public sealed class LoadSet : IDisposable
         }
     }
 
-    /// <summary>Ends the loads, and says what they came to.</summary>
+    /// <summary>Ends the loads and logs their results.</summary>
     public async Task<IReadOnlyList<LoadResult>> StopAsync(Action<string> tell)
     {
         var results = await Task.WhenAll(_loads.Select(load => load.StopAsync()));

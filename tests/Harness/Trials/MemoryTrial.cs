@@ -4,7 +4,7 @@ using Actors.Harness.Limits;
 
 namespace Actors.Harness.Trials;
 
-/// <summary>Far more users and limited clients than a silo has memory for.</summary>
+/// <summary>Far more users and limited clients than fit into the memory of a silo.</summary>
 public static class MemoryTrial
 {
     private const int UsualUsers = 500_000;
@@ -17,17 +17,17 @@ public static class MemoryTrial
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
     private static readonly LimitWindow[] Windows = [new(5, TimeSpan.FromSeconds(30))];
 
-    // By the right words: no memory, or none yet for an id that has just left.
+    // The expected errors: no memory, or none yet for an id that was just evicted.
     private static readonly string[] Refusals = ["OverloadedException"];
 
     private static readonly string[] Figures =
         ["actors_users_active", "actors_users_memory_bytes", "actors_users_shed_total", "actors_users_refused_total", "actors_limits_clients", "actors_limits_bytes"];
 
-    /// <summary>The policy.</summary>
+    /// <summary>The settings with the policy.</summary>
     public static IReadOnlyDictionary<string, string> Settings { get; } =
         new Dictionary<string, string>(LimitPlan.PatientSettings.Concat(LimitWindow.SettingsOf(Policy, Windows)));
 
-    /// <summary>In each round a silo of its own, which may have 400 MiB of managed heap.</summary>
+    /// <summary>In each round, a new silo with at most 400 MiB of managed heap.</summary>
     public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
     {
         Verdict? verdict = null;
@@ -41,7 +41,7 @@ public static class MemoryTrial
 
     private static async Task<Verdict> RunOnceAsync(Deployment deployment, TrialOptions options, string tag, Action<string> tell)
     {
-        // Of the silo alone: the clients that call it are not short of memory.
+        // Only for the silo: its clients keep their memory.
         var place = await deployment.AddPlaceAsync(settings: new Dictionary<string, string>
         {
             ["DOTNET_GCHeapHardLimit"] = string.Create(CultureInfo.InvariantCulture, $"0x{400L * Mebibyte:x}"),
@@ -54,7 +54,7 @@ public static class MemoryTrial
             new LoadOptions($"{tag}-reads") { Users = users, Concurrency = 8, IsReads = true, Prefix = $"{tag}-users-" },
             new LoadOptions($"{tag}-limits") { Limits = new(Policy, TimeSpan.Zero), Users = users / 5 * 2, Concurrency = 32 });
 
-        // As long as it takes to write each user once, and for the usual time at least.
+        // Long enough to write each user once, and at least the usual time.
         var began = DateTime.UtcNow;
         var most = (Resident: 0L, Heap: 0.0);
         while (DateTime.UtcNow - began < (options.Outage ?? Usual) || loads.Loads[0].Succeeded < users)
@@ -69,7 +69,7 @@ public static class MemoryTrial
             + string.Join(", ", Figures.Select(name => FormattableString.Invariant($"{name} {Metric(metrics, name):#,0}"))));
 
         var findings = new List<string>();
-        if (silo.HasExited) findings.Add($"the silo ended:\n{silo.Output}");
+        if (silo.HasExited) findings.Add($"the silo exited:\n{silo.Output}");
         if (results[0].Succeeded < users) findings.Add($"{results[0].Succeeded:#,0} of {users:#,0} users were written");
         foreach (var result in results)
         {
@@ -81,7 +81,7 @@ public static class MemoryTrial
         findings.AddRange(limits.Findings);
         var verdict = await LedgerCheck.RunAsync(deployment, [results[0]], FlushLimit);
 
-        // Last of all: what is read for the check passes through the silo as well.
+        // Last, because the reads of the check also pass through the silo.
         if ((await File.ReadAllTextAsync(silo.Log)).Contains("OutOfMemory", StringComparison.Ordinal)) findings.Add($"the silo was out of memory, see {silo.Log}");
         await deployment.RemoveSiloAsync(place);
         return verdict.With(findings);
@@ -101,12 +101,12 @@ public static class MemoryTrial
         }
         catch (Exception error) when (error is HttpRequestException or TaskCanceledException)
         {
-            // A busy silo may be late with it; the next second has another.
+            // A busy silo may respond late; the next second has another chance.
             return 0;
         }
     }
 
-    // NAME{LABELS} VALUE TIMESTAMP; of several of a name, their sum.
+    // NAME{LABELS} VALUE TIMESTAMP; several series of a name are added.
     private static double Metric(string metrics, string name) => metrics.Split('\n')
         .Where(line => line.StartsWith(name + "{", StringComparison.Ordinal) || line.StartsWith(name + " ", StringComparison.Ordinal))
         .Sum(line => double.Parse(line[(line.LastIndexOf('}') + 1)..].Replace(name, "", StringComparison.Ordinal).Trim().Split(' ')[0], CultureInfo.InvariantCulture));

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Actors.Harness.Trials;
 
-/// <summary>All that may become of Redis, one after the other.</summary>
+/// <summary>All Redis faults, one after the other.</summary>
 public static class RedisTrial
 {
     private static readonly (string Fault, TimeSpan Duration)[] Steps =
@@ -11,7 +11,7 @@ public static class RedisTrial
         ("redis-pause", TimeSpan.FromSeconds(60)), ("redis-lose-tail", TimeSpan.FromSeconds(3)),
     ];
 
-    /// <summary>All of them in each round.</summary>
+    /// <summary>Runs all faults in each round.</summary>
     public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
     {
         using var loads = await LoadSet.AllAsync(deployment, options);

@@ -2,13 +2,13 @@ using System.Globalization;
 
 namespace Actors.Harness.Trials;
 
-/// <summary>Silos are stopped in good order and replaced one after the other, and nobody who calls the cluster notices.</summary>
+/// <summary>Silos are stopped gracefully and replaced one at a time, and no caller notices.</summary>
 public static class RollingTrial
 {
     // Actors:StopTimeout.
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(30);
 
-    /// <summary>Replaces all silos, as often as there are rounds.</summary>
+    /// <summary>Replaces all silos in each round.</summary>
     public static async Task<Verdict> RunAsync(Deployment deployment, TrialOptions options, Action<string> tell)
     {
         var findings = new List<string>();
@@ -22,7 +22,7 @@ public static class RollingTrial
                 if (exitCode != 0 || elapsed > StopLimit || !process.Output.Contains("nothing is left", StringComparison.Ordinal))
                     findings.Add($"round {round}: silo {silo} stopped after {elapsed} with exit code {exitCode}:\n{process.Output}");
                 await deployment.RestartSiloAsync(silo);
-                tell(string.Create(CultureInfo.InvariantCulture, $"round {round}: silo {silo} stopped in {elapsed.TotalSeconds:0.0} s, and there is a new one"));
+                tell(string.Create(CultureInfo.InvariantCulture, $"round {round}: silo {silo} stopped in {elapsed.TotalSeconds:0.0} s; a new one has started"));
             }
         }
         var results = await loads.StopAsync(tell);

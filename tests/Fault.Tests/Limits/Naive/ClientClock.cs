@@ -3,7 +3,7 @@ using StackExchange.Redis;
 
 namespace Actors.Fault.Tests.Limits.Naive;
 
-/// <summary>One script, and the time of whoever calls it: one whose clock is ahead trims what is alive, one behind expires it.</summary>
+/// <summary>One script with the caller's time: a clock that is ahead trims live grants, one that is behind expires the key early.</summary>
 internal sealed class ClientClock(IDatabase redis, RedisKey key, LimitWindow window, TimeSpan ahead) : ISmallLimiter
 {
     private const string Script = """

@@ -5,8 +5,8 @@ using StackExchange.Redis;
 namespace Actors.Fault.Tests.Limits.Naive;
 
 /// <summary>
-/// An owner with a copy of the log, which denies from it, and which knows when a permit frees only by the ticks of a timer:
-/// it frees up to a tick too early.
+/// An owner that denies from its copy of the log and checks for free permits only on timer ticks: it frees permits up to a
+/// tick too early.
 /// </summary>
 internal sealed class CoarseMirror(IDatabase redis, RedisKey key, LimitWindow window) : ISmallLimiter
 {
@@ -18,10 +18,10 @@ internal sealed class CoarseMirror(IDatabase redis, RedisKey key, LimitWindow wi
         return score
         """;
 
-    // Far longer than a call takes, also on a busy machine.
+    // Far longer than a call takes, even on a busy machine.
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(100);
 
-    // Guards the log: the ticks in which what counts was granted.
+    // Guards the log: the ticks of the grants that count.
     private readonly Lock _gate = new();
     private readonly Queue<long> _granted = [];
 

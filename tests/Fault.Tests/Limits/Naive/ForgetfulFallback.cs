@@ -5,14 +5,14 @@ using StackExchange.Redis;
 namespace Actors.Fault.Tests.Limits.Naive;
 
 /// <summary>
-/// Goes on from its copy of the log while Redis is away, exact in itself, and forgets to write back what it granted then: with
-/// Redis back there is a second budget.
+/// Continues from its copy of the log during a Redis outage, exact in itself, but does not write its grants back: after the
+/// outage there is a second budget.
 /// </summary>
 internal sealed class ForgetfulFallback(IDatabase redis, RedisKey key, LimitWindow window) : ISmallLimiter
 {
     private readonly StatelessLimiter _log = new(redis, key, [window]);
 
-    // Guards the copy and how far the clock of Redis is ahead of this process'.
+    // Guards the copy and the offset of the clock of Redis.
     private readonly Lock _gate = new();
     private readonly Queue<long> _granted = [];
     private long _ahead;

@@ -4,7 +4,7 @@ using StackExchange.Redis;
 
 namespace Actors.Fault.Tests.Limits.Naive;
 
-/// <summary>Trim, count, add, one after the other: between the count and the add others count as well.</summary>
+/// <summary>Trim, count and add as separate commands: other callers count between the count and the add.</summary>
 internal sealed class SeparateCommands(IDatabase redis, RedisKey key, LimitWindow window) : ISmallLimiter
 {
     public async Task<long?> TryAcquireAsync(int permits)

@@ -4,13 +4,13 @@ using Actors.Harness.Limits;
 
 namespace Actors.Fault.Tests.Limits.Naive;
 
-/// <summary>Callers that always want more, and the ledger of what they were granted.</summary>
+/// <summary>Callers with unlimited demand, and the ledger of their grants.</summary>
 internal static class SmallLoad
 {
-    // About a millisecond: as soon as a permit is free somebody asks for it.
+    // About a millisecond, so that a free permit is requested at once.
     private static readonly TimeSpan AfterDenial = TimeSpan.FromMilliseconds(1);
 
-    /// <summary>Runs so many callers for each limiter; they stand for several clients' processes but have one clock.</summary>
+    /// <summary>Runs this many callers for each limiter; they act as processes of several clients but share one clock.</summary>
     public static async Task<GrantLedger> RunAsync(IReadOnlyList<ISmallLimiter> limiters, TimeSpan duration, int callers = 8, int mostPermits = 1)
     {
         var grants = new ConcurrentQueue<Grant>();

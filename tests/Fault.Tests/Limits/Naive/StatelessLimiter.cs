@@ -3,14 +3,14 @@ using StackExchange.Redis;
 
 namespace Actors.Fault.Tests.Limits.Naive;
 
-/// <summary>A limiter that decides; small as they come, over a real Redis.</summary>
+/// <summary>A minimal limiter over a real Redis.</summary>
 internal interface ISmallLimiter
 {
-    /// <summary>The time of the grant by the clock of Redis, in microseconds; null for a denial.</summary>
+    /// <summary>The time of the grant by the clock of Redis in microseconds; null for a denial.</summary>
     Task<long?> TryAcquireAsync(int permits);
 }
 
-/// <summary>The recipe done right: one script, the time of the server, a member of its own for each permit, denials write nothing.</summary>
+/// <summary>The correct recipe: one script, the server's time, one member per permit, no writes for denials.</summary>
 internal sealed class StatelessLimiter(IDatabase redis, RedisKey key, IReadOnlyList<LimitWindow> windows) : ISmallLimiter
 {
     private const string Script = """

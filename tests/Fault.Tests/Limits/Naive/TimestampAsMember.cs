@@ -3,7 +3,7 @@ using StackExchange.Redis;
 
 namespace Actors.Fault.Tests.Limits.Naive;
 
-/// <summary>ZADD key now now: what is granted in the same instant is one member, and counts once.</summary>
+/// <summary>ZADD key now now: grants of the same instant are one member and count once.</summary>
 internal sealed class TimestampAsMember(IDatabase redis, RedisKey key, LimitWindow window) : ISmallLimiter
 {
     private const string Script = """
