@@ -129,13 +129,13 @@ public sealed class RetryClassifierTests
     public void Write_without_an_id_is_given_one_and_keeps_its_other_options()
     {
         var update = Update(new() { Durability = Durability.Database, ExpectedVersion = 3 });
-        RetryClassifier.NameWrite(update);
+        RetryClassifier.AssignRequestId(update);
         var options = Assert.IsType<WriteOptions>(update.Request.GetArgument(1));
         Assert.Equal((Durability.Database, 3L), (options.Durability, options.ExpectedVersion));
         Assert.Matches("^[0-9a-f]{32}$", options.RequestId);
 
         var delete = Delete(null);
-        RetryClassifier.NameWrite(delete);
+        RetryClassifier.AssignRequestId(delete);
         Assert.NotEqual(options.RequestId, Assert.IsType<WriteOptions>(delete.Request.GetArgument(0)).RequestId);
     }
 
@@ -144,7 +144,7 @@ public sealed class RetryClassifierTests
     {
         var options = new WriteOptions { RequestId = "mine" };
         var update = Update(options);
-        RetryClassifier.NameWrite(update);
+        RetryClassifier.AssignRequestId(update);
         Assert.Same(options, update.Request.GetArgument(1));
     }
 
