@@ -101,7 +101,7 @@ public sealed class ExactnessTests
 
     [Fact]
     public void Load_without_grants_is_not_evidence() =>
-        Assert.Equal(["nothing was granted"], LimitCheck.Run(Grants.Ledger(), [Grants.Window(1, 1)]).Findings);
+        Assert.Equal(["no permit was granted"], LimitCheck.Run(Grants.Ledger(), [Grants.Window(1, 1)]).Findings);
 
     [Fact]
     public void Ledger_is_read_back_as_written_and_an_invalid_line_is_an_error()
