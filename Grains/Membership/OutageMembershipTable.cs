@@ -10,7 +10,8 @@ namespace Actors.Membership;
 /// <remarks>
 /// <list type="bullet">
 /// <item>A silo that stops and cannot write its status tells only the other silos. They write it into the table once Redis is
-/// back: see <see cref="SelfHealingMembershipTable.RecordAsync"/>.</item> <item>Reads return the last table that was read, plus
+/// back: see <see cref="SelfHealingMembershipTable.RecordAsync"/>.</item>
+/// <item>Reads return the last table that was read, plus
 /// announcements of other silos since then. If reads failed, Orleans would drop announcements that arrive while it
 /// reads.</item>
 /// </list>

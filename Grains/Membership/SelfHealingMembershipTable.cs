@@ -12,7 +12,8 @@ namespace Actors.Membership;
 /// <list type="bullet">
 /// <item>It keeps a copy of the table. Before each operation, and once a second by <see cref="MembershipKeeper"/>, one cheap
 /// read checks that the table exists, is no older than the copy, and has this silo's row. If not, the copy is merged into it.
-/// Several silos may do so at once, see <see cref="MembershipScripts"/>.</item> <item>Orleans never reads a table without this
+/// Several silos may do so at once, see <see cref="MembershipScripts"/>.</item>
+/// <item>Orleans never reads a table without this
 /// silo's row, because it would end the silo. A row that says that this silo is dead is left alone: it is correct.</item>
 /// <item>Silos that left while Redis was unavailable (<see cref="OutageMembershipTable"/>) are written into the table once it
 /// is back: see <see cref="RecordAsync"/>.</item>

@@ -224,6 +224,7 @@ internal sealed partial class RedisCircuit : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await _watching;
+        _connected.TrySetResult();
 
         // Both have time limits.
         await Task.WhenAll(_probing, _asking);
