@@ -105,7 +105,7 @@ public sealed class RedisOutageClientTests(SilosWithoutRedis silos) : IClassFixt
 
         var dead = await WithoutMemoryAsync("breaker", "list", "--redis", Deployment.Redis.ConnectionString, "--gateway", "127.0.0.1:1");
         Assert.Equal(Unavailable, dead.ExitCode);
-        Assert.Contains("none answers: 127.0.0.1:1", dead.Error, StringComparison.Ordinal);
+        Assert.Contains("None of the other known gateways answers: 127.0.0.1:1", dead.Error, StringComparison.Ordinal);
     }
 
     [Fact]
