@@ -78,7 +78,7 @@ public sealed class MembershipTests(ThreeSilos cluster, ITestOutputHelper output
 
         // At this time the queued votes are cast.
         await Eventually.IsTrueAsync(
-            () => Task.FromResult(silos[..2].All(silo => silo.Output.Contains("the silo answers", StringComparison.Ordinal))),
+            () => Task.FromResult(silos[..2].All(silo => silo.Output.Contains("are dropped because it answers", StringComparison.Ordinal))),
             TimeSpan.FromMinutes(3));
         await Deployment.AssertIsOneClusterAsync(silos);
     }
