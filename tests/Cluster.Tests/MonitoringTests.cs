@@ -145,7 +145,7 @@ public sealed partial class MonitoringTests(ServersFixture servers)
         return text[start..(end < 0 ? text.Length : end)];
     }
 
-    private static string Read(string file) => File.ReadAllText(Path.Combine(DotnetProgram.Root, file)).ReplaceLineEndings("\n");
+    private static string Read(string file) => File.ReadAllText(Path.Combine(Repository.Root, file)).ReplaceLineEndings("\n");
 
     [GeneratedRegex(@"\bactors_[a-z0-9_]+")]
     private static partial Regex MetricName();

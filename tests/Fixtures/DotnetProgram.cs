@@ -10,8 +10,6 @@ public static class DotnetProgram
     /// <summary>The sample web API; not built with every test project.</summary>
     public static string WebApiSample => Find(Path.Combine("samples", "WebApi"), "Actors.Samples.WebApi.dll");
 
-    public static string Root { get; } = FindRoot();
-
     /// <summary>The dotnet host of this process.</summary>
     public static string Dotnet { get; } = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH")
         ?? Executables.Find("dotnet") ?? throw new InvalidOperationException("dotnet was not found in PATH.");
@@ -20,17 +18,7 @@ public static class DotnetProgram
     {
         // …/tests/X.Tests/bin/Debug/net10.0/: the same configuration and framework.
         var own = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
-        var path = Path.Combine(FindRoot(), project, "bin", own.Parent!.Name, own.Name, file);
+        var path = Path.Combine(Repository.Root, project, "bin", own.Parent!.Name, own.Name, file);
         return File.Exists(path) ? path : throw new InvalidOperationException($"{path} does not exist; build the solution first.");
-    }
-
-    private static string FindRoot()
-    {
-        for (var directory = new DirectoryInfo(AppContext.BaseDirectory); directory is not null; directory = directory.Parent)
-        {
-            if (File.Exists(Path.Combine(directory.FullName, "Actors.sln"))) return directory.FullName;
-        }
-
-        throw new InvalidOperationException($"{AppContext.BaseDirectory} is not below the root of the repository.");
     }
 }

@@ -12,7 +12,7 @@ public sealed class ReadmeSection
     /// <summary>The section with this heading.</summary>
     public static ReadmeSection Of(string heading)
     {
-        var readme = File.ReadAllText(Path.Combine(DotnetProgram.Root, "README.md")).ReplaceLineEndings("\n");
+        var readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md")).ReplaceLineEndings("\n");
         var section = Regex.Match(readme, $@"^## {Regex.Escape(heading)}\n(?<text>.*?)(?=^## )", RegexOptions.Multiline | RegexOptions.Singleline);
         Assert.True(section.Success, $"README.md has no section '{heading}'.");
         var blocks = Regex.Matches(section.Groups["text"].Value, @"^```(?<language>\w+)\n(?<text>.*?)^```$", RegexOptions.Multiline | RegexOptions.Singleline);

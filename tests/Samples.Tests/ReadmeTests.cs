@@ -64,7 +64,7 @@ public sealed class ReadmeTests : IAsyncLifetime
 
     private async Task CreateAppAsync()
     {
-        var commands = _section.Block("sh", "dotnet new").Replace("~/actors", DotnetProgram.Root, StringComparison.Ordinal);
+        var commands = _section.Block("sh", "dotnet new").Replace("~/actors", Repository.Root, StringComparison.Ordinal);
         await ShellRun.RunAsync(commands, _folder.Path, Environment, BuildLimit);
         await File.WriteAllTextAsync(Path.Combine(App, "Program.cs"), _section.Block("csharp", "AddActorsClient"));
     }

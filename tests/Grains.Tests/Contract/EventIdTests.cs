@@ -37,12 +37,12 @@ public sealed partial class EventIdTests
 
     private static IEnumerable<(string Folder, string File, int? Id)> Messages(string folder)
     {
-        var root = Path.Combine(DotnetProgram.Root, folder);
+        var root = Path.Combine(Repository.Root, folder);
         foreach (var file in Directory.EnumerateFiles(root, "*.cs", SearchOption.AllDirectories))
         {
             if (Path.GetRelativePath(root, file).Split(Path.DirectorySeparatorChar)[0] is "obj" or "bin") continue;
             foreach (Match message in Message().Matches(File.ReadAllText(file)))
-                yield return (folder, Path.GetRelativePath(DotnetProgram.Root, file), message.Groups["id"] is { Success: true } id ? int.Parse(id.Value, CultureInfo.InvariantCulture) : null);
+                yield return (folder, Path.GetRelativePath(Repository.Root, file), message.Groups["id"] is { Success: true } id ? int.Parse(id.Value, CultureInfo.InvariantCulture) : null);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Actors.Fixtures;
 using Mono.Cecil;
 using Mono.Cecil.Cil;
 
@@ -15,7 +16,7 @@ public sealed partial class LayersTests
     private static readonly string[] Layers =
         ["Core", "Redis", "Membership", "WriteBehind", "RateLimiting", "Caching", "Users", "Storage", "Hosting"];
 
-    private static string Sources { get; } = FindSources();
+    private static string Sources { get; } = Path.Combine(Repository.Root, "Grains");
 
     [Fact]
     public void No_type_uses_a_type_of_a_higher_layer()
@@ -134,13 +135,6 @@ public sealed partial class LayersTests
     {
         var name = Outermost(type).Namespace;
         return name.StartsWith(Prefix, StringComparison.Ordinal) && Layers.Contains(name[Prefix.Length..]) ? name[Prefix.Length..] : null;
-    }
-
-    private static string FindSources()
-    {
-        var directory = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(directory!.FullName, "Actors.sln"))) directory = directory.Parent;
-        return Path.Combine(directory.FullName, "Grains");
     }
 
     [GeneratedRegex(@"^(?:global )?using (?:static |\w+ = )?Actors\.(\w+)", RegexOptions.Multiline)]
