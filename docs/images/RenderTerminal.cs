@@ -52,7 +52,7 @@ if (step >= 0) svg.Append("</g>\n");
 svg.Append("</svg>\n");
 Console.Out.Write(svg);
 
-// What a reader should see first has a colour: the command, the durability reached, what was decided without Redis.
+// Colours mark the command, the durability reached and the decisions made without Redis, so that they are seen first.
 static string Marked(string line)
 {
     if (line.StartsWith("$ ", StringComparison.Ordinal))

@@ -3,8 +3,8 @@ using Xunit.v3;
 namespace Actors.Fixtures;
 
 /// <summary>
-/// What a test needs beyond .NET, as the trait "Needs"; on a test, a class or a whole project. <c>./test.sh --quick</c> leaves
-/// these tests out.
+/// Declares the needs of a test beyond .NET as the trait "Needs", on a test, a class or a whole project.
+/// <c>./test.sh --quick</c> omits these tests.
 /// </summary>
 /// <param name="what">The value of the trait.</param>
 [AttributeUsage(AttributeTargets.Assembly | AttributeTargets.Class | AttributeTargets.Method)]

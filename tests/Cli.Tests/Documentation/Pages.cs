@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Actors.Fixtures;
 
 namespace Actors.Cli.Tests.Documentation;
 
@@ -7,11 +8,11 @@ namespace Actors.Cli.Tests.Documentation;
 /// <param name="Text">All of it.</param>
 internal sealed partial record Page(string File, string Text)
 {
-    /// <summary>What stands in backticks within the text, and each line of its code blocks.</summary>
+    /// <summary>The inline code of the page, and each line of its code blocks.</summary>
     public IEnumerable<string> Code =>
         Spans.Concat(CodeBlock().Matches(Text).SelectMany(block => block.Groups["text"].Value.Split('\n')).Select(line => line.Trim()));
 
-    /// <summary>What stands in backticks within the text.</summary>
+    /// <summary>The inline code of the page.</summary>
     public IEnumerable<string> Spans => CodeSpan().Matches(Prose).Select(span => span.Groups[1].Value);
 
     /// <summary>The text without its code blocks.</summary>
@@ -37,7 +38,7 @@ internal sealed partial record Page(string File, string Text)
 internal static class Pages
 {
     /// <summary>The root of the repository.</summary>
-    public static string Root { get; } = FindRoot();
+    public static string Root => Repository.Root;
 
     /// <summary>All pages that describe the present state; the change log also names what is gone.</summary>
     public static IReadOnlyList<Page> All { get; } =
@@ -62,12 +63,4 @@ internal static class Pages
 
     /// <summary>True if there is a file or directory at this path below the root.</summary>
     public static bool Exists(string path) => File.Exists(Path.Combine(Root, path)) || Directory.Exists(Path.Combine(Root, path));
-
-    private static string FindRoot()
-    {
-        var directory = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(directory.FullName, "Actors.sln")))
-            directory = directory.Parent ?? throw new InvalidOperationException($"{AppContext.BaseDirectory} is not below the root of the repository.");
-        return directory.FullName;
-    }
 }

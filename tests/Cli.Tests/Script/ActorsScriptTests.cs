@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Xml.Linq;
+using Actors.Fixtures;
 
 namespace Actors.Cli.Tests.Script;
 
@@ -13,7 +14,7 @@ public sealed class ActorsScriptTests : IDisposable
 
     private readonly DirectoryInfo _checkout = Directory.CreateTempSubdirectory("actors-script-");
 
-    private static string Root { get; } = FindRoot();
+    private static string Root => Repository.Root;
 
     public ActorsScriptTests()
     {
@@ -124,13 +125,6 @@ public sealed class ActorsScriptTests : IDisposable
     {
         Directory.CreateDirectory(Path.GetDirectoryName(PathOf(file))!);
         File.WriteAllText(PathOf(file), content);
-    }
-
-    private static string FindRoot()
-    {
-        var root = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(root!.FullName, "Actors.sln"))) root = root.Parent;
-        return root.FullName;
     }
 
     private string PathOf(string file) => Path.Combine(_checkout.FullName, file);

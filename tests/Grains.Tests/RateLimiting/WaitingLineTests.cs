@@ -10,7 +10,7 @@ public sealed class WaitingLineTests : IAsyncDisposable
     private const long Window = 1_000_000;
     private const int Limit = 10;
 
-    // Nobody listens there, and nothing here asks Redis.
+    // The port has no listener; these tests never call Redis.
     private readonly RedisGateway _nowhere = new(new RedisOptions { ConnectionString = "127.0.0.1:1", KeyPrefix = "test" });
     private readonly LimiterCounters _counters = new(new ConfiguredPolicies(new NoPolicies()));
     private readonly RedisGrantLogStore _logs;

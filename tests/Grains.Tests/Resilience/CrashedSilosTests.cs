@@ -37,7 +37,7 @@ public sealed class CrashedSilosTests : IAsyncLifetime
         _listening.Listen();
         _well = SiloAddress.New((IPEndPoint)_listening.LocalEndPoint!, 1);
 
-        // Nobody listens on port 1, so it refuses connections.
+        // Port 1 has no listener, so it refuses connections.
         _self = SiloAddress.New(IPAddress.Loopback, 1, 2);
         _gone = SiloAddress.New(IPAddress.Loopback, 1, 1);
         _crashed = new CrashedSilos(_table, _table, new Self(_self), new BackgroundLoops(), _clock, NullLogger<CrashedSilos>.Instance);
