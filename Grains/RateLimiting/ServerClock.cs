@@ -21,7 +21,9 @@ internal struct ServerClock
     /// <summary>The server said <paramref name="time"/> in a call that lasted from <paramref name="sent"/> to <paramref name="received"/>.</summary>
     public void Observe(long time, long sent, long received)
     {
-        var (low, high) = (time - received, time - sent);
+
+        // The server read its clock at some moment of the call, and has run on by its own rate since.
+        var (low, high) = (time - received, time - sent + Drifted(received - sent));
         if (IsKnown)
         {
             var widened = Widened(received);
@@ -41,5 +43,7 @@ internal struct ServerClock
     /// <summary>The latest time that the server's clock may show at <paramref name="now"/>.</summary>
     public readonly long Latest(long now) => now + _high + Widened(now);
 
-    private readonly long Widened(long now) => (long)(Math.Max(0, now - _at) * Drift);
+    private readonly long Widened(long now) => Drifted(Math.Max(0, now - _at));
+
+    private static long Drifted(long elapsed) => (long)(elapsed * Drift);
 }

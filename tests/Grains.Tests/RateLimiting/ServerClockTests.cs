@@ -40,6 +40,16 @@ public sealed class ServerClockTests
     }
 
     [Fact]
+    public void Upper_bound_allows_for_the_drift_during_the_call()
+    {
+        var clock = new ServerClock();
+        clock.Observe(500, sent: 0, received: Second);
+
+        // The server may have read its clock at once and run 500 ppm fast for the second until the response arrived.
+        Assert.Equal((500, 500 + Second + 500), (clock.Earliest(Second), clock.Latest(Second)));
+    }
+
+    [Fact]
     public void Slow_answer_does_not_widen_the_bounds_of_a_quick_one()
     {
         var clock = new ServerClock();
