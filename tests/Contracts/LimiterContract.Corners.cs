@@ -109,9 +109,12 @@ public abstract partial class LimiterContract
             return Task.CompletedTask;
         });
         Assert.True((await decided)[0].IsAllowed);
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => arrived);
-        Assert.Equal(7, (await limiter.AcquireAsync(1)).Remaining);
-        Assert.Equal("x", Assert.Single(await limiter.Logs.NamedGrantsAsync("cancelled")).RequestId);
+
+        // On a busy machine Redis may have answered the first call before the cancellation, so the second one is in flight too.
+        var isCharged = await Task.WhenAny(arrived) is { IsCompletedSuccessfully: true };
+        Assert.Equal(!isCharged, arrived.IsCanceled);
+        Assert.Equal(isCharged ? 4 : 7, (await limiter.AcquireAsync(1)).Remaining);
+        Assert.Equal(isCharged ? ["x", "y"] : ["x"], (await limiter.Logs.NamedGrantsAsync("cancelled")).Select(each => each.RequestId));
     }
 
     [Theory]
