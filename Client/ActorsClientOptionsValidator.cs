@@ -21,7 +21,7 @@ internal sealed class ActorsClientOptionsValidator : IValidateOptions<ActorsClie
             if (!GatewayAddress.TryParse(gateway, out _))
             {
                 failures.Add($"{ActorsClientOptions.SectionName}:{nameof(options.Gateways)}:{index} is {GatewayAddress.Quote(gateway)}; "
-                    + $"allowed is {GatewayAddress.Allowed}.");
+                    + $"use {GatewayAddress.Allowed}.");
             }
         }
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
@@ -29,7 +29,7 @@ internal sealed class ActorsClientOptionsValidator : IValidateOptions<ActorsClie
         void Check<T>(string option, T value, T least, T most) where T : IComparable<T>
         {
             if (value.CompareTo(least) < 0 || value.CompareTo(most) > 0)
-                failures.Add($"{ActorsClientOptions.SectionName}:{option} is {value}; allowed are {least} to {most}.");
+                failures.Add($"{ActorsClientOptions.SectionName}:{option} is {value}; use {least} to {most}.");
         }
     }
 }

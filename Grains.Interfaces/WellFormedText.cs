@@ -28,7 +28,7 @@ internal static class WellFormedText
         if (bytes < minBytes || bytes > maxBytes) return $"{Quote(text)} has {bytes} bytes; {Allowed()}.";
         return text.Contains('\0', StringComparison.Ordinal) ? $"{Quote(text)} holds a NUL character; {Allowed()} without NUL." : null;
 
-        string Allowed() => minBytes == 0 ? $"allowed are up to {maxBytes} bytes of UTF-8" : $"allowed are {minBytes} to {maxBytes} bytes of UTF-8";
+        string Allowed() => minBytes == 0 ? $"use up to {maxBytes} bytes of UTF-8" : $"use {minBytes} to {maxBytes} bytes of UTF-8";
     }
 
     /// <summary>
@@ -37,7 +37,7 @@ internal static class WellFormedText
     /// </summary>
     public static string? ProblemOfId(string? id, int maxBytes) =>
         Problem(id, 1, maxBytes)
-        ?? (string.IsNullOrWhiteSpace(id) ? $"{Quote(id!)} is blank; allowed are 1 to {maxBytes} bytes of UTF-8, not all of them white space." : null);
+        ?? (string.IsNullOrWhiteSpace(id) ? $"{Quote(id!)} is blank; use 1 to {maxBytes} bytes of UTF-8, not all of them white space." : null);
 
     /// <summary>The text quoted for a message: shortened, and on one line.</summary>
     public static string Quote(string text)

@@ -8,5 +8,5 @@ public sealed class RateLimitPermitsAttribute(int permits) : Attribute
     /// <summary>The permits.</summary>
     public int Permits { get; } = permits is >= 1 and <= RateLimits.MaxLimit
         ? permits
-        : throw new ArgumentOutOfRangeException(nameof(permits), permits, $"Allowed are 1 to {RateLimits.MaxLimit}.");
+        : throw new ArgumentOutOfRangeException(nameof(permits), permits, $"Use 1 to {RateLimits.MaxLimit}.");
 }

@@ -44,7 +44,7 @@ public sealed class GrainRateLimiterOptions
 
         static void Check(bool holds, string option, object value, string allowed)
         {
-            if (!holds) throw new ArgumentOutOfRangeException(option, value, $"{option} is {value}; allowed are {allowed}.");
+            if (!holds) throw new ArgumentOutOfRangeException(option, value, $"{option} is {value}; use {allowed}.");
         }
     }
 }

@@ -63,10 +63,10 @@ public static class RateLimits
         if (request is null) throw new InvalidRateLimitException("The request is null; for one permit of the default policy, send an empty one.");
         ValidatePolicyName(request.Policy);
         if (request.Permits is < 1 or > MaxLimit)
-            throw new InvalidRateLimitException($"Permits is {request.Permits}; allowed are 1 to the limit of the policy, which is at most {MaxLimit}.");
+            throw new InvalidRateLimitException($"Permits is {request.Permits}; use 1 to the limit of the policy, which is at most {MaxLimit}.");
         if (request.RequestId is not null) ValidateRequestId(request.RequestId);
         if (request.MaxWait < TimeSpan.Zero || request.MaxWait > MaxWait)
-            throw new InvalidRateLimitException($"MaxWait is {request.MaxWait}; allowed are {TimeSpan.Zero} to {MaxWait}.");
+            throw new InvalidRateLimitException($"MaxWait is {request.MaxWait}; use {TimeSpan.Zero} to {MaxWait}.");
     }
 
     /// <summary>Checks a policy.</summary>
@@ -90,7 +90,7 @@ public static class RateLimits
             if (!durations.Add(window.Duration)) throw Invalid($"has two windows with duration {window.Duration}", "one for each duration");
         }
 
-        InvalidRateLimitException Invalid(string problem, string allowed) => new($"Policy '{policy.Name}' {problem}; allowed are {allowed}.");
+        InvalidRateLimitException Invalid(string problem, string allowed) => new($"Policy '{policy.Name}' {problem}; use {allowed}.");
     }
 
     /// <summary>Checks the name of a policy.</summary>
@@ -103,7 +103,7 @@ public static class RateLimits
         {
             throw new InvalidRateLimitException(
                 $"The policy name {(name is null ? "is null" : WellFormedText.Quote(name) + " is invalid")};"
-                + $" allowed are 1 to {MaxPolicyName} letters (a to z), digits, dots, dashes and underscores.");
+                + $" use 1 to {MaxPolicyName} letters (a to z), digits, dots, dashes and underscores.");
         }
     }
 

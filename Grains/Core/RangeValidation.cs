@@ -28,7 +28,7 @@ internal static class RangeValidation
                 .Select(each => string.Create(
                     CultureInfo.InvariantCulture,
                     $"{section}:{each.property.Name} is {each.property.GetValue(options)}; " +
-                    $"allowed are {each.range!.Minimum} to {each.range.Maximum}."))
+                    $"use {each.range!.Minimum} to {each.range.Maximum}."))
                 .ToList();
             return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
         }

@@ -13,7 +13,7 @@ namespace Actors.Redis;
 internal static partial class RedisConnectionString
 {
     /// <summary>The allowed format, for messages.</summary>
-    public const string Allowed = "allowed is host:port,option=value,..., e.g. localhost:6379 or redis.example.org:6380,ssl=true,password=...";
+    public const string Allowed = "use host:port,option=value,..., e.g. localhost:6379 or redis.example.org:6380,ssl=true,password=...";
 
     private const int DefaultPort = 6379;
     private const int DefaultTlsPort = 6380;

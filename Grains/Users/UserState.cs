@@ -110,7 +110,7 @@ internal sealed record UserState
             catch (OverflowException)
             {
                 throw new InvalidUserException(
-                    $"Counter {WellFormedText.Quote(name)} is {value} and cannot be changed by {amount}: allowed is {long.MinValue} to {long.MaxValue}.");
+                    $"Counter {WellFormedText.Quote(name)} is {value} and cannot be changed by {amount}; it must stay from {long.MinValue} to {long.MaxValue}.");
             }
         }
 

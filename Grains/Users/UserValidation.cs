@@ -8,11 +8,11 @@ internal static class UserValidation
         if (!Enum.IsDefined(options.Durability))
         {
             throw new InvalidUserException(
-                $"Durability {(int)options.Durability} is unknown; allowed are {string.Join(", ", Enum.GetNames<Durability>())}.");
+                $"Durability {(int)options.Durability} is unknown; use {string.Join(", ", Enum.GetNames<Durability>())}.");
         }
 
         if (options.ExpectedVersion < 0)
-            throw new InvalidUserException($"The expected version is {options.ExpectedVersion}; allowed are 0 (no such user) and up.");
+            throw new InvalidUserException($"The expected version is {options.ExpectedVersion}; use 0 (no such user) or more.");
         if (options.RequestId is not null) UserLimits.ValidateText("The request id", options.RequestId, 1, UserLimits.MaxRequestIdBytes);
     }
 
@@ -50,7 +50,7 @@ internal static class UserValidation
     public static void CheckSize(int bytes)
     {
         if (bytes > UserLimits.MaxUserBytes)
-            throw new InvalidUserException($"The user would take {bytes} bytes; allowed are up to {UserLimits.MaxUserBytes}.");
+            throw new InvalidUserException($"The user would take {bytes} bytes; at most {UserLimits.MaxUserBytes} are allowed.");
     }
 
     private static void CheckEmail(string? email)
@@ -70,6 +70,6 @@ internal static class UserValidation
 
     private static void CheckCount(string what, int count, int limit)
     {
-        if (count > limit) throw new InvalidUserException($"The user would have {count} {what}; allowed are up to {limit}.");
+        if (count > limit) throw new InvalidUserException($"The user would have {count} {what}; at most {limit} are allowed.");
     }
 }

@@ -12,7 +12,7 @@ internal static class OtlpExport
     public static bool IsWanted(IConfiguration configuration)
     {
         Check(Endpoints, IsUrl, "a URL with http or https, for example http://collector:4317");
-        Check(Protocols, value => value is "grpc" or "http/protobuf", "grpc and http/protobuf");
+        Check(Protocols, value => value is "grpc" or "http/protobuf", "grpc or http/protobuf");
         Check(Times, value => int.TryParse(value, out var time) && time > 0, "a whole number of milliseconds from 1");
         return Endpoints.Any(key => !string.IsNullOrEmpty(configuration[key]));
 
@@ -21,7 +21,7 @@ internal static class OtlpExport
             foreach (var key in keys)
             {
                 if (configuration[key] is { Length: > 0 } value && !isAllowed(value))
-                    throw new ConfigurationException($"{key} is {Shown(value)}; allowed {(allowed.StartsWith('a') ? "is" : "are")} {allowed}.");
+                    throw new ConfigurationException($"{key} is {Shown(value)}; use {allowed}.");
             }
         }
     }

@@ -117,7 +117,7 @@ internal static class SiloArguments
         {
             throw new ConfigurationException(
                 $"ConnectionStrings:{PrintableText.Of(name)} is not a setting; "
-                + $"allowed are {string.Join(", ", known.Select(each => "ConnectionStrings:" + each))}.");
+                + $"the settings are {string.Join(", ", known.Select(each => "ConnectionStrings:" + each))}.");
         }
     }
 }

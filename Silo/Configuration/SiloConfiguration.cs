@@ -29,7 +29,7 @@ internal static class SiloConfiguration
             var value = property.GetValue(settings);
             foreach (var rule in property.GetCustomAttributes(inherit: true).OfType<ValidationAttribute>())
             {
-                if (!rule.IsValid(value)) throw new ConfigurationException($"{key} is {Shown(value)}; allowed {Allowed(rule)}.");
+                if (!rule.IsValid(value)) throw new ConfigurationException($"{key} is {Shown(value)}; use {Allowed(rule)}.");
             }
         }
 
@@ -41,7 +41,7 @@ internal static class SiloConfiguration
         var known = typeof(SiloSettings).GetProperties().Select(property => property.Name).Concat(Sections).ToList();
         foreach (var given in section.GetChildren().Where(child => !known.Contains(child.Key, StringComparer.OrdinalIgnoreCase)))
             throw new ConfigurationException(
-                $"{PrintableText.Of(given.Path)} is not a setting; allowed are {string.Join(", ", known.Select(name => $"{section.Key}:{name}"))}.");
+                $"{PrintableText.Of(given.Path)} is not a setting; the settings are {string.Join(", ", known.Select(name => $"{section.Key}:{name}"))}.");
     }
 
     // The logger's own error names neither the key nor the allowed values.
@@ -57,7 +57,7 @@ internal static class SiloConfiguration
                     {
                         throw new ConfigurationException(
                             $"{level.Path} is {WellFormedText.Quote(level.Value ?? "")}; "
-                            + $"allowed are {string.Join(", ", Enum.GetNames<LogLevel>())}.");
+                            + $"use {string.Join(", ", Enum.GetNames<LogLevel>())}.");
                     }
                 }
             }
@@ -72,9 +72,9 @@ internal static class SiloConfiguration
 
     private static string Allowed(ValidationAttribute rule) => rule switch
     {
-        RangeAttribute range => FormattableString.Invariant($"are {range.Minimum} to {range.Maximum}"),
-        RegularExpressionAttribute => "are 1 to 64 letters, digits, dots and dashes",
-        StringLengthAttribute length => FormattableString.Invariant($"are {length.MinimumLength} to {length.MaximumLength} characters"),
+        RangeAttribute range => FormattableString.Invariant($"{range.Minimum} to {range.Maximum}"),
+        RegularExpressionAttribute => "1 to 64 letters, digits, dots and dashes",
+        StringLengthAttribute length => FormattableString.Invariant($"{length.MinimumLength} to {length.MaximumLength} characters"),
         _ => rule.FormatErrorMessage("it"),
     };
 }

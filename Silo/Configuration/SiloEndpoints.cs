@@ -7,7 +7,7 @@ namespace Actors.Silo.Configuration;
 internal sealed record SiloEndpoints(IPAddress Address, int SiloPort, int GatewayPort)
 {
     private const string AddressKey = $"{SiloSettings.Section}:{nameof(SiloSettings.Address)}";
-    private const string Allowed = "allowed are an IP address of this machine and auto";
+    private const string Allowed = "use an IP address of this machine or auto";
 
     public static SiloEndpoints Choose(SiloSettings settings, Ports ports)
     {

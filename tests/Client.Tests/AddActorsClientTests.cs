@@ -32,11 +32,11 @@ public sealed class AddActorsClientTests
     }
 
     [Theory]
-    [InlineData("MaxAttempts", "0", "allowed are 1 to 100")]
-    [InlineData("FirstPause", "00:02:00", "allowed are 00:00:00.0010000 to 00:01:00")]
-    [InlineData("AttemptTimeout", "00:00:00", "allowed are 00:00:00.1000000 to 01:00:00")]
-    [InlineData("ResponseTimeout", "-00:00:01", "allowed are 00:00:00.1000000 to 01:00:00")]
-    [InlineData("ConnectTimeout", "1.00:00:00", "allowed are 00:00:00 to 01:00:00")]
+    [InlineData("MaxAttempts", "0", "use 1 to 100")]
+    [InlineData("FirstPause", "00:02:00", "use 00:00:00.0010000 to 00:01:00")]
+    [InlineData("AttemptTimeout", "00:00:00", "use 00:00:00.1000000 to 01:00:00")]
+    [InlineData("ResponseTimeout", "-00:00:01", "use 00:00:00.1000000 to 01:00:00")]
+    [InlineData("ConnectTimeout", "1.00:00:00", "use 00:00:00 to 01:00:00")]
     public void Out_of_range_options_are_reported_before_connecting(string option, string value, string allowed)
     {
         var builder = Host.CreateEmptyApplicationBuilder(new());
@@ -57,7 +57,7 @@ public sealed class AddActorsClientTests
         builder.Configuration.AddInMemoryCollection([new("Actors:Client:Gateways:0", "[::1]:30000"), new(key, value)]);
         builder.AddActorsClient();
         var error = Assert.Throws<OptionsValidationException>(() => builder.Build().Start());
-        Assert.StartsWith($"{key} is {shown}; allowed is host:port", error.Message, StringComparison.Ordinal);
+        Assert.StartsWith($"{key} is {shown}; use host:port", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("secret", error.Message, StringComparison.Ordinal);
     }
 

@@ -9,12 +9,12 @@ public sealed class OtlpSettingsTests
 
     private static readonly (string Key, string Value, string Shown, string Allowed)[] Wrong =
     [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "not-a-url", "'not-a-url'", "allowed is a URL with http or https"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "'collector:4317'", "allowed is a URL with http or https"),
-        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "ftp://collector:4317", "'ftp://collector:4317'", "allowed is a URL with http or https"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:secret@collector:4317", "(not shown)", "allowed is a URL with http or https"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "'http/json'", "allowed are grpc and http/protobuf"),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "'10s'", "allowed is a whole number of milliseconds"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "not-a-url", "'not-a-url'", "use a URL with http or https"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "'collector:4317'", "use a URL with http or https"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "ftp://collector:4317", "'ftp://collector:4317'", "use a URL with http or https"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:secret@collector:4317", "(not shown)", "use a URL with http or https"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "'http/json'", "use grpc or http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "'10s'", "use a whole number of milliseconds"),
     ];
 
     [Fact]

@@ -13,7 +13,7 @@ internal readonly record struct ClockVerdict(bool IsOwnOff, string? Problem)
     {
         var off = skews.Where(skew => skew.AtLeast > limit).ToList();
         if (off.Count == 0) return default;
-        var allowed = FormattableString.Invariant($"allowed are {limit.TotalSeconds:0.###} s (Actors:MaxClockSkew)");
+        var allowed = FormattableString.Invariant($"at most {limit.TotalSeconds:0.###} s is allowed (Actors:MaxClockSkew)");
         if (off.Count == skews.Count)
         {
             return new ClockVerdict(

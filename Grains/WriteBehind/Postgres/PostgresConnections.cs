@@ -37,12 +37,12 @@ internal sealed class PostgresConnections : IAsyncDisposable
     /// <summary>The setting that makes a connection string unusable, with what is allowed and without secrets; null if there is none.</summary>
     public static string? FindFault(NpgsqlConnectionStringBuilder settings)
     {
-        if (string.IsNullOrEmpty(settings.Host)) return "names no Host; allowed is e.g. Host=localhost;Database=actors;Username=actors;Password=...";
-        if (settings.ClientEncoding is { Length: > 0 } client && !IsUtf8(client)) return $"says Client Encoding={client}; allowed is UTF8";
-        if (settings.Encoding is { Length: > 0 } encoding && !IsUtf8(encoding)) return $"says Encoding={encoding}; allowed is UTF8";
+        if (string.IsNullOrEmpty(settings.Host)) return "names no Host; use e.g. Host=localhost;Database=actors;Username=actors;Password=...";
+        if (settings.ClientEncoding is { Length: > 0 } client && !IsUtf8(client)) return $"says Client Encoding={client}; use UTF8";
+        if (settings.Encoding is { Length: > 0 } encoding && !IsUtf8(encoding)) return $"says Encoding={encoding}; use UTF8";
         return FindPortFault(settings) ?? FindPoolFault(settings) ?? (settings.TargetSessionAttributes is null or "read-write" or "primary"
             ? null
-            : $"says Target Session Attributes={settings.TargetSessionAttributes}; allowed are read-write and primary, because silos write");
+            : $"says Target Session Attributes={settings.TargetSessionAttributes}; use read-write or primary, because silos write");
     }
 
     /// <summary>Drops the existing connections: idle ones now, others once they are returned.</summary>
@@ -63,13 +63,13 @@ internal sealed class PostgresConnections : IAsyncDisposable
 
     private static string? FindPortFault(NpgsqlConnectionStringBuilder settings)
     {
-        if (settings.Port is < 1 or > IPEndPoint.MaxPort) return $"says Port={settings.Port}; allowed are 1 to {IPEndPoint.MaxPort}";
+        if (settings.Port is < 1 or > IPEndPoint.MaxPort) return $"says Port={settings.Port}; use 1 to {IPEndPoint.MaxPort}";
         foreach (var host in settings.Host!.Split(',', StringSplitOptions.TrimEntries))
         {
             // A path is a Unix socket, and a plain IPv6 address has no port.
             var colon = host.StartsWith('/') || IPAddress.TryParse(host, out _) ? -1 : host.LastIndexOf(':');
             if (colon >= 0 && !(ushort.TryParse(host[(colon + 1)..], CultureInfo.InvariantCulture, out var port) && port > 0))
-                return $"says Host={settings.Host}; allowed are hosts separated by commas, each with an optional port of 1 to {IPEndPoint.MaxPort}";
+                return $"says Host={settings.Host}; use hosts separated by commas, each with an optional port of 1 to {IPEndPoint.MaxPort}";
         }
 
         return null;
@@ -79,9 +79,9 @@ internal sealed class PostgresConnections : IAsyncDisposable
     {
         var size = WithDefaults(settings.ConnectionString).MaxPoolSize;
         if (!settings.Pooling) return null;
-        if (size < LeastPoolSize) return $"says Maximum Pool Size={size}; allowed are {LeastPoolSize} and more, because a migration uses two";
+        if (size < LeastPoolSize) return $"says Maximum Pool Size={size}; use {LeastPoolSize} or more, because a migration uses two";
         return settings.MinPoolSize > size
-            ? $"says Minimum Pool Size={settings.MinPoolSize}, which is more than Maximum Pool Size={size}; allowed are 0 to {size}, or a larger Maximum Pool Size"
+            ? $"says Minimum Pool Size={settings.MinPoolSize}, which is more than Maximum Pool Size={size}; use 0 to {size}, or a larger Maximum Pool Size"
             : null;
     }
 

@@ -89,7 +89,7 @@ internal sealed class FakeLimiter(string client, FakeCluster cluster) : IRateLim
     {
         var policy = Find(request.Policy);
         if (request.Permits > policy.Windows.Min(window => window.Limit))
-            throw new InvalidRateLimitException($"Permits is {request.Permits}; allowed are 1 to {policy.Windows.Min(window => window.Limit)}.");
+            throw new InvalidRateLimitException($"Permits is {request.Permits}; use 1 to {policy.Windows.Min(window => window.Limit)}.");
         var log = _logs.TryGetValue(policy.Name, out var found) ? found : _logs[policy.Name] = [];
         var now = TimeProvider.System.GetUtcNow();
         var isRepeated = request.RequestId is { } id && log.Exists(grant => grant.RequestId == id);

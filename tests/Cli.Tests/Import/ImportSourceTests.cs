@@ -201,7 +201,7 @@ public sealed class ImportSourceTests : IDisposable
     {
         var result = await _shell.RunAsync("import", _shell.Write(name, text));
         Assert.Equal((ExitCode.Failed, "2 imported, 2 skipped"), (result.ExitCode, result.Output.Trim()));
-        Assert.Equal(2, result.Error.Split("is blank; allowed are 1 to 512 bytes").Length - 1);
+        Assert.Equal(2, result.Error.Split("is blank; use 1 to 512 bytes").Length - 1);
     }
 
     [Theory]

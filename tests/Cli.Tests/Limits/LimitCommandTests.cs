@@ -143,7 +143,7 @@ public sealed class LimitCommandTests : IDisposable
     [InlineData("--wait '21s': use 0 to 20s", "limit", "acquire", "a", "--wait", "21s")]
     [InlineData("--wait '5': use 0 to 20s, a number and one of ms, s, m, h, d", "limit", "acquire", "a", "--wait", "5")]
     [InlineData("--wait '-1s'", "limit", "acquire", "a", "--wait", "-1s")]
-    [InlineData("allowed are 1 to 64 letters", "limit", "acquire", "a", "--policy", "no such")]
+    [InlineData("use 1 to 64 letters", "limit", "acquire", "a", "--policy", "no such")]
     [InlineData("The request id", "limit", "acquire", "a", "--request-id", "")]
     [InlineData("'--request-id' is required", "limit", "refund", "a")]
     [InlineData("1 to 512 bytes", "limit", "acquire", "")]

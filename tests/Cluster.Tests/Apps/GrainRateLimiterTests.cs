@@ -92,7 +92,7 @@ public sealed class GrainRateLimiterTests(ServersFixture servers) : IAsyncLifeti
             new() { MaxQueued = 0 }, new() { WhenUnreachable = (WhenUnreachable)7 }])
         {
             var error = Assert.Throws<ArgumentOutOfRangeException>(() => new GrainRateLimiter(_client, "a", options));
-            Assert.Contains("allowed are", error.Message, StringComparison.Ordinal);
+            Assert.Contains("; use ", error.Message, StringComparison.Ordinal);
         }
     }
 

@@ -37,29 +37,29 @@ public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<W
         new(2, "--Actors:SiloPort", "has no value", "--Actors:SiloPort"),
         new(2, "--Actors:SiloPort", "has no value", "--Actors:SiloPort", "--urls", "http://127.0.0.1:0"),
         new(2, "connection string", "quote values with blanks", "--ConnectionStrings:redis", "127.0.0.1:1,password=ab", "hunter2") { Secret = "hunter2" },
-        new(2, "ConnectionStrings:redis-jurnal", "allowed are ConnectionStrings:redis", "--ConnectionStrings:redis-jurnal", "127.0.0.1:1"),
+        new(2, "ConnectionStrings:redis-jurnal", "the settings are ConnectionStrings:redis", "--ConnectionStrings:redis-jurnal", "127.0.0.1:1"),
     ];
 
     private static IEnumerable<WrongStart> Settings() =>
     [
-        new(2, "Actors:SiloPort", "70000; allowed are 1 to 65535", "--Actors:SiloPort", "70000"),
-        new(2, "Actors:WriteBehind:BatchSize", "is 0; allowed are 1 to 50000", "--Actors:WriteBehind:BatchSize", "0"),
+        new(2, "Actors:SiloPort", "70000; use 1 to 65535", "--Actors:SiloPort", "70000"),
+        new(2, "Actors:WriteBehind:BatchSize", "is 0; use 1 to 50000", "--Actors:WriteBehind:BatchSize", "0"),
         new(2, "Actors:WriteBehind:BatchSize", "Correct the value", "--Actors:WriteBehind:BatchSize", "many"),
         new(2, "BatchSise", "", "--Actors:WriteBehind:BatchSise", "5"),
         new(2, "Actors:Breaker:BreakDuration", "must not be more than MaxBreakDuration", "--Actors:Breaker:BreakDuration", "00:00:06"),
-        new(2, "Actors:Adress", "is not a setting; allowed are Actors:SiloPort", "--Actors:Adress", "127.0.0.1"),
+        new(2, "Actors:Adress", "is not a setting; the settings are Actors:SiloPort", "--Actors:Adress", "127.0.0.1"),
         new(2, "Actors:StopTimeout", "which is 00:00:10", "--Actors:StopTimeout", "00:00:10"),
-        new(2, "Actors:ClusterId", "allowed are 1 to 128 characters", "--Actors:ClusterId="),
-        new(2, "Actors:ServiceId", "allowed are 1 to 64 letters", "--Actors:ServiceId", "a b\u001b[2J"),
-        new(2, "Logging:LogLevel:Default", "allowed are Trace, Debug", "--Logging:LogLevel:Default", "Loud"),
+        new(2, "Actors:ClusterId", "use 1 to 128 characters", "--Actors:ClusterId="),
+        new(2, "Actors:ServiceId", "use 1 to 64 letters", "--Actors:ServiceId", "a b\u001b[2J"),
+        new(2, "Logging:LogLevel:Default", "use Trace, Debug", "--Logging:LogLevel:Default", "Loud"),
     ];
 
     private IEnumerable<WrongStart> Endpoints()
     {
-        yield return new(2, "Actors:Address", "'nowhere'; allowed are an IP address", "--Actors:Address", "nowhere");
-        yield return new(2, "Actors:Address", "'12345'; allowed are an IP address", "--Actors:Address", "12345");
+        yield return new(2, "Actors:Address", "'nowhere'; use an IP address", "--Actors:Address", "nowhere");
+        yield return new(2, "Actors:Address", "'12345'; use an IP address", "--Actors:Address", "12345");
         foreach (var address in (string[])["0.0.0.0", "::", "224.0.0.1", "255.255.255.255", "ff02::1"])
-            yield return new(2, "Actors:Address", "allowed are an IP address of this machine and auto", "--Actors:Address", address);
+            yield return new(2, "Actors:Address", "use an IP address of this machine or auto", "--Actors:Address", address);
         yield return new(2, "Actors:Address", "not an address of this machine", "--Actors:Address", "203.0.113.7");
         yield return new(2, "Actors:SiloPort", "in use", "--Actors:SiloPort", $"{servers.WebPort}");
         yield return new(2, "Actors:GatewayPort", "in use", "--Actors:GatewayPort", $"{servers.WebPort}");
@@ -85,7 +85,7 @@ public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<W
         new(2, "Actors:DataDirectory", "cannot be used", "--Actors:DataDirectory", "/dev/null/data"),
         new(2, "Actors:DataDirectory", "cannot be used", "--Actors:DataDirectory", "/proc/actors"),
         new(2, "appsettings.json", "Correct the file") { File = "{ \"Actors\": " },
-        new(2, "Actors:SiloPort", "is 0; allowed are 1 to 65535") { File = """{ "Actors": { "SiloPort": 0 } }""" },
+        new(2, "Actors:SiloPort", "is 0; use 1 to 65535") { File = """{ "Actors": { "SiloPort": 0 } }""" },
     ];
 
     private static IEnumerable<WrongStart> RedisStrings()
@@ -147,12 +147,12 @@ public sealed class WrongStartTests(WrongStartServers servers) : IClassFixture<W
             ("not a PostgreSQL connection string", "Host=127.0.0.1;Password=ab;hunter2=c"),
             ("not a PostgreSQL connection string", "postgres://actors:hunter2@127.0.0.1/actors"),
             ("names no Host", "Username=actors;Password=hunter2"),
-            ("Client Encoding=LATIN1; allowed is UTF8", "Host=localhost;Client Encoding=LATIN1"),
-            ("Target Session Attributes=prefer-standby; allowed are", "Host=a,b;Target Session Attributes=prefer-standby"),
-            ("Port=99999; allowed are 1 to 65535", "Host=localhost;Port=99999"),
+            ("Client Encoding=LATIN1; use UTF8", "Host=localhost;Client Encoding=LATIN1"),
+            ("Target Session Attributes=prefer-standby; use", "Host=a,b;Target Session Attributes=prefer-standby"),
+            ("Port=99999; use 1 to 65535", "Host=localhost;Port=99999"),
             ("each with an optional port of 1 to 65535", "Host=a:99999,b;Password=hunter2"),
             ("Minimum Pool Size=30", "Host=localhost;Minimum Pool Size=30;Password=hunter2"),
-            ("Maximum Pool Size=1; allowed are 2 and more", "Host=localhost;Maximum Pool Size=1"),
+            ("Maximum Pool Size=1; use 2 or more", "Host=localhost;Maximum Pool Size=1"),
         ];
         return wrong.Select(each => new WrongStart(
             2, "ConnectionStrings:postgres", each.Says, "--ConnectionStrings:redis", "127.0.0.1:1", "--ConnectionStrings:postgres", each.Value)

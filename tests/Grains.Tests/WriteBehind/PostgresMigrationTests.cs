@@ -38,10 +38,10 @@ public sealed class PostgresMigrationTests(PostgresFixture postgres) : IAsyncLif
     }
 
     [Theory]
-    [InlineData("Client Encoding=LATIN1", "Client Encoding=LATIN1; allowed is UTF8")]
-    [InlineData("Client Encoding=SQL_ASCII", "Client Encoding=SQL_ASCII; allowed is UTF8")]
-    [InlineData("Encoding=iso-8859-1", "Encoding=iso-8859-1; allowed is UTF8")]
-    [InlineData("Target Session Attributes=standby", "Target Session Attributes=standby; allowed are read-write and primary")]
+    [InlineData("Client Encoding=LATIN1", "Client Encoding=LATIN1; use UTF8")]
+    [InlineData("Client Encoding=SQL_ASCII", "Client Encoding=SQL_ASCII; use UTF8")]
+    [InlineData("Encoding=iso-8859-1", "Encoding=iso-8859-1; use UTF8")]
+    [InlineData("Target Session Attributes=standby", "Target Session Attributes=standby; use read-write or primary")]
     [InlineData("Target Session Attributes=prefer-standby", "Target Session Attributes=prefer-standby")]
     [InlineData("Target Session Attributes=prefer-primary", "Target Session Attributes=prefer-primary")]
     [InlineData("Target Session Attributes=read-only", "Target Session Attributes=read-only")]
