@@ -2,17 +2,23 @@ namespace Actors.Users;
 
 /// <summary>
 /// The memory account of a user, held by its grain from activation to deactivation. The grain's turns update it;
-/// <see cref="ActiveUsers"/> reads it from its own loop to choose users for eviction.
+/// <see cref="UserEviction"/> reads it from its own loop to choose users for eviction.
 /// </summary>
 internal sealed class ActiveUser : IDisposable
 {
+    /// <summary>
+    /// The bytes of an activation besides the user's state: Orleans' objects and ours, and its entries in the activation table, the
+    /// working set and the directory (measured, rounded up).
+    /// </summary>
+    private const int Overhead = 5 * 1024;
+
     private readonly ActiveUsers _users;
 
     // Written by turns of the grain only. The eviction loop may read stale values: then a user stays for another round, or is
     // evicted although a call has just arrived, which its next activation answers.
     private int _pins;
     private bool _wasUsed = true;
-    private long _bytes = ActiveUsers.Overhead;
+    private long _bytes = Overhead;
 
     public ActiveUser(ActiveUsers users, IGrainContext context)
     {
@@ -25,7 +31,7 @@ internal sealed class ActiveUser : IDisposable
     /// <summary>The activation.</summary>
     public IGrainContext Context { get; }
 
-    /// <summary>Its node in the eviction queue. Accessed under the lock of <see cref="ActiveUsers"/>.</summary>
+    /// <summary>Its node in the eviction queue. Accessed under the lock of <see cref="EvictionQueue"/>.</summary>
     public LinkedListNode<ActiveUser> Node { get; }
 
     /// <summary>Its bytes when it was chosen for eviction; 0 before. Accessed under that lock.</summary>
@@ -72,7 +78,7 @@ internal sealed class ActiveUser : IDisposable
     public void Hold(long state)
     {
         if (IsGone) return;
-        var more = ActiveUsers.Overhead + state - _bytes;
+        var more = Overhead + state - _bytes;
         Volatile.Write(ref _bytes, _bytes + more);
         _users.Changed(this, more, isUser: state > 0);
     }
@@ -81,7 +87,7 @@ internal sealed class ActiveUser : IDisposable
     public bool TryHold(long state)
     {
         if (IsGone) return true;
-        var more = ActiveUsers.Overhead + state - _bytes;
+        var more = Overhead + state - _bytes;
         if (more > 0 && !_users.TryGrow(more)) return false;
         Volatile.Write(ref _bytes, _bytes + more);
         _users.Changed(this, more > 0 ? 0 : more, isUser: true);

@@ -46,7 +46,7 @@ internal sealed class FlushQueue : IDisposable
     {
         get
         {
-            var backlogs = Array.ConvertAll(_lanes, lane => lane.Backlog);
+            var backlogs = Array.ConvertAll(_lanes, lane => lane.Queue.Backlog);
             var since = backlogs.Min(backlog => backlog.Since);
             return (backlogs.Sum(backlog => backlog.Rows), _unflushed.Current, since is { } oldest ? _clock.GetElapsedTime(oldest) : default);
         }
@@ -86,17 +86,17 @@ internal sealed class FlushQueue : IDisposable
     /// <summary>Releases what <see cref="Reserve"/> reserved.</summary>
     public void Release(Row row) => _unflushed.Release(row.Bytes);
 
-    /// <inheritdoc cref="FlushLane.Enqueue"/>
-    public bool Enqueue(Row row) => LaneOf(row.Key).Enqueue(row);
+    /// <inheritdoc cref="LaneQueue.Enqueue"/>
+    public bool Enqueue(Row row) => QueueOf(row.Key).Enqueue(row);
 
-    /// <inheritdoc cref="FlushLane.Find"/>
-    public Row? Find(string key) => LaneOf(key).Find(key);
+    /// <inheritdoc cref="LaneQueue.Find"/>
+    public Row? Find(string key) => QueueOf(key).Find(key);
 
-    /// <inheritdoc cref="FlushLane.CommittedAsync"/>
-    public Task CommittedAsync(string key, long version) => LaneOf(key).CommittedAsync(key, version);
+    /// <inheritdoc cref="LaneQueue.CommittedAsync"/>
+    public Task CommittedAsync(string key, long version) => QueueOf(key).CommittedAsync(key, version);
 
-    /// <inheritdoc cref="FlushLane.Suspect"/>
-    public void Suspect(string key) => LaneOf(key).Suspect(key);
+    /// <inheritdoc cref="LaneQueue.Suspect"/>
+    public void Suspect(string key) => QueueOf(key).Suspect(key);
 
     /// <summary>True while the database does not accept rows.</summary>
     public bool IsFailing => Array.Exists(_lanes, lane => lane.IsFailing);
@@ -106,7 +106,7 @@ internal sealed class FlushQueue : IDisposable
     {
         get
         {
-            var held = Array.ConvertAll(_lanes, lane => lane.Held);
+            var held = Array.ConvertAll(_lanes, lane => lane.Queue.Held);
             return (held.Sum(lane => lane.Rows), held.Select(lane => lane.Reason).FirstOrDefault(reason => reason is not null));
         }
     }
@@ -118,8 +118,8 @@ internal sealed class FlushQueue : IDisposable
     public async Task FlushAsync(CancellationToken cancellationToken)
     {
         var now = _clock.GetTimestamp();
-        foreach (var lane in _lanes) lane.FlushThrough(now);
-        while (Array.Exists(_lanes, lane => lane.Backlog.Since <= now)) await Task.Delay(Look, _clock, cancellationToken);
+        foreach (var lane in _lanes) lane.Queue.FlushThrough(now);
+        while (Array.Exists(_lanes, lane => lane.Queue.Backlog.Since <= now)) await Task.Delay(Look, _clock, cancellationToken);
     }
 
     /// <summary>Starts the lanes.</summary>
@@ -132,7 +132,7 @@ internal sealed class FlushQueue : IDisposable
     public async Task<int> DrainAsync(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         await using var cancelled = cancellationToken.UnsafeRegister(static abort => ((CancellationTokenSource)abort!).Cancel(), _abort);
-        foreach (var lane in _lanes) lane.Drain();
+        foreach (var lane in _lanes) lane.Queue.Drain();
         _abort.CancelAfter(timeout);
         await _running;
         return Backlog.Rows;
@@ -160,5 +160,5 @@ internal sealed class FlushQueue : IDisposable
     }
 
     // The high bits, because the low ones choose the partition of the journal.
-    private FlushLane LaneOf(string key) => _lanes[(Partition.Hash(key) >> 32) % (ulong)_lanes.Length];
+    private LaneQueue QueueOf(string key) => _lanes[(Partition.Hash(key) >> 32) % (ulong)_lanes.Length].Queue;
 }

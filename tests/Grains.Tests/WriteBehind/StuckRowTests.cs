@@ -302,6 +302,6 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
 
         public override long GetTimestamp() => IsBroken && IsLane() ? throw new InvalidOperationException("The clock failed.") : base.GetTimestamp();
 
-        private static bool IsLane() => Environment.StackTrace.Contains($"{nameof(FlushLane)}.IsDueAsync", StringComparison.Ordinal);
+        private static bool IsLane() => Environment.StackTrace.Contains($"{nameof(LaneQueue)}.IsDueAsync", StringComparison.Ordinal);
     }
 }
