@@ -163,7 +163,10 @@ internal sealed partial class OwnPolicies(
     private static partial void LogNotLoaded(ILogger logger, GrainId grain, string reason);
 }
 
-/// <summary>The stored state of a client's own policies.</summary>
+/// <summary>
+/// The stored state of a client's own policies. Orleans stores the names of this type, its namespace and its assembly with it, so
+/// none of them may change.
+/// </summary>
 [GenerateSerializer, Alias("Actors.OwnPoliciesState")]
 internal sealed class OwnPoliciesState
 {
