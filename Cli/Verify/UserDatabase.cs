@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Data;
 using System.Data.Common;
-using System.Net.Sockets;
 using System.Net;
+using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Actors.Cli.Commands;
 using Actors.Cli.Output;
