@@ -83,7 +83,7 @@ internal sealed class Decider(
         if (all > log.Reserved || !logs.IsReachable) return null;
 
         // The policy may have changed after the permits were reserved.
-        var clock = logs.Now;
+        var clock = logs.Clock.Now;
         var now = log.Clock.Earliest(clock);
         var (tightest, left) = decisions.Tightest(now);
         if (all > left || !log.TryGrantReserved(all, clock, out var at)) return null;
@@ -143,7 +143,7 @@ internal sealed class Decider(
     /// </summary>
     private void DecideLocally(List<Ticket> batch)
     {
-        var now = logs.Now;
+        var now = logs.Clock.Now;
         var (earliest, latest) = (log.Clock.Earliest(now), log.Clock.Latest(now));
         if (Policy.OnRedisDown == RedisDownBehavior.Deny)
         {
@@ -208,7 +208,7 @@ internal sealed class Decider(
 
         // The queue still holds the calls that waited before and were not granted now.
         line.RemoveDecided();
-        var clock = logs.Now;
+        var clock = logs.Clock.Now;
         for (var i = 0; i < batch.Count; i++)
         {
             if (!batch[i].Decided.IsCompleted && !line.Holds(batch[i])) HoldOrDeny(batch[i], clock, now, source);

@@ -33,7 +33,7 @@ internal sealed class GrantLogSession(
 
     private readonly RedisKey _key = logs.LogKey(client, policy);
     private readonly RedisKey _requests = logs.RequestsKey(client);
-    private ServerClock _known = logs.Clock;
+    private ServerClock _known = logs.Clock.Known;
 
     // Null unless this activation is known to be the owner.
     private string? _epoch;
@@ -84,10 +84,10 @@ internal sealed class GrantLogSession(
     public long Reserved => HasReserve ? _reserve.Charged - Grants.Total : 0;
 
     /// <summary>True if Redis counts more in a window than was granted, or counts it for longer.</summary>
-    public bool IsHoldingBack => HasReserve && Clock.Earliest(logs.Now) < _reserve.Until + Windows.Longest;
+    public bool IsHoldingBack => HasReserve && Clock.Earliest(logs.Clock.Now) < _reserve.Until + Windows.Longest;
 
     /// <summary>The bounds of the Redis clock, or a guess while Redis has never answered.</summary>
-    public ServerClock Clock => _known.IsKnown ? _known : logs.GuessedClock;
+    public ServerClock Clock => _known.IsKnown ? _known : logs.Clock.Guessed;
 
     private bool HasReserve => _reserve.Permits > 0;
 
@@ -116,7 +116,7 @@ internal sealed class GrantLogSession(
     /// <exception cref="RedisUnavailableException">Redis is unreachable or failed.</exception>
     public async Task<DecideResponse?> DecideAsync(IReadOnlyList<Ticket> tickets)
     {
-        if (_heldUntil - logs.Now is > 0 and var held) await logs.PauseAsync(TimeSpan.FromMicroseconds(held));
+        if (_heldUntil - logs.Clock.Now is > 0 and var held) await logs.PauseAsync(TimeSpan.FromMicroseconds(held));
         if (IsUnsynced && IsOwner) await SyncAsync();
 
         // A new owner that has grants Redis lacks must merge both logs before it decides.
@@ -149,7 +149,7 @@ internal sealed class GrantLogSession(
     /// <exception cref="RedisUnavailableException">Redis is unreachable or failed.</exception>
     public async Task SyncAsync()
     {
-        var earliest = Clock.Earliest(logs.Now);
+        var earliest = Clock.Earliest(logs.Clock.Now);
         Grants.Trim(earliest - Windows.Longest);
         var grants = Grants.ToArray();
         Grants.Load(0, grants);
@@ -185,7 +185,7 @@ internal sealed class GrantLogSession(
     /// <returns>The permits that become free.</returns>
     public int Refund(long at, int permits)
     {
-        Grants.Trim(Clock.Latest(logs.Now) - Windows.Longest);
+        Grants.Trim(Clock.Latest(logs.Clock.Now) - Windows.Longest);
         var freed = Grants.Remove(at, permits, Grants.Count >= Windows.DenseFrom ? Windows.Tick : 1);
         MarkDirty();
         return freed;
@@ -197,7 +197,7 @@ internal sealed class GrantLogSession(
     /// <returns>The permits that become free.</returns>
     public int RefundUnused(long at, int permits)
     {
-        Grants.Trim(Clock.Latest(logs.Now) - Windows.Longest);
+        Grants.Trim(Clock.Latest(logs.Clock.Now) - Windows.Longest);
         var freed = Grants.Remove(at, permits, Grants.Count >= Windows.DenseFrom ? Math.Max(Windows.Tick, Reserve.Tick) : Reserve.Tick);
         if (freed > 0) MarkDirty();
         return freed;
@@ -233,14 +233,14 @@ internal sealed class GrantLogSession(
     /// <param name="isAll">True if the next owner can read nothing from Redis.</param>
     public LogHandoff HandOff(bool isAll)
     {
-        Grants.Trim(Clock.Earliest(logs.Now) - Windows.Longest);
+        Grants.Trim(Clock.Earliest(logs.Clock.Now) - Windows.Longest);
         return new()
         {
             Policy = Windows.Policy,
             Grants = IsUnsynced || isAll ? [.. Grants.ToArray().SelectMany(grant => new[] { grant.At, grant.Permits })] : [],
             Noted = [.. _noted.Select(noted => new KeyValuePair<string, long>(noted.Key, noted.Value.At))],
             Forgotten = [.. _forgotten],
-            Time = Clock.Latest(logs.Now),
+            Time = Clock.Latest(logs.Clock.Now),
             IsTimeKnown = _known.IsKnown,
         };
     }
@@ -250,10 +250,10 @@ internal sealed class GrantLogSession(
     /// </summary>
     public void TakeOver(LogHandoff handoff)
     {
-        if (!_known.IsKnown && Grants.Count == 0) _known = logs.Clock;
+        if (!_known.IsKnown && Grants.Count == 0) _known = logs.Clock.Known;
 
         // The times of a guessed clock are comparable only as ages.
-        var shift = handoff.IsTimeKnown && _known.IsKnown ? 0 : Clock.Latest(logs.Now) - handoff.Time;
+        var shift = handoff.IsTimeKnown && _known.IsKnown ? 0 : Clock.Latest(logs.Clock.Now) - handoff.Time;
         Merge([.. handoff.Grants.Chunk(2).Select(grant => (grant[0] + shift, grant[1]))]);
         foreach (var name in handoff.Forgotten.Concat(handoff.Noted.Select(noted => noted.Key)))
         {
@@ -290,7 +290,7 @@ internal sealed class GrantLogSession(
 
     private DecideRequest CreateRequest(IReadOnlyList<Ticket> tickets)
     {
-        var earliest = _known.IsKnown ? _known.Earliest(logs.Now) : 0;
+        var earliest = _known.IsKnown ? _known.Earliest(logs.Clock.Now) : 0;
         var usage = new (long, long)[Windows.Count];
         for (var i = 0; IsOwner && i < usage.Length; i++)
         {

@@ -105,7 +105,7 @@ internal sealed class Limiter
     public Task<RateLimitDecision[]> AcquireAsync(int calls, int permits, string? name, TimeSpan maxWait, CancellationToken cancellationToken)
     {
         if (name is null && HasNoCallsAhead && _decider.TryGrantReserved(calls, permits) is { } granted) return Task.FromResult(granted);
-        var now = _logs.Now;
+        var now = _logs.Clock.Now;
         var waits = maxWait > TimeSpan.Zero && !Policy.IsShadow;
         var ticket = new Ticket(calls, permits, name, waits ? now + (long)maxWait.TotalMicroseconds : 0);
         if (!waits && IsFull(permits, now))
@@ -123,7 +123,7 @@ internal sealed class Limiter
     public async Task<RateLimitDecision> PeekAsync(int permits)
     {
         await EnsureOwnedExclusiveAsync();
-        var (now, source) = (_log.Clock.Earliest(_logs.Now), _decider.HeldBy);
+        var (now, source) = (_log.Clock.Earliest(_logs.Clock.Now), _decider.HeldBy);
         if (source == DecidedBy.Local && Policy.OnRedisDown == RedisDownBehavior.Deny) return _decisions.Down(permits, now, Decider.WhileDown);
         var isFree = _line.TurnOf(permits, _log) <= now || (source == DecidedBy.Local && Policy.OnRedisDown == RedisDownBehavior.Allow);
         var (window, left) = _decisions.Tightest(now);
@@ -134,7 +134,7 @@ internal sealed class Limiter
     public async Task<RateLimitDecision> RepeatedAsync(long at)
     {
         await EnsureOwnedExclusiveAsync();
-        var now = _log.Clock.Earliest(_logs.Now);
+        var now = _log.Clock.Earliest(_logs.Clock.Now);
         return _decisions.Allowed(_decisions.Tightest(now), now, at, _decider.HeldBy);
     }
 
@@ -341,7 +341,7 @@ internal sealed class Limiter
     /// </summary>
     private List<Ticket> NextBatch()
     {
-        var now = _logs.Now;
+        var now = _logs.Clock.Now;
         var earliest = _log.Clock.Earliest(now);
         AnswerLate(now, earliest);
 
@@ -361,7 +361,7 @@ internal sealed class Limiter
             else if (!isLineDue) _decider.HoldOrDeny(ticket, now, earliest, _decider.HeldBy);
             else
             {
-                if (batch.Count == 0 || !RedisGrantLogStore.IsAlike(batch[^1], ticket)) entries++;
+                if (batch.Count == 0 || !batch[^1].IsAlike(ticket)) entries++;
                 batch.Add(ticket);
             }
         }
@@ -487,7 +487,7 @@ internal sealed class Limiter
     private void WakeForLine()
     {
         if (_line.Count == 0) return;
-        var (now, tickets) = (_logs.Now, _line.Tickets(_log));
+        var (now, tickets) = (_logs.Clock.Now, _line.Tickets(_log));
         var turn = tickets[0].PlannedAt - _log.Clock.Earliest(now);
         var deadline = tickets.Min(ticket => ticket.Deadline) - now;
         _host.WakeAfter(this, TimeSpan.FromMicroseconds(Math.Max(0, Math.Min(turn, deadline))));
