@@ -3,11 +3,11 @@ namespace Actors.RateLimiting;
 /// <summary>
 /// Builds the decisions that callers receive: what is left, and when more is free, from the log and the queue.
 /// </summary>
-internal sealed class DecisionFactory(GrantLogSession log, WaitingLine line)
+internal sealed class DecisionFactory(LocalLog log, WaitingLine line)
 {
     private Windows Windows => log.Windows;
 
-    private RateLimitPolicy Policy => log.Windows.Policy;
+    private RateLimitPolicy Policy => log.Policy;
 
     /// <summary>The permits left in the window with the fewest.</summary>
     public (int Window, long Left) Tightest(long now)
@@ -33,7 +33,7 @@ internal sealed class DecisionFactory(GrantLogSession log, WaitingLine line)
     public RateLimitDecision Denied(int permits, long now, DecidedBy source)
     {
         var (_, window) = Windows.WhenFree(log.Grants, permits);
-        var turn = Math.Max(now + 1, line.TurnOf(permits, log));
+        var turn = Math.Max(now + 1, line.TurnOf(permits));
         return new()
         {
             IsAllowed = Policy.IsShadow,

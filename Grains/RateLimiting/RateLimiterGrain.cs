@@ -45,7 +45,7 @@ internal sealed partial class RateLimiterGrain(
 
     // By policy.
     private readonly Dictionary<string, Limiter> _limiters = [];
-    private readonly Dictionary<Limiter, IGrainTimer> _timers = [];
+    private readonly Dictionary<string, IGrainTimer> _timers = [];
 
     // Requests with an id that are being decided. A repeated request waits for the first one. Each removes itself before it
     // ends.
@@ -324,21 +324,21 @@ internal sealed partial class RateLimiterGrain(
         }
     }
 
-    void ILimiterHost.WakeAfter(Limiter limiter, TimeSpan due)
+    void ILimiterHost.WakeAfter(string policy, TimeSpan due)
     {
-        if (_timers.TryGetValue(limiter, out var timer))
+        if (_timers.TryGetValue(policy, out var timer))
         {
             timer.Change(due, Timeout.InfiniteTimeSpan);
             return;
         }
 
-        _timers[limiter] = this.RegisterGrainTimer(
-            static (limiter, _) =>
+        _timers[policy] = this.RegisterGrainTimer(
+            (policy, _) =>
             {
-                limiter.Wake();
+                if (_limiters.TryGetValue(policy, out var limiter)) limiter.Wake();
                 return Task.CompletedTask;
             },
-            limiter,
+            policy,
             new() { DueTime = due, Period = Timeout.InfiniteTimeSpan, Interleave = true, KeepAlive = true });
     }
 
@@ -576,8 +576,10 @@ internal sealed partial class RateLimiterGrain(
         if (unused.Count < MaxUnused || _isLeaving) return;
         foreach (var limiter in unused)
         {
+            // It may still get a call that found it before. That call must not wait: there is no timer for it any more.
+            limiter.Leave();
             _limiters.Remove(limiter.Policy.Name);
-            if (_timers.Remove(limiter, out var timer)) timer.Dispose();
+            if (_timers.Remove(limiter.Policy.Name, out var timer)) timer.Dispose();
         }
 
         foreach (var limiter in unused) await limiter.CloseAsync();

@@ -43,13 +43,13 @@ internal sealed class LimiterActor : ILimiterHost
     public Task RunAsync(Func<Task> turn) =>
         Task.Factory.StartNew(turn, CancellationToken.None, TaskCreationOptions.None, _turns).Unwrap();
 
-    void ILimiterHost.WakeAfter(Limiter limiter, TimeSpan due)
+    void ILimiterHost.WakeAfter(string policy, TimeSpan due)
     {
         var waking = ++_wakings;
         _ = Task.Delay(due).ContinueWith(
             _ =>
             {
-                if (waking == _wakings) limiter.Wake();
+                if (waking == _wakings) Limiter.Wake();
             },
             CancellationToken.None,
             TaskContinuationOptions.None,
