@@ -53,6 +53,9 @@ internal sealed class DecisionFactory(LocalLog log, WaitingLine line)
     public RateLimitDecision Down(int permits, long now, TimeSpan retryAfter) =>
         Denied(permits, now, DecidedBy.Local) with { RetryAfter = retryAfter };
 
+    /// <summary>The time of a decision as it is stored, in microseconds.</summary>
+    public static long ToMicroseconds(DateTimeOffset time) => (time - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
+
     private TimeSpan ResetAfter(int window, long now) => TimeSpan.FromMicroseconds(
         log.Grants.Count == 0 ? 0 : Math.Max(0, log.Grants.Newest + Windows.Duration(window) - now));
 

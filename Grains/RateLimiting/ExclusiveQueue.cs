@@ -5,7 +5,8 @@ namespace Actors.RateLimiting;
 /// While a script is in flight, operations and calls gather. It also writes back what Redis lacks, whenever that is needed.
 /// </summary>
 /// <remarks>
-/// Used only by the turns of one grain. Nothing else changes the log, so the log does not change while a script is in flight.
+/// Used only by the turns of one grain. Only its work changes the log, and grants from the reserve do while it is not working.
+/// So the log does not change while a script is in flight.
 /// </remarks>
 internal sealed class ExclusiveQueue(
     LocalLog log, PendingCalls calls, Decider decider, WriteBack writeBack, LimiterMemory memory, ILimiterHost host)

@@ -1,6 +1,6 @@
 namespace Actors.RateLimiting;
 
-/// <summary>The services that the parts of a client's limiters need from their grain.</summary>
+/// <summary>What the parts of a limiter grain need from the grain. Called in its turns, except where noted.</summary>
 internal interface ILimiterHost
 {
     /// <summary>
@@ -20,4 +20,9 @@ internal interface ILimiterHost
 
     /// <summary>The memory of the client has changed by this many bytes.</summary>
     void AddBytes(long more);
+
+    /// <summary>
+    /// The silo's memory is full, so this activation should deactivate unless something of it is only here. Thread-safe.
+    /// </summary>
+    void AskToLeave();
 }

@@ -14,6 +14,9 @@ internal sealed class LocalLog
     private readonly ILimiterHost _host;
     private ServerClock _known;
 
+    // Created when needed, because most clients use no names.
+    private PendingNames? _names;
+
     public LocalLog(string client, RateLimitPolicy policy, SiloRedisClock clock, LimiterCounters counters, ILimiterHost host)
     {
         (_clock, _counters, _host, _known) = (clock, counters, host, clock.Known);
@@ -31,7 +34,7 @@ internal sealed class LocalLog
     public GrantLog Grants { get; } = new();
 
     /// <summary>The names that Redis lacks.</summary>
-    public PendingNames Names { get; } = new();
+    public PendingNames Names => _names ??= new();
 
     /// <summary>The permits that Redis has charged ahead.</summary>
     public Reserve Reserve { get; }
@@ -40,7 +43,7 @@ internal sealed class LocalLog
     public bool IsUnsynced { get; private set; }
 
     /// <summary>The memory of the log.</summary>
-    public long Bytes => Grants.Bytes + Names.Bytes;
+    public long Bytes => Grants.Bytes + (_names?.Bytes ?? 0);
 
     /// <summary>The bounds of the Redis clock, or a guess while Redis has never answered.</summary>
     public ServerClock Clock => _known.IsKnown ? _known : _clock.Guessed;

@@ -65,4 +65,8 @@ internal sealed class LimiterActor : ILimiterHost
     void ILimiterHost.OnUnsynced(TimeSpan longest)
     {
     }
+
+    void ILimiterHost.AskToLeave()
+    {
+    }
 }

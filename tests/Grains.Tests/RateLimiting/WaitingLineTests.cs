@@ -171,6 +171,10 @@ public sealed class WaitingLineTests
         public void AddBytes(long more)
         {
         }
+
+        public void AskToLeave()
+        {
+        }
     }
 
     private sealed class NoPolicies : IOptionsMonitor<RateLimitOptions>
