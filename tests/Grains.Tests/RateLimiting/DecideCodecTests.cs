@@ -63,7 +63,12 @@ public sealed class DecideCodecTests
 
     private static DecideRequest Request(IReadOnlyList<(long At, long Before, long Permits)>? fromReserve, params Ticket[] tickets) => new()
     {
-        Log = "log", Requests = "names", Windows = Windows, Usage = [(0, 0)], FromReserve = fromReserve, Tickets = tickets,
+        Log = "log",
+        Requests = "names",
+        Windows = Windows,
+        Usage = [(0, 0)],
+        FromReserve = fromReserve,
+        Tickets = tickets,
     };
 
     private static RedisResult[] Answer(params object[] values) =>
