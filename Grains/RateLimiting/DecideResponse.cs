@@ -50,4 +50,11 @@ internal sealed record DecideResponse
 
     /// <summary>True if there may be earlier grants that count (<see cref="RedisGrantLogStore.LoadOlderAsync"/>).</summary>
     public bool IsPartial { get; init; }
+
+    /// <summary>With all grants that count, given newest first.</summary>
+    public DecideResponse WithGrants(List<(long At, long Before, long Permits)> grants)
+    {
+        grants.Reverse();
+        return this with { Grants = [.. grants.Select(grant => (grant.At, grant.Permits))], BeforeGrants = grants.Count == 0 ? 0 : grants[0].Before };
+    }
 }

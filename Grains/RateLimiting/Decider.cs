@@ -7,38 +7,20 @@ namespace Actors.RateLimiting;
 /// log without Redis. Calls that are not granted and may wait join the queue.
 /// </summary>
 /// <remarks>
-/// Used only by the turns of one grain. One batch is decided at a time (<see cref="Limiter"/>), and the log does not change
-/// while its script is in flight.
+/// Used only by the turns of one grain. One batch is decided at a time (<see cref="ExclusiveQueue"/>), and the log does not
+/// change while its script is in flight.
 /// </remarks>
 internal sealed class Decider(
-    GrantLogSession log, WaitingLine line, DecisionFactory decisions, RedisGrantLogStore logs, LimiterCounters counters, RateLimitOptions options,
-    ILimiterHost host)
+    LocalLog log, GrantLogSession session, WaitingLine line, DecisionFactory decisions, LimiterEnding ending, RedisGrantLogStore logs,
+    LimiterCounters counters)
 {
-    // This many calls of a client and policy may wait even if the silo's memory is full.
-    private const int AlwaysWaiting = 10;
-
     /// <summary>The retry delay that callers get when all calls are denied while Redis is unreachable.</summary>
     public static readonly TimeSpan WhileDown = TimeSpan.FromSeconds(1);
 
     /// <summary>The source of a decision made without a script.</summary>
     public DecidedBy HeldBy => logs.IsReachable ? DecidedBy.Mirror : DecidedBy.Local;
 
-    /// <summary>No call waits any more: waiting calls fail with <see cref="Moved"/>.</summary>
-    public bool IsEnding => IsLeaving || IsClosed || logs.Stopping.IsCancellationRequested;
-
-    /// <summary>The activation is asked to end; it ends when no call executes.</summary>
-    public bool IsLeaving { get; set; }
-
-    /// <summary>The activation has ended.</summary>
-    public bool IsClosed { get; set; }
-
-    /// <summary>The failure of a waiting call that must be repeated on the next activation.</summary>
-    public static LimiterMovedException Moved() =>
-        new("The limiter moves to another activation before the call's turn; nothing was charged. Repeat the call.");
-
-    private RateLimitPolicy Policy => log.Windows.Policy;
-
-    private bool HasPlace => line.Count < (counters.Bytes < options.MaxMemory ? options.MaxWaiting : Math.Min(options.MaxWaiting, AlwaysWaiting));
+    private RateLimitPolicy Policy => log.Policy;
 
     /// <summary>Decides calls in order, by the script or, if Redis is unreachable, without it.</summary>
     /// <exception cref="StorageUnavailableException">Other activations keep taking over the log.</exception>
@@ -54,13 +36,13 @@ internal sealed class Decider(
 
             try
             {
-                if (await log.DecideAsync(batch) is { } answer)
+                if (await session.DecideAsync(batch) is { } answer)
                 {
                     Settle(batch, answer.Granted, answer.PermitsGranted(batch), answer.Time, answer.At, DecidedBy.Redis);
                     return;
                 }
 
-                await log.BackOffAsync(attempt);
+                await session.BackOffAsync(attempt);
             }
             catch (RedisUnavailableException error)
             {
@@ -71,7 +53,7 @@ internal sealed class Decider(
             }
         }
 
-        throw log.Contested();
+        throw LimiterErrors.Contested(log);
     }
 
     /// <summary>
@@ -80,13 +62,13 @@ internal sealed class Decider(
     public RateLimitDecision[]? TryGrantReserved(int calls, int permits)
     {
         var all = (long)calls * permits;
-        if (all > log.Reserved || !logs.IsReachable) return null;
+        if (all > log.Reserve.Left || !logs.IsReachable) return null;
 
         // The policy may have changed after the permits were reserved.
-        var clock = logs.Now;
+        var clock = logs.Clock.Now;
         var now = log.Clock.Earliest(clock);
         var (tightest, left) = decisions.Tightest(now);
-        if (all > left || !log.TryGrantReserved(all, clock, out var at)) return null;
+        if (all > left || !log.Reserve.TryGrant(all, log.Clock.Latest(clock), out var at)) return null;
         counters.Decided(Policy.Name, Outcome.Allowed, DecidedBy.Reserve, calls);
         var results = new RateLimitDecision[calls];
         for (var call = 0; call < calls; call++)
@@ -101,14 +83,14 @@ internal sealed class Decider(
     /// <summary>Queues a call that was not granted, or denies it if it does not wait or would come too late.</summary>
     public void HoldOrDeny(Ticket ticket, long now, long moment, DecidedBy source)
     {
-        if (IsEnding && ticket.Waits)
+        if (ending.HasBegun && ticket.Waits)
         {
-            ticket.Fail(Moved());
+            ticket.Fail(LimiterErrors.Moved());
             return;
         }
 
-        var turn = Math.Max(moment, line.TurnOf(ticket.Permits, log));
-        if (ticket.Waits && turn - moment <= ticket.Deadline - now && HasPlace) line.Add(ticket, log);
+        var turn = Math.Max(moment, line.TurnOf(ticket.Permits));
+        if (ticket.Waits && turn - moment <= ticket.Deadline - now && line.HasPlace) line.Add(ticket);
         else Deny(ticket, moment, source);
     }
 
@@ -131,7 +113,7 @@ internal sealed class Decider(
     {
         foreach (var ticket in batch)
         {
-            if (ticket.Name is not null) log.Forget(ticket.Name);
+            if (ticket.Name is not null) log.Names.Forget(ticket.Name);
         }
 
         log.MarkDirty();
@@ -143,7 +125,7 @@ internal sealed class Decider(
     /// </summary>
     private void DecideLocally(List<Ticket> batch)
     {
-        var now = logs.Now;
+        var now = logs.Clock.Now;
         var (earliest, latest) = (log.Clock.Earliest(now), log.Clock.Latest(now));
         if (Policy.OnRedisDown == RedisDownBehavior.Deny)
         {
@@ -164,15 +146,10 @@ internal sealed class Decider(
             taken += fits * ticket.Permits;
             isBlocked |= ticket.Waits && fits < ticket.Calls;
             granted[i] = Policy.OnRedisDown == RedisDownBehavior.Allow ? ticket.Calls : fits;
-            if (ticket.Name is not null && fits > 0) log.Note(ticket.Name, at);
+            if (ticket.Name is not null && fits > 0) log.Names.Note(ticket.Name, at);
         }
 
-        if (taken > 0)
-        {
-            log.Grant(at, taken);
-            host.OnUnsynced(TimeSpan.FromMicroseconds(log.Windows.Longest));
-        }
-
+        if (taken > 0) log.Grant(at, taken);
         Settle(batch, granted, taken, earliest, at, DecidedBy.Local);
     }
 
@@ -208,7 +185,7 @@ internal sealed class Decider(
 
         // The queue still holds the calls that waited before and were not granted now.
         line.RemoveDecided();
-        var clock = logs.Now;
+        var clock = logs.Clock.Now;
         for (var i = 0; i < batch.Count; i++)
         {
             if (!batch[i].Decided.IsCompleted && !line.Holds(batch[i])) HoldOrDeny(batch[i], clock, now, source);

@@ -3,11 +3,11 @@ namespace Actors.RateLimiting;
 /// <summary>
 /// Builds the decisions that callers receive: what is left, and when more is free, from the log and the queue.
 /// </summary>
-internal sealed class DecisionFactory(GrantLogSession log, WaitingLine line)
+internal sealed class DecisionFactory(LocalLog log, WaitingLine line)
 {
     private Windows Windows => log.Windows;
 
-    private RateLimitPolicy Policy => log.Windows.Policy;
+    private RateLimitPolicy Policy => log.Policy;
 
     /// <summary>The permits left in the window with the fewest.</summary>
     public (int Window, long Left) Tightest(long now)
@@ -33,7 +33,7 @@ internal sealed class DecisionFactory(GrantLogSession log, WaitingLine line)
     public RateLimitDecision Denied(int permits, long now, DecidedBy source)
     {
         var (_, window) = Windows.WhenFree(log.Grants, permits);
-        var turn = Math.Max(now + 1, line.TurnOf(permits, log));
+        var turn = Math.Max(now + 1, line.TurnOf(permits));
         return new()
         {
             IsAllowed = Policy.IsShadow,
@@ -52,6 +52,9 @@ internal sealed class DecisionFactory(GrantLogSession log, WaitingLine line)
     /// <summary>A denial because Redis is unreachable and the policy denies then; the duration is unknown.</summary>
     public RateLimitDecision Down(int permits, long now, TimeSpan retryAfter) =>
         Denied(permits, now, DecidedBy.Local) with { RetryAfter = retryAfter };
+
+    /// <summary>The time of a decision as it is stored, in microseconds.</summary>
+    public static long ToMicroseconds(DateTimeOffset time) => (time - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
 
     private TimeSpan ResetAfter(int window, long now) => TimeSpan.FromMicroseconds(
         log.Grants.Count == 0 ? 0 : Math.Max(0, log.Grants.Newest + Windows.Duration(window) - now));

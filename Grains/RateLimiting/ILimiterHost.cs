@@ -1,12 +1,13 @@
 namespace Actors.RateLimiting;
 
-/// <summary>The services that a limiter needs from its grain.</summary>
+/// <summary>What the parts of a limiter grain need from the grain. Called in its turns, except where noted.</summary>
 internal interface ILimiterHost
 {
     /// <summary>
-    /// Calls <see cref="Limiter.Wake"/> after <paramref name="due"/> in a turn of the grain. Replaces an earlier request.
+    /// Calls <see cref="Limiter.Wake"/> of the policy's limiter after <paramref name="due"/> in a turn of the grain. Replaces an
+    /// earlier request.
     /// </summary>
-    void WakeAfter(Limiter limiter, TimeSpan due);
+    void WakeAfter(string policy, TimeSpan due);
 
     /// <summary>Another activation has taken over the log, so this one should deactivate.</summary>
     void Fenced();
@@ -17,6 +18,11 @@ internal interface ILimiterHost
     /// <summary>A call failed because of a defect, not because Redis is unreachable.</summary>
     void Failed(Exception error);
 
-    /// <summary>The memory of the limiter has changed by this many bytes.</summary>
+    /// <summary>The memory of the client has changed by this many bytes.</summary>
     void AddBytes(long more);
+
+    /// <summary>
+    /// The silo's memory is full, so this activation should deactivate unless something of it is only here. Thread-safe.
+    /// </summary>
+    void AskToLeave();
 }

@@ -5,7 +5,7 @@ namespace Actors.RateLimiting;
 /// Kept in memory only, because it covers just the moment between a grant and its answer.
 /// </summary>
 /// <remarks>Belongs to one grain, whose turns run one at a time.</remarks>
-internal sealed class LeavableCalls(TimeProvider time, Action<long> addBytes)
+internal sealed class LeavableCalls(TimeProvider time, Resident resident)
 {
     // Older grants have reached their callers or never will.
     private const int MaxGranted = 1000;
@@ -28,10 +28,21 @@ internal sealed class LeavableCalls(TimeProvider time, Action<long> addBytes)
     }
 
     /// <summary>
-    /// Takes the grant of a call whose caller has left, so that it can be given back. Null if the call was not charged or its
-    /// grant is no longer known.
+    /// Takes the grants of calls whose callers have left, so that they can be given back. Omits calls that were not charged or
+    /// whose grants are no longer known. A grant without a call id is as its caller says.
     /// </summary>
-    public async ValueTask<UnusedGrant?> TakeAsync(Guid call)
+    public async ValueTask<IReadOnlyList<UnusedGrant>> TakeAsync(UnusedGrant[] grants)
+    {
+        var taken = new List<UnusedGrant>(grants.Length);
+        foreach (var grant in grants)
+        {
+            if ((grant.CallId is { } call ? await TakeAsync(call) : grant) is { } known) taken.Add(known);
+        }
+
+        return taken;
+    }
+
+    private async ValueTask<UnusedGrant?> TakeAsync(Guid call)
     {
         // The caller of the acquire observes its failure; here only the end matters.
         if (_deciding.TryGetValue(call, out var deciding)) await Task.WhenAny(deciding);
@@ -59,12 +70,12 @@ internal sealed class LeavableCalls(TimeProvider time, Action<long> addBytes)
     {
         if (!_granted.TryAdd(call, grant)) return;
         _byAge.Enqueue((call, time.GetTimestamp()));
-        addBytes(EntryBytes);
+        resident.AddBytes(EntryBytes);
         while (_byAge.TryPeek(out var oldest) && (_byAge.Count > MaxGranted || time.GetElapsedTime(oldest.Since) > Memory))
         {
             _byAge.Dequeue();
             _granted.Remove(oldest.Call);
-            addBytes(-EntryBytes);
+            resident.AddBytes(-EntryBytes);
         }
     }
 }

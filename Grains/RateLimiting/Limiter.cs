@@ -13,75 +13,55 @@ namespace Actors.RateLimiting;
 /// </remarks>
 internal sealed class Limiter
 {
-    // Approximate memory of a limiter beside its log and the client's id.
-    private const int OwnBytes = 2048;
-
-    // Each key in Redis is a string of its own that contains the id.
-    private const int IdCopies = 2;
-
-    // Bounds the calls and operations that are queued and not started.
-    private const int MaxArrived = 10_000;
-
-    private static readonly TimeSpan RetryWhenCrowded = TimeSpan.FromMilliseconds(500);
-
     /// <summary>
     /// The longest log that is rewritten for callers that left. They may come at any rate, and Redis is shared.
     /// </summary>
     private const int MaxRewritten = 1000;
 
     private readonly RedisGrantLogStore _logs;
-    private readonly LimiterCounters _counters;
-    private readonly ILimiterHost _host;
-    private readonly GrantLogSession _log;
+    private readonly LocalLog _log;
+    private readonly GrantLogSession _session;
+    private readonly LimiterEnding _ending;
     private readonly WaitingLine _line;
     private readonly DecisionFactory _decisions;
     private readonly Decider _decider;
-
-    private readonly string _client;
-
-    // At most MaxArrived entries in each queue.
-    private readonly Queue<Ticket> _arrived = [];
-
-    // Operations that run while no script is in flight, before the next script.
-    private readonly Queue<Func<Task>> _operations = [];
-
-    // Completed on close, to release operations that wait for Redis.
-    private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    private Task _working = Task.CompletedTask;
-    private Task _syncing = Task.CompletedTask;
-    private bool _isWorking;
-    private long _countedBytes;
+    private readonly PendingCalls _calls;
+    private readonly WriteBack _writeBack;
+    private readonly LimiterMemory _memory;
+    private readonly ExclusiveQueue _queue;
 
     public Limiter(
         string client, RateLimitPolicy policy, RedisGrantLogStore logs, LimiterCounters counters, RateLimitOptions options, ILimiterHost host)
     {
-        (_client, _logs, _counters, _host) = (client, logs, counters, host);
-        _log = new GrantLogSession(client, policy.Name, logs, counters, options.ReservedShare, host.Fenced, OnUnsynced)
-        {
-            Windows = new Windows(policy),
-        };
-        _line = new WaitingLine(counters);
+        _logs = logs;
+        _log = new LocalLog(client, policy, logs.Clock, counters, host);
+        _session = new GrantLogSession(_log, logs, options.ReservedShare, host);
+        _ending = new LimiterEnding(logs.Stopping);
+        _line = new WaitingLine(_log, counters, options);
         _decisions = new DecisionFactory(_log, _line);
-        _decider = new Decider(_log, _line, _decisions, logs, counters, options, host);
-        CountBytes();
+        _decider = new Decider(_log, _session, _line, _decisions, _ending, logs, counters);
+        _calls = new PendingCalls(_log, _line, _decider, _ending, logs);
+        _writeBack = new WriteBack(_log, _session, _ending, logs);
+        _memory = new LimiterMemory(_log, _line, host);
+        _queue = new ExclusiveQueue(_log, _calls, _decider, _writeBack, _memory, host);
+        _memory.Count();
     }
 
     /// <summary>True if some grants may be missing in Redis.</summary>
     public bool IsUnsynced => _log.IsUnsynced;
 
     /// <summary>True if it does nothing, holds no call, and Redis has all its grants.</summary>
-    public bool IsIdle => !_isWorking && _line.Count == 0 && !IsUnsynced;
+    public bool IsIdle => !_queue.IsWorking && _line.Count == 0 && !IsUnsynced;
 
     /// <summary>The policy. It may change at any time; earlier grants count in the new windows.</summary>
     public RateLimitPolicy Policy
     {
-        get => _log.Windows.Policy;
+        get => _log.Policy;
         set
         {
             if (ReferenceEquals(Policy, value)) return;
             _log.Windows = new Windows(value);
-            if (_line.Count > 0) Work();
+            if (_line.Count > 0) _queue.Work();
         }
     }
 
@@ -91,21 +71,21 @@ internal sealed class Limiter
     /// <exception cref="OverloadedException">The queue of arrived calls is full.</exception>
     public void Check(int permits)
     {
-        if (permits > _log.Windows.SmallestLimit) throw TooMany(permits);
-        if (_arrived.Count >= MaxArrived) throw Crowded();
+        if (permits > _log.Windows.SmallestLimit) throw LimiterErrors.TooMany(permits, _log.Windows);
+        _calls.CheckRoom();
     }
 
     /// <exception cref="OverloadedException">No further request with an id is accepted until Redis is reachable.</exception>
     public void CheckNames()
     {
-        if (_log.ForgottenCount >= RateLimits.RememberedRequests) throw ManyForgotten();
+        if (_log.Names.Forgotten.Count >= RateLimits.RememberedRequests) throw LimiterErrors.ManyForgotten();
     }
 
     /// <summary>Decides calls of one size, in order. A call that may wait is decided when its turn comes.</summary>
     public Task<RateLimitDecision[]> AcquireAsync(int calls, int permits, string? name, TimeSpan maxWait, CancellationToken cancellationToken)
     {
         if (name is null && HasNoCallsAhead && _decider.TryGrantReserved(calls, permits) is { } granted) return Task.FromResult(granted);
-        var now = _logs.Now;
+        var now = _logs.Clock.Now;
         var waits = maxWait > TimeSpan.Zero && !Policy.IsShadow;
         var ticket = new Ticket(calls, permits, name, waits ? now + (long)maxWait.TotalMicroseconds : 0);
         if (!waits && IsFull(permits, now))
@@ -114,18 +94,18 @@ internal sealed class Limiter
             return ticket.Decided;
         }
 
-        _arrived.Enqueue(ticket);
-        Work();
+        _calls.Add(ticket);
+        _queue.Work();
         return waits && !ticket.Decided.IsCompleted ? WaitAsync(ticket, cancellationToken) : ticket.Decided;
     }
 
     /// <summary>The decision that a call would get now.</summary>
     public async Task<RateLimitDecision> PeekAsync(int permits)
     {
-        await EnsureOwnedExclusiveAsync();
-        var (now, source) = (_log.Clock.Earliest(_logs.Now), _decider.HeldBy);
+        await LoadAsync();
+        var (now, source) = (_log.Earliest, _decider.HeldBy);
         if (source == DecidedBy.Local && Policy.OnRedisDown == RedisDownBehavior.Deny) return _decisions.Down(permits, now, Decider.WhileDown);
-        var isFree = _line.TurnOf(permits, _log) <= now || (source == DecidedBy.Local && Policy.OnRedisDown == RedisDownBehavior.Allow);
+        var isFree = _line.TurnOf(permits) <= now || (source == DecidedBy.Local && Policy.OnRedisDown == RedisDownBehavior.Allow);
         var (window, left) = _decisions.Tightest(now);
         return isFree ? _decisions.Allowed((window, left - permits), now, now, source) : _decisions.Denied(permits, now, source);
     }
@@ -133,37 +113,37 @@ internal sealed class Limiter
     /// <summary>The decision for a repeated call that was granted at <paramref name="at"/>.</summary>
     public async Task<RateLimitDecision> RepeatedAsync(long at)
     {
-        await EnsureOwnedExclusiveAsync();
-        var now = _log.Clock.Earliest(_logs.Now);
+        await LoadAsync();
+        var now = _log.Earliest;
         return _decisions.Allowed(_decisions.Tightest(now), now, at, _decider.HeldBy);
     }
 
     /// <summary>Empties the windows.</summary>
     /// <exception cref="StorageUnavailableException">Redis is unreachable or failed.</exception>
-    public Task ResetAsync() => RunExclusiveAsync(async () =>
+    public Task ResetAsync() => _queue.RunAsync(async () =>
     {
         for (var attempt = 1; attempt <= GrantLogSession.MaxAttempts; attempt++)
         {
-            await EnsureOwnedAsync(isNeeded: true);
+            await _session.EnsureOwnedAsync(isNeeded: true);
             var grants = _log.Grants.ToArray();
             _log.Grants.Clear();
             try
             {
-                await _log.SyncAsync();
+                await _session.SyncAsync();
             }
             catch (RedisUnavailableException error)
             {
                 // Redis may have been emptied, so the copy must be written back.
                 _log.Grants.Load(0, grants);
                 _log.MarkDirty();
-                throw Unavailable(error.Message);
+                throw LimiterErrors.Unavailable(error.Message);
             }
 
-            if (_log.IsOwner) return true;
-            await _log.BackOffAsync(attempt);
+            if (_session.IsOwner) return true;
+            await _session.BackOffAsync(attempt);
         }
 
-        throw _log.Contested();
+        throw LimiterErrors.Contested(_log);
     });
 
     /// <summary>Gives back a grant made at <paramref name="at"/>, even if it is not in Redis yet.</summary>
@@ -171,13 +151,13 @@ internal sealed class Limiter
     /// <exception cref="StorageUnavailableException">
     /// Redis is unreachable, and this activation does not know the log.
     /// </exception>
-    public Task<int> RefundAsync(string name, int permits, long at) => RunExclusiveAsync(async () =>
+    public Task<int> RefundAsync(string name, int permits, long at) => _queue.RunAsync(async () =>
     {
         CheckNames();
-        await EnsureOwnedAsync(isNeeded: true);
+        await _session.EnsureOwnedAsync(isNeeded: true);
         var freed = _log.Refund(at, permits);
-        _log.Forget(name);
-        await TrySyncAsync();
+        _log.Names.Forget(name);
+        await _writeBack.WriteAsync();
         return freed;
     });
 
@@ -186,25 +166,25 @@ internal sealed class Limiter
     /// <exception cref="StorageUnavailableException">
     /// Redis is unreachable, and this activation does not know the log.
     /// </exception>
-    public Task<int> RefundUnusedAsync(IReadOnlyList<(long At, int Permits)> grants) => RunExclusiveAsync(async () =>
+    public Task<int> RefundUnusedAsync(IReadOnlyList<(long At, int Permits)> grants) => _queue.RunAsync(async () =>
     {
-        await EnsureOwnedAsync(isNeeded: true);
+        await _session.EnsureOwnedAsync(isNeeded: true);
         if (_log.Grants.Count > MaxRewritten) return 0;
         var freed = grants.Sum(grant => _log.RefundUnused(grant.At, grant.Permits));
-        if (freed > 0) await TrySyncAsync();
+        if (freed > 0) await _writeBack.WriteAsync();
         return freed;
     });
 
     /// <summary>The wake-up that was requested from the host.</summary>
-    public void Wake() => Work();
+    public void Wake() => _queue.Work();
 
     /// <summary>
     /// Prepares the end of the activation: waiting calls fail with <see cref="LimiterMovedException"/>, all others are decided.
     /// </summary>
     public void Leave()
     {
-        _decider.IsLeaving = true;
-        Work();
+        _ending.Leave();
+        _queue.Work();
     }
 
     /// <summary>
@@ -215,25 +195,24 @@ internal sealed class Limiter
     {
         try
         {
-            _decider.IsClosed = true;
-            _closed.TrySetResult();
-            Work();
-            await _working;
+            _ending.Close();
+            _queue.Work();
+            await _queue.Working;
             if (IsUnsynced)
             {
                 // Redis may be about to return. Another activation may own the log, or this one may not own it yet.
-                await Task.WhenAny(_logs.WhenReachableAsync(), _logs.PauseAsync(Decider.WhileDown));
-                await RunExclusiveAsync(WriteBackAsync);
+                await _writeBack.WaitForRedisAsync();
+                await _queue.RunAsync(_writeBack.TakeOverAndWriteAsync);
             }
 
-            if (_log.IsHoldingBack) await RunExclusiveAsync(TryReturnReserveAsync);
+            if (_log.IsHoldingBack) await _queue.RunAsync(_writeBack.ReturnReserveAsync);
         }
         finally
         {
             // The last turn that counts bytes must end first.
-            await _working;
-            _host.AddBytes(-_countedBytes);
-            if (IsUnsynced) _counters.AddUnsynced(-1);
+            await _queue.Working;
+            _memory.Release();
+            _log.Release();
         }
     }
 
@@ -242,18 +221,22 @@ internal sealed class Limiter
     public LogHandoff HandOff(bool isAll) => _log.HandOff(isAll);
 
     /// <summary>Merges the state of another activation that is missing in Redis.</summary>
-    public Task TakeOverAsync(LogHandoff handoff) => RunExclusiveAsync(() =>
+    public Task TakeOverAsync(LogHandoff handoff) => _queue.RunAsync(() =>
     {
         _log.TakeOver(handoff);
         return Task.FromResult(true);
     });
 
     // A call in flight also reports the grants from the reserve, so the reserve must not change meanwhile.
-    private bool HasNoCallsAhead => !_isWorking && _line.Count == 0 && !_decider.IsClosed;
+    private bool HasNoCallsAhead => !_queue.IsWorking && _line.Count == 0 && !_ending.IsClosed;
 
     // Until a script says otherwise the windows are full: even the latest possible server time is before the next turn.
     private bool IsFull(int permits, long now) =>
-        _log is { IsOwner: true, IsUnsynced: false } && _logs.IsReachable && _line.TurnOf(permits, _log) > _log.Clock.Latest(now);
+        _session.IsOwner && !_log.IsUnsynced && _logs.IsReachable && _line.TurnOf(permits) > _log.Clock.Latest(now);
+
+    private Task LoadAsync() => !_session.IsOwner && _logs.IsReachable
+        ? _queue.RunAsync(() => _session.EnsureOwnedAsync(isNeeded: false))
+        : Task.CompletedTask;
 
     private async Task<RateLimitDecision[]> WaitAsync(Ticket ticket, CancellationToken cancellationToken)
     {
@@ -267,260 +250,10 @@ internal sealed class Limiter
             () =>
             {
                 first();
-                Work();
+                _queue.Work();
             },
             CancellationToken.None,
             TaskCreationOptions.None,
             grain);
     }
-
-    /// <summary>Runs an operation while no script is in flight.</summary>
-    private Task<T> RunExclusiveAsync<T>(Func<Task<T>> operation)
-    {
-        if (_operations.Count >= MaxArrived) throw Crowded();
-        var done = new TaskCompletionSource<T>();
-        _operations.Enqueue(async () =>
-        {
-            try
-            {
-                done.SetResult(await operation());
-            }
-            catch (Exception error)
-            {
-                done.SetException(ToClientException(error));
-            }
-        });
-        Work();
-        return done.Task;
-    }
-
-    private void Work()
-    {
-        // One loop at a time. It ends when there is nothing to do and handles all failures; CloseAsync waits for it.
-        if (_isWorking) return;
-        _isWorking = true;
-        _working = WorkAsync();
-    }
-
-    private async Task WorkAsync()
-    {
-        while (true)
-        {
-            while (_operations.TryDequeue(out var operation)) await operation();
-            List<Ticket>? batch = null;
-            try
-            {
-                batch = NextBatch();
-                if (batch.Count == 0)
-                {
-                    if (_arrived.Capacity > 1024) _arrived.TrimExcess();
-                    WakeForLine();
-                    CountBytes();
-                    break;
-                }
-
-                await _decider.DecideAsync(batch);
-            }
-            catch (Exception error)
-            {
-                // Report the failure to the callers of the batch. Without a batch, report it to all waiting callers.
-                var failure = ToClientException(error);
-                var isBatch = batch is { Count: > 0 };
-                foreach (var ticket in isBatch ? batch! : [.. _line.All, .. _arrived]) ticket.Fail(failure);
-                if (!isBatch) _arrived.Clear();
-                _line.RemoveDecided();
-                if (!isBatch) break;
-            }
-        }
-
-        _isWorking = false;
-    }
-
-    /// <summary>
-    /// The waiting calls whose turn has come, followed by all arrived calls unless other calls still wait before them.
-    /// </summary>
-    private List<Ticket> NextBatch()
-    {
-        var now = _logs.Now;
-        var earliest = _log.Clock.Earliest(now);
-        AnswerLate(now, earliest);
-
-        // If all calls are granted or denied alike, their order does not matter.
-        var isAnyDue = !_logs.IsReachable && Policy.OnRedisDown != RedisDownBehavior.Local;
-        List<Ticket> batch = _line.Count == 0 ? []
-            : [.. _line.Tickets(_log).TakeWhile(ticket => isAnyDue || ticket.PlannedAt <= earliest).Take(RedisGrantLogStore.MaxEntries)];
-
-        // The rest, and the calls that arrived after it, go with the next batch.
-        if (batch.Count == RedisGrantLogStore.MaxEntries) return Begin(batch);
-        var isLineDue = batch.Count == _line.Count;
-        for (var entries = batch.Count; entries < RedisGrantLogStore.MaxEntries && _arrived.TryDequeue(out var ticket);)
-        {
-            if (ticket.Decided.IsCompleted) continue;
-            if (_decider.IsEnding && ticket.Waits) ticket.Fail(Decider.Moved());
-            else if (ticket.Permits > _log.Windows.SmallestLimit) ticket.Fail(TooMany(ticket.Permits));
-            else if (!isLineDue) _decider.HoldOrDeny(ticket, now, earliest, _decider.HeldBy);
-            else
-            {
-                if (batch.Count == 0 || !RedisGrantLogStore.IsAlike(batch[^1], ticket)) entries++;
-                batch.Add(ticket);
-            }
-        }
-
-        return Begin(batch);
-    }
-
-    private static List<Ticket> Begin(List<Ticket> batch)
-    {
-        foreach (var ticket in batch) ticket.BeginDeciding();
-        return batch;
-    }
-
-    /// <summary>
-    /// Answers the waiting calls that reached their deadline, and those whose turn can never come because the policy changed or
-    /// the limiter ended.
-    /// </summary>
-    private void AnswerLate(long now, long earliest)
-    {
-        _line.RemoveDecided();
-        if (_line.Count == 0) return;
-        foreach (var ticket in _line.Tickets(_log))
-        {
-            if (_decider.IsEnding) ticket.Fail(Decider.Moved());
-            else if (ticket.Permits > _log.Windows.SmallestLimit) ticket.Fail(TooMany(ticket.Permits));
-        }
-
-        _line.RemoveDecided();
-        foreach (var ticket in _line.Tickets(_log).Where(ticket => ticket.Deadline <= now && ticket.PlannedAt > earliest).ToList())
-            _decider.Deny(ticket, earliest, _decider.HeldBy);
-        _line.RemoveDecided();
-    }
-
-    private void OnUnsynced()
-    {
-        _host.OnUnsynced(TimeSpan.FromMicroseconds(_log.Windows.Longest));
-
-        // Runs even if no call arrives. It handles all failures and ends when Redis has everything or the limiter closes.
-        if (_syncing.IsCompleted) _syncing = SyncWhenReachableAsync();
-    }
-
-    private async Task SyncWhenReachableAsync()
-    {
-        while (IsUnsynced && !_decider.IsClosed)
-        {
-            await Task.WhenAny(_logs.WhenReachableAsync(), _closed.Task);
-            if (!IsUnsynced || _decider.IsClosed) return;
-            try
-            {
-                await RunExclusiveAsync(WriteBackAsync);
-            }
-            catch (Exception)
-            {
-                // Callers are told about this defect. The grants are written back once it is fixed.
-            }
-
-            if (IsUnsynced) await _logs.PauseAsync(Decider.WhileDown * (0.5 + Random.Shared.NextDouble()));
-        }
-    }
-
-    private async Task<bool> WriteBackAsync() => await EnsureOwnedAsync(isNeeded: false) && await TrySyncAsync();
-
-    private async Task<bool> TrySyncAsync()
-    {
-        try
-        {
-            if (IsUnsynced && _logs.IsReachable) await _log.SyncAsync();
-        }
-        catch (RedisUnavailableException)
-        {
-            // SyncWhenReachableAsync tries again.
-        }
-
-        return !IsUnsynced;
-    }
-
-    /// <summary>
-    /// Makes Redis count exactly what was granted. If that fails, the next activation has slightly less for a while.
-    /// </summary>
-    private async Task<bool> TryReturnReserveAsync()
-    {
-        try
-        {
-            if (_log.IsHoldingBack && _logs.IsReachable) await _log.DecideAsync([]);
-        }
-        catch (RedisUnavailableException)
-        {
-            // The reserve counts as granted until it expires.
-        }
-
-        return !_log.IsHoldingBack;
-    }
-
-    private Task EnsureOwnedExclusiveAsync() => !_log.IsOwner && _logs.IsReachable
-        ? RunExclusiveAsync(() => EnsureOwnedAsync(isNeeded: false))
-        : Task.CompletedTask;
-
-    /// <summary>
-    /// Loads the log if Redis is reachable. Returns whether this activation owns it. Must not run while a script is in flight.
-    /// </summary>
-    private async Task<bool> EnsureOwnedAsync(bool isNeeded)
-    {
-        try
-        {
-            for (var attempt = 1; attempt <= GrantLogSession.MaxAttempts && !_log.IsOwner && _logs.IsReachable; attempt++)
-            {
-                await _log.DecideAsync([]);
-                if (!_log.IsOwner) await _log.BackOffAsync(attempt);
-            }
-        }
-        catch (RedisUnavailableException) when (!isNeeded)
-        {
-            // Continue with the local copy.
-        }
-        catch (RedisUnavailableException error)
-        {
-            throw Unavailable(error.Message);
-        }
-
-        return _log.IsOwner || (isNeeded ? throw Unavailable("Redis is unreachable, and this silo does not know the client's grants") : false);
-    }
-
-    private void WakeForLine()
-    {
-        if (_line.Count == 0) return;
-        var (now, tickets) = (_logs.Now, _line.Tickets(_log));
-        var turn = tickets[0].PlannedAt - _log.Clock.Earliest(now);
-        var deadline = tickets.Min(ticket => ticket.Deadline) - now;
-        _host.WakeAfter(this, TimeSpan.FromMicroseconds(Math.Max(0, Math.Min(turn, deadline))));
-    }
-
-    private void CountBytes()
-    {
-        var bytes = OwnBytes + (IdCopies * sizeof(char) * _client.Length) + _log.Bytes + _line.Bytes;
-        if (bytes == _countedBytes) return;
-        _host.AddBytes(bytes - _countedBytes);
-        _countedBytes = bytes;
-    }
-
-    private OverloadedException Crowded() => new(
-        $"More than {MaxArrived} calls of client {WellFormedText.Quote(_client)} under policy '{Policy.Name}' are queued.", RetryWhenCrowded);
-
-    private static OverloadedException ManyForgotten() => new(
-        $"{RateLimits.RememberedRequests} request ids of this client wait to be removed from Redis; no more are accepted until Redis is reachable.",
-        LimiterRoom.RetryAfter);
-
-    private InvalidRateLimitException TooMany(int permits) =>
-        new($"Permits is {permits}; use 1 to {_log.Windows.SmallestLimit}, the smallest limit of policy '{Policy.Name}'.");
-
-    /// <summary>
-    /// Converts a failure for callers. Errors of this product pass through; any other is a defect, which is logged and
-    /// replaced.
-    /// </summary>
-    private Exception ToClientException(Exception error)
-    {
-        if (error is ActorsException) return error;
-        _host.Failed(error);
-        return Unavailable($"the limiter failed:{error.Message}");
-    }
-
-    private static StorageUnavailableException Unavailable(string why) => new("Redis", why);
 }

@@ -7,7 +7,7 @@ namespace Actors.RateLimiting;
 /// such request; the script that grants a request stores it.
 /// </summary>
 /// <remarks>Belongs to one grain, whose turns run one at a time.</remarks>
-internal sealed class RequestIdCache(string client, RedisGrantLogStore logs, Action<long> addBytes)
+internal sealed class RequestIdCache(string client, RedisGrantLogStore logs, Resident resident)
 {
     // Memory of an id beside its text: an entry in each collection, with the spare capacity of both.
     private const int EntryBytes = 150;
@@ -21,14 +21,14 @@ internal sealed class RequestIdCache(string client, RedisGrantLogStore logs, Act
     private readonly Dictionary<string, string> _policies = [];
     private Task? _loading;
 
+    // The memory of the grants, which counts against the ceiling.
+    private long _bytes;
+
     /// <summary>True once the grants in Redis are loaded.</summary>
     public bool IsLoaded { get; private set; }
 
     /// <summary>The number of remembered grants.</summary>
     public int Count => _byAge.Count;
-
-    /// <summary>The memory of the grants, which counts against the ceiling.</summary>
-    public long Bytes { get; private set; }
 
     /// <summary>All grants, in the stored format.</summary>
     public IEnumerable<(string Name, long At)> All =>
@@ -65,15 +65,15 @@ internal sealed class RequestIdCache(string client, RedisGrantLogStore logs, Act
         IsLoaded = false;
         _grants.Clear();
         _byAge.Clear();
-        AddBytes(-Bytes);
+        AddBytes(-_bytes);
     }
 
     private static long BytesOf(string requestId) => EntryBytes + (sizeof(char) * requestId.Length);
 
     private void AddBytes(long more)
     {
-        Bytes += more;
-        addBytes(more);
+        _bytes += more;
+        resident.AddBytes(more);
     }
 
     private async Task TryLoadAsync()

@@ -30,6 +30,9 @@ internal sealed class Ticket(int calls, int permits, string? name, long deadline
     /// <summary>The decisions of the calls, granted ones first.</summary>
     public Task<RateLimitDecision[]> Decided => _decided.Task;
 
+    /// <summary>True if the script can treat this and the next call as one run.</summary>
+    public bool IsAlike(Ticket next) => Name is null && next.Name is null && Permits == next.Permits && Waits == next.Waits;
+
     public void Decide(RateLimitDecision[] decisions) => _decided.TrySetResult(decisions);
 
     public void Fail(Exception error) => _decided.TrySetException(error);

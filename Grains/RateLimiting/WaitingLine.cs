@@ -5,8 +5,11 @@ namespace Actors.RateLimiting;
 /// permits are free, and its grant counts for the calls behind it.
 /// </summary>
 /// <remarks>Belongs to one grain, whose turns run one at a time.</remarks>
-internal sealed class WaitingLine(LimiterCounters counters)
+internal sealed class WaitingLine(LocalLog log, LimiterCounters counters, RateLimitOptions options)
 {
+    // This many calls of a client and policy may wait even if the silo's memory is full.
+    private const int AlwaysWaiting = 10;
+
     /// <summary>Approximate memory of a held call, in Orleans and here.</summary>
     public const long CallBytes = 3 * 1024;
 
@@ -15,10 +18,13 @@ internal sealed class WaitingLine(LimiterCounters counters)
     // The log as it will be when all waiting calls are served, and the version it was computed from. Null if it must be
     // recomputed.
     private GrantLog? _planned;
-    private (int Log, Windows? Windows) _plannedFrom;
+    private (int Version, Windows? Windows) _plannedFrom;
     private long _lastTurn;
 
     public int Count => _tickets.Count;
+
+    /// <summary>True if one more call may wait.</summary>
+    public bool HasPlace => Count < (counters.Bytes < options.MaxMemory ? options.MaxWaiting : Math.Min(options.MaxWaiting, AlwaysWaiting));
 
     /// <summary>The memory of the queue and its calls.</summary>
     public long Bytes => (CallBytes * _tickets.Count) + (_planned?.Bytes ?? 0);
@@ -27,10 +33,13 @@ internal sealed class WaitingLine(LimiterCounters counters)
     public IReadOnlyList<Ticket> All => _tickets;
 
     /// <summary>The waiting calls, all with planned turns.</summary>
-    public IReadOnlyList<Ticket> Tickets(GrantLogSession log)
+    public IReadOnlyList<Ticket> Planned
     {
-        Plan(log);
-        return _tickets;
+        get
+        {
+            Plan();
+            return _tickets;
+        }
     }
 
     public bool Holds(Ticket ticket) => Count > 0 && _tickets.Contains(ticket);
@@ -39,17 +48,17 @@ internal sealed class WaitingLine(LimiterCounters counters)
     /// When a call for this many permits would be served behind all waiting calls; <see cref="long.MinValue"/> if it would be
     /// served at any time.
     /// </summary>
-    public long TurnOf(int permits, GrantLogSession log)
+    public long TurnOf(int permits)
     {
         if (Count == 0) return log.Windows.WhenFree(log.Grants, permits).At;
-        Plan(log);
+        Plan();
         return Math.Max(_lastTurn, log.Windows.WhenFree(_planned!, permits).At);
     }
 
     /// <summary>Adds a call at the end.</summary>
-    public void Add(Ticket ticket, GrantLogSession log)
+    public void Add(Ticket ticket)
     {
-        Plan(log);
+        Plan();
         _tickets.Add(ticket);
         counters.AddWaiting(1);
         PlanNext(ticket, log.Windows);
@@ -64,7 +73,7 @@ internal sealed class WaitingLine(LimiterCounters counters)
         if (_tickets.Count == 0 && _tickets.Capacity > 64) _tickets.TrimExcess();
     }
 
-    private void Plan(GrantLogSession log)
+    private void Plan()
     {
         if (_planned is not null && _plannedFrom == (log.Grants.Version, log.Windows)) return;
         (_planned, _plannedFrom, _lastTurn) = (log.Grants.Copy(), (log.Grants.Version, log.Windows), 0);

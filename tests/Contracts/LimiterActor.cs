@@ -43,13 +43,13 @@ internal sealed class LimiterActor : ILimiterHost
     public Task RunAsync(Func<Task> turn) =>
         Task.Factory.StartNew(turn, CancellationToken.None, TaskCreationOptions.None, _turns).Unwrap();
 
-    void ILimiterHost.WakeAfter(Limiter limiter, TimeSpan due)
+    void ILimiterHost.WakeAfter(string policy, TimeSpan due)
     {
         var waking = ++_wakings;
         _ = Task.Delay(due).ContinueWith(
             _ =>
             {
-                if (waking == _wakings) limiter.Wake();
+                if (waking == _wakings) Limiter.Wake();
             },
             CancellationToken.None,
             TaskContinuationOptions.None,
@@ -63,6 +63,10 @@ internal sealed class LimiterActor : ILimiterHost
     void ILimiterHost.AddBytes(long more) => Counters.AddBytes(more);
 
     void ILimiterHost.OnUnsynced(TimeSpan longest)
+    {
+    }
+
+    void ILimiterHost.AskToLeave()
     {
     }
 }

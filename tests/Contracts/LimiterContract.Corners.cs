@@ -43,6 +43,46 @@ public abstract partial class LimiterContract
     }
 
     [Fact]
+    public async Task Call_repeated_at_once_after_a_failure_is_decided()
+    {
+        var clock = new FailingClock();
+        var limiter = Open("repeated", PolicyOf(new RateLimitWindow(5, Minute)), clock);
+        await limiter.AcquireAsync();
+        var decided = Task.FromResult<RateLimitDecision[]>([]);
+        await limiter.RunAsync(() =>
+        {
+            // The script of the first call is in flight when the second one arrives.
+            _ = FirstAsync();
+            decided = RepeatedAsync();
+            return Task.CompletedTask;
+        });
+        Assert.True((await decided.WaitAsync(TimeSpan.FromSeconds(10)))[0].IsAllowed);
+        Assert.Equal(1, limiter.FailedCount);
+
+        async Task FirstAsync()
+        {
+            await AcquireAsync();
+
+            // The next read of the clock belongs to this call, and the one after it to the next batch.
+            clock.FailAfter(1);
+        }
+
+        async Task<RateLimitDecision[]> RepeatedAsync()
+        {
+            try
+            {
+                return await AcquireAsync();
+            }
+            catch (StorageUnavailableException)
+            {
+                return await AcquireAsync();
+            }
+        }
+
+        Task<RateLimitDecision[]> AcquireAsync() => limiter.Limiter.AcquireAsync(1, 1, null, TimeSpan.Zero, CancellationToken.None);
+    }
+
+    [Fact]
     public async Task Waiting_call_is_redirected_even_while_a_script_is_in_flight()
     {
         var limiter = Open("closed", new RateLimitWindow(1, Minute / 4));

@@ -40,8 +40,8 @@ public abstract partial class LimiterContract
         for (var i = 0; i < 2 * RateLimiting.Reserve.MaxNotes; i++)
         {
             await limiter.AcquireAsync(1);
-            var granted = limiter.Logs.Now;
-            SpinWait.SpinUntil(() => limiter.Logs.Now > granted + RateLimiting.Reserve.Tick);
+            var granted = limiter.Logs.Clock.Now;
+            SpinWait.SpinUntil(() => limiter.Logs.Clock.Now > granted + RateLimiting.Reserve.Tick);
         }
 
         Assert.InRange(limiter.Counters.ScriptCalls - calls, 1, 20);

@@ -1,102 +1,94 @@
 using Actors.RateLimiting;
-using Actors.Redis;
 using Microsoft.Extensions.Options;
 
 namespace Actors.Grains.Tests.RateLimiting;
 
 /// <summary>Calls wait in the order they came, and the turn of each is planned.</summary>
-public sealed class WaitingLineTests : IAsyncDisposable
+public sealed class WaitingLineTests
 {
     private const long Window = 1_000_000;
     private const int Limit = 10;
+    private const int MaxWaiting = 100;
 
-    // The port has no listener; these tests never call Redis.
-    private readonly RedisGateway _nowhere = new(new RedisOptions { ConnectionString = "127.0.0.1:1", KeyPrefix = "test" });
     private readonly LimiterCounters _counters = new(new ConfiguredPolicies(new NoPolicies()));
-    private readonly RedisGrantLogStore _logs;
+    private readonly LocalLog _log;
     private readonly WaitingLine _line;
 
     public WaitingLineTests()
     {
-        _logs = new(_nowhere, TimeProvider.System, _counters);
-        _line = new(_counters);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        _logs.Dispose();
-        await _nowhere.DisposeAsync();
+        _log = new("client", Policy(Limit), new SiloRedisClock(TimeProvider.System), _counters, new NoHost());
+        _line = new(_log, _counters, new RateLimitOptions { MaxWaiting = MaxWaiting });
     }
 
     [Fact]
     public void Call_that_fits_has_its_turn_at_once()
     {
-        var log = Log((100, 7));
-        Assert.Equal(long.MinValue, _line.TurnOf(3, log));
-        Assert.Equal(100 + Window, _line.TurnOf(4, log));
+        _log.Grants.Load(0, [(100, 7)]);
+        Assert.Equal(long.MinValue, _line.TurnOf(3));
+        Assert.Equal(100 + Window, _line.TurnOf(4));
     }
 
     [Fact]
     public void Turn_comes_when_enough_permits_have_left_the_window()
     {
-        var log = Log((100, 4), (200, 6));
-        _line.Add(Call(4), log);
-        _line.Add(Call(1), log);
-        Assert.Equal([100 + Window, 200 + Window], Turns(log));
+        _log.Grants.Load(0, [(100, 4), (200, 6)]);
+        _line.Add(Call(4));
+        _line.Add(Call(1));
+        Assert.Equal([100 + Window, 200 + Window], Turns());
     }
 
     [Fact]
     public void Small_call_does_not_overtake_a_large_one()
     {
-        var log = Log((100, 4), (200, 6));
-        _line.Add(Call(10), log);
-        _line.Add(Call(1), log);
+        _log.Grants.Load(0, [(100, 4), (200, 6)]);
+        _line.Add(Call(10));
+        _line.Add(Call(1));
 
         // The first takes the whole window, so the second waits until that grant has left it.
-        Assert.Equal([200 + Window, 200 + (2 * Window)], Turns(log));
-        Assert.Equal(200 + (2 * Window), _line.TurnOf(1, log));
+        Assert.Equal([200 + Window, 200 + (2 * Window)], Turns());
+        Assert.Equal(200 + (2 * Window), _line.TurnOf(1));
     }
 
     [Fact]
     public void Calls_behind_one_that_is_gone_move_up()
     {
-        var log = Log((100, 10));
+        _log.Grants.Load(0, [(100, 10)]);
         var first = Call(10);
-        _line.Add(first, log);
-        _line.Add(Call(10), log);
-        Assert.Equal([100 + Window, 100 + (2 * Window)], Turns(log));
+        _line.Add(first);
+        _line.Add(Call(10));
+        Assert.Equal([100 + Window, 100 + (2 * Window)], Turns());
 
         first.GiveUp(new CancellationToken(canceled: true));
         _line.RemoveDecided();
-        Assert.Equal([100 + Window], Turns(log));
+        Assert.Equal([100 + Window], Turns());
         Assert.False(_line.Holds(first));
     }
 
     [Fact]
     public void Turns_are_planned_anew_when_the_log_changes()
     {
-        var log = Log((100, 10));
-        _line.Add(Call(5), log);
-        Assert.Equal([100 + Window], Turns(log));
-        log.Grants.Load(0, [(100, 2), (300, 8)]);
-        Assert.Equal([300 + Window], Turns(log));
+        _log.Grants.Load(0, [(100, 10)]);
+        _line.Add(Call(5));
+        Assert.Equal([100 + Window], Turns());
+        _log.Grants.Load(0, [(100, 2), (300, 8)]);
+        Assert.Equal([300 + Window], Turns());
     }
 
     [Fact]
     public void Turns_are_planned_anew_when_the_policy_changes()
     {
-        var log = Log((100, 10));
-        _line.Add(Call(5), log);
-        log.Windows = Windows(2 * Limit);
-        Assert.True(Assert.Single(Turns(log)) <= 100);
+        _log.Grants.Load(0, [(100, 10)]);
+        _line.Add(Call(5));
+        _log.Windows = new(Policy(2 * Limit));
+        Assert.True(Assert.Single(Turns()) <= 100);
     }
 
     [Fact]
     public void Waiting_calls_and_their_memory_are_counted_until_they_leave()
     {
-        var log = Log((100, 10));
+        _log.Grants.Load(0, [(100, 10)]);
         var calls = Enumerable.Range(0, 100).Select(_ => Call(1)).ToArray();
-        foreach (var call in calls) _line.Add(call, log);
+        foreach (var call in calls) _line.Add(call);
         Assert.Equal((100, 100L), (_line.Count, _counters.Waiting));
         Assert.True(_line.Bytes >= 100 * WaitingLine.CallBytes);
         Assert.True(_line.Holds(calls[57]));
@@ -112,11 +104,32 @@ public sealed class WaitingLineTests : IAsyncDisposable
     }
 
     [Fact]
+    public void Line_has_as_many_places_as_are_configured_and_ten_while_the_memory_is_full()
+    {
+        for (var i = 0; i < MaxWaiting; i++)
+        {
+            Assert.True(_line.HasPlace);
+            _line.Add(Call(1));
+        }
+
+        Assert.False(_line.HasPlace);
+        var crowded = new WaitingLine(_log, _counters, new RateLimitOptions { MaxWaiting = MaxWaiting, MaxMemory = 1 });
+        _counters.AddBytes(1);
+        for (var i = 0; i < 10; i++)
+        {
+            Assert.True(crowded.HasPlace);
+            crowded.Add(Call(1));
+        }
+
+        Assert.False(crowded.HasPlace);
+    }
+
+    [Fact]
     public void Call_that_gives_up_while_it_is_decided_stays_until_the_decision()
     {
-        var log = Log((100, 10));
+        _log.Grants.Load(0, [(100, 10)]);
         var call = Call(1);
-        _line.Add(call, log);
+        _line.Add(call);
         call.BeginDeciding();
         call.GiveUp(new CancellationToken(canceled: true));
         _line.RemoveDecided();
@@ -129,20 +142,40 @@ public sealed class WaitingLineTests : IAsyncDisposable
 
     private static Ticket Call(int permits) => new(calls: 1, permits, name: null, deadline: long.MaxValue);
 
-    private static Windows Windows(int limit) => new(new RateLimitPolicy
+    private static RateLimitPolicy Policy(int limit) => new()
     {
         Name = "test",
         Windows = [new(limit, TimeSpan.FromMicroseconds(Window))],
-    });
+    };
 
-    private GrantLogSession Log(params (long At, long Permits)[] grants)
+    private long[] Turns() => [.. _line.Planned.Select(ticket => ticket.PlannedAt)];
+
+    private sealed class NoHost : ILimiterHost
     {
-        var log = new GrantLogSession("client", "test", _logs, _counters, reservedShare: 0, fenced: () => { }, unsynced: () => { }) { Windows = Windows(Limit) };
-        log.Grants.Load(0, grants);
-        return log;
-    }
+        public void WakeAfter(string policy, TimeSpan due)
+        {
+        }
 
-    private long[] Turns(GrantLogSession log) => [.. _line.Tickets(log).Select(ticket => ticket.PlannedAt)];
+        public void Fenced()
+        {
+        }
+
+        public void OnUnsynced(TimeSpan longest)
+        {
+        }
+
+        public void Failed(Exception error)
+        {
+        }
+
+        public void AddBytes(long more)
+        {
+        }
+
+        public void AskToLeave()
+        {
+        }
+    }
 
     private sealed class NoPolicies : IOptionsMonitor<RateLimitOptions>
     {
