@@ -60,8 +60,11 @@ internal sealed class GrantLogSession(LocalLog log, RedisGrantLogStore logs, dou
         var response = await logs.DecideAsync(log.Client, request);
         log.Observe(response);
         if (!IsAccepted(response.Status)) return null;
+
+        // Only a new owner gets the log, and only a part of it if it is long.
+        if (response.IsPartial) response = await logs.LoadOlderAsync(_key, response, response.Time - log.Windows.Longest);
         if (IsOwner) ApplyGrants(request, response);
-        else BecomeOwner(request, response.IsPartial ? await logs.LoadOlderAsync(_key, response, response.Time - log.Windows.Longest) : response);
+        else BecomeOwner(request, response);
         return response.Status == GrantScripts.Done && asked.Count == tickets.Count ? response : null;
     }
 
