@@ -95,7 +95,7 @@ internal sealed partial class RowLoader
         var row = copy ?? await ReadStoreAsync(key, cancellationToken);
 
         // Owners only cache rows that they read from the database: no row, no copy.
-        return new(claim.Owner with { MayBeCached = row is not null }, row, IsPossiblyStale: false, writable);
+        return new(row is null ? claim.Owner.Uncached() : claim.Owner, row, IsPossiblyStale: false, writable);
     }
 
     private Task OthersFlushedAsync()

@@ -6,19 +6,12 @@ using Microsoft.Extensions.Options;
 
 namespace Actors.WriteBehind;
 
-/// <summary>A row that was written.</summary>
-/// <param name="Durability">The durability it has reached.</param>
-/// <param name="IsJournaled">True if the next owner finds it in the journal until the database and the cached copy hold it.</param>
-internal readonly record struct WrittenRow(Durability Durability, bool IsJournaled);
-
 /// <summary>
 /// One table of the database, written behind: a write is acknowledged from the journal and reaches the table in a batch.
 /// This is the whole interface of write-behind to a grain: open a key, write it, release it.
 /// </summary>
 internal sealed partial class WriteBehindTable : IDisposable
 {
-    private static readonly Task<AppendOutcome> PastTheJournal = Task.FromResult(AppendOutcome.Unavailable);
-
     // Timers cannot honour shorter delays.
     private static readonly TimeSpan ShortestDelay = TimeSpan.FromMilliseconds(1);
 
@@ -85,7 +78,7 @@ internal sealed partial class WriteBehindTable : IDisposable
     }
 
     /// <summary>
-    /// Refuses a write that cannot be stored, before any work is done for it. <see cref="AppendAsync"/> may still refuse an
+    /// Refuses a write that cannot be stored, before any work is done for it. <see cref="Begin"/> may still refuse an
     /// admitted write, because only it knows the size.
     /// </summary>
     /// <exception cref="OverloadedException">The ceiling on unflushed bytes is reached.</exception>
@@ -99,93 +92,52 @@ internal sealed partial class WriteBehindTable : IDisposable
     }
 
     /// <summary>
-    /// Begins to write <paramref name="row"/> to the journal, unless the journal does not know its owner. The caller must then
-    /// pass the outcome to <see cref="WrittenAsync"/>, which returns the durability reached. Every durability goes through the
-    /// journal: only the journal knows whether the owner may still write, so no write bypasses a later owner.
+    /// Begins to write <paramref name="row"/>: it goes to the journal, unless the journal does not know its owner. The write owns the
+    /// room for the row and takes it to the database; await it for <paramref name="durability"/>.
     /// </summary>
-    /// <exception cref="OverloadedException">
-    /// The row does not fit below the ceiling. Thrown by the call itself, not by its task; nothing has happened then.
-    /// </exception>
-    public Task<AppendOutcome> AppendAsync(Row row)
+    /// <exception cref="OverloadedException">The row does not fit below the ceiling. Nothing has happened then.</exception>
+    public PendingWrite Begin(Ownership owner, Row row, Durability durability)
     {
+        var write = new PendingWrite(_queue, owner, row, durability);
         _queue.Reserve(row);
-        return Ownership.IsEpochWithoutJournal(row.Epoch) ? PastTheJournal : _journal.AppendAsync(row);
-    }
-
-    /// <summary>Returns once <paramref name="row"/> has reached at least <paramref name="durability"/>.</summary>
-    /// <param name="row">The row.</param>
-    /// <param name="outcome">The outcome of the append to the journal.</param>
-    /// <param name="durability">The durability requested.</param>
-    /// <exception cref="OwnershipLostException">
-    /// The key has another owner; the row was not written, unless <see cref="OwnershipLostException.IsWritten"/> says so.
-    /// </exception>
-    /// <exception cref="RowParkedException">
-    /// The database was requested, and it refused and parked the row; the next owner still finds it. A caller that requests less
-    /// does not get this error.
-    /// </exception>
-    /// <exception cref="StorageUnavailableException">The commit timed out. The row still waits for its commit.</exception>
-    public ValueTask<WrittenRow> WrittenAsync(Row row, AppendOutcome outcome, Durability durability)
-    {
-        var isPastJournal = outcome is AppendOutcome.Unavailable or AppendOutcome.Unknown;
-        if (isPastJournal) _queue.Enqueue(row);
-
-        // The queue counts the row by now, or never will.
-        _queue.Release(row);
-        if (outcome == AppendOutcome.Fenced) return ValueTask.FromException<WrittenRow>(new OwnershipLostException(row.Key));
-        return durability == Durability.Memory || (durability == Durability.Journal && outcome == AppendOutcome.Journaled && !_queue.IsWritingThrough)
-            ? ValueTask.FromResult(new WrittenRow(durability, IsJournaled: !isPastJournal))
-            : new(CommittedAsync(row, outcome, durability));
-    }
-
-    private async Task<WrittenRow> CommittedAsync(Row row, AppendOutcome outcome, Durability durability)
-    {
         try
         {
-            // Do not resume on the grain's scheduler at every step: the grain needs a turn only at the end.
-            var isJournaled = outcome == AppendOutcome.Journaled;
-            if (isJournaled && durability == Durability.Journal)
-                return new(await IsCommittedSoonAsync(row).ConfigureAwait(false) ? Durability.Database : durability, isJournaled);
-            await CommittedAsync(row.Key, row.Version, CancellationToken.None).ConfigureAwait(false);
-            return new(Durability.Database, isJournaled);
+            if (owner.IsWithoutJournal) write.Answer(AppendOutcome.Unavailable);
+            else _journal.Append(write);
+            return write;
         }
-        catch (RowParkedException) when (durability == Durability.Journal)
+        catch
         {
-            // A parked row is in the database, outside the table: no less durable than in the journal.
-            return new(durability, IsJournaled: outcome == AppendOutcome.Journaled);
-        }
-        catch (OwnershipLostException lost) when (outcome == AppendOutcome.Journaled && lost.StoredVersion > row.Version)
-        {
-            // The next owner found the row in the journal, and its later version includes this write. Writing it again would apply
-            // it twice.
-            throw new OwnershipLostException(row.Key) { StoredVersion = lost.StoredVersion, IsWritten = true };
-        }
-        catch (OwnershipLostException lost) when (outcome == AppendOutcome.Journaled && lost.StoredVersion == row.Version)
-        {
-            // The journal keeps the row, and the next owner builds on it.
-            throw new OwnershipLostException(row.Key) { StoredVersion = lost.StoredVersion, IsLeftInJournal = true };
-        }
-        catch (OwnershipLostException lost) when (outcome == AppendOutcome.Unknown && lost.StoredVersion >= row.Version)
-        {
-            throw new OwnershipLostException(row.Key) { StoredVersion = lost.StoredVersion, MayBeWritten = true };
+            write.Release();
+            throw;
         }
     }
 
     /// <summary>
-    /// As <see cref="CommittedAsync(string, long, CancellationToken)"/>, and also removes older copies from the cache. For a row
-    /// that is not in the journal, which the next owner would read before the cache. False if the cache is unreachable, so an
-    /// older copy may remain.
+    /// Returns once all rows of <paramref name="key"/> up to <paramref name="version"/> are committed, at most after the commit
+    /// timeout.
     /// </summary>
-    public async Task<bool> CommittedAndUncachedAsync(string key, long version, CancellationToken cancellationToken)
+    public async Task<WriteResult> CommittedAsync(string key, long version, CancellationToken cancellationToken)
     {
-        try
+        var commit = await _queue.InTimeAsync(_queue.CommittedAsync(key, version), key, limit: null, cancellationToken).ConfigureAwait(false);
+        return commit.Outcome switch
         {
-            await CommittedAsync(key, version, cancellationToken);
-        }
-        catch (RowParkedException)
-        {
-            // The parked row is in the database too, and the next owner finds it there.
-        }
+            CommitOutcome.Committed => WriteResult.Reached(Durability.Database, isJournaled: false),
+            CommitOutcome.Refused => new(WriteOutcome.NotWritten)
+            {
+                Reason = $"The ownership of {WellFormedText.Quote(key)} has passed to another activation.",
+            },
+            CommitOutcome.Parked => new(WriteOutcome.Parked) { Reason = commit.Reason },
+            _ => new(WriteOutcome.Unconfirmed) { Reason = commit.Reason },
+        };
+    }
 
+    /// <summary>
+    /// Removes cached copies older than <paramref name="version"/>, for a row that is not in the journal, which the next owner would
+    /// read before the cache. False if the cache is unreachable, so an older copy may remain.
+    /// </summary>
+    public async Task<bool> UncacheAsync(string key, long version)
+    {
         try
         {
             await _cache.ForgetAsync([new(key, version)]);
@@ -200,27 +152,6 @@ internal sealed partial class WriteBehindTable : IDisposable
 
     /// <inheritdoc cref="FlushQueue.FlushAsync"/>
     public Task FlushAsync(CancellationToken cancellationToken) => _queue.FlushAsync(cancellationToken);
-
-    /// <inheritdoc cref="FlushQueue.CommittedAsync"/>
-    public Task CommittedAsync(string key, long version) => _queue.CommittedAsync(key, version);
-
-    /// <summary>As <see cref="CommittedAsync(string, long)"/>, but limited to the commit timeout.</summary>
-    /// <exception cref="StorageUnavailableException">The commit timed out. The row still waits for its commit.</exception>
-    public async Task CommittedAsync(string key, long version, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await _queue.CommittedAsync(key, version).WaitAsync(Options.CommitTimeout, _clock, cancellationToken).ConfigureAwait(false);
-        }
-        catch (TimeoutException)
-        {
-            throw new StorageUnavailableException(
-                "the database", $"{_store.Description} did not commit {WellFormedText.Quote(key)} within {Options.CommitTimeout.TotalSeconds:0.###} s. It may do so later.")
-            {
-                MayHaveTakenEffect = true,
-            };
-        }
-    }
 
     /// <summary>
     /// Gives up <paramref name="owner"/>. False if the next owner, which takes over anyway, may not find this owner's rows in the
@@ -276,20 +207,6 @@ internal sealed partial class WriteBehindTable : IDisposable
     {
         Counters.Slowed();
         await Task.Delay(delay, _clock, cancellationToken);
-    }
-
-    private async Task<bool> IsCommittedSoonAsync(Row row)
-    {
-        try
-        {
-            await _queue.CommittedAsync(row.Key, row.Version).WaitAsync(Backpressure.MaxThrough, _clock).ConfigureAwait(false);
-            return true;
-        }
-        catch (Exception error) when (error is TimeoutException or StorageUnavailableException)
-        {
-            // The row is journaled, as requested. The lane retries and reports its commit.
-            return false;
-        }
     }
 
     [LoggerMessage(EventId = 1524, Level = LogLevel.Debug, Message = "The ownership of '{Key}' could not be released: {Reason}")]

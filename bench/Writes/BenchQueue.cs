@@ -55,7 +55,9 @@ internal sealed class BenchQueue : IAsyncDisposable
 
     public async Task AppendAsync(Row row)
     {
-        if (await Journal.AppendAsync(row) is not AppendOutcome.Journaled and var outcome)
+        var append = new PendingAppend(row);
+        Journal.Append(append);
+        if (await append.Answered is not AppendOutcome.Journaled and var outcome)
             throw new InvalidOperationException($"'{row.Key}' was not journaled: {outcome}.");
     }
 

@@ -44,6 +44,6 @@ internal static class SampleUsers
     {
         var now = DateTimeOffset.FromUnixTimeMilliseconds(1_790_000_000_000);
         var state = UserState.None.Apply(Id(user), Profile(user), null, now).Apply(Id(user), Visits[user % Patches], null, now);
-        return UserDocument.ToRow(new Ownership(Id(user), Epoch: 1_790_000_000_000_000), state);
+        return UserDocument.ToRow(new Ownership(Id(user), epoch: 1_790_000_000_000_000), state);
     }
 }

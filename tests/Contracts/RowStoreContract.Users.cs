@@ -11,7 +11,7 @@ public abstract partial class RowStoreContract
         AnyUser.State("u").Array[50].SampleAsync(
             async states =>
             {
-                var rows = Sorted(states.Select(state => UserDocument.ToRow(new Ownership($"u-{Guid.NewGuid():n}", Epoch: 7), state)));
+                var rows = Sorted(states.Select(state => UserDocument.ToRow(new Ownership($"u-{Guid.NewGuid():n}", epoch: 7), state)));
                 Assert.Empty(await Store.UpsertAsync(rows, Token));
                 foreach (var row in rows)
                 {

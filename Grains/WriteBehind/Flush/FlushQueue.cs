@@ -13,6 +13,7 @@ internal sealed class FlushQueue : IDisposable
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RetryWhileFailing = TimeSpan.FromSeconds(2);
 
+    private readonly IRowStore _store;
     private readonly FlushLane[] _lanes;
     private readonly UnflushedBytes _unflushed;
     private readonly PressureGauge _pressure;
@@ -28,6 +29,7 @@ internal sealed class FlushQueue : IDisposable
     {
         loops ??= new();
         logger = new SafeLogger(logger);
+        _store = store;
         _clock = clock;
         _options = options;
         _counters = counters;
@@ -93,7 +95,25 @@ internal sealed class FlushQueue : IDisposable
     public Row? Find(string key) => QueueOf(key).Find(key);
 
     /// <inheritdoc cref="LaneQueue.CommittedAsync"/>
-    public Task CommittedAsync(string key, long version) => QueueOf(key).CommittedAsync(key, version);
+    public Task<CommitResult> CommittedAsync(string key, long version) => QueueOf(key).CommittedAsync(key, version);
+
+    /// <summary>
+    /// Waits for the commit of <paramref name="key"/> at most for <paramref name="limit"/>, or for the commit timeout if that is null.
+    /// The row still waits for its commit then.
+    /// </summary>
+    public async Task<CommitResult> InTimeAsync(Task<CommitResult> committing, string key, TimeSpan? limit, CancellationToken cancellationToken)
+    {
+        var most = limit ?? _options.CommitTimeout;
+        try
+        {
+            return await committing.WaitAsync(most, _clock, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            return new(CommitOutcome.Unconfirmed,
+                $"{_store.Description} did not commit {WellFormedText.Quote(key)} within {most.TotalSeconds:0.###} s. It may do so later.");
+        }
+    }
 
     /// <inheritdoc cref="LaneQueue.Suspect"/>
     public void Suspect(string key) => QueueOf(key).Suspect(key);

@@ -94,11 +94,9 @@ internal sealed partial class LaneQueue(
     }
 
     /// <summary>
-    /// Completes once every queued row of <paramref name="key"/> up to <paramref name="version"/> is committed. Faults with
-    /// <see cref="OwnershipLostException"/> if the fence refused it, and with <see cref="RowParkedException"/> if the table
-    /// refused it and it was parked.
+    /// Completes once the outcome of every queued row of <paramref name="key"/> up to <paramref name="version"/> is known.
     /// </summary>
-    public Task CommittedAsync(string key, long version)
+    public Task<CommitResult> CommittedAsync(string key, long version)
     {
         lock (_gate)
         {

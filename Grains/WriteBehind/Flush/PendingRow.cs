@@ -5,7 +5,7 @@ namespace Actors.WriteBehind;
 /// <summary>A key's entry in a lane: its latest row and the callers that wait for its commit. Accessed under the lane's lock only.</summary>
 internal sealed class PendingRow(Row row, long since)
 {
-    private TaskCompletionSource? _committed;
+    private TaskCompletionSource<CommitResult>? _committed;
 
     // An earlier version that this one supersedes, if a caller waits for it.
     private PendingRow? _earlier;
@@ -25,9 +25,9 @@ internal sealed class PendingRow(Row row, long since)
     /// <summary>Why the row can be neither committed nor parked at present; null if it is not held.</summary>
     public string? HeldFor { get; set; }
 
-    /// <summary>Completes with the commit of <see cref="Row"/>; created on demand because callers rarely wait.</summary>
-    public Task Committed =>
-        (_committed ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+    /// <summary>Completes with the outcome of <see cref="Row"/>; created on demand because callers rarely wait.</summary>
+    public Task<CommitResult> Committed =>
+        (_committed ??= new TaskCompletionSource<CommitResult>(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 
     /// <summary>Supersedes an earlier version that is no longer committed: callers that wait for it wait for this one.</summary>
     public void Replace(PendingRow earlier)
@@ -41,21 +41,15 @@ internal sealed class PendingRow(Row row, long since)
         first._earlier = earlier;
     }
 
-    public void Complete()
-    {
-        _committed?.TrySetResult();
-        _earlier?.Complete();
-    }
+    public void Complete() => Complete(new(CommitOutcome.Committed));
 
-    public void Park(string reason)
-    {
-        _committed?.TrySetException(new RowParkedException(Row.Key, reason));
-        _earlier?.Park(reason);
-    }
+    public void Park(string reason) => Complete(new(CommitOutcome.Parked, reason));
 
-    public void Refuse(long storedVersion)
+    public void Refuse(long storedVersion) => Complete(new(CommitOutcome.Refused, StoredVersion: storedVersion));
+
+    private void Complete(CommitResult result)
     {
-        _committed?.TrySetException(new OwnershipLostException(Row.Key) { StoredVersion = storedVersion });
-        _earlier?.Refuse(storedVersion);
+        _committed?.TrySetResult(result);
+        _earlier?.Complete(result);
     }
 }

@@ -12,6 +12,8 @@ namespace Actors.WriteBehind;
 /// </remarks>
 internal sealed class RejectedKeyCache(IParkedRows parked, int generation = 50_000)
 {
+    private static readonly Task<CommitResult> Committed = Task.FromResult(new CommitResult(CommitOutcome.Committed));
+
     // Guards the fields below; held for a few look-ups, never over an await. Taken by the lane's loop, by callers that wait for
     // commits, and by reads.
     private readonly Lock _gate = new();
@@ -58,24 +60,31 @@ internal sealed class RejectedKeyCache(IParkedRows parked, int generation = 50_0
     }
 
     /// <summary>
-    /// Completes if <paramref name="version"/> of <paramref name="key"/> is in the table. For keys of which no row waits for its
-    /// commit. For most keys this is known without a query.
+    /// Whether <paramref name="version"/> of <paramref name="key"/> is in the table or parked. For keys of which no row waits for
+    /// its commit. For most keys this is known without a query.
     /// </summary>
-    /// <exception cref="RowParkedException">The row is parked.</exception>
-    public Task CommittedAsync(string key, long version)
+    public Task<CommitResult> CommittedAsync(string key, long version)
     {
         lock (_gate)
         {
-            if (!_hasForgotten && !IsKnown(key)) return Task.CompletedTask;
+            if (!_hasForgotten && !IsKnown(key)) return Committed;
         }
 
         return LookAsync(key, version);
     }
 
-    private async Task LookAsync(string key, long version)
+    private async Task<CommitResult> LookAsync(string key, long version)
     {
-        // The store applies its own timeout.
-        if (await parked.FindReasonAsync(key, version, CancellationToken.None) is { } reason) throw new RowParkedException(key, reason);
+        try
+        {
+            // The store applies its own timeout.
+            var reason = await parked.FindReasonAsync(key, version, CancellationToken.None);
+            return new(reason is null ? CommitOutcome.Committed : CommitOutcome.Parked, reason);
+        }
+        catch (StorageUnavailableException error)
+        {
+            return new(CommitOutcome.Unconfirmed, error.Message);
+        }
     }
 
     private bool IsKnown(string key) => _newer.Contains(key) || _older.Contains(key);

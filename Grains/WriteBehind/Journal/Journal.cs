@@ -68,8 +68,8 @@ internal sealed class Journal
     /// <summary>Makes the caller the owner of <paramref name="key"/> and returns what is journaled for it, if anything.</summary>
     public Task<Claim> ClaimAsync(string key) => _claims[Partition.Of(key)].AskAsync(key);
 
-    /// <summary>Journals <paramref name="row"/> together with the other rows this silo is appending.</summary>
-    public Task<AppendOutcome> AppendAsync(Row row) => PartitionOf(row.Key).AppendAsync(row);
+    /// <summary>Journals a row together with the other rows this silo is appending.</summary>
+    public void Append(PendingAppend append) => PartitionOf(append.Row.Key).Append(append);
 
     /// <summary>
     /// Gives up <paramref name="owner"/>, so that its entry is removed once its last row is flushed. False if the journal does not

@@ -12,7 +12,7 @@ namespace Actors.WriteBehind;
 internal sealed class JournalBatch
 {
     // Every added row with its caller, in order.
-    private readonly List<(Row Row, TaskCompletionSource<AppendOutcome> Outcome)> _appends = [];
+    private readonly List<PendingAppend> _appends = [];
 
     // The rows to send, and the index of each key's latest row: several versions of one key are sent as the last one.
     private readonly List<Row> _rows = [];
@@ -26,23 +26,21 @@ internal sealed class JournalBatch
 
     public bool IsFull => _rows.Count >= JournalPartition.MaxBatchRows || _bytes >= JournalPartition.MaxBatchBytes;
 
-    public Task<AppendOutcome> Add(Row row)
+    public void Add(PendingAppend append)
     {
-        // Continuations run asynchronously, each grain on its own scheduler: none of them runs on the commit loop.
-        var outcome = new TaskCompletionSource<AppendOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _appends.Add((row, outcome));
+        var row = append.Row;
+        _appends.Add(append);
         _bytes += row.State.Length;
         ref var position = ref CollectionsMarshal.GetValueRefOrAddDefault(_positions, row.Key, out var exists);
         if (exists && _rows[position].Epoch == row.Epoch)
         {
             if (_rows[position].Version < row.Version) _rows[position] = row;
-            return outcome.Task;
+            return;
         }
 
         // A second owner's row of the same key is sent as well: the script knows which of the two is fenced.
         position = _rows.Count;
         _rows.Add(row);
-        return outcome.Task;
     }
 
     public RedisValue[] ToArguments(long number)
@@ -63,7 +61,7 @@ internal sealed class JournalBatch
         return arguments;
     }
 
-    /// <summary>Applies the script's answer, the positions (from 1) of the fenced rows, and completes all callers.</summary>
+    /// <summary>Applies the script's answer, the positions (from 1) of the fenced rows, and answers all callers.</summary>
     /// <param name="fencedPositions">The positions of the fenced rows.</param>
     /// <param name="journaled">Receives each journaled row before any caller is resumed.</param>
     public void Complete(RedisValue[] fencedPositions, Action<Row> journaled)
@@ -73,8 +71,8 @@ internal sealed class JournalBatch
         var fenced = fencedPositions.Select(position => _rows[(int)position - 1]).Select(row => (row.Key, row.Epoch)).ToHashSet();
         foreach (var row in _rows)
             if (!IsFenced(row)) journaled(row);
-        foreach (var (row, outcome) in _appends)
-            outcome.SetResult(IsFenced(row) ? AppendOutcome.Fenced : AppendOutcome.Journaled);
+        foreach (var append in _appends)
+            append.Answer(IsFenced(append.Row) ? AppendOutcome.Fenced : AppendOutcome.Journaled);
 
         bool IsFenced(Row row) => fenced.Count > 0 && fenced.Contains((row.Key, row.Epoch));
     }
@@ -82,6 +80,6 @@ internal sealed class JournalBatch
     public void Fail(AppendOutcome failure)
     {
         // Do not return the buffer to the pool: an abandoned call may still be sending it.
-        foreach (var (_, outcome) in _appends) outcome.TrySetResult(failure);
+        foreach (var append in _appends) append.Answer(failure);
     }
 }

@@ -5,22 +5,6 @@ using StackExchange.Redis;
 
 namespace Actors.WriteBehind;
 
-/// <summary>The outcome of an append to the journal.</summary>
-internal enum AppendOutcome
-{
-    /// <summary>The row is in the journal.</summary>
-    Journaled,
-
-    /// <summary>The row is not in the journal because its key has another owner.</summary>
-    Fenced,
-
-    /// <summary>The row is not in the journal because the journal is unreachable.</summary>
-    Unavailable,
-
-    /// <summary>The journal did not answer. The row may or may not be in it.</summary>
-    Unknown,
-}
-
 /// <summary>
 /// Group commit for one partition of the journal. One script call is in flight at a time; the next carries every row that
 /// arrived meanwhile. Under load the calls become larger, not more frequent.
@@ -56,22 +40,18 @@ internal sealed partial class JournalPartition(
 
     public RedisKey Epoch { get; } = $"{redis.KeyPrefix}:journal:{Partition.Tag(index)}:epoch";
 
-    /// <summary>The returned task resumes callers asynchronously: a grain needs a turn only once the outcome is known.</summary>
-    public Task<AppendOutcome> AppendAsync(Row row)
+    /// <summary>Journals the row with the next script call, which answers it.</summary>
+    public void Append(PendingAppend append)
     {
         lock (_gate)
         {
             if (_open is null or { IsFull: true }) _waiting.Enqueue(_open = new JournalBatch());
-            var outcome = _open.Add(row);
-            if (!_isCommitting)
-            {
-                _isCommitting = true;
+            _open.Add(append);
+            if (_isCommitting) return;
+            _isCommitting = true;
 
-                // On the thread pool, off the grain's scheduler. Failures are handled inside: every batch it takes is completed.
-                _ = Task.Run(CommitAsync);
-            }
-
-            return outcome;
+            // On the thread pool, off the grain's scheduler. Failures are handled inside: every batch it takes is completed.
+            _ = Task.Run(CommitAsync);
         }
     }
 
@@ -110,7 +90,7 @@ internal sealed partial class JournalPartition(
         }
         catch (RedisUnavailableException error)
         {
-            // WriteBehindTable writes these rows directly to the database.
+            // The pending writes take these rows to the database directly.
             batch.Fail(error.MayHaveHappened ? AppendOutcome.Unknown : AppendOutcome.Unavailable);
         }
         catch (Exception error)

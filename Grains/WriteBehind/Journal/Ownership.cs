@@ -4,18 +4,30 @@ namespace Actors.WriteBehind;
 /// The right to write one key, held by one activation at a time. The next claim fences the former owner: its later writes are
 /// refused before they are acknowledged.
 /// </summary>
-/// <param name="Key">The key.</param>
-/// <param name="Epoch">The fencing token, unique to this ownership.</param>
-internal sealed record Ownership(string Key, long Epoch)
+/// <param name="key">The key.</param>
+/// <param name="epoch">The fencing token, unique to this ownership.</param>
+internal sealed class Ownership(string key, long epoch)
 {
     // Greater than any epoch that the journal issues before the year 2255, and still 16 digits.
     private const long FirstWithoutJournal = 9_000_000_000_000_000;
 
+    // Set once, by any thread, never reset.
+    private volatile bool _isLost;
+
+    /// <summary>The key.</summary>
+    public string Key { get; } = key;
+
+    /// <summary>The fencing token.</summary>
+    public long Epoch { get; } = epoch;
+
     /// <summary>False if the key certainly has no cached copy.</summary>
     public bool MayBeCached { get; init; } = true;
 
+    /// <summary>True once it is known that another activation owns the key: the journal or the database refused a row.</summary>
+    public bool IsLost => _isLost;
+
     /// <summary>True for an ownership taken while the journal was unreachable; the journal does not know it.</summary>
-    internal bool IsWithoutJournal => IsEpochWithoutJournal(Epoch);
+    internal bool IsWithoutJournal => Epoch >= FirstWithoutJournal;
 
     /// <summary>
     /// Creates an ownership while the journal is unreachable. Its writes bypass the journal and go to the database. A proper
@@ -23,22 +35,8 @@ internal sealed record Ownership(string Key, long Epoch)
     /// </summary>
     internal static Ownership WithoutJournal(string key) => new(key, Random.Shared.NextInt64(FirstWithoutJournal, 10_000_000_000_000_000));
 
-    /// <inheritdoc cref="IsWithoutJournal"/>
-    internal static bool IsEpochWithoutJournal(long epoch) => epoch >= FirstWithoutJournal;
-}
+    /// <summary>This ownership, just claimed, of a key that certainly has no cached copy.</summary>
+    public Ownership Uncached() => new(Key, Epoch) { MayBeCached = false };
 
-/// <summary>Another activation owns the key now. The write was not acknowledged, and has not happened unless a property says so.</summary>
-internal sealed class OwnershipLostException(string key) : Exception($"The ownership of {WellFormedText.Quote(key)} has passed to another activation.")
-{
-    /// <summary>The version the table held instead of the row; 0 if the journal refused the row.</summary>
-    public long StoredVersion { get; init; }
-
-    /// <summary>True if the write has happened anyway: the other owner found it in the journal and built on it.</summary>
-    public bool IsWritten { get; init; }
-
-    /// <summary>True if the write is in the journal but not in the database: the next owner builds on it.</summary>
-    public bool IsLeftInJournal { get; init; }
-
-    /// <summary>True if the outcome is unknown: the journal did not answer, so the other owner may or may not have found the row.</summary>
-    public bool MayBeWritten { get; init; }
+    public void Lose() => _isLost = true;
 }

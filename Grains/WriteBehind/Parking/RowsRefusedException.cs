@@ -20,10 +20,3 @@ public sealed class RowsRefusedException(string reason, Exception? inner = null)
     /// <summary>The database's message, without the content of the rows.</summary>
     public string Reason => Message;
 }
-
-/// <summary>A caller waited for a row that is durable, but parked instead of committed to the table.</summary>
-internal sealed class RowParkedException(string key, string reason) : Exception($"{WellFormedText.Quote(key)} was refused by the database and parked: {reason}")
-{
-    /// <summary>The database's message.</summary>
-    public string Reason { get; } = reason;
-}

@@ -12,7 +12,7 @@ public sealed class UserDocumentTests
         AnyUser.State("id").Sample(
             state =>
             {
-                var row = UserDocument.ToRow(new Ownership("id", Epoch: 42), state);
+                var row = UserDocument.ToRow(new Ownership("id", epoch: 42), state);
 
                 Assert.Equal(("id", state.Version, 42L), (row.Key, row.Version, row.Epoch));
                 Assert.Equal(AnyUser.Describe(state), AnyUser.Describe(UserDocument.FromRow(row)));
@@ -24,7 +24,7 @@ public sealed class UserDocumentTests
     {
         var state = UserState.None.Apply("id", new() { DisplayName = "first" }, "request", DateTimeOffset.UnixEpoch);
 
-        Assert.Equal(AnyUser.Describe(state), AnyUser.Describe(UserDocument.FromRow(UserDocument.ToRow(new Ownership("id", Epoch: 1), state))));
+        Assert.Equal(AnyUser.Describe(state), AnyUser.Describe(UserDocument.FromRow(UserDocument.ToRow(new Ownership("id", epoch: 1), state))));
     }
 
     [Fact]
@@ -38,7 +38,7 @@ public sealed class UserDocumentTests
             state = i % 2 == 0 ? state.Delete(request, now) : state.Apply("id", new(), request, now);
         }
 
-        var row = UserDocument.ToRow(new Ownership("id", Epoch: 1), state.Delete(null, now));
+        var row = UserDocument.ToRow(new Ownership("id", epoch: 1), state.Delete(null, now));
         Assert.InRange(row.State.Length, 1, UserLimits.MaxUserBytes);
     }
 }

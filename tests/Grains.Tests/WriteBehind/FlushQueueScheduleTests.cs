@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Actors.Contracts;
 using Actors.Fixtures;
 using Actors.WriteBehind;
 using CsCheck;
@@ -104,7 +105,7 @@ public sealed class FlushQueueScheduleTests(PostgresFixture postgres, RedisFixtu
 
     private async Task CheckCommittedAsync(QueueBench bench, string key, long version)
     {
-        await bench.Queue.CommittedAsync(key, version);
+        await bench.Queue.EnsureCommittedAsync(key, version);
         Assert.InRange((await _table.ReadAsync(key, CancellationToken.None))?.Version ?? 0, version, long.MaxValue);
     }
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Actors.Contracts;
 using Actors.Fixtures;
 using Actors.WriteBehind;
 
@@ -30,7 +31,7 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
         bench.Queue.Enqueue(QueueBench.Make("patient", 1));
         bench.Queue.Enqueue(QueueBench.Make("urgent", 1));
 
-        await bench.Queue.CommittedAsync("urgent", 1).WaitAsync(Limit, Token);
+        await bench.Queue.EnsureCommittedAsync("urgent", 1).WaitAsync(Limit, Token);
 
         Assert.NotNull(await _table.ReadAsync("urgent", Token));
         Assert.Null(await _table.ReadAsync("patient", Token));
@@ -48,7 +49,7 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
         var urgent = Enumerable.Range(0, 40).Select(i =>
         {
             bench.Queue.Enqueue(QueueBench.Make($"urgent-{i}", 1));
-            return bench.Queue.CommittedAsync($"urgent-{i}", 1);
+            return bench.Queue.EnsureCommittedAsync($"urgent-{i}", 1);
         }).ToList();
 
         bench.Queue.Start();
@@ -81,10 +82,10 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
         await using var bench = Open();
         bench.Queue.Start();
         bench.Queue.Enqueue(QueueBench.Make("k", 2));
-        await bench.Queue.CommittedAsync("k", 2).WaitAsync(Limit, Token);
+        await bench.Queue.EnsureCommittedAsync("k", 2).WaitAsync(Limit, Token);
 
         bench.Queue.Enqueue(QueueBench.Make("k", 1));
-        await bench.Queue.CommittedAsync("k", 1).WaitAsync(Limit, Token);
+        await bench.Queue.EnsureCommittedAsync("k", 1).WaitAsync(Limit, Token);
 
         Assert.Equal(0, bench.Counters.FenceHits);
         Assert.Equal(2, (await _table.ReadAsync("k", Token))!.Version);
@@ -102,8 +103,7 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
 
         bench.Queue.Start();
 
-        var lost = await Assert.ThrowsAsync<OwnershipLostException>(() => committed.WaitAsync(Limit, Token));
-        Assert.Equal(stored, lost.StoredVersion);
+        Assert.Equal(new CommitResult(CommitOutcome.Refused, StoredVersion: stored), await committed.WaitAsync(Limit, Token));
         Assert.Equal(1, bench.Counters.FenceHits);
         Assert.Equal(0, await bench.DrainAsync());
         Assert.Equal((0, 0L), (bench.Queue.Backlog.Rows, bench.Queue.Backlog.Bytes));
@@ -180,7 +180,7 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
         Assert.Equal((WriteBehindState.Refusing, 3), (bench.Queue.State, bench.Counters.RefusedWrites));
 
         bench.Queue.Start();
-        await bench.Queue.CommittedAsync("k", 1).WaitAsync(Limit, Token);
+        await bench.Queue.EnsureCommittedAsync("k", 1).WaitAsync(Limit, Token);
         bench.Queue.Reserve(row);
         bench.Queue.Release(row);
         Assert.Equal((0, WriteBehindState.Buffering), (bench.Queue.Backlog.Bytes, bench.Queue.State));
@@ -202,7 +202,7 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
     {
         var row = QueueBench.Make(key, 1, padding: 1000);
         bench.Queue.Enqueue(row);
-        await bench.Queue.CommittedAsync(key, 1).WaitAsync(Limit, Token);
+        await bench.Queue.EnsureCommittedAsync(key, 1).WaitAsync(Limit, Token);
         return new WeakReference(row);
     }
 

@@ -1,4 +1,5 @@
 using System.Text;
+using Actors.Contracts;
 using Actors.Core;
 using Actors.Fixtures;
 using Actors.Redis;

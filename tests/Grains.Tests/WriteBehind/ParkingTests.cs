@@ -1,4 +1,5 @@
 using System.Text;
+using Actors.Contracts;
 using Actors.Core;
 using Actors.Fixtures;
 using Actors.WriteBehind;
@@ -52,12 +53,17 @@ public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) :
 
         var waiting = Enumerable.Range(0, Rows).Select(i => bench.Queue.CommittedAsync($"k{i:0000}", 1)).ToArray();
         bench.Queue.Start();
-        await Task.WhenAll(waiting.Where((_, i) => i is not (0 or 500 or 999))).WaitAsync(Limit, Token);
+        var committed = await Task.WhenAll(waiting.Where((_, i) => i is not (0 or 500 or 999))).WaitAsync(Limit, Token);
+        Assert.All(committed, result => Assert.Equal(CommitOutcome.Committed, result.Outcome));
 
         Assert.Equal(Rows - 3, await QueryAsync<long>("SELECT count(*) FROM users"));
-        Assert.Contains("adult", (await Assert.ThrowsAsync<RowParkedException>(() => waiting[0])).Reason, StringComparison.Ordinal);
-        Assert.Contains("22P05", (await Assert.ThrowsAsync<RowParkedException>(() => waiting[500])).Reason, StringComparison.Ordinal);
-        Assert.Contains("not this one", (await Assert.ThrowsAsync<RowParkedException>(() => waiting[999])).Reason, StringComparison.Ordinal);
+        foreach (var (i, reason) in ((int, string)[])[(0, "adult"), (500, "22P05"), (999, "not this one")])
+        {
+            var parked = await waiting[i];
+            Assert.Equal(CommitOutcome.Parked, parked.Outcome);
+            Assert.Contains(reason, parked.Reason, StringComparison.Ordinal);
+        }
+
         Assert.Equal((3, Rows - 3, 0), (bench.Counters.ParkedRows, bench.Counters.FlushedRows, bench.Counters.FlushFailures));
         Assert.InRange(bench.Store.Batches.Count, 1, 70);
         Assert.Equal((0, 0L), (bench.Queue.Backlog.Rows, bench.Queue.Backlog.Bytes));
@@ -77,7 +83,7 @@ public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) :
         Assert.Equal((3, 0, 0), (replayed.Committed, replayed.Refused, replayed.Superseded));
         Assert.Equal(Rows, await QueryAsync<long>("SELECT count(*) FROM users"));
         Assert.Equal(0, await QueryAsync<long>("SELECT count(*) FROM parked"));
-        await bench.Queue.CommittedAsync("k0000", 1).WaitAsync(Limit, Token);
+        await bench.Queue.EnsureCommittedAsync("k0000", 1).WaitAsync(Limit, Token);
     }
 
     [Fact]
@@ -86,16 +92,16 @@ public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) :
         await using var bench = Open();
         bench.Queue.Start();
         bench.Queue.Enqueue(QueueBench.Make("k", 1));
-        await bench.Queue.CommittedAsync("k", 1).WaitAsync(Limit, Token);
+        await bench.Queue.EnsureCommittedAsync("k", 1).WaitAsync(Limit, Token);
         bench.Queue.Enqueue(Poison("k", 2));
-        await Assert.ThrowsAsync<RowParkedException>(() => bench.Queue.CommittedAsync("k", 2).WaitAsync(Limit, Token));
+        Assert.Equal(CommitOutcome.Parked, (await bench.Queue.CommittedAsync("k", 2).WaitAsync(Limit, Token)).Outcome);
 
-        await Assert.ThrowsAsync<RowParkedException>(() => bench.Queue.CommittedAsync("k", 2).WaitAsync(Limit, Token));
-        await bench.Queue.CommittedAsync("k", 1).WaitAsync(Limit, Token);
+        Assert.Equal(CommitOutcome.Parked, (await bench.Queue.CommittedAsync("k", 2).WaitAsync(Limit, Token)).Outcome);
+        await bench.Queue.EnsureCommittedAsync("k", 1).WaitAsync(Limit, Token);
 
         bench.Queue.Enqueue(QueueBench.Make("k", 3));
-        await bench.Queue.CommittedAsync("k", 3).WaitAsync(Limit, Token);
-        await bench.Queue.CommittedAsync("k", 2).WaitAsync(Limit, Token);
+        await bench.Queue.EnsureCommittedAsync("k", 3).WaitAsync(Limit, Token);
+        await bench.Queue.EnsureCommittedAsync("k", 2).WaitAsync(Limit, Token);
         Assert.Equal(0, await _table.Parked.CountAsync(Token));
     }
 
@@ -145,7 +151,7 @@ public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) :
         await QueryAsync<object>("ALTER TABLE users RENAME TO moved");
         bench.Queue.Start();
         bench.Queue.Enqueue(QueueBench.Make("k", 1));
-        var committed = bench.Queue.CommittedAsync("k", 1);
+        var committed = bench.Queue.EnsureCommittedAsync("k", 1);
         await Eventually.IsTrueAsync(() => Task.FromResult(bench.Counters.FlushFailures > 1));
 
         await QueryAsync<object>("ALTER TABLE moved RENAME TO users");
@@ -165,7 +171,7 @@ public sealed class ParkingTests(PostgresFixture postgres, RedisFixture redis) :
         bench.Queue.Start();
 
         bench.Queue.Enqueue(Poison("k", 1));
-        await bench.Queue.CommittedAsync("k", 1).WaitAsync(Limit, Token);
+        await bench.Queue.EnsureCommittedAsync("k", 1).WaitAsync(Limit, Token);
 
         Assert.Equal((0, 0), (bench.Counters.ParkedRows, bench.Counters.FenceHits));
     }

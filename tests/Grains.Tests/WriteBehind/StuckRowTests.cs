@@ -40,8 +40,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
 
         await CommitAsync(bench, "ok1");
 
-        foreach (var row in bad)
-            Assert.Contains(state, (await Assert.ThrowsAsync<RowParkedException>(() => row.WaitAsync(Limit, Token))).Reason, StringComparison.Ordinal);
+        foreach (var row in bad) Assert.Contains(state, await ParkedAsync(row), StringComparison.Ordinal);
         Assert.Equal(8, await _table.Parked.CountAsync(Token));
     }
 
@@ -60,7 +59,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         Assert.Equal(0, await _table.Parked.CountAsync(Token));
 
         await QueryAsync("DROP TRIGGER refuse ON users");
-        await Task.WhenAll(rows).WaitAsync(Limit, Token);
+        await CommittedAsync(rows);
 
         Assert.Equal(0, bench.Counters.ParkedRows);
         Assert.False(bench.Queue.IsFailing);
@@ -81,7 +80,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         Assert.Contains("not this one (P0001); and it cannot be parked: ", bench.Queue.Held.Reason, StringComparison.Ordinal);
 
         await QueryAsync("ALTER TABLE parked DROP CONSTRAINT full_up");
-        foreach (var row in bad) await Assert.ThrowsAsync<RowParkedException>(() => row.WaitAsync(Limit, Token));
+        foreach (var row in bad) await ParkedAsync(row);
         Assert.Equal(8, await _table.Parked.CountAsync(Token));
         Assert.Equal((0, 0, 0L), (bench.Queue.Held.Rows, bench.Queue.Backlog.Rows, bench.Queue.Backlog.Bytes));
     }
@@ -92,7 +91,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         await RaiseAsync("NEW.id = 'bad' AND NEW.version < 9", "P0001");
         await QueryAsync("ALTER TABLE parked ADD CONSTRAINT full_up CHECK (id <> 'bad')");
         await using var bench = Open();
-        var waiting = new List<Task>();
+        var waiting = new List<Task<CommitResult>>();
         for (var version = 1; version <= 8; version++)
         {
             waiting.Add(Enqueue(bench, "bad", version));
@@ -101,7 +100,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
 
         Assert.Equal((1, 8), (bench.Queue.Backlog.Rows, bench.Queue.Find("bad")!.Version));
         waiting.Add(Enqueue(bench, "bad", 9));
-        await Task.WhenAll(waiting).WaitAsync(Limit, Token);
+        await CommittedAsync(waiting);
 
         Assert.Equal((9, false), ((await _table.ReadAsync("bad", Token))!.Version, (await _table.ReadAsync("bad", Token))!.IsParked));
         Assert.Equal((0, 0L), (bench.Queue.Backlog.Rows, bench.Queue.Backlog.Bytes));
@@ -114,7 +113,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         await QueryAsync("ALTER TABLE parked ADD CONSTRAINT plain CHECK (reason ~ '^[ -~]*$')");
         await using var bench = Open();
 
-        await Assert.ThrowsAsync<RowParkedException>(() => CommitAsync(bench, "bad"));
+        await ParkedAsync(Enqueue(bench, "bad"));
 
         Assert.Equal("nicht f?r ?? (P0001)", Assert.Single(await _table.Parked.ListAsync(null, 10, Token)).Reason);
     }
@@ -146,13 +145,13 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         var bad = Enqueue(bench, "bad", 2);
         var others = Enumerable.Range(0, 20).Select(i => Enqueue(bench, $"ok{i}")).Append(Enqueue(bench, "fine", 2)).ToList();
 
-        await Task.WhenAll(others).WaitAsync(Limit, Token);
+        await CommittedAsync(others);
         await Eventually.IsTrueAsync(() => Task.FromResult(bench.Queue.Held.Rows == 1));
 
         Assert.False(bad.IsCompleted);
         Assert.Equal(0, bench.Counters.ParkedRows);
         await transaction.RollbackAsync(Token);
-        await bad.WaitAsync(Limit, Token);
+        await CommittedAsync([bad]);
         Assert.Equal(2, (await _table.ReadAsync("bad", Token))!.Version);
     }
 
@@ -170,11 +169,11 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
 
         // The first attempt, and one more while the row is held: an attempt takes the command timeout.
         for (var i = 0; bench.Store.Batches.Count(batch => batch.Any(row => row.Key == "bad")) < 2 || bench.Queue.Held.Rows == 0; i++)
-            await Enqueue(bench, $"ok{i}").WaitAsync(TimeSpan.FromSeconds(25), Token);
+            await CommittedAsync([Enqueue(bench, $"ok{i}")], TimeSpan.FromSeconds(25));
 
         Assert.False(bad.IsCompleted);
         await transaction.RollbackAsync(Token);
-        await bad.WaitAsync(Limit, Token);
+        await CommittedAsync([bad]);
     }
 
     [Fact]
@@ -186,7 +185,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         await Eventually.IsTrueAsync(() => Task.FromResult(bench.Queue.Held.Rows == 8));
 
         bench.Store.Stumbles = row => row.Key == "bad3";
-        await Task.WhenAll(bad.Where((_, i) => i != 3)).WaitAsync(Limit, Token);
+        await CommittedAsync(bad.Where((_, i) => i != 3));
         Assert.False(bad[3].IsCompleted);
     }
 
@@ -199,12 +198,12 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         var bad = Enqueue(bench, "bad");
         var others = Enumerable.Range(0, 20).Select(i => Enqueue(bench, $"ok{i}")).ToList();
 
-        await Task.WhenAll(others).WaitAsync(Limit, Token);
+        await CommittedAsync(others);
 
         await Eventually.IsTrueAsync(() => Task.FromResult(bench.Queue.Held.Rows == 1));
         Assert.Equal(0, bench.Counters.ParkedRows);
         bench.Store.Stumbles = _ => false;
-        await bad.WaitAsync(Limit, Token);
+        await CommittedAsync([bad]);
     }
 
     [Fact]
@@ -218,8 +217,8 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         {
             var bad = Enqueue(bench, $"bad{i}");
             await CommitAsync(bench, $"ok{i}");
-            await Assert.ThrowsAsync<RowParkedException>(() => bad.WaitAsync(Limit, Token));
-            await Assert.ThrowsAsync<OwnershipLostException>(() => CommitAsync(bench, "lost"));
+            await ParkedAsync(bad);
+            Assert.Equal(CommitOutcome.Refused, (await Enqueue(bench, "lost").WaitAsync(Limit, Token)).Outcome);
         }
 
         Assert.Empty(bench.Loops.Failing);
@@ -240,7 +239,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         Assert.Contains("Flushing to the database", bench.Loops.Failing[0].Name, StringComparison.Ordinal);
 
         clock.IsBroken = false;
-        await Task.WhenAll(waiting).WaitAsync(Limit, Token);
+        await CommittedAsync(waiting);
         await CommitAsync(bench, "ok1");
         await Eventually.IsTrueAsync(() => Task.FromResult(bench.Loops.Failing.Count == 0));
         Assert.False(bench.Queue.IsFailing);
@@ -254,18 +253,28 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         bench.Store.TwiceAnswered = 1;
         var lost = Enqueue(bench, "k");
 
-        await Assert.ThrowsAsync<OwnershipLostException>(() => lost.WaitAsync(Limit, Token));
+        Assert.Equal(CommitOutcome.Refused, (await lost.WaitAsync(Limit, Token)).Outcome);
         for (var i = 0; i < 10; i++) await CommitAsync(bench, $"ok{i}");
         Assert.False(bench.Queue.IsFailing);
     }
 
-    private static Task Enqueue(QueueBench bench, string key, long version = 1)
+    private static Task<CommitResult> Enqueue(QueueBench bench, string key, long version = 1)
     {
         bench.Queue.Enqueue(QueueBench.Make(key, version));
         return bench.Queue.CommittedAsync(key, version);
     }
 
-    private static Task CommitAsync(QueueBench bench, string key) => Enqueue(bench, key).WaitAsync(Limit, Token);
+    private static Task CommitAsync(QueueBench bench, string key) => CommittedAsync([Enqueue(bench, key)]);
+
+    private static async Task CommittedAsync(IEnumerable<Task<CommitResult>> rows, TimeSpan? limit = null) =>
+        Assert.All(await Task.WhenAll(rows).WaitAsync(limit ?? Limit, Token), row => Assert.Equal(CommitOutcome.Committed, row.Outcome));
+
+    private static async Task<string> ParkedAsync(Task<CommitResult> row)
+    {
+        var result = await row.WaitAsync(Limit, Token);
+        Assert.Equal(CommitOutcome.Parked, result.Outcome);
+        return result.Reason!;
+    }
 
     private QueueBench Open(ILogger? logger = null, TimeProvider? clock = null, PostgresRowStore? store = null, int lanes = 2)
     {

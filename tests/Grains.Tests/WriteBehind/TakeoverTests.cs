@@ -54,7 +54,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
         var row = (await third.OpenAsync("k")).Row!;
         Assert.Equal(SiloBench.Make(theirs, 2).State.ToArray(), row.State.ToArray());
         Assert.Equal(3, row.Version);
-        await third.Table.CommittedAsync("k", 3, Token);
+        await third.Table.EnsureCommittedAsync("k", 3, Token);
         Assert.Equal(3, (await _store.ReadAsync("k", Token))!.Version);
     }
 
@@ -69,7 +69,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
         var theirs = await OpenedWithAsync(second, "k", version: 1);
 
         for (var version = 2; version <= 4; version++)
-            await Assert.ThrowsAsync<OwnershipLostException>(() => first.Table.WriteAsync(SiloBench.Make(mine, version), Durability.Memory));
+            Assert.Equal(WriteOutcome.NotWritten, (await first.Table.Begin(SiloBench.Make(mine, version), Durability.Memory).ReachAsync()).Outcome);
         await second.Table.WriteAsync(SiloBench.Make(theirs, 2), Durability.Journal);
         await first.Table.DrainAsync();
 
@@ -94,7 +94,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
 
         Assert.False(await silo.Table.ReleaseAsync(owner));
         gate.SetResult();
-        await silo.Table.CommittedAsync("k", 1, Token);
+        await silo.Table.EnsureCommittedAsync("k", 1, Token);
         Assert.True(await silo.Table.ReleaseAsync(owner));
         await OpenedWithAsync(other, "k", version: 1);
     }
@@ -119,7 +119,7 @@ public sealed class TakeoverTests(PostgresFixture postgres, RedisFixture redis) 
         second.Redis.Close("test");
         await OpenedWithAsync(second, "k", version: 2);
         gate.SetResult();
-        await second.Table.CommittedAsync("k", 2, Token);
+        await second.Table.EnsureCommittedAsync("k", 2, Token);
 
         await Eventually.IsTrueAsync(async () => (long)await second.Redis.EvaluateAsync(
             RedisRole.Journal, "return redis.call('HLEN', KEYS[1])", [$"{_prefix}:journal:{Partition.Tag(Partition.Of("k"))}:rows"], []) == 0);

@@ -32,7 +32,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
         await using var second = Open(2);
         first.Store.Before = _ => gate.Task;
         var mine = (await first.OpenAsync("k")).Owner;
-        var writing = first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Database);
+        var writing = first.Table.Begin(SiloBench.Make(mine, 1), Durability.Database).ReachAsync().AsTask();
 
         // The row is queued once it is journaled.
         await Eventually.IsTrueAsync(() => Task.FromResult(first.Table.Backlog.Rows == 1));
@@ -42,7 +42,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
         await second.Table.WriteAsync(SiloBench.Make(theirs, 2), Durability.Database);
         gate.SetResult();
 
-        Assert.True((await Assert.ThrowsAsync<OwnershipLostException>(() => writing)).IsWritten);
+        Assert.Equal(WriteOutcome.WrittenByNextOwner, (await writing).Outcome);
         Assert.Equal(2, (await _store.ReadAsync("k", Token))!.Version);
     }
 
@@ -54,9 +54,9 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
         var mine = (await first.OpenAsync("k")).Owner;
         var theirs = (await second.OpenAsync("k")).Owner;
 
-        var lost = await Assert.ThrowsAsync<OwnershipLostException>(() => first.Table.WriteAsync(SiloBench.Make(mine, 1), Durability.Database));
+        var lost = await first.Table.Begin(SiloBench.Make(mine, 1), Durability.Database).ReachAsync();
 
-        Assert.False(lost.IsWritten);
+        Assert.Equal(WriteOutcome.NotWritten, lost.Outcome);
         Assert.Null(await _store.ReadAsync("k", Token));
         Assert.Equal(Durability.Journal, (await second.Table.WriteAsync(SiloBench.Make(theirs, 1), Durability.Journal)).Durability);
     }
@@ -104,7 +104,8 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
             var owner = (await first.OpenAsync($"k{i}")).Owner;
             await first.Cache.FillAsync([SiloBench.Make(owner, 1)]);
             await first.Table.WriteAsync(SiloBench.Make(owner, 2), Durability.Memory);
-            await first.Table.CommittedAndUncachedAsync(owner.Key, 2, Token);
+            await first.Table.EnsureCommittedAsync(owner.Key, 2, Token);
+            Assert.True(await first.Table.UncacheAsync(owner.Key, 2));
             await first.Table.ReleaseAsync(owner);
 
             await OpenedWithAsync(second, owner.Key, version: 2);
@@ -133,7 +134,7 @@ public sealed class WriteBehindTableTests(PostgresFixture postgres, RedisFixture
             recovered += await second.Table.RecoverAsync(partition, silo => silo == gone.Silo.ToParsableString(), Token);
 
         Assert.Equal(Keys, recovered);
-        await Task.WhenAll(Enumerable.Range(0, Keys).Select(i => second.Table.CommittedAsync($"k{i}", 3, Token)));
+        await Task.WhenAll(Enumerable.Range(0, Keys).Select(i => second.Table.EnsureCommittedAsync($"k{i}", 3, Token)));
         for (var i = 0; i < Keys; i++) Assert.Equal(3, (await _store.ReadAsync($"k{i}", Token))!.Version);
     }
 

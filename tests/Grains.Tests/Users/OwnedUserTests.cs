@@ -1,0 +1,69 @@
+using Actors.Contracts;
+using Actors.Users;
+using Actors.WriteBehind;
+
+namespace Actors.Grains.Tests.Users;
+
+public sealed class OwnedUserTests
+{
+    private static readonly UserState First = UserState.None.Apply("id", new(), null, AnyUser.Start);
+    private static readonly UserState Second = First.Apply("id", new(), null, AnyUser.Start);
+
+    [Fact]
+    public void Readers_see_the_latest_acknowledged_write_whatever_the_order()
+    {
+        var user = Open();
+        user.Accept(First);
+        user.Accept(Second);
+        Assert.Equal((UserState.None, Second), (user.Acknowledged, user.Accepted));
+
+        user.Acknowledge(Second, isJournaled: false);
+        user.Acknowledge(First, isJournaled: true);
+
+        Assert.Equal((Second, 1), (user.Acknowledged, user.Journaled));
+    }
+
+    [Fact]
+    public void Nothing_is_acknowledged_once_the_ownership_has_ended()
+    {
+        var user = Open();
+        user.Accept(First);
+        user.End();
+
+        user.Acknowledge(First, isJournaled: true);
+
+        Assert.False(user.IsCurrent);
+        Assert.Equal((UserState.None, 0), (user.Acknowledged, user.Journaled));
+    }
+
+    [Fact]
+    public void Version_is_settled_once_it_is_acknowledged_and_answered()
+    {
+        var user = Open();
+        user.Accept(First);
+        user.Acknowledge(First, isJournaled: false);
+        Assert.True(user.IsSettled(0));
+        Assert.False(user.IsSettled(1));
+
+        user.Answer(1, wasAwaited: false);
+
+        Assert.True(user.IsSettled(1));
+    }
+
+    [Fact]
+    public void Writes_acknowledged_at_once_do_not_count_as_unanswered()
+    {
+        var user = Open();
+        user.Await();
+        user.Answer(1, wasAwaited: false);
+        Assert.False(user.AreAllAnswered);
+
+        user.Answer(2, wasAwaited: true);
+
+        Assert.True(user.AreAllAnswered);
+        user.Acknowledge(Second, isJournaled: false);
+        Assert.True(user.IsSettled(2));
+    }
+
+    private static OwnedUser Open() => new(new OpenedRow(new Ownership("id", 1), Row: null, IsPossiblyStale: false, Task.CompletedTask));
+}
