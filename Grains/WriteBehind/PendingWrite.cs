@@ -102,9 +102,9 @@ internal sealed class PendingWrite(FlushQueue queue, Ownership owner, Row row, D
             case CommitOutcome.Committed:
                 return WriteResult.Reached(Durability.Database, IsJournaled);
             case CommitOutcome.Parked when needed == Durability.Journal:
-                // A parked row is in the database, outside the table: no less durable than in the journal.
             case CommitOutcome.Unconfirmed when needed == Durability.Journal && IsJournaled:
-                // The row is journaled, as requested. The lane retries and reports its commit.
+                // A parked row is in the database, outside the table: no less durable than in the journal. An unconfirmed one is
+                // journaled, as requested; the lane retries and reports its commit.
                 return WriteResult.Reached(needed, IsJournaled);
             case CommitOutcome.Refused:
                 owner.Lose();

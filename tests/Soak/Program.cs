@@ -13,7 +13,7 @@ var minutes = new Option<double>("--minutes") { Description = "Duration of the f
 minutes.Validators.Add(result =>
 {
     if (result.Tokens is [var token] && (!double.TryParse(token.Value, out var value) || value is not (> 0 and <= 10_080)))
-        result.AddError($"--minutes is {token.Value}; allowed: more than 0, up to 10080.");
+        result.AddError($"--minutes is {token.Value}; use more than 0, up to 10080.");
 });
 var seed = new Option<int?>("--seed") { Description = "Repeats the faults of an earlier run; default: a random seed, which is printed." };
 var silos = Number("--silos", "Silos.", 3, 1, 16);
@@ -94,7 +94,7 @@ static Option<int> Number(string name, string description, int fallback, int lea
     {
         if (result.Tokens is not [var token, ..]) return;
         if (!int.TryParse(token.Value, out var value) || value < least || value > most)
-            result.AddError($"{name} is {token.Value}; allowed: {least} to {most}.");
+            result.AddError($"{name} is {token.Value}; use {least} to {most}.");
     });
     return option;
 }

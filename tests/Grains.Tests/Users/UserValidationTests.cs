@@ -122,9 +122,9 @@ public sealed class UserValidationTests
     {
         var full = Sized(256);
         UserValidation.Check(full);
-        AssertRefused(() => UserValidation.Check(full with { Attributes = Sized(257).Attributes }), "257 attributes", "up to 256");
-        AssertRefused(() => UserValidation.Check(full with { Counters = Sized(257).Counters }), "257 counters", "up to 256");
-        AssertRefused(() => UserValidation.Check(full with { Tags = Sized(257).Tags }), "257 tags", "up to 256");
+        AssertRefused(() => UserValidation.Check(full with { Attributes = Sized(257).Attributes }), "257 attributes", "at most 256");
+        AssertRefused(() => UserValidation.Check(full with { Counters = Sized(257).Counters }), "257 counters", "at most 256");
+        AssertRefused(() => UserValidation.Check(full with { Tags = Sized(257).Tags }), "257 tags", "at most 256");
     }
 
     [Fact]
@@ -140,7 +140,7 @@ public sealed class UserValidationTests
         UserValidation.Check(WriteOptions.Default);
         UserValidation.Check(new WriteOptions { ExpectedVersion = 0, RequestId = new('r', 64), Durability = Durability.Database });
         UserValidation.Check(new WriteOptions { ExpectedVersion = long.MaxValue, RequestId = "r" });
-        AssertRefused(new WriteOptions { ExpectedVersion = -1 }, "-1", "0 (no such user) and up");
+        AssertRefused(new WriteOptions { ExpectedVersion = -1 }, "-1", "0 (no such user) or more");
         AssertRefused(new WriteOptions { RequestId = "" }, "request id", "0 bytes", "1 to 64 bytes");
         AssertRefused(new WriteOptions { RequestId = new('r', 65) }, "request id", "65 bytes", "1 to 64 bytes");
         AssertRefused(new WriteOptions { RequestId = "\0" }, "request id", "NUL");
