@@ -35,7 +35,7 @@ internal sealed class SqliteParkedRows(SqliteRowStore store) : IParkedRows
 
     private const string TakeSql = "DELETE FROM parked WHERE id = $id RETURNING version, epoch, state";
 
-    public Task<IReadOnlyList<RefusedRow>> ParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<FencedRow>> ParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken) =>
         store.WriteAsync(writer => Park(writer, rows), cancellationToken, [.. rows.Select(row => row.Row.Key)]);
 
     public Task<string?> FindReasonAsync(string key, long version, CancellationToken cancellationToken) => store.ReadAsync(
@@ -68,9 +68,9 @@ internal sealed class SqliteParkedRows(SqliteRowStore store) : IParkedRows
     public Task<IReadOnlyList<ReplayedRow>> ReplayAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken) =>
         store.WriteAsync(writer => Replay(writer, keys), cancellationToken, keys);
 
-    private static IReadOnlyList<RefusedRow> Park(SqliteWriter writer, IReadOnlyList<RowToPark> rows)
+    private static IReadOnlyList<FencedRow> Park(SqliteWriter writer, IReadOnlyList<RowToPark> rows)
     {
-        var refused = new List<RefusedRow>();
+        var refused = new List<FencedRow>();
         using var transaction = writer.Begin();
         foreach (var (row, reason) in rows)
         {

@@ -85,9 +85,9 @@ public sealed class SqliteRowStore : IRowStore, IAsyncDisposable
         ReadAsync(connection => Read(connection, keys), cancellationToken);
 
     /// <inheritdoc/>
-    public Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<FencedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken) =>
         rows.Count == 0
-            ? Task.FromResult<IReadOnlyList<RefusedRow>>([])
+            ? Task.FromResult<IReadOnlyList<FencedRow>>([])
             : WriteAsync(writer => writer.Upsert(rows, cancellationToken), cancellationToken, [.. rows.Select(row => row.Key)]);
 
     /// <inheritdoc/>

@@ -46,9 +46,9 @@ internal sealed class SqliteWriter : IDisposable
         _version = Prepare(VersionSql, _storedId);
     }
 
-    public IReadOnlyList<RefusedRow> Upsert(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
+    public IReadOnlyList<FencedRow> Upsert(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
     {
-        var refused = new List<RefusedRow>();
+        var refused = new List<FencedRow>();
         using var transaction = Begin();
         for (var i = 0; i < rows.Count; i++)
         {

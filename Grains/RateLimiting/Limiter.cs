@@ -19,7 +19,7 @@ internal sealed class Limiter
     private const int MaxRewritten = 1000;
 
     private readonly RedisGrantLogStore _logs;
-    private readonly LocalLog _log;
+    private readonly LogCopy _log;
     private readonly GrantLogSession _session;
     private readonly LimiterEnding _ending;
     private readonly WaitingLine _line;
@@ -34,7 +34,7 @@ internal sealed class Limiter
         string client, RateLimitPolicy policy, RedisGrantLogStore logs, LimiterCounters counters, RateLimitOptions options, ILimiterHost host)
     {
         _logs = logs;
-        _log = new LocalLog(client, policy, logs.Clock, counters, host);
+        _log = new LogCopy(client, policy, logs.Clock, counters, host);
         _session = new GrantLogSession(_log, logs, options.ReservedShare, host);
         _ending = new LimiterEnding(logs.Stopping);
         _line = new WaitingLine(_log, counters, options);
@@ -68,7 +68,7 @@ internal sealed class Limiter
     /// <exception cref="InvalidRateLimitException">
     /// The smallest limit is below the requested permits, so no call could ever be granted.
     /// </exception>
-    /// <exception cref="OverloadedException">The queue of arrived calls is full.</exception>
+    /// <exception cref="OverloadedException">Too many calls have arrived and are not decided yet.</exception>
     public void Check(int permits)
     {
         if (permits > _log.Windows.SmallestLimit) throw LimiterErrors.TooMany(permits, _log.Windows);
@@ -103,7 +103,7 @@ internal sealed class Limiter
     public async Task<RateLimitDecision> PeekAsync(int permits)
     {
         await LoadAsync();
-        var (now, source) = (_log.Earliest, _decider.HeldBy);
+        var (now, source) = (_log.Earliest, _decider.SourceWithoutScript);
         if (source == DecidedBy.Local && Policy.OnRedisDown == RedisDownBehavior.Deny) return _decisions.Down(permits, now, Decider.WhileDown);
         var isFree = _line.TurnOf(permits) <= now || (source == DecidedBy.Local && Policy.OnRedisDown == RedisDownBehavior.Allow);
         var (window, left) = _decisions.Tightest(now);
@@ -115,7 +115,7 @@ internal sealed class Limiter
     {
         await LoadAsync();
         var now = _log.Earliest;
-        return _decisions.Allowed(_decisions.Tightest(now), now, at, _decider.HeldBy);
+        return _decisions.Allowed(_decisions.Tightest(now), now, at, _decider.SourceWithoutScript);
     }
 
     /// <summary>Empties the windows.</summary>

@@ -13,10 +13,10 @@ internal enum DecidedBy
     /// <summary>The silo, from permits that Redis had reserved.</summary>
     Reserve,
 
-    /// <summary>The silo's exact copy of the log, which showed that the window is full.</summary>
+    /// <summary>The owner's exact copy of the log, which showed that the window is full while Redis was reachable.</summary>
     Mirror,
 
-    /// <summary>The silo alone, because Redis is unreachable.</summary>
+    /// <summary>The silo alone, as the policy says for when Redis is unreachable.</summary>
     Local,
 }
 

@@ -8,7 +8,7 @@ internal static class LimiterErrors
     public static InvalidRateLimitException TooMany(int permits, Windows windows) =>
         new($"Permits is {permits}; use 1 to {windows.SmallestLimit}, the smallest limit of policy '{windows.Policy.Name}'.");
 
-    public static OverloadedException Crowded(LocalLog log, int most) => new(
+    public static OverloadedException Crowded(LogCopy log, int most) => new(
         $"More than {most} calls of client {WellFormedText.Quote(log.Client)} under policy '{log.Policy.Name}' are queued.", RetryWhenCrowded);
 
     public static OverloadedException ManyForgotten() => new(
@@ -20,7 +20,7 @@ internal static class LimiterErrors
         new("The limiter moves to another activation before the call's turn; nothing was charged. Repeat the call.");
 
     /// <summary>The log cannot be owned.</summary>
-    public static StorageUnavailableException Contested(LocalLog log) =>
+    public static StorageUnavailableException Contested(LogCopy log) =>
         new("Redis", $"the limiter of client {WellFormedText.Quote(log.Client)} keeps changing its owner");
 
     public static StorageUnavailableException Unavailable(string why) => new("Redis", why);

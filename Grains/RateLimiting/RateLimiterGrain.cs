@@ -66,6 +66,8 @@ internal sealed partial class RateLimiterGrain(
 
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
+        // Never activated.
+        if (_turns is null) return;
         try
         {
             await _limiters.CloseAsync().WaitAsync(cancellationToken);

@@ -50,13 +50,13 @@ internal sealed class OwnedUser
     public bool AreAllAnswered => _unanswered == 0;
 
     /// <summary>True once <paramref name="version"/> is acknowledged and the journal has answered it.</summary>
-    public bool IsSettled(long version) => Acknowledged.Version >= version && _answered >= version;
+    public bool IsAnswered(long version) => Acknowledged.Version >= version && _answered >= version;
 
     /// <summary>The next write builds on <paramref name="next"/>.</summary>
     public void Accept(UserState next) => Accepted = next;
 
     /// <summary>A write waits for the journal's answer and is repeated if that refuses it.</summary>
-    public void Await() => _unanswered++;
+    public void AwaitAnswer() => _unanswered++;
 
     /// <summary>The journal has answered <paramref name="version"/>.</summary>
     public void Answer(long version, bool wasAwaited)
@@ -73,6 +73,10 @@ internal sealed class OwnedUser
         if (isJournaled) Journaled = Math.Max(Journaled, next.Version);
     }
 
-    /// <summary>Ends the ownership: nothing more is acknowledged under it.</summary>
-    public void End() => IsCurrent = false;
+    /// <summary>Ends the ownership: nothing more is acknowledged under it, and no further write under it bypasses the journal.</summary>
+    public void End()
+    {
+        IsCurrent = false;
+        Owner.Lose();
+    }
 }

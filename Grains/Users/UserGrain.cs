@@ -21,21 +21,21 @@ internal sealed class UserGrain(
     WriteBehindTable table, ActiveUsers users, MembershipLease lease, ReadCounters reads, ClusterClock clock, ILogger<UserGrain> logger)
     : Grain, IUserGrain, IHoldsCalls, IDisposable
 {
-    // The memory account, and the limit on how long calls may wait once the deactivation begins.
+    // The limit on how long calls may wait once the deactivation begins.
     private readonly Departure _departure = new();
-    private ActiveUser? _memory;
 
-    // Set when the activation begins.
+    // The memory account and the parts, set when the activation begins, before the first call.
+    private ActiveUser? _account;
     private UserLoader _loader = null!;
-    private UserDurability _durability = null!;
+    private UserAcknowledger _acknowledger = null!;
     private UserWriter _writer = null!;
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        _memory = new ActiveUser(users, GrainContext);
-        _loader = new UserLoader(this.GetPrimaryKeyString(), table, users, _memory, _departure, lease, reads, logger);
-        _durability = new UserDurability(_loader, table, _memory, _departure, logger);
-        _writer = new UserWriter(_loader, _durability, table, users, _memory, _departure, clock);
+        _account = new ActiveUser(users, GrainContext);
+        _loader = new UserLoader(this.GetPrimaryKeyString(), table, users, _account, _departure, lease, reads, logger);
+        _acknowledger = new UserAcknowledger(_loader, table, _account, _departure, logger);
+        _writer = new UserWriter(_loader, _acknowledger, table, users, _account, _departure, clock);
         return Task.CompletedTask;
     }
 
@@ -62,7 +62,7 @@ internal sealed class UserGrain(
         for (var attempt = 1; attempt <= UserLoader.MaxAttempts; attempt++)
         {
             var user = await _loader.LoadAsync(cancellationToken);
-            if (await _durability.ReachAsync(user, user.Acknowledged.Version, Durability.Database, cancellationToken) is not null) return;
+            if (await _acknowledger.WaitForAsync(user, user.Acknowledged.Version, Durability.Database, cancellationToken) is not null) return;
         }
 
         throw UserErrors.Contested(_loader.Id);
@@ -78,7 +78,7 @@ internal sealed class UserGrain(
             if (version > last) _loader.ThrowUnlessMember();
             if (version < 0 || version > last)
                 throw new InvalidUserException($"Version {version} of user {WellFormedText.Quote(_loader.Id)} was not written; use 0 to {last}.");
-            if (await _durability.ReachAsync(user, version, durability, cancellationToken) is not null) return;
+            if (await _acknowledger.WaitForAsync(user, version, durability, cancellationToken) is not null) return;
         }
 
         throw UserErrors.Contested(_loader.Id);
@@ -88,9 +88,13 @@ internal sealed class UserGrain(
 
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
-        // Writes acknowledged in memory may still be in flight to the journal.
         const ConfigureAwaitOptions IgnoreFailure =
             ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing;
+
+        // Never activated.
+        if (_loader is null) return;
+
+        // Writes acknowledged in memory may still be in flight to the journal.
         await _loader.Writing.WaitAsync(cancellationToken).ConfigureAwait(IgnoreFailure);
         if (_loader.Current is { } user) await new UserRelease(table, logger).ReleaseAsync(user, reason, cancellationToken);
     }
@@ -98,7 +102,7 @@ internal sealed class UserGrain(
     /// <summary>Runs at the end of the activation, with or without <see cref="OnDeactivateAsync"/>.</summary>
     public void Dispose()
     {
-        _memory?.Dispose();
+        _account?.Dispose();
         _departure.Dispose();
     }
 }

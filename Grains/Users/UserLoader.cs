@@ -10,7 +10,7 @@ namespace Actors.Users;
 /// access it, one at a time; other turns may run during any await.
 /// </summary>
 internal sealed partial class UserLoader(
-    string id, WriteBehindTable table, ActiveUsers users, ActiveUser memory, Departure departure, MembershipLease lease,
+    string id, WriteBehindTable table, ActiveUsers users, ActiveUser account, Departure departure, MembershipLease lease,
     ReadCounters reads, ILogger logger)
 {
     /// <summary>The maximum number of attempts of a call that loses its ownership to another activation.</summary>
@@ -67,21 +67,20 @@ internal sealed partial class UserLoader(
     }
 
     /// <summary>Counts the memory of the state with all accepted writes, even without room: it is in memory already.</summary>
-    public void CountMemory() => memory.Hold(UserSize.Of(_user?.Accepted ?? UserState.None));
+    public void CountMemory() => account.Hold(UserSize.Of(_user?.Accepted ?? UserState.None));
 
     /// <summary>Ends a lost ownership: the next call claims and loads again, on the activation that is left.</summary>
     public void GiveUp(OwnedUser user)
     {
         if (!user.IsCurrent) return;
         LogOwnershipLost(logger, id, user.Owner.Epoch);
-        user.Owner.Lose();
         user.End();
         Deactivate("The user is owned by another activation.");
     }
 
     private async ValueTask<OwnedUser> LoadOwnedAsync(CancellationToken cancellationToken)
     {
-        memory.Use();
+        account.Use();
 
         // A user that was loaded without the journal is loaded again once the journal is back.
         var isOutdated = Current is { Owner.IsWithoutJournal: true } && table.IsJournaling;
@@ -100,7 +99,7 @@ internal sealed partial class UserLoader(
 
     private async Task LoadOnceAsync()
     {
-        memory.Pin();
+        account.Pin();
         try
         {
             // Let the writes of a current owner complete. No new write begins, because all calls wait for this load.
@@ -117,14 +116,14 @@ internal sealed partial class UserLoader(
                 return;
             }
 
-            await memory.BeginLoadAsync();
+            await account.BeginLoadAsync();
             try
             {
                 await OpenAsync();
             }
             finally
             {
-                memory.EndLoad();
+                account.EndLoad();
             }
         }
         catch (Exception error) when (error is StorageUnavailableException or OverloadedException && Current is not null)
@@ -139,7 +138,7 @@ internal sealed partial class UserLoader(
         }
         finally
         {
-            memory.Unpin();
+            account.Unpin();
         }
     }
 
@@ -153,7 +152,7 @@ internal sealed partial class UserLoader(
         CountMemory();
     }
 
-    private void Deactivate(string reason) => memory.Context.Deactivate(new(DeactivationReasonCode.ApplicationRequested, reason));
+    private void Deactivate(string reason) => account.Context.Deactivate(new(DeactivationReasonCode.ApplicationRequested, reason));
 
     private StorageUnavailableException NotLoaded() => UserErrors.NotLoaded(id);
 

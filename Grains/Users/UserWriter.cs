@@ -9,7 +9,7 @@ namespace Actors.Users;
 /// their way to the journal, but stay in order. Runs in turns of the user's grain only; other turns may run during any await.
 /// </summary>
 internal sealed class UserWriter(
-    UserLoader loader, UserDurability durability, WriteBehindTable table, ActiveUsers users, ActiveUser memory, Departure departure,
+    UserLoader loader, UserAcknowledger acknowledger, WriteBehindTable table, ActiveUsers users, ActiveUser account, Departure departure,
     ClusterClock clock)
 {
     /// <summary>Merges a patch, or deletes the user if there is none.</summary>
@@ -20,7 +20,7 @@ internal sealed class UserWriter(
         var (waits, isHeldAhead) = (0, false);
 
         // Pinned until the receipt: a user that is being written is not idle.
-        memory.Pin();
+        account.Pin();
         try
         {
             UserValidation.Check(options);
@@ -35,7 +35,7 @@ internal sealed class UserWriter(
                 if (begun.Earlier is { } earlier)
                 {
                     // Null: its ownership was lost before it was written, so it may not have happened.
-                    if (await durability.ReachAsync(user, earlier, options.Durability, cancellationToken) is { } repeated)
+                    if (await acknowledger.WaitForAsync(user, earlier, options.Durability, cancellationToken) is { } repeated)
                         return new() { Version = earlier, Durability = repeated };
                     continue;
                 }
@@ -56,9 +56,11 @@ internal sealed class UserWriter(
 
                 // No need to wait if no earlier write is unanswered: nothing this write builds on can be refused and repeated.
                 var isAtOnce = options.Durability == Durability.Memory && user.AreAllAnswered;
-                var acknowledging = durability.AcknowledgeAsync(user, begun.Next!, write, isAtOnce);
+                var acknowledging = acknowledger.AcknowledgeAsync(user, begun.Next!, write, isAtOnce);
                 user.Writing = acknowledging;
-                if (isAtOnce) return new() { Version = version, Durability = Durability.Memory };
+
+                // Complete already if the journal does not know the owner; then the outcome is known.
+                if (isAtOnce && !acknowledging.IsCompleted) return new() { Version = version, Durability = Durability.Memory };
                 var result = await acknowledging;
                 switch (result.Outcome)
                 {
@@ -94,7 +96,7 @@ internal sealed class UserWriter(
         {
             // Release the memory of a write that failed.
             if (isHeldAhead) loader.CountMemory();
-            memory.Unpin();
+            account.Unpin();
         }
     }
 
@@ -121,7 +123,7 @@ internal sealed class UserWriter(
         var row = UserDocument.ToRow(user.Owner, next);
         UserValidation.CheckSize(row.State.Length);
         var bytes = UserSize.Of(next);
-        if (!memory.TryHold(bytes)) return new() { Bytes = bytes };
+        if (!account.TryHold(bytes)) return new() { Bytes = bytes };
         try
         {
             var write = table.Begin(user.Owner, row, options.Durability);
@@ -140,7 +142,7 @@ internal sealed class UserWriter(
     /// <summary>Waits for room for <paramref name="bytes"/>. If the caller stops waiting, the room is released.</summary>
     private async Task HoldAsync(long bytes, CancellationToken cancellationToken)
     {
-        var holding = memory.HoldAsync(bytes);
+        var holding = account.HoldAsync(bytes);
         try
         {
             await departure.WaitAsync(holding, users.Refuse, cancellationToken);
@@ -167,7 +169,7 @@ internal sealed class UserWriter(
             for (var attempt = 1; attempt <= UserLoader.MaxAttempts; attempt++)
             {
                 var user = await loader.LoadAsync(CancellationToken.None);
-                if (await durability.ReachAsync(user, version, requested, CancellationToken.None) is { } reached) return reached;
+                if (await acknowledger.WaitForAsync(user, version, requested, CancellationToken.None) is { } reached) return reached;
             }
         }
         catch (Exception error) when (UserErrors.SaysNotDone(error))

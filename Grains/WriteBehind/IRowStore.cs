@@ -37,7 +37,7 @@ public interface IRowStore
     /// <param name="cancellationToken">Cancels the call; the outcome is then unknown, and retrying is safe.</param>
     /// <returns>The rows that the fence refused, with what the table holds instead; usually empty.</returns>
     /// <exception cref="RowsRefusedException">Some rows cannot be stored because of their content; none was written.</exception>
-    Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken);
+    Task<IReadOnlyList<FencedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken);
 }
 
 /// <summary>Reading a single row.</summary>
@@ -52,4 +52,4 @@ internal static class RowStoreExtensions
 /// <param name="Key">The key of the row.</param>
 /// <param name="StoredVersion">The version the table holds.</param>
 /// <param name="StoredEpoch">The epoch of the stored row.</param>
-public readonly record struct RefusedRow(string Key, long StoredVersion, long StoredEpoch);
+public readonly record struct FencedRow(string Key, long StoredVersion, long StoredEpoch);

@@ -51,6 +51,8 @@ internal sealed class PendingWrite(FlushQueue queue, Ownership owner, Row row, D
         {
             // Answers come in order, so later rows of this owner see this.
             if (outcome == AppendOutcome.Fenced) owner.Lose();
+
+            // A journaled row is in the queue already: JournalBatch queued it before it answered. A fenced row never gets there.
             if (outcome is not (AppendOutcome.Unavailable or AppendOutcome.Unknown)) return;
 
             // After a loss, a later owner may have written, and the row may build on one that was refused and is repeated. Then it
@@ -106,7 +108,7 @@ internal sealed class PendingWrite(FlushQueue queue, Ownership owner, Row row, D
                 // A parked row is in the database, outside the table: no less durable than in the journal. An unconfirmed one is
                 // journaled, as requested; the lane retries and reports its commit.
                 return WriteResult.Reached(needed, IsJournaled);
-            case CommitOutcome.Refused:
+            case CommitOutcome.Fenced:
                 owner.Lose();
                 return AfterRefusal(commit.StoredVersion);
             default:

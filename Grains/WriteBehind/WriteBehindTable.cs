@@ -21,7 +21,7 @@ internal sealed partial class WriteBehindTable : IDisposable
     private readonly Journal _journal;
     private readonly RowCache _cache;
     private readonly FlushQueue _queue;
-    private readonly RowLoader _opening;
+    private readonly RowLoader _loader;
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
 
@@ -41,7 +41,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         var name = silo.SiloAddress.ToParsableString();
         _journal = new Journal(redis, name, row => _queue!.Enqueue(row), counters, _logger, Options.JournalGracePeriod, clock);
         _queue = new FlushQueue(store, _journal, cache, Options, counters, clock, _logger, loops);
-        _opening = new RowLoader(store, _journal, _queue, cache, cutOff, name, leases, reads, _logger);
+        _loader = new RowLoader(store, _journal, _queue, cache, cutOff, name, leases, reads, _logger);
     }
 
     public WriteBehindOptions Options { get; }
@@ -62,7 +62,7 @@ internal sealed partial class WriteBehindTable : IDisposable
 
     /// <inheritdoc cref="RowLoader.OpenAsync"/>
     public Task<OpenedRow> OpenAsync(string key, long atLeast, CancellationToken cancellationToken) =>
-        _opening.OpenAsync(key, atLeast, cancellationToken);
+        _loader.OpenAsync(key, atLeast, cancellationToken);
 
     /// <inheritdoc cref="FlushQueue.State"/>
     public WriteBehindState State => _queue.State;
@@ -123,7 +123,7 @@ internal sealed partial class WriteBehindTable : IDisposable
         return commit.Outcome switch
         {
             CommitOutcome.Committed => WriteResult.Reached(Durability.Database, isJournaled: false),
-            CommitOutcome.Refused => new(WriteOutcome.NotWritten)
+            CommitOutcome.Fenced => new(WriteOutcome.NotWritten)
             {
                 Reason = $"The ownership of {WellFormedText.Quote(key)} has passed to another activation.",
             },

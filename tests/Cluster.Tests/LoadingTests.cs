@@ -63,16 +63,16 @@ public sealed class LoadingTests
             ? Task.FromException<IReadOnlyList<Row>>(new StorageUnavailableException("the database", "It is down."))
             : Task.FromResult<IReadOnlyList<Row>>([.. keys.Where(_rows.ContainsKey).Select(key => _rows[key])]);
 
-        public Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
+        public Task<IReadOnlyList<FencedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
         {
             foreach (var row in rows) _rows[row.Key] = row;
-            return Task.FromResult<IReadOnlyList<RefusedRow>>([]);
+            return Task.FromResult<IReadOnlyList<FencedRow>>([]);
         }
     }
     /// <summary>The parked rows of a store that rejects nothing.</summary>
     private sealed class NoneParked : IParkedRows
     {
-        public Task<IReadOnlyList<RefusedRow>> ParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken) =>
+        public Task<IReadOnlyList<FencedRow>> ParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken) =>
             throw new NotSupportedException("It rejects nothing.");
 
         public Task<string?> FindReasonAsync(string key, long version, CancellationToken cancellationToken) => Task.FromResult<string?>(null);

@@ -172,6 +172,6 @@ public abstract partial class RowStoreContract
         await writing;
     }
 
-    private Task<IReadOnlyList<RefusedRow>> ParkAsync(params Row[] rows) =>
+    private Task<IReadOnlyList<FencedRow>> ParkAsync(params Row[] rows) =>
         Store.Parked.ParkAsync([.. Sorted(rows).Select(row => new RowToPark(row, "why"))], Token);
 }

@@ -63,7 +63,7 @@ public abstract partial class RowStoreContract : IAsyncLifetime
 
     protected static Row[] Sorted(IEnumerable<Row> rows) => [.. rows.OrderBy(row => row.Key, StringComparer.Ordinal)];
 
-    protected async Task<IReadOnlyList<RefusedRow>> UpsertAsync(params IEnumerable<Row> rows) =>
+    protected async Task<IReadOnlyList<FencedRow>> UpsertAsync(params IEnumerable<Row> rows) =>
         await Store.UpsertAsync(Sorted(rows), Token);
 
     protected async Task<Row> ReadAsync(string key)

@@ -4,21 +4,22 @@ namespace Actors.RateLimiting;
 
 /// <summary>
 /// Decides the calls of one client under one policy: by the script in Redis, from the reserve, or from the local copy of the
-/// log without Redis. Calls that are not granted and may wait join the queue.
+/// log without Redis. Calls that are not granted and may wait join the waiting
+/// line.
 /// </summary>
 /// <remarks>
 /// Used only by the turns of one grain. One batch is decided at a time (<see cref="ExclusiveQueue"/>), and the log does not
 /// change while its script is in flight.
 /// </remarks>
 internal sealed class Decider(
-    LocalLog log, GrantLogSession session, WaitingLine line, DecisionFactory decisions, LimiterEnding ending, RedisGrantLogStore logs,
+    LogCopy log, GrantLogSession session, WaitingLine line, DecisionFactory decisions, LimiterEnding ending, RedisGrantLogStore logs,
     LimiterCounters counters)
 {
     /// <summary>The retry delay that callers get when all calls are denied while Redis is unreachable.</summary>
     public static readonly TimeSpan WhileDown = TimeSpan.FromSeconds(1);
 
     /// <summary>The source of a decision made without a script.</summary>
-    public DecidedBy HeldBy => logs.IsReachable ? DecidedBy.Mirror : DecidedBy.Local;
+    public DecidedBy SourceWithoutScript => logs.IsReachable ? DecidedBy.Mirror : DecidedBy.Local;
 
     private RateLimitPolicy Policy => log.Policy;
 
@@ -38,7 +39,7 @@ internal sealed class Decider(
             {
                 if (await session.DecideAsync(batch) is { } answer)
                 {
-                    Settle(batch, answer.Granted, answer.PermitsGranted(batch), answer.Time, answer.At, DecidedBy.Redis);
+                    Answer(batch, answer.Granted, answer.PermitsGranted(batch), answer.Time, answer.At, DecidedBy.Redis);
                     return;
                 }
 
@@ -80,7 +81,7 @@ internal sealed class Decider(
         return results;
     }
 
-    /// <summary>Queues a call that was not granted, or denies it if it does not wait or would come too late.</summary>
+    /// <summary>Adds a call that was not granted to the waiting line, or denies it if it does not wait or would come too late.</summary>
     public void HoldOrDeny(Ticket ticket, long now, long moment, DecidedBy source)
     {
         if (ending.HasBegun && ticket.Waits)
@@ -145,18 +146,19 @@ internal sealed class Decider(
             var fits = isBlocked ? 0 : Math.Min(ticket.Calls, (free - taken) / ticket.Permits);
             taken += fits * ticket.Permits;
             isBlocked |= ticket.Waits && fits < ticket.Calls;
+            // Allow grants every call; only what fits is charged.
             granted[i] = Policy.OnRedisDown == RedisDownBehavior.Allow ? ticket.Calls : fits;
             if (ticket.Name is not null && fits > 0) log.Names.Note(ticket.Name, at);
         }
 
         if (taken > 0) log.Grant(at, taken);
-        Settle(batch, granted, taken, earliest, at, DecidedBy.Local);
+        Answer(batch, granted, taken, earliest, at, DecidedBy.Local);
     }
 
     /// <summary>
-    /// Completes each ticket. Calls that were not granted and may wait join the queue. The log holds the grants already.
+    /// Completes each ticket. Calls that were not granted and may wait join the waiting line. The log holds the grants already.
     /// </summary>
-    private void Settle(List<Ticket> batch, long[] granted, long taken, long now, long at, DecidedBy source)
+    private void Answer(List<Ticket> batch, long[] granted, long taken, long now, long at, DecidedBy source)
     {
         // Each granted call reports the permits left after it.
         var (tightest, left) = decisions.Tightest(now);
@@ -164,6 +166,7 @@ internal sealed class Decider(
         for (var i = 0; i < batch.Count; i++)
         {
             var ticket = batch[i];
+            // Negative: the time of an earlier grant of this name (DecideResponse.Granted).
             if (granted[i] < 0) ticket.Decide([decisions.Allowed((tightest, left), now, -granted[i], source)]);
             if (granted[i] <= 0) continue;
             var results = new RateLimitDecision[ticket.Calls];
@@ -183,7 +186,7 @@ internal sealed class Decider(
             if (granted[i] == 0) batch[i].EndDeciding();
         }
 
-        // The queue still holds the calls that waited before and were not granted now.
+        // The waiting line still holds the calls that waited before and were not granted now.
         line.RemoveDecided();
         var clock = logs.Clock.Now;
         for (var i = 0; i < batch.Count; i++)

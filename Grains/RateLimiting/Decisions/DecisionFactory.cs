@@ -1,9 +1,9 @@
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// Builds the decisions that callers receive: what is left, and when more is free, from the log and the queue.
+/// Builds the decisions that callers receive: what is left, and when more is free, from the log and the waiting line.
 /// </summary>
-internal sealed class DecisionFactory(LocalLog log, WaitingLine line)
+internal sealed class DecisionFactory(LogCopy log, WaitingLine line)
 {
     private Windows Windows => log.Windows;
 

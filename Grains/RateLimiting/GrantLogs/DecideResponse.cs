@@ -1,6 +1,6 @@
 namespace Actors.RateLimiting;
 
-/// <summary>The response of Redis.</summary>
+/// <summary>The response to one <see cref="DecideRequest"/>.</summary>
 internal sealed record DecideResponse
 {
     /// <summary>One of the statuses of <see cref="GrantScripts"/>.</summary>

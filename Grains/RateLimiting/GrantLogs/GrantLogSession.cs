@@ -10,7 +10,7 @@ namespace Actors.RateLimiting;
 /// Used only by the turns of one grain. Its calls of Redis run one at a time (<see cref="ExclusiveQueue"/>), and the copy does
 /// not change while one is in flight.
 /// </remarks>
-internal sealed class GrantLogSession(LocalLog log, RedisGrantLogStore logs, double reservedShare, ILimiterHost host)
+internal sealed class GrantLogSession(LogCopy log, RedisGrantLogStore logs, double reservedShare, ILimiterHost host)
 {
     /// <summary>How often Redis is called again about a log that is not in the expected state.</summary>
     public const int MaxAttempts = 9;
@@ -46,7 +46,10 @@ internal sealed class GrantLogSession(LocalLog log, RedisGrantLogStore logs, dou
     /// <summary>True if this activation owns the log, so the copy holds all grants that count.</summary>
     public bool IsOwner => _epoch is not null;
 
-    /// <summary>Lets Redis decide and applies its response to the copy.</summary>
+    /// <summary>
+    /// Lets Redis decide and applies its response to the copy. Without an epoch the same script also makes this activation the owner
+    /// and returns the log; without tickets it does nothing else.
+    /// </summary>
     /// <returns>Null if Redis did not decide because the log is not in the expected state; call again.</returns>
     /// <exception cref="RedisUnavailableException">Redis is unreachable or failed.</exception>
     public async Task<DecideResponse?> DecideAsync(IReadOnlyList<Ticket> tickets)

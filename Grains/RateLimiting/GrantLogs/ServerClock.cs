@@ -21,7 +21,6 @@ internal struct ServerClock
     /// <summary>The server said <paramref name="time"/> in a call that lasted from <paramref name="sent"/> to <paramref name="received"/>.</summary>
     public void Observe(long time, long sent, long received)
     {
-
         // The server read its clock at some moment of the call, and has run on by its own rate since.
         var (low, high) = (time - received, time - sent + Drifted(received - sent));
         if (IsKnown)

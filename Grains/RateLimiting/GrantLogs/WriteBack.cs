@@ -7,7 +7,7 @@ namespace Actors.RateLimiting;
 /// stays, and so does what it holds for the next activation.
 /// </summary>
 /// <remarks>Used only by the turns of one grain; must not write while a script is in flight (<see cref="ExclusiveQueue"/>).</remarks>
-internal sealed class WriteBack(LocalLog log, GrantLogSession session, LimiterEnding ending, RedisGrantLogStore logs)
+internal sealed class WriteBack(LogCopy log, GrantLogSession session, LimiterEnding ending, RedisGrantLogStore logs)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 

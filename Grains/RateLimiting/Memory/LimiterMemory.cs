@@ -2,7 +2,7 @@ namespace Actors.RateLimiting;
 
 /// <summary>The memory of one limiter, as its host counts it.</summary>
 /// <remarks>Belongs to one grain, whose turns run one at a time.</remarks>
-internal sealed class LimiterMemory(LocalLog log, WaitingLine line, ILimiterHost host)
+internal sealed class LimiterMemory(LogCopy log, WaitingLine line, ILimiterHost host)
 {
     // Approximate memory of a limiter beside its log and the client's id.
     private const int OwnBytes = 2048;

@@ -9,7 +9,7 @@ namespace Actors.RateLimiting;
 /// So the log does not change while a script is in flight.
 /// </remarks>
 internal sealed class ExclusiveQueue(
-    LocalLog log, PendingCalls calls, Decider decider, WriteBack writeBack, LimiterMemory memory, ILimiterHost host)
+    LogCopy log, PendingCalls calls, Decider decider, WriteBack writeBack, LimiterMemory memory, ILimiterHost host)
 {
     private const int MaxOperations = 10_000;
 

@@ -5,7 +5,7 @@ namespace Actors.RateLimiting;
 /// with the next batch.
 /// </summary>
 /// <remarks>Belongs to one grain, whose turns run one at a time.</remarks>
-internal sealed class PendingCalls(LocalLog log, WaitingLine line, Decider decider, LimiterEnding ending, RedisGrantLogStore logs)
+internal sealed class PendingCalls(LogCopy log, WaitingLine line, Decider decider, LimiterEnding ending, RedisGrantLogStore logs)
 {
     private const int MaxArrived = 10_000;
 
@@ -77,14 +77,14 @@ internal sealed class PendingCalls(LocalLog log, WaitingLine line, Decider decid
 
     private void TakeArrived(List<Ticket> batch, long now, long earliest)
     {
-        // A call leaves the queue only after it was handled: until then FailAll finds it there.
+        // A call is removed only after it was handled: until then FailAll finds it here.
         var isLineDue = batch.Count == line.Count;
         for (var entries = batch.Count; entries < RedisGrantLogStore.MaxEntries && _arrived.TryPeek(out var ticket); _arrived.Dequeue())
         {
             if (ticket.Decided.IsCompleted) continue;
             if (ending.HasBegun && ticket.Waits) ticket.Fail(LimiterErrors.Moved());
             else if (ticket.Permits > log.Windows.SmallestLimit) ticket.Fail(LimiterErrors.TooMany(ticket.Permits, log.Windows));
-            else if (!isLineDue) decider.HoldOrDeny(ticket, now, earliest, decider.HeldBy);
+            else if (!isLineDue) decider.HoldOrDeny(ticket, now, earliest, decider.SourceWithoutScript);
             else
             {
                 if (batch.Count == 0 || !batch[^1].IsAlike(ticket)) entries++;
@@ -109,7 +109,7 @@ internal sealed class PendingCalls(LocalLog log, WaitingLine line, Decider decid
 
         line.RemoveDecided();
         foreach (var ticket in line.Planned.Where(ticket => ticket.Deadline <= now && ticket.PlannedAt > earliest).ToList())
-            decider.Deny(ticket, earliest, decider.HeldBy);
+            decider.Deny(ticket, earliest, decider.SourceWithoutScript);
         line.RemoveDecided();
     }
 }

@@ -24,7 +24,7 @@ internal sealed class Ticket(int calls, int permits, string? name, long deadline
 
     public bool Waits => deadline != 0;
 
-    /// <summary>The expected time of its turn, if it waits in the queue.</summary>
+    /// <summary>The expected time of its turn, if it is in the waiting line.</summary>
     public long PlannedAt { get; set; }
 
     /// <summary>The decisions of the calls, granted ones first.</summary>

@@ -5,7 +5,7 @@ namespace Actors.RateLimiting;
 /// permits are free, and its grant counts for the calls behind it.
 /// </summary>
 /// <remarks>Belongs to one grain, whose turns run one at a time.</remarks>
-internal sealed class WaitingLine(LocalLog log, LimiterCounters counters, RateLimitOptions options)
+internal sealed class WaitingLine(LogCopy log, LimiterCounters counters, RateLimitOptions options)
 {
     // This many calls of a client and policy may wait even if the silo's memory is full.
     private const int AlwaysWaiting = 10;
@@ -26,7 +26,7 @@ internal sealed class WaitingLine(LocalLog log, LimiterCounters counters, RateLi
     /// <summary>True if one more call may wait.</summary>
     public bool HasPlace => Count < (counters.Bytes < options.MaxMemory ? options.MaxWaiting : Math.Min(options.MaxWaiting, AlwaysWaiting));
 
-    /// <summary>The memory of the queue and its calls.</summary>
+    /// <summary>The memory of the line and its calls.</summary>
     public long Bytes => (CallBytes * _tickets.Count) + (_planned?.Bytes ?? 0);
 
     /// <summary>The waiting calls, whether or not their turns are planned.</summary>

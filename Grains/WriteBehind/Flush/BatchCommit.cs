@@ -17,7 +17,7 @@ internal sealed partial class BatchCommit
     private readonly Bisection<Row> _bisection;
     private readonly Dictionary<string, string> _parked = [];
     private readonly Dictionary<string, string> _held = [];
-    private Dictionary<string, RefusedRow>? _fenced;
+    private Dictionary<string, FencedRow>? _fenced;
     private bool _hasFailedUnexpectedly;
 
     /// <param name="rows">The batch, sorted by key.</param>
@@ -40,7 +40,7 @@ internal sealed partial class BatchCommit
     }
 
     /// <summary>The rows that the fence refused, by key.</summary>
-    public IReadOnlyDictionary<string, RefusedRow> Fenced => _fenced ?? (IReadOnlyDictionary<string, RefusedRow>)ReadOnlyDictionary<string, RefusedRow>.Empty;
+    public IReadOnlyDictionary<string, FencedRow> Fenced => _fenced ?? (IReadOnlyDictionary<string, FencedRow>)ReadOnlyDictionary<string, FencedRow>.Empty;
 
     /// <summary>The keys of the rows that were parked, with the reasons.</summary>
     public IReadOnlyDictionary<string, string> Parked => _parked;
@@ -74,7 +74,7 @@ internal sealed partial class BatchCommit
     /// An unexpected error may be transient. If it repeats, some of the rows may cause it. They are isolated like rows that the
     /// table refuses, but held instead of parked, so that the other rows do not wait for them.
     /// </summary>
-    private async Task<IReadOnlyList<RefusedRow>> UpsertOrRefuseAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<FencedRow>> UpsertOrRefuseAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
     {
         try
         {
@@ -116,7 +116,7 @@ internal sealed partial class BatchCommit
 
     private async Task ParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken)
     {
-        IReadOnlyList<RefusedRow> answer;
+        IReadOnlyList<FencedRow> answer;
         try
         {
             answer = await _store.Parked.ParkAsync(rows, cancellationToken);
@@ -127,7 +127,7 @@ internal sealed partial class BatchCommit
             answer = await _store.Parked.ParkAsync([only.InPlainWords()], cancellationToken);
         }
 
-        var notParked = new Dictionary<string, RefusedRow>();
+        var notParked = new Dictionary<string, FencedRow>();
         foreach (var row in answer) notParked[row.Key] = row;
         foreach (var (row, reason) in rows)
         {
@@ -149,7 +149,7 @@ internal sealed partial class BatchCommit
 
     private bool IsSettled(string key) => _parked.ContainsKey(key) || Fenced.ContainsKey(key);
 
-    private void Fence(RefusedRow row) => (_fenced ??= [])[row.Key] = row;
+    private void Fence(FencedRow row) => (_fenced ??= [])[row.Key] = row;
 
     private void Hold(string key, string reason)
     {

@@ -23,10 +23,10 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, i
     /// the next batch can be committed meanwhile; the next call waits for it first.
     /// </summary>
     public async Task SettleAsync(
-        IReadOnlyList<Row> rows, IReadOnlyCollection<RefusedRow> refused, IReadOnlyDictionary<string, string> parked, CancellationToken abort)
+        IReadOnlyList<Row> rows, IReadOnlyCollection<FencedRow> fenced, IReadOnlyDictionary<string, string> parked, CancellationToken abort)
     {
         await SettledAsync(abort);
-        _settling = SettleOneAsync(rows, refused, parked);
+        _settling = SettleOneAsync(rows, fenced, parked);
     }
 
     /// <summary>Waits for the last settlement, then retries what was postponed.</summary>
@@ -52,11 +52,11 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, i
     }
 
     private async Task SettleOneAsync(
-        IReadOnlyList<Row> rows, IReadOnlyCollection<RefusedRow> refused, IReadOnlyDictionary<string, string> parked)
+        IReadOnlyList<Row> rows, IReadOnlyCollection<FencedRow> fenced, IReadOnlyDictionary<string, string> parked)
     {
         var settled = rows.Where(row => row.MayBeJournaled).ToDictionary(row => row.Key, row => new FlushedRow(row.Key, row.Version, row.Epoch));
-        var lost = refused.ToDictionary(row => row.Key, row => row.StoredVersion);
-        foreach (var row in refused)
+        var lost = fenced.ToDictionary(row => row.Key, row => row.StoredVersion);
+        foreach (var row in fenced)
         {
             // A later version in the database makes the journaled one obsolete. An equal version of another owner does not:
             // either of the two may have been acknowledged, so the journal keeps its own.
@@ -70,7 +70,7 @@ internal sealed partial class FlushSettlement(Journal journal, RowCache cache, i
 
         try
         {
-            // The database does not hold a refused row, so it must not become the copy.
+            // The database does not hold a fenced row, so it must not become the copy.
             await cache.RefreshAsync([.. rows.Where(row => row.MayBeCached && !lost.ContainsKey(row.Key))]);
             await cache.ForgetAsync(lost);
             await journal.TrimAsync(settled.Values);

@@ -110,6 +110,7 @@ internal sealed partial class LaneQueue(
             if (_held.Find(key) is { } held) return held.Committed;
         }
 
+        // Not queued: it is in the database, in the table or, if the key is suspect, perhaps parked.
         return suspects.CommittedAsync(key, version);
     }
 
@@ -232,7 +233,7 @@ internal sealed partial class LaneQueue(
 
                 counters.FenceHit();
                 LogFenceHit(logger, pending.Row.Key, pending.Row.Version, pending.Row.Epoch, stored.StoredVersion, stored.StoredEpoch);
-                pending.Refuse(stored.StoredVersion);
+                pending.Fence(stored.StoredVersion);
             }
 
             if (heldTook is { } took) _held.Reschedule(took, hasProgress: settled.Count > 0, _isDraining);
@@ -246,7 +247,7 @@ internal sealed partial class LaneQueue(
     private static int ByKey(PendingRow one, PendingRow other) => string.CompareOrdinal(one.Row.Key, other.Row.Key);
 
     // A write that bypassed the journal may arrive after a later one of the same owner that did not; the later one includes it.
-    private static bool IsOvertaken(Row row, RefusedRow stored) => stored.StoredEpoch == row.Epoch && stored.StoredVersion > row.Version;
+    private static bool IsOvertaken(Row row, FencedRow stored) => stored.StoredEpoch == row.Epoch && stored.StoredVersion > row.Version;
 
     private TimeSpan UntilDue(PendingRow pending) =>
         _isDraining || unflushed.IsHigh || pending.Since <= _dueThrough ? TimeSpan.Zero : options.FlushInterval - clock.GetElapsedTime(pending.Since);

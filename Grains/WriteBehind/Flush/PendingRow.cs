@@ -2,7 +2,10 @@ using Actors.Core;
 
 namespace Actors.WriteBehind;
 
-/// <summary>A key's entry in a lane: its latest row and the callers that wait for its commit. Accessed under the lane's lock only.</summary>
+/// <summary>
+/// A key's entry in a lane: its latest row and the callers that wait for its commit. Changed under the lock of its
+/// <see cref="LaneQueue"/> only.
+/// </summary>
 internal sealed class PendingRow(Row row, long since)
 {
     private TaskCompletionSource<CommitResult>? _committed;
@@ -45,7 +48,7 @@ internal sealed class PendingRow(Row row, long since)
 
     public void Park(string reason) => Complete(new(CommitOutcome.Parked, reason));
 
-    public void Refuse(long storedVersion) => Complete(new(CommitOutcome.Refused, StoredVersion: storedVersion));
+    public void Fence(long storedVersion) => Complete(new(CommitOutcome.Fenced, StoredVersion: storedVersion));
 
     private void Complete(CommitResult result)
     {

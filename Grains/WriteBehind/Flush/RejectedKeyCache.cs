@@ -3,8 +3,8 @@ using Actors.Core;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// Keys whose row the table refused, as far as this silo knows: it parked them or read them as parked. Their rows are committed
-/// apart from others, and callers that wait for them learn the outcome.
+/// Keys whose row the table refused, as far as this silo knows: it parked or held them, or read them as parked. Their rows are
+/// committed apart from others, and callers that wait for them learn the outcome.
 /// </summary>
 /// <remarks>
 /// Bounded: beyond 2 × <paramref name="generation"/> keys, the oldest are evicted. After an eviction any key may be a rejected

@@ -6,7 +6,7 @@ using StackExchange.Redis;
 namespace Actors.WriteBehind;
 
 /// <summary>
-/// The rows of one script call and the callers that wait for them. Filled under the partition's lock, then used by the one commit
+/// The rows of one script call and the callers that wait for them. Filled under the partition's lock, then used by the one append
 /// loop; the two phases do not overlap.
 /// </summary>
 internal sealed class JournalBatch

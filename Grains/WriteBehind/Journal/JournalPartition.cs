@@ -21,17 +21,17 @@ internal sealed partial class JournalPartition(
     /// <inheritdoc cref="MaxBatchRows"/>
     public const int MaxBatchBytes = 1 << 20;
 
-    // Guards _waiting and _isCommitting; held for a few field accesses, never over an await.
+    // Guards _waiting and _isSending; held for a few field accesses, never over an await.
     private readonly Lock _gate = new();
 
     // Unsent batches, oldest first. Bounded by the ceiling on unflushed bytes: every row is counted against it beforehand.
     private readonly Queue<JournalBatch> _waiting = new();
     private JournalBatch? _open;
-    private bool _isCommitting;
+    private bool _isSending;
 
     private readonly RedisKey _last = $"{redis.KeyPrefix}:journal:{Partition.Tag(index)}:last:{silo}";
 
-    // The number of the last append. Accessed by the commit loop only, of which at most one runs.
+    // The number of the last append. Accessed by the append loop only, of which at most one runs.
     private long _number;
 
     public RedisKey Owners { get; } = $"{redis.KeyPrefix}:journal:{Partition.Tag(index)}:owners";
@@ -47,15 +47,15 @@ internal sealed partial class JournalPartition(
         {
             if (_open is null or { IsFull: true }) _waiting.Enqueue(_open = new JournalBatch());
             _open.Add(append);
-            if (_isCommitting) return;
-            _isCommitting = true;
+            if (_isSending) return;
+            _isSending = true;
 
             // On the thread pool, off the grain's scheduler. Failures are handled inside: every batch it takes is completed.
-            _ = Task.Run(CommitAsync);
+            _ = Task.Run(SendAsync);
         }
     }
 
-    private async Task CommitAsync()
+    private async Task SendAsync()
     {
         while (true)
         {
@@ -64,18 +64,18 @@ internal sealed partial class JournalPartition(
             {
                 if (!_waiting.TryDequeue(out batch))
                 {
-                    _isCommitting = false;
+                    _isSending = false;
                     return;
                 }
 
                 if (ReferenceEquals(batch, _open)) _open = null;
             }
 
-            await CommitAsync(batch);
+            await SendAsync(batch);
         }
     }
 
-    private async Task CommitAsync(JournalBatch batch)
+    private async Task SendAsync(JournalBatch batch)
     {
         var started = counters.Start();
         try

@@ -23,7 +23,7 @@ internal sealed class Ownership(string key, long epoch)
     /// <summary>False if the key certainly has no cached copy.</summary>
     public bool MayBeCached { get; init; } = true;
 
-    /// <summary>True once it is known that another activation owns the key: the journal or the database refused a row.</summary>
+    /// <summary>True once the ownership has ended: the journal or the database refused a row, or a later claim replaced it.</summary>
     public bool IsLost => _isLost;
 
     /// <summary>True for an ownership taken while the journal was unreachable; the journal does not know it.</summary>

@@ -21,7 +21,7 @@ internal enum AppendOutcome
 /// <summary>A row on its way to the journal, and the journal's answer.</summary>
 internal class PendingAppend(Row row)
 {
-    // Continuations run asynchronously, each grain on its own scheduler: none of them runs on the commit loop.
+    // Continuations run asynchronously, each grain on its own scheduler: none of them runs on the append loop.
     private readonly TaskCompletionSource<AppendOutcome> _answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public Row Row { get; } = row;
@@ -30,7 +30,7 @@ internal class PendingAppend(Row row)
     public Task<AppendOutcome> Answered => _answered.Task;
 
     /// <summary>
-    /// Only the first answer counts. Called by the one commit loop of the row's partition, or instead of it for an owner that the
+    /// Only the first answer counts. Called by the one append loop of the row's partition, or instead of it for an owner that the
     /// journal does not know.
     /// </summary>
     public void Answer(AppendOutcome outcome)
@@ -43,7 +43,7 @@ internal class PendingAppend(Row row)
         }
         catch (Exception error)
         {
-            // Such as OutOfMemoryException. It concerns the caller; the commit loop goes on with the other rows.
+            // Such as OutOfMemoryException. It concerns the caller; the append loop goes on with the other rows.
             _answered.SetException(error);
         }
     }

@@ -16,7 +16,7 @@ public interface IParkedRows
     /// The rows that were not parked, with the stored version and epoch. If these equal the row's own, the table holds the row.
     /// </returns>
     /// <exception cref="RowsRefusedException">Some rows cannot even be parked because of their content; none was.</exception>
-    Task<IReadOnlyList<RefusedRow>> ParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken);
+    Task<IReadOnlyList<FencedRow>> ParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken);
 
     /// <summary>
     /// The reason why <paramref name="version"/> of <paramref name="key"/> is not in the table, if it or a later version is

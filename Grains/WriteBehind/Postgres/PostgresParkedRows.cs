@@ -9,9 +9,9 @@ namespace Actors.WriteBehind;
 internal sealed class PostgresParkedRows(
     NpgsqlDataSource dataSource, PostgresFailures failures, PostgresStatements statements, PostgresProbe probe, int commandSeconds) : IParkedRows
 {
-    public Task<IReadOnlyList<RefusedRow>> ParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<FencedRow>> ParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken) =>
         rows.Count == 0
-            ? Task.FromResult<IReadOnlyList<RefusedRow>>([])
+            ? Task.FromResult<IReadOnlyList<FencedRow>>([])
             : failures.GuardAsync(
                 token => TryParkAsync(rows, token), cancellationToken,
                 // The cause does not matter here: the caller keeps rows that cannot be parked.
@@ -43,7 +43,7 @@ internal sealed class PostgresParkedRows(
         failures.GuardAsync(
             token => TryReplayAsync(keys, token), cancellationToken, token => probe.TakesOthersAsync(keys, [], token));
 
-    private async Task<IReadOnlyList<RefusedRow>> TryParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<FencedRow>> TryParkAsync(IReadOnlyList<RowToPark> rows, CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         var columns = new RowColumns();

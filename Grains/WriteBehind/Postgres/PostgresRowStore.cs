@@ -105,9 +105,9 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
             : _failures.GuardAsync(token => TryReadAsync(keys, token), cancellationToken);
 
     /// <inheritdoc/>
-    public Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<FencedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken) =>
         rows.Count == 0
-            ? Task.FromResult<IReadOnlyList<RefusedRow>>([])
+            ? Task.FromResult<IReadOnlyList<FencedRow>>([])
             : _failures.GuardAsync(
                 token => TryUpsertAsync(rows, token), cancellationToken,
                 token => _probe.TakesOthersAsync([.. rows.Select(row => row.Key)], rows, token));
@@ -169,7 +169,7 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
     }
 
     // An open session may hold a row locked for hours. The other rows need not wait for it.
-    private async Task<IReadOnlyList<RefusedRow>> TryUpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<FencedRow>> TryUpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
     {
         try
         {
@@ -208,7 +208,7 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
         return locked;
     }
 
-    private async Task<IReadOnlyList<RefusedRow>> UpsertAtOnceAsync(IReadOnlyList<Row> rows, bool isPatient, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<FencedRow>> UpsertAtOnceAsync(IReadOnlyList<Row> rows, bool isPatient, CancellationToken cancellationToken)
     {
         await using var connection = await _dataSource.OpenConnectionAsync(cancellationToken);
 
@@ -234,7 +234,7 @@ public sealed class PostgresRowStore : IRowStore, IAsyncDisposable
 
     // A row that was written now, or was already stored identically (a retry), matches the stored version. Any other row
     // lost: to the row before it, or to a later version written in between, which is the same to the caller.
-    private async Task<IReadOnlyList<RefusedRow>> FindRefusedAsync(
+    private async Task<IReadOnlyList<FencedRow>> FindRefusedAsync(
         NpgsqlConnection connection, IReadOnlyList<Row> rows, CancellationToken cancellationToken)
     {
         var latest = await StoredVersion.LatestAsync(connection, _statements, [.. rows.Select(row => row.Key)], _commandSeconds, cancellationToken);

@@ -27,7 +27,7 @@ internal readonly record struct StoredVersion(long Version, long Epoch, bool IsP
     /// <summary>True if it is exactly that row.</summary>
     public bool IsOf(Row row) => (Version, Epoch) == (row.Version, row.Epoch);
 
-    public RefusedRow Refusing(Row row) => new(row.Key, Version, Epoch);
+    public FencedRow Refusing(Row row) => new(row.Key, Version, Epoch);
 
     private bool IsLaterThan(StoredVersion other) => Version > other.Version || (Version == other.Version && !IsParked);
 }

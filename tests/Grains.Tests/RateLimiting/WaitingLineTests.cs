@@ -11,7 +11,7 @@ public sealed class WaitingLineTests
     private const int MaxWaiting = 100;
 
     private readonly LimiterCounters _counters = new(new ConfiguredPolicies(new NoPolicies()));
-    private readonly LocalLog _log;
+    private readonly LogCopy _log;
     private readonly WaitingLine _line;
 
     public WaitingLineTests()

@@ -33,28 +33,31 @@ public sealed class OwnedUserTests
         user.Acknowledge(First, isJournaled: true);
 
         Assert.False(user.IsCurrent);
+
+        // A write that still begins under it must not bypass the journal.
+        Assert.True(user.Owner.IsLost);
         Assert.Equal((UserState.None, 0), (user.Acknowledged, user.Journaled));
     }
 
     [Fact]
-    public void Version_is_settled_once_it_is_acknowledged_and_answered()
+    public void Version_is_answered_once_it_is_acknowledged_and_the_journal_has_answered()
     {
         var user = Open();
         user.Accept(First);
         user.Acknowledge(First, isJournaled: false);
-        Assert.True(user.IsSettled(0));
-        Assert.False(user.IsSettled(1));
+        Assert.True(user.IsAnswered(0));
+        Assert.False(user.IsAnswered(1));
 
         user.Answer(1, wasAwaited: false);
 
-        Assert.True(user.IsSettled(1));
+        Assert.True(user.IsAnswered(1));
     }
 
     [Fact]
     public void Writes_acknowledged_at_once_do_not_count_as_unanswered()
     {
         var user = Open();
-        user.Await();
+        user.AwaitAnswer();
         user.Answer(1, wasAwaited: false);
         Assert.False(user.AreAllAnswered);
 
@@ -62,7 +65,7 @@ public sealed class OwnedUserTests
 
         Assert.True(user.AreAllAnswered);
         user.Acknowledge(Second, isJournaled: false);
-        Assert.True(user.IsSettled(2));
+        Assert.True(user.IsAnswered(2));
     }
 
     private static OwnedUser Open() => new(new OpenedRow(new Ownership("id", 1), Row: null, IsPossiblyStale: false, Task.CompletedTask));

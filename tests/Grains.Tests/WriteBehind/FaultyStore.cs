@@ -49,7 +49,7 @@ internal sealed class FaultyStore(IRowStore inner, int seed = 0, int failuresPer
         return rows;
     }
 
-    public async Task<IReadOnlyList<RefusedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<FencedRow>> UpsertAsync(IReadOnlyList<Row> rows, CancellationToken cancellationToken)
     {
         bool before, after;
         int pause;

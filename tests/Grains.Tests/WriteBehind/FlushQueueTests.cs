@@ -103,7 +103,7 @@ public sealed class FlushQueueTests(PostgresFixture postgres, RedisFixture redis
 
         bench.Queue.Start();
 
-        Assert.Equal(new CommitResult(CommitOutcome.Refused, StoredVersion: stored), await committed.WaitAsync(Limit, Token));
+        Assert.Equal(new CommitResult(CommitOutcome.Fenced, StoredVersion: stored), await committed.WaitAsync(Limit, Token));
         Assert.Equal(1, bench.Counters.FenceHits);
         Assert.Equal(0, await bench.DrainAsync());
         Assert.Equal((0, 0L), (bench.Queue.Backlog.Rows, bench.Queue.Backlog.Bytes));

@@ -58,7 +58,7 @@ public sealed class FlushSettlementTests : IAsyncDisposable
     public async Task Row_that_lost_to_a_later_version_leaves_the_journal_and_its_copy_goes()
     {
         var row = await JournaledAsync("k", 2);
-        await SettleAsync([row], refused: [new RefusedRow("k", StoredVersion: 3, StoredEpoch: row.Epoch + 1)]);
+        await SettleAsync([row], fenced: [new FencedRow("k", StoredVersion: 3, StoredEpoch: row.Epoch + 1)]);
         Assert.Null(await _cache.ReadAsync("k"));
         Assert.Null((await _journal.ClaimAsync("k")).Row);
     }
@@ -67,7 +67,7 @@ public sealed class FlushSettlementTests : IAsyncDisposable
     public async Task Row_that_lost_to_an_equal_version_stays_in_the_journal()
     {
         var row = await JournaledAsync("k", 2);
-        await SettleAsync([row], refused: [new RefusedRow("k", StoredVersion: 2, StoredEpoch: row.Epoch + 1)]);
+        await SettleAsync([row], fenced: [new FencedRow("k", StoredVersion: 2, StoredEpoch: row.Epoch + 1)]);
         Assert.Null(await _cache.ReadAsync("k"));
         Assert.Equal(2, (await _journal.ClaimAsync("k")).Row?.Version);
     }
@@ -132,9 +132,9 @@ public sealed class FlushSettlementTests : IAsyncDisposable
     }
 
     /// <summary>Settles a batch, and returns once it is settled or postponed: the next settlement waits for it.</summary>
-    private async Task SettleAsync(IReadOnlyList<Row> rows, RefusedRow[]? refused = null, Dictionary<string, string>? parked = null)
+    private async Task SettleAsync(IReadOnlyList<Row> rows, FencedRow[]? fenced = null, Dictionary<string, string>? parked = null)
     {
-        await _settlement.SettleAsync(rows, refused ?? [], parked ?? NoneParked, Token);
+        await _settlement.SettleAsync(rows, fenced ?? [], parked ?? NoneParked, Token);
         await _settlement.SettleAsync([], [], NoneParked, Token);
     }
 }

@@ -218,7 +218,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
             var bad = Enqueue(bench, $"bad{i}");
             await CommitAsync(bench, $"ok{i}");
             await ParkedAsync(bad);
-            Assert.Equal(CommitOutcome.Refused, (await Enqueue(bench, "lost").WaitAsync(Limit, Token)).Outcome);
+            Assert.Equal(CommitOutcome.Fenced, (await Enqueue(bench, "lost").WaitAsync(Limit, Token)).Outcome);
         }
 
         Assert.Empty(bench.Loops.Failing);
@@ -253,7 +253,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         bench.Store.TwiceAnswered = 1;
         var lost = Enqueue(bench, "k");
 
-        Assert.Equal(CommitOutcome.Refused, (await lost.WaitAsync(Limit, Token)).Outcome);
+        Assert.Equal(CommitOutcome.Fenced, (await lost.WaitAsync(Limit, Token)).Outcome);
         for (var i = 0; i < 10; i++) await CommitAsync(bench, $"ok{i}");
         Assert.False(bench.Queue.IsFailing);
     }

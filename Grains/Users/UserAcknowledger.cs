@@ -8,7 +8,7 @@ namespace Actors.Users;
 /// Follows the writes of one user until they are durable: makes each visible to readers, and lets calls wait for earlier ones. Runs
 /// in turns of the user's grain only; other turns may run during any await.
 /// </summary>
-internal sealed partial class UserDurability(UserLoader loader, WriteBehindTable table, ActiveUser memory, Departure departure, ILogger logger)
+internal sealed partial class UserAcknowledger(UserLoader loader, WriteBehindTable table, ActiveUser account, Departure departure, ILogger logger)
 {
     /// <summary>
     /// Makes <paramref name="next"/> visible to readers once it is written, even if the caller no longer waits, and returns what became
@@ -20,11 +20,11 @@ internal sealed partial class UserDurability(UserLoader loader, WriteBehindTable
     /// <param name="isAtOnce">True if the caller does not wait: the state becomes visible before the journal has answered.</param>
     public async Task<WriteResult> AcknowledgeAsync(OwnedUser user, UserState next, PendingWrite write, bool isAtOnce)
     {
-        memory.Pin();
+        account.Pin();
         try
         {
             if (isAtOnce) user.Acknowledge(next, isJournaled: false);
-            else user.Await();
+            else user.AwaitAnswer();
             try
             {
                 await write.Answered;
@@ -38,13 +38,13 @@ internal sealed partial class UserDurability(UserLoader loader, WriteBehindTable
             var result = reaching.IsCompletedSuccessfully ? reaching.Result : await UntilDepartureAsync(reaching.AsTask(), next.Version);
             if (isAtOnce && result.Outcome != WriteOutcome.Reached) LogMemoryLost(logger, loader.Id, next.Version);
             if (result.Outcome is WriteOutcome.Reached or WriteOutcome.WrittenByNextOwner) table.Counters.Acknowledged(result.Durability);
-            if (result.Outcome == WriteOutcome.Unconfirmed) _ = SettleLaterAsync(user, next, write);
-            else Settle(user, next, result);
+            if (result.Outcome == WriteOutcome.Unconfirmed) _ = ApplyLaterAsync(user, next, write);
+            else Apply(user, next, result);
             return result;
         }
         finally
         {
-            memory.Unpin();
+            account.Unpin();
         }
     }
 
@@ -54,14 +54,14 @@ internal sealed partial class UserDurability(UserLoader loader, WriteBehindTable
     /// </summary>
     /// <exception cref="WriteParkedException">The database was requested, and it parked the version.</exception>
     /// <exception cref="StorageUnavailableException">The commit is not confirmed in time.</exception>
-    public async Task<Durability?> ReachAsync(OwnedUser user, long version, Durability durability, CancellationToken cancellationToken)
+    public async Task<Durability?> WaitForAsync(OwnedUser user, long version, Durability durability, CancellationToken cancellationToken)
     {
         const ConfigureAwaitOptions IgnoreFailure =
             ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing;
-        memory.Pin();
+        account.Pin();
         try
         {
-            while (user.IsCurrent && !user.IsSettled(version) && !user.Writing.IsCompleted)
+            while (user.IsCurrent && !user.IsAnswered(version) && !user.Writing.IsCompleted)
             {
                 // A cancelled wait would return at once, again and again.
                 await user.Writing.WaitAsync(cancellationToken).ConfigureAwait(IgnoreFailure);
@@ -89,7 +89,7 @@ internal sealed partial class UserDurability(UserLoader loader, WriteBehindTable
         }
         finally
         {
-            memory.Unpin();
+            account.Unpin();
         }
     }
 
@@ -108,9 +108,9 @@ internal sealed partial class UserDurability(UserLoader loader, WriteBehindTable
     }
 
     /// <summary>Waits on for a row that still waits in the queue although its caller no longer does.</summary>
-    private async Task SettleLaterAsync(OwnedUser user, UserState next, PendingWrite write) => Settle(user, next, await write.CommittedAsync());
+    private async Task ApplyLaterAsync(OwnedUser user, UserState next, PendingWrite write) => Apply(user, next, await write.CommittedAsync());
 
-    private void Settle(OwnedUser user, UserState next, WriteResult result)
+    private void Apply(OwnedUser user, UserState next, WriteResult result)
     {
         switch (result.Outcome)
         {

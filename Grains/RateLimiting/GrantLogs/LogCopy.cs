@@ -7,7 +7,7 @@ namespace Actors.RateLimiting;
 /// <remarks>
 /// Used only by the turns of one grain. While a script is in flight only the windows may change (<see cref="ExclusiveQueue"/>).
 /// </remarks>
-internal sealed class LocalLog
+internal sealed class LogCopy
 {
     private readonly SiloRedisClock _clock;
     private readonly LimiterCounters _counters;
@@ -17,7 +17,7 @@ internal sealed class LocalLog
     // Created when needed, because most clients use no names.
     private PendingNames? _names;
 
-    public LocalLog(string client, RateLimitPolicy policy, SiloRedisClock clock, LimiterCounters counters, ILimiterHost host)
+    public LogCopy(string client, RateLimitPolicy policy, SiloRedisClock clock, LimiterCounters counters, ILimiterHost host)
     {
         (_clock, _counters, _host, _known) = (clock, counters, host, clock.Known);
         (Client, Windows, Reserve) = (client, new Windows(policy), new Reserve(Grants));
