@@ -1,8 +1,8 @@
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// What this activation knows of the grant log of one client under one policy: the copy of the log, the windows it is counted
-/// in, the clock of its times, and what Redis lacks of it.
+/// The owner's copy of the grant log of one client under one policy, with the windows it is counted in, the clock of its times, and
+/// what Redis lacks of it.
 /// </summary>
 /// <remarks>
 /// Used only by the turns of one grain. While a script is in flight only the windows may change (<see cref="ExclusiveQueue"/>).

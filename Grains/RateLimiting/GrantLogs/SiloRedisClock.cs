@@ -1,7 +1,7 @@
 namespace Actors.RateLimiting;
 
 /// <summary>
-/// What this silo knows of the Redis clock, and the monotonic clock that it is compared with. All times are microseconds.
+/// The bounds of the Redis clock as known to this silo, and the monotonic clock that it is compared with. All times are microseconds.
 /// Thread-safe.
 /// </summary>
 internal sealed class SiloRedisClock(TimeProvider time)
