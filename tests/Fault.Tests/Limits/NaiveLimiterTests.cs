@@ -78,13 +78,27 @@ public sealed class NaiveLimiterTests(ITestOutputHelper output) : IAsyncLifetime
 
     private IDatabase Redis => _connection.GetDatabase();
 
-    private async Task IsCaughtAsync(params ISmallLimiter[] limiters) => AssertOver(await SmallLoad.RunAsync(limiters, Usual), Window);
+    private async Task IsCaughtAsync(params ISmallLimiter[] limiters)
+    {
+        // By the callers' clocks an excess shows only if it lasts longer than the calls, which may be slow on a busy machine.
+        const int Loads = 5;
+        for (var load = 1; load < Loads; load++)
+        {
+            if (IsOver(await SmallLoad.RunAsync(limiters, Usual), Window) is (true, true)) return;
+        }
 
-    private void AssertOver(GrantLedger ledger, LimitWindow window)
+        AssertOver(await SmallLoad.RunAsync(limiters, Usual), Window);
+    }
+
+    private void AssertOver(GrantLedger ledger, LimitWindow window) => Assert.Equal((true, true), IsOver(ledger, window));
+
+    // Whether the limit is exceeded by the server's time, and by the callers' clocks.
+    private (bool ByServer, bool ByCallers) IsOver(GrantLedger ledger, LimitWindow window)
     {
         var report = LimitCheck.Run([ledger], [window]);
         output.WriteLine(report.ToString());
-        Assert.Contains(report.Findings, finding => finding.Contains("permits by server time", StringComparison.Ordinal));
-        Assert.Contains(report.Findings, finding => finding.Contains("permits by the caller's clock", StringComparison.Ordinal));
+        return (Has("permits by server time"), Has("permits by the caller's clock"));
+
+        bool Has(string text) => report.Findings.Any(finding => finding.Contains(text, StringComparison.Ordinal));
     }
 }
