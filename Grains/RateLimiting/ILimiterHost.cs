@@ -1,6 +1,6 @@
 namespace Actors.RateLimiting;
 
-/// <summary>What the parts of a limiter grain need from the grain. Called in its turns, except where noted.</summary>
+/// <summary>The services of a limiter grain for its parts. Called in its turns, except where noted.</summary>
 internal interface ILimiterHost
 {
     /// <summary>

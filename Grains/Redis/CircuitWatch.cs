@@ -48,7 +48,7 @@ internal sealed partial class CircuitWatch : IAsyncDisposable
     /// <inheritdoc cref="RedisCircuit.Connected"/>
     public Task Connected => _connected.Task;
 
-    /// <summary>What Redis last reported about itself; null until it has.</summary>
+    /// <summary>The last health report of Redis; null before the first one.</summary>
     public RedisHealth? Health => _health;
 
     public async ValueTask DisposeAsync()

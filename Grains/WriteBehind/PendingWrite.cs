@@ -8,7 +8,8 @@ namespace Actors.WriteBehind;
 /// </summary>
 /// <remarks>
 /// Every durability goes through the journal: only the journal knows whether the owner may still write, so no write bypasses a
-/// later owner. A row that the journal could not take is queued for the database instead.
+/// later owner. A row that the journal could not take is queued for the database instead. No await here resumes on the grain's
+/// scheduler: the grain needs a turn only for the result.
 /// </remarks>
 internal sealed class PendingWrite(FlushQueue queue, Ownership owner, Row row, Durability durability) : PendingAppend(row)
 {
@@ -92,7 +93,6 @@ internal sealed class PendingWrite(FlushQueue queue, Ownership owner, Row row, D
 
     private async Task<WriteResult> CommittedInTimeAsync()
     {
-        // Do not resume on the grain's scheduler at every step: the grain needs a turn only at the end.
         TimeSpan? limit = durability == Durability.Journal && IsJournaled ? Backpressure.MaxThrough : null;
         return AfterCommit(await queue.InTimeAsync(Committing(), Row.Key, limit, CancellationToken.None).ConfigureAwait(false), durability);
     }

@@ -1,6 +1,6 @@
 namespace Actors.WriteBehind;
 
-/// <summary>What became of a write.</summary>
+/// <summary>The outcome of a write.</summary>
 internal enum WriteOutcome : byte
 {
     /// <summary>The row was not written and never will be: the key has another owner.</summary>
@@ -25,7 +25,7 @@ internal enum WriteOutcome : byte
     Unconfirmed,
 }
 
-/// <summary>What became of a write, or of a wait for an earlier one.</summary>
+/// <summary>The result of a write, or of a wait for an earlier one.</summary>
 /// <param name="Outcome">The outcome.</param>
 internal readonly record struct WriteResult(WriteOutcome Outcome)
 {

@@ -194,7 +194,8 @@ internal sealed class RedisGrantLogStore : IDisposable
     /// <summary>Completes once calls go to Redis.</summary>
     public Task WhenReachableAsync()
     {
-        // One loop serves all waiting callers. It cannot fail and ends with the silo's process.
+        // One loop serves all waiting callers, so it must not stay on the scheduler of the grain that starts it. It cannot fail and
+        // ends with the silo's process.
         lock (_gate) return _reachable is { IsCompleted: false } looking ? looking : _reachable = LookAsync();
 
         async Task LookAsync()

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Redis;
 
-/// <summary>What happened to a circuit: its last transitions, how often it broke, and the last error. Any thread adds and reads.</summary>
+/// <summary>The history of a circuit: its last transitions, how often it broke, and the last error. Any thread adds and reads.</summary>
 /// <param name="address">The address of the Redis, for logs.</param>
 /// <param name="roles">The roles that use it, for logs.</param>
 /// <param name="clock">The clock for the times.</param>

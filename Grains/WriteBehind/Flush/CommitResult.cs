@@ -1,6 +1,6 @@
 namespace Actors.WriteBehind;
 
-/// <summary>What became of a row on its way from the queue to the database.</summary>
+/// <summary>The outcome of a row on its way from the queue to the database.</summary>
 internal enum CommitOutcome : byte
 {
     /// <summary>The table holds the row, or a later version of the same owner.</summary>

@@ -103,6 +103,7 @@ internal sealed class FlushQueue : IDisposable
     /// </summary>
     public async Task<CommitResult> InTimeAsync(Task<CommitResult> committing, string key, TimeSpan? limit, CancellationToken cancellationToken)
     {
+        // Resumes on no grain's scheduler: its caller chooses where it goes on.
         var most = limit ?? _options.CommitTimeout;
         try
         {
