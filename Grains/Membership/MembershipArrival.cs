@@ -1,3 +1,4 @@
+using Actors.Core;
 using Actors.Redis;
 using Microsoft.Extensions.Logging;
 
@@ -45,7 +46,7 @@ internal sealed partial class MembershipArrival(
     /// <summary>Repeats the work until Redis answers.</summary>
     public async Task RetryUntilReachableAsync(Func<Task> work, CancellationToken cancellationToken)
     {
-        var lastLogged = 0L;
+        var unreachableLog = new LogThrottle(LogEvery, clock);
         for (var pause = RetryAfter; ; pause = pause * 2 < RetryAfterAtMost ? pause * 2 : RetryAfterAtMost)
         {
             try
@@ -57,11 +58,7 @@ internal sealed partial class MembershipArrival(
             {
                 // The address may lead to another server by the next attempt.
                 table.Suspect(error);
-                if (lastLogged == 0 || clock.GetElapsedTime(lastLogged) >= LogEvery)
-                {
-                    lastLogged = clock.GetTimestamp();
-                    LogUnreachable(logger, RedisFailures.Reason(error));
-                }
+                if (unreachableLog.IsDue()) LogUnreachable(logger, RedisFailures.Reason(error));
             }
 
             await Task.Delay(pause * (0.5 + Random.Shared.NextDouble()), clock, cancellationToken);

@@ -1,3 +1,4 @@
+using Actors.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.Membership;
@@ -21,8 +22,8 @@ internal sealed partial class StaleSuspicionFilter(Func<SiloAddress, Task<bool>>
     // When the table last failed or this process last paused; 0 for never. Read and written atomically by any thread.
     private long _failedAt;
 
-    // When a dropped vote was last logged; 0 for never. Votes come by the dozen. At worst a race logs twice.
-    private long _loggedAt;
+    // Votes come by the dozen.
+    private readonly LogThrottle _refutedLog = new(LogEvery, clock);
 
     /// <summary>Reports a failure to reach the table, or a pause of this process.</summary>
     public void MayBeStale() => Interlocked.Exchange(ref _failedAt, clock.GetTimestamp());
@@ -32,13 +33,7 @@ internal sealed partial class StaleSuspicionFilter(Func<SiloAddress, Task<bool>>
     {
         var failedAt = Interlocked.Read(ref _failedAt);
         if (failedAt == 0 || clock.GetElapsedTime(failedAt) > StaleFor || !await answers(silo)) return false;
-        var loggedAt = Interlocked.Read(ref _loggedAt);
-        if (loggedAt == 0 || clock.GetElapsedTime(loggedAt) >= LogEvery)
-        {
-            Interlocked.Exchange(ref _loggedAt, clock.GetTimestamp());
-            LogRefuted(logger, silo);
-        }
-
+        if (_refutedLog.IsDue()) LogRefuted(logger, silo);
         return true;
     }
 

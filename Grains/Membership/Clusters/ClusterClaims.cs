@@ -1,3 +1,4 @@
+using Actors.Core;
 using Actors.Redis;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -139,7 +140,7 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
 
     private async Task KeepAsync(ClusterClaim claim, string redis)
     {
-        var (recorded, lastLogged) = (_time.GetTimestamp(), 0L);
+        var (recorded, bothLog) = (_time.GetTimestamp(), new LogThrottle(LogEvery, _time));
         try
         {
             while (true)
@@ -160,11 +161,7 @@ internal sealed partial class ClusterClaims : ILifecycleParticipant<ISiloLifecyc
                     }
 
                     recorded = sent;
-                    if (answer.Other is not null && (lastLogged == 0 || _time.GetElapsedTime(lastLogged) >= LogEvery))
-                    {
-                        lastLogged = _time.GetTimestamp();
-                        LogBoth(_logger, answer.Other, answer.Silo, _serviceId);
-                    }
+                    if (answer.Other is not null && bothLog.IsDue()) LogBoth(_logger, answer.Other, answer.Silo, _serviceId);
                 }
                 catch (RedisUnavailableException)
                 {
