@@ -33,10 +33,13 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
         var provider = services.BuildServiceProvider();
         try
         {
+            // Redis answers while Orleans' client is built. The client asks again, so a failure here is reported there.
+            var gateways = provider.GetRequiredService<GatewayFinder>();
+            gateways.Prefetch();
             var started = provider.GetServices<IHostedService>().ToArray();
             foreach (var service in started)
                 await service.StartAsync(cancellationToken);
-            if (provider.GetRequiredService<GatewayFinder>().RedisProblem is { } problem)
+            if (gateways.RedisProblem is { } problem)
                 terminal.Note($"warning: {Text.Printable(problem)}; connected through gateways from another source");
             return new OrleansCluster(provider, started);
         }

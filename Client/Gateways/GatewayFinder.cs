@@ -53,6 +53,12 @@ internal sealed partial class GatewayFinder(
     /// <inheritdoc/>
     public Task InitializeGatewayListProvider() => Task.CompletedTask;
 
+    /// <summary>Asks Redis before the client needs the list; a query of the client meanwhile waits for the same answer.</summary>
+    public void Prefetch()
+    {
+        if (location.Redis is not null) _ = Ask();
+    }
+
     /// <inheritdoc/>
     public async Task<IList<Uri>> GetGateways()
     {
