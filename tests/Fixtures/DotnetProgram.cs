@@ -1,8 +1,10 @@
 namespace Actors.Fixtures;
 
-/// <summary>The programs of this repository, built together with the tests.</summary>
+/// <summary>The programs of this repository: as published to the directory ACTORS_PUBLISHED, else as built together with the tests.</summary>
 public static class DotnetProgram
 {
+    private static readonly string? Published = Environment.GetEnvironmentVariable("ACTORS_PUBLISHED");
+
     public static string Silo { get; } = Find("Silo", "Actors.Silo.dll");
 
     public static string Cli { get; } = Find("Cli", "actors.dll");
@@ -16,6 +18,8 @@ public static class DotnetProgram
 
     private static string Find(string project, string file)
     {
+        if (Published is not null && Path.Combine(Published, project, file) is var published && File.Exists(published)) return published;
+
         // …/tests/X.Tests/bin/Debug/net10.0/: the same configuration and framework.
         var own = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
         var path = Path.Combine(Repository.Root, project, "bin", own.Parent!.Name, own.Name, file);
