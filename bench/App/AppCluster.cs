@@ -1,0 +1,114 @@
+using System.Diagnostics;
+using Actors.Fixtures;
+
+namespace Actors.Bench.App;
+
+/// <summary>
+/// The processes of a case that is measured from an app: one silo as operators run it, the floor's silo, and the app. All talk
+/// over TCP on loopback. Cases of bulk calls only need further works in the app.
+/// </summary>
+internal sealed class AppCluster : IAsyncDisposable
+{
+    public const string WorkerVerb = "app-worker";
+    public const string FloorVerb = "app-floor";
+    public const string HttpVerb = "app-http";
+
+    private readonly TemporaryDirectory _directory = new("bench");
+    private readonly string _database;
+    private SiloProcess? _silo;
+    private Process? _siloProcess;
+    private AppProcess? _floor;
+    private AppProcess? _app;
+
+    private AppCluster(AppSettings settings, string database) => (Settings, _database) = (settings, database);
+
+    public AppSettings Settings { get; }
+
+    /// <summary>The database of the silo.</summary>
+    public string Database => _database;
+
+    /// <summary>The app's process.</summary>
+    public AppProcess App => _app!;
+
+    /// <summary>What the load generator itself takes for a call, measured once by the app before all turns.</summary>
+    public AppTurn EmptyLoop { get; private set; } = new(0, 0, default, default, 0, default, default);
+
+    /// <summary>The silo or the floor's: the CPU time it has used so far.</summary>
+    public TimeSpan CpuOf(AppSilo silo)
+    {
+        if (silo == AppSilo.None) return TimeSpan.Zero;
+        if (silo == AppSilo.Floor) return _floor!.Cpu;
+        _siloProcess!.Refresh();
+        return _siloProcess.TotalProcessorTime;
+    }
+
+    public static async Task<AppCluster> StartAsync(BenchServers servers)
+    {
+        var settings = new AppSettings(servers.Redis, servers.KeyPrefix, await servers.CreateDatabaseAsync(), FreePorts.Next());
+        var cluster = new AppCluster(settings, await servers.CreateDatabaseAsync());
+        try
+        {
+            await Task.WhenAll(cluster.StartSiloAsync(), cluster.StartFloorAsync(), cluster.StartAppAsync());
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_app is not null) await _app.DisposeAsync();
+        if (_floor is not null) await _floor.DisposeAsync();
+        _siloProcess?.Dispose();
+        if (_silo is not null)
+        {
+            if (!_silo.HasExited) await _silo.StopAsync();
+            _silo.Dispose();
+        }
+
+        _directory.Dispose();
+    }
+
+    private async Task StartSiloAsync()
+    {
+        var environment = new Dictionary<string, string>
+        {
+            ["ConnectionStrings__redis"] = Settings.Redis,
+            ["ConnectionStrings__postgres"] = _database,
+        };
+        string[] arguments =
+        [
+            "--Actors:ClusterId", Settings.Name, "--Actors:ServiceId", Settings.Name,
+            .. AppLimit.All.SelectMany(limit => BenchSilo.Policy(limit.Policy, limit.Window)).SelectMany(setting => (string[])[$"--{setting.Key}", setting.Value!]),
+        ];
+        _silo = await SiloProcess.StartAsync(_directory.Path, environment, arguments);
+        _siloProcess = Process.GetProcessById(_silo.ProcessId);
+    }
+
+    private async Task StartFloorAsync() => _floor = await AppProcess.StartAsync(Settings, FloorVerb);
+
+    private async Task StartAppAsync()
+    {
+        _app = await AppProcess.StartAsync(Settings, WorkerVerb);
+        await _app.AskAsync(new(AppVerb.Prepare, AppWorks.EmptyLoop));
+        var run = new AppCommand(AppVerb.Run, AppWorks.EmptyLoop, Callers: 1, TimeSpan.FromMilliseconds(300));
+        await _app.AskAsync(run);
+        EmptyLoop = (await _app.AskAsync(run)).Turn!;
+    }
+}
+
+/// <summary>The silo that a work of the app calls.</summary>
+internal enum AppSilo
+{
+    /// <summary>None: a peer that talks to a server directly.</summary>
+    None,
+
+    /// <summary>The silo as operators run it.</summary>
+    Ours,
+
+    /// <summary>The floor's silo.</summary>
+    Floor,
+}
