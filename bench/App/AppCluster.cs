@@ -63,12 +63,9 @@ internal sealed class AppCluster : IAsyncDisposable
         if (_app is not null) await _app.DisposeAsync();
         if (_floor is not null) await _floor.DisposeAsync();
         _siloProcess?.Dispose();
-        if (_silo is not null)
-        {
-            if (!_silo.HasExited) await _silo.StopAsync();
-            _silo.Dispose();
-        }
 
+        // Killed: everything it has is thrown away, and a stop would write it first.
+        _silo?.Dispose();
         _directory.Dispose();
     }
 
