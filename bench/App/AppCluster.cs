@@ -4,8 +4,8 @@ using Actors.Fixtures;
 namespace Actors.Bench.App;
 
 /// <summary>
-/// The processes of a case that is measured from an app: one silo as operators run it, the floor's silo, and the app. All talk
-/// over TCP on loopback. Cases of bulk calls only need further works in the app.
+/// The processes of a case that is measured from an app: one silo as operators run it, and, for cases that do not bring their own app,
+/// the app and the floor's silo. All talk over TCP on loopback. Contenders prepare one after the other, so no two start the same process.
 /// </summary>
 internal sealed class AppCluster : IAsyncDisposable
 {
@@ -27,11 +27,8 @@ internal sealed class AppCluster : IAsyncDisposable
     /// <summary>The database of the silo.</summary>
     public string Database => _database;
 
-    /// <summary>The app's process.</summary>
-    public AppProcess App => _app!;
-
-    /// <summary>What the load generator itself takes for a call, measured once by the app before all turns.</summary>
-    public AppTurn EmptyLoop { get; private set; } = new(0, 0, default, default, 0, default, default);
+    /// <summary>What the load generator itself takes for a call, measured once by the app before all turns; null without an app.</summary>
+    public AppTurn? EmptyLoop { get; private set; }
 
     /// <summary>The silo or the floor's: the CPU time it has used so far.</summary>
     public TimeSpan CpuOf(AppSilo silo)
@@ -48,7 +45,7 @@ internal sealed class AppCluster : IAsyncDisposable
         var cluster = new AppCluster(settings, await servers.CreateDatabaseAsync());
         try
         {
-            await Task.WhenAll(cluster.StartSiloAsync(), cluster.StartFloorAsync(), cluster.StartAppAsync());
+            await cluster.StartSiloAsync();
             return cluster;
         }
         catch
@@ -56,6 +53,13 @@ internal sealed class AppCluster : IAsyncDisposable
             await cluster.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>The app's process, and with it the floor's.</summary>
+    public async Task<AppProcess> AppAsync()
+    {
+        if (_app is null) await Task.WhenAll(StartFloorAsync(), StartAppAsync());
+        return _app!;
     }
 
     public async ValueTask DisposeAsync()
@@ -93,7 +97,7 @@ internal sealed class AppCluster : IAsyncDisposable
         await _app.AskAsync(new(AppVerb.Prepare, AppWorks.EmptyLoop));
         var run = new AppCommand(AppVerb.Run, AppWorks.EmptyLoop, Callers: 1, TimeSpan.FromMilliseconds(300));
         await _app.AskAsync(run);
-        EmptyLoop = (await _app.AskAsync(run)).Turn!;
+        EmptyLoop = (await _app.AskAsync(run)).Turn;
     }
 }
 

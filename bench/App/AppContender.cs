@@ -8,20 +8,22 @@ namespace Actors.Bench.App;
 internal class AppContender(BenchServers servers, string work, AppSilo silo, int? callers = null) : Contender
 {
     private AppCluster? _cluster;
+    private AppProcess? _app;
 
     protected AppCluster Cluster => _cluster!;
 
     public override async Task PrepareAsync(Load load)
     {
         _cluster = await servers.AppClusterAsync();
-        await _cluster.App.AskAsync(new(AppVerb.Prepare, work));
+        _app = await _cluster.AppAsync();
+        await _app.AskAsync(new(AppVerb.Prepare, work));
     }
 
     public override async Task<Turn> RunAsync(Load load, CancellationToken cancellationToken)
     {
         var siloCpu = Cluster.CpuOf(silo);
         var run = new AppCommand(AppVerb.Run, work, callers ?? Math.Max(1, load.Callers / 2), load.Duration);
-        var turn = (await Cluster.App.AskAsync(run).WaitAsync(cancellationToken)).Turn!;
+        var turn = (await _app!.AskAsync(run).WaitAsync(cancellationToken)).Turn!;
         siloCpu = Cluster.CpuOf(silo) - siloCpu;
         if (turn.Unexpected > 0) throw new InvalidOperationException($"{work}: {turn.Unexpected} of {turn.Count} answers were not the expected ones.");
         return new Turn(turn.Count, turn.Elapsed)
@@ -30,7 +32,7 @@ internal class AppContender(BenchServers servers, string work, AppSilo silo, int
         };
     }
 
-    public override Task VerifyAsync() => Cluster.App.AskAsync(new(AppVerb.Verify, work));
+    public override Task VerifyAsync() => _app!.AskAsync(new(AppVerb.Verify, work));
 
     // The servers end the processes.
     public override ValueTask DisposeAsync() => ValueTask.CompletedTask;

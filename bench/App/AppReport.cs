@@ -21,7 +21,7 @@ internal static class AppReport
         console.WriteLine();
         console.WriteLine("Cost of one call from an app:");
         console.Write(table);
-        if (results.Select(result => result.EmptyLoop).LastOrDefault(turn => turn is { Count: > 0 }) is { } loop)
+        if (results.Select(result => result.EmptyLoop).LastOrDefault(turn => turn is not null) is { } loop)
             console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
                 $"The load generator alone takes {loop.Cpu.TotalNanoseconds / loop.Count:0} ns and {(double)loop.Bytes / loop.Count:0.#} bytes of each call."));

@@ -15,6 +15,15 @@ internal sealed class HttpContender(BenchServers servers, string variant) : Cont
     {
         _cluster = await servers.AppClusterAsync();
         _app = await AppProcess.StartAsync(_cluster.Settings, AppCluster.HttpVerb, variant, _url);
+
+        // Each key once, as a turn must not pay for the first call of a client.
+        using var http = new HttpClient { BaseAddress = new Uri(_url) };
+        await Callers.EachAsync(64, AppLimit.Many.Clients, async i =>
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "/") { Headers = { { HttpApp.Header, HttpApp.Key(i) } } };
+            using var response = await http.SendAsync(request);
+            response.EnsureSuccessStatusCode();
+        });
     }
 
     public override async Task<Turn> RunAsync(Load load, CancellationToken cancellationToken)
