@@ -138,11 +138,12 @@ internal sealed class BenchServers : IAsyncDisposable
         _postgres = _ownPostgres.ConnectionString;
     }
 
+    // A peer puts its own prefix before ours.
     private async Task RemoveKeysAsync(ConnectionMultiplexer redis)
     {
         foreach (var server in redis.GetServers().Where(server => !server.IsReplica))
         {
-            await foreach (var keys in server.KeysAsync(pattern: $"{KeyPrefix}*", pageSize: 1000).Chunk(1000))
+            await foreach (var keys in server.KeysAsync(pattern: $"*{KeyPrefix}*", pageSize: 1000).Chunk(1000))
                 await redis.GetDatabase().KeyDeleteAsync(keys);
         }
     }

@@ -1,7 +1,7 @@
 // dotnet run -c Release --project bench -- CASE… [--json FILE] [--quick]
 //
-// Measures Actors and its peers in turn, in one process and over the same servers, and prints the medians and their
-// ratio. Exit codes: 0 measured, 1 failed, 2 usage.
+// Measures Actors and its peers in turn, in one process (the cases app.*: from an app in a process of its own) and over the
+// same servers, and prints the medians and their ratio. Exit codes: 0 measured, 1 failed, 2 usage.
 using System.CommandLine;
 using Actors.Bench;
 using Actors.Bench.App;

@@ -27,13 +27,13 @@ internal static class AppCases
         Of(
             "app.http", "an ASP.NET Core endpoint limited per API key, 10,000 keys, wrk with 64 connections", "requests/s",
             Http(HttpVariants.Ours),
-            new("RedisRateLimiting.AspNetCore's sliding window, on the app's clock", 1.5, Http(HttpVariants.ByRedisRateLimiting)),
+            new("sliding window of RedisRateLimiting.AspNetCore, on the app's clock", 1.5, Http(HttpVariants.ByRedisRateLimiting)),
             new("the endpoint without a limiter", null, Http(HttpVariants.Unlimited))),
     ];
 
     private static BenchCase Limit(string name, string clients, AppLimit limit, double target) => Of(
         name, $"from an app: {clients}, 256 callers", "decisions/s", Ours(AppWorks.Ours(limit)),
-        new("RedisRateLimiting's sliding window, on the app's clock", target, Peer(AppWorks.ByRedisRateLimiting(limit))),
+        new("sliding window of RedisRateLimiting, on the app's clock", target, Peer(AppWorks.ByRedisRateLimiting(limit))),
         new("stateless EVALSHA sliding log", target, Peer(AppWorks.BySlidingLog(limit))),
         Floor());
 

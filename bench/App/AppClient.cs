@@ -31,6 +31,10 @@ internal sealed class AppClient : IAsyncDisposable
         while ((await Actors.Cluster.GetStatusAsync()).Silos.Any(silo => silo.WriteBehind.UnflushedRows > 0)) await Task.Delay(50);
     }
 
+    /// <summary>How long the oldest row has waited for the flush.</summary>
+    public async Task<TimeSpan> OldestUnflushedAsync() =>
+        (await Actors.Cluster.GetStatusAsync()).Silos.Max(silo => silo.WriteBehind.OldestUnflushed);
+
     /// <summary>The standard output carries the answers to commands.</summary>
     public static void ToStandardError(ILoggingBuilder logging) => logging.ClearProviders()
         .AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace).SetMinimumLevel(LogLevel.Warning);

@@ -26,7 +26,7 @@ internal class AppContender(BenchServers servers, string work, AppSilo silo, int
         var turn = (await _app!.AskAsync(run).WaitAsync(cancellationToken)).Turn!;
         siloCpu = Cluster.CpuOf(silo) - siloCpu;
         if (turn.Unexpected > 0) throw new InvalidOperationException($"{work}: {turn.Unexpected} of {turn.Count} answers were not the expected ones.");
-        return new Turn(turn.Count, turn.Elapsed)
+        return new Turn(turn.Count, turn.Elapsed, turn.Doubt)
         {
             App = new(turn.Cpu, turn.Bytes, silo == AppSilo.None ? null : siloCpu, turn.P50, turn.P99),
         };

@@ -9,7 +9,7 @@ internal static class AppReport
     public static void PrintDetails(IAnsiConsole console, IReadOnlyList<CaseResult> results)
     {
         var table = Report.Table("case", "contender");
-        foreach (var column in (string[])["per second", "P50, ms", "P99, ms", "bytes in the app", "CPU of the app, µs", "of the silo", "of Redis"])
+        foreach (var column in (string[])["per second", "P50, ms", "P99, ms", "app, bytes", "app, CPU µs", "silo, CPU µs", "Redis, CPU µs"])
             table.AddColumn(new TableColumn(column).RightAligned());
         foreach (var result in results.Where(result => result.Ours.App is not null))
         {

@@ -8,7 +8,9 @@ namespace Actors.Bench.App;
 /// <param name="Bytes">Bytes the app allocated.</param>
 /// <param name="P50">The median latency.</param>
 /// <param name="P99">The 99th percentile of the latency.</param>
-internal sealed record AppTurn(long Count, long Unexpected, TimeSpan Elapsed, TimeSpan Cpu, long Bytes, TimeSpan P50, TimeSpan P99);
+/// <param name="Doubt">A reason to doubt the figures, or null.</param>
+internal sealed record AppTurn(
+    long Count, long Unexpected, TimeSpan Elapsed, TimeSpan Cpu, long Bytes, TimeSpan P50, TimeSpan P99, string? Doubt = null);
 
 /// <summary>What a turn costs away from the process that measures.</summary>
 /// <param name="Cpu">CPU time of the app.</param>

@@ -1,4 +1,5 @@
 using Actors.Bench.Writes;
+using Actors.WriteBehind;
 
 namespace Actors.Bench.App.Works;
 
@@ -20,6 +21,13 @@ internal sealed class UserWrites : AppWork<WriteReceipt>
         new(_actors!.User(AppUsers.Ids[random.Next(AppUsers.Count)]).UpdateAsync(AppUsers.Visit(random)));
 
     public override bool IsExpected(WriteReceipt answer) => answer.Durability >= Durability.Journal;
+
+    /// <summary>A flush that falls behind shows at the end of the turn, when the backlog is the longest.</summary>
+    public override async Task<AppTurn> RunAsync(int callers, TimeSpan duration)
+    {
+        var turn = await base.RunAsync(callers, duration);
+        return turn with { Doubt = BacklogWatch.DoubtOf(await _client!.OldestUnflushedAsync(), new WriteBehindOptions().FlushInterval) };
+    }
 
     public override ValueTask DisposeAsync() => _client?.DisposeAsync() ?? ValueTask.CompletedTask;
 }
