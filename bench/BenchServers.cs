@@ -1,4 +1,5 @@
 using System.Globalization;
+using Actors.Bench.App;
 using Actors.Fixtures;
 using Actors.WriteBehind;
 using Npgsql;
@@ -19,6 +20,7 @@ internal sealed class BenchServers : IAsyncDisposable
     private PostgresServer? _ownPostgres;
     private ConnectionMultiplexer? _redis;
     private string _postgres = "";
+    private AppCluster? _app;
 
     private BenchServers()
     {
@@ -29,6 +31,9 @@ internal sealed class BenchServers : IAsyncDisposable
 
     /// <summary>The prefix of all keys.</summary>
     public string KeyPrefix => $"bench-{_run}";
+
+    /// <summary>What the load generator of an app takes by itself; null if no case was measured from one.</summary>
+    public AppTurn? EmptyLoop => _app?.EmptyLoop;
 
     /// <summary>Without servers.</summary>
     public static BenchServers None() => new();
@@ -59,6 +64,9 @@ internal sealed class BenchServers : IAsyncDisposable
         await store.MigrateAsync(CancellationToken.None);
         return database;
     }
+
+    /// <summary>The silo and the app as processes, for cases from an app; started by the first contender, shared by all.</summary>
+    public async Task<AppCluster> AppClusterAsync() => _app ??= await AppCluster.StartAsync(this);
 
     /// <summary>Empties the table of users, so that all turns start equal.</summary>
     public static Task TruncateUsersAsync(string database) => ExecuteAsync(database, "TRUNCATE users");
@@ -93,6 +101,7 @@ internal sealed class BenchServers : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_app is not null) await _app.DisposeAsync();
         if (_ownPostgres is null)
         {
             foreach (var database in _databases) await ExecuteAsync(_postgres, $"DROP DATABASE {database} WITH (FORCE)");
@@ -129,11 +138,12 @@ internal sealed class BenchServers : IAsyncDisposable
         _postgres = _ownPostgres.ConnectionString;
     }
 
+    // A peer puts its own prefix before ours.
     private async Task RemoveKeysAsync(ConnectionMultiplexer redis)
     {
         foreach (var server in redis.GetServers().Where(server => !server.IsReplica))
         {
-            await foreach (var keys in server.KeysAsync(pattern: $"{KeyPrefix}*", pageSize: 1000).Chunk(1000))
+            await foreach (var keys in server.KeysAsync(pattern: $"*{KeyPrefix}*", pageSize: 1000).Chunk(1000))
                 await redis.GetDatabase().KeyDeleteAsync(keys);
         }
     }

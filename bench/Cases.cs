@@ -1,3 +1,4 @@
+using Actors.Bench.App;
 using Actors.Bench.Breaker;
 using Actors.Bench.Limits;
 using Actors.Bench.Peers;
@@ -48,6 +49,7 @@ internal static class Cases
             NeedsServers = false,
             AllocatesNothing = true,
         },
+        .. AppCases.All,
     ];
 
     private static BenchCase Hot(string name, bool isAllowed, Func<BenchSilo, string, LimitCall> way, double? target)

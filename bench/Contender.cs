@@ -1,3 +1,5 @@
+using Actors.Bench.App;
+
 namespace Actors.Bench;
 
 /// <summary>Ours or a peer: repeats the same work, one turn at a time.</summary>
@@ -27,5 +29,8 @@ internal abstract class Contender : IAsyncDisposable
 /// <param name="Doubt">A reason to doubt the figure, or null.</param>
 internal sealed record Turn(long Count, TimeSpan Elapsed, string? Doubt = null)
 {
+    /// <summary>What was measured in other processes, for cases from an app; null if all work is in this one.</summary>
+    public AppCost? App { get; init; }
+
     public double PerSecond => Count / Elapsed.TotalSeconds;
 }

@@ -11,5 +11,5 @@ internal sealed record Load(int Rounds, TimeSpan WarmUp, TimeSpan Duration, int 
 {
     public static Load Full { get; } = new(5, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(5), 512, 10_000, 500_000);
 
-    public static Load Quick { get; } = Full with { Rounds = 1, WarmUp = TimeSpan.FromSeconds(2), Duration = TimeSpan.FromSeconds(2), Rows = 50_000 };
+    public static Load Quick { get; } = Full with { Rounds = 1, WarmUp = TimeSpan.FromSeconds(1), Duration = TimeSpan.FromSeconds(2), Rows = 50_000 };
 }

@@ -1,11 +1,27 @@
 // dotnet run -c Release --project bench -- CASE… [--json FILE] [--quick]
 //
-// Measures Actors and its peers in turn, in one process and over the same servers, and prints the medians and their
-// ratio. Exit codes: 0 measured, 1 failed, 2 usage.
+// Measures Actors and its peers in turn, in one process (the cases app.*: from an app in a process of its own) and over the
+// same servers, and prints the medians and their ratio. Exit codes: 0 measured, 1 failed, 2 usage.
 using System.CommandLine;
 using Actors.Bench;
+using Actors.Bench.App;
+using Actors.Bench.App.Http;
 using Actors.Bench.Growth;
 using Spectre.Console;
+
+// The processes that cases from an app start besides; not for users.
+switch (args)
+{
+    case [AppCluster.WorkerVerb]:
+        await AppWorker.RunAsync();
+        return 0;
+    case [AppCluster.FloorVerb]:
+        await FloorSilo.RunAsync();
+        return 0;
+    case [AppCluster.HttpVerb, var variant, var url]:
+        await HttpApp.RunAsync(variant, url);
+        return 0;
+}
 
 var cases = new Argument<string[]>("CASE")
 {
@@ -87,8 +103,14 @@ command.SetAction(async (parsed, cancellationToken) =>
         }
     }
 
+    AnsiConsole.Console.WriteLine(Machine.Describe());
     if (!isAlone) Report.Print(AnsiConsole.Console, results);
-    if (isAlone || parsed.GetValue(details)) Report.PrintDetails(AnsiConsole.Console, results);
+    if (isAlone || parsed.GetValue(details))
+    {
+        Report.PrintDetails(AnsiConsole.Console, results);
+        AppReport.PrintDetails(AnsiConsole.Console, results);
+    }
+
     Report.PrintDoubts(AnsiConsole.Console, results);
     if (parsed.GetValue(json) is { } file) await Report.WriteJsonAsync(file, results);
     return 0;

@@ -78,15 +78,18 @@ internal static class Report
             .AddColumn(new TableColumn("bytes allocated").RightAligned())
             .AddColumn(new TableColumn("CPU of this process, µs").RightAligned())
             .AddColumn(new TableColumn("CPU of Redis, µs").RightAligned());
-        foreach (var result in results)
+        foreach (var result in results.Where(result => result.Ours.App is null))
         {
             Add(result.Case, "ours", result.Ours);
             foreach (var (peer, medians) in result.Case.Peers.Zip(result.Theirs)) Add(result.Case, peer.Name, medians);
         }
 
-        console.WriteLine();
-        console.WriteLine("Cost of one write, row or call:");
-        console.Write(table);
+        if (table.Rows.Count > 0)
+        {
+            console.WriteLine();
+            console.WriteLine("Cost of one write, row or call:");
+            console.Write(table);
+        }
 
         void Add(BenchCase measured, string name, Medians medians) => table.AddRow(
             new Text(measured.Name),
@@ -142,13 +145,13 @@ internal static class Report
         IEnumerable<CaseResult> results) => results.SelectMany(result =>
             result.Case.Peers.Zip(result.Theirs, (peer, theirs) => (result.Case, peer, result.Ours, theirs)));
 
-    private static Table Table(params string[] columns) => new Table().Border(TableBorder.Rounded).AddColumns(columns);
+    public static Table Table(params string[] columns) => new Table().Border(TableBorder.Rounded).AddColumns(columns);
 
     private static string Target(BenchPeer peer) => peer.Target is { } target ? $">= {Number(target)}" : "-";
 
-    private static Text Right(string text) => new Text(text).RightJustified();
+    public static Text Right(string text) => new Text(text).RightJustified();
 
-    private static string Number(double number) => number.ToString(
+    public static string Number(double number) => number.ToString(
         number >= 100 ? "N0" : number >= 10 ? "0.#" : number >= 0.1 ? "0.##" : "0.###", CultureInfo.InvariantCulture);
 }
 

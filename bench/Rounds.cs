@@ -1,21 +1,36 @@
+using Actors.Bench.App;
+
 namespace Actors.Bench;
 
 /// <summary>The results of a contender: medians over the rounds.</summary>
 /// <param name="PerSecond">Writes, rows or calls per second.</param>
-/// <param name="Bytes">Bytes allocated in this process per write, row or call.</param>
-/// <param name="Cpu">CPU time of this process (callers and silo or driver) per write, row or call, in microseconds.</param>
+/// <param name="Bytes">Bytes allocated in this process, or the app's, per write, row or call.</param>
+/// <param name="Cpu">CPU time of this process (callers and silo or driver), or the app's, per write, row or call, in microseconds.</param>
 /// <param name="RedisCpu">CPU time of Redis per write, row or call, in microseconds.</param>
 /// <param name="Doubts">Reasons to doubt the figures.</param>
 internal sealed record Medians(double PerSecond, double Bytes, double Cpu, double RedisCpu, IReadOnlyList<string> Doubts)
 {
+    /// <summary>What a case from an app has besides; null for others.</summary>
+    public AppMedians? App { get; init; }
+
     /// <summary>
     /// True if calls do not allocate; other allocations of the process are far below this threshold per call.
     /// </summary>
     public bool AllocatesNothing => Bytes < 0.01;
 }
 
+/// <summary>What a case from an app has besides.</summary>
+/// <param name="SiloCpu">CPU time of the silo per write or call, in microseconds; null if no silo takes part.</param>
+/// <param name="P50">The median latency of a call, in milliseconds.</param>
+/// <param name="P99">The 99th percentile, in milliseconds.</param>
+internal sealed record AppMedians(double? SiloCpu, double P50, double P99);
+
 /// <summary>A measured case.</summary>
-internal sealed record CaseResult(BenchCase Case, Medians Ours, IReadOnlyList<Medians> Theirs);
+internal sealed record CaseResult(BenchCase Case, Medians Ours, IReadOnlyList<Medians> Theirs)
+{
+    /// <summary>What the load generator of an app takes by itself; null for other cases.</summary>
+    public AppTurn? EmptyLoop { get; init; }
+}
 
 /// <summary>Measures a case: ours and the peers have turns in each round, in reverse order every other round.</summary>
 internal static class Rounds
@@ -30,6 +45,7 @@ internal static class Rounds
             ("ours", measured.Ours(servers), []),
             .. measured.Peers.Select(peer => (peer.Name, peer.Make(servers), new List<Cost>())),
         ];
+        AppTurn? emptyLoop;
         try
         {
             foreach (var (name, contender, _) in contenders)
@@ -51,6 +67,7 @@ internal static class Rounds
             }
 
             foreach (var (_, contender, _) in contenders) await contender.VerifyAsync();
+            emptyLoop = servers.EmptyLoop;
         }
         finally
         {
@@ -58,7 +75,7 @@ internal static class Rounds
         }
 
         var medians = Array.ConvertAll(contenders, each => MediansOf(each.Costs));
-        return new CaseResult(measured, medians[0], medians[1..]);
+        return new CaseResult(measured, medians[0], medians[1..]) { EmptyLoop = emptyLoop };
     }
 
     private static async Task<Cost> TurnAsync(
@@ -79,10 +96,15 @@ internal static class Rounds
         await contender.AfterTurnAsync();
         return new Cost(
             turn.PerSecond,
-            (double)bytes / turn.Count,
-            cpu.TotalMicroseconds / turn.Count,
+            (double)(turn.App?.Bytes ?? bytes) / turn.Count,
+            (turn.App?.Cpu ?? cpu).TotalMicroseconds / turn.Count,
             redisCpu.TotalMicroseconds / turn.Count,
-            turn.Doubt);
+            turn.Doubt)
+        {
+            App = turn.App is { } app
+                ? new(app.SiloCpu?.TotalMicroseconds / turn.Count, app.P50.TotalMilliseconds, app.P99.TotalMilliseconds)
+                : null,
+        };
     }
 
     private static Medians MediansOf(IReadOnlyList<Cost> costs) => new(
@@ -90,7 +112,13 @@ internal static class Rounds
         Median(costs, cost => cost.Bytes),
         Median(costs, cost => cost.Cpu),
         Median(costs, cost => cost.RedisCpu),
-        [.. costs.Select(cost => cost.Doubt).OfType<string>().Distinct()]);
+        [.. costs.Select(cost => cost.Doubt).OfType<string>().Distinct()])
+    {
+        App = costs[0].App is null ? null : new(
+            costs[0].App!.SiloCpu is null ? null : Median(costs, cost => cost.App!.SiloCpu!.Value),
+            Median(costs, cost => cost.App!.P50),
+            Median(costs, cost => cost.App!.P99)),
+    };
 
     private static double Median(IReadOnlyList<Cost> costs, Func<Cost, double> figure)
     {
@@ -98,5 +126,8 @@ internal static class Rounds
         return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 
-    private sealed record Cost(double PerSecond, double Bytes, double Cpu, double RedisCpu, string? Doubt);
+    private sealed record Cost(double PerSecond, double Bytes, double Cpu, double RedisCpu, string? Doubt)
+    {
+        public AppMedians? App { get; init; }
+    }
 }

@@ -21,9 +21,12 @@ internal sealed class BacklogWatch : IAsyncDisposable
     }
 
     /// <summary>A message if the flush fell behind, or null.</summary>
-    public string? Doubt => _oldest <= _table.Options.FlushInterval + Grace
+    public string? Doubt => DoubtOf(_oldest, _table.Options.FlushInterval);
+
+    /// <summary>A message if rows waited for longer than a flush that keeps up takes, or null.</summary>
+    public static string? DoubtOf(TimeSpan oldest, TimeSpan flushInterval) => oldest <= flushInterval + Grace
         ? null
-        : string.Create(CultureInfo.InvariantCulture, $"the flush did not keep up: rows waited up to {_oldest.TotalSeconds:0.0} s");
+        : string.Create(CultureInfo.InvariantCulture, $"the flush did not keep up: rows waited up to {oldest.TotalSeconds:0.0} s");
 
     public async ValueTask DisposeAsync()
     {

@@ -39,6 +39,9 @@ internal static class SampleUsers
     /// <summary>A small change: two attributes and an increment.</summary>
     public static UserPatch Visit(Random random) => Visits[random.Next(Patches)];
 
+    /// <summary>The change with this number, 0 to 1,023.</summary>
+    public static UserPatch VisitOf(int number) => Visits[number];
+
     /// <summary>The row of a user after <see cref="Profile"/> and <see cref="Visit"/>.</summary>
     public static Row Row(int user)
     {

@@ -7,7 +7,8 @@ public static class DotnetProgram
 
     public static string Silo { get; } = Find("Silo", "Actors.Silo.dll");
 
-    public static string Cli { get; } = Find("Cli", "actors.dll");
+    /// <summary>The command line; not built with the measurements.</summary>
+    public static string Cli => Find("Cli", "actors.dll");
 
     /// <summary>The sample web API; not built with every test project.</summary>
     public static string WebApiSample => Find(Path.Combine("samples", "WebApi"), "Actors.Samples.WebApi.dll");
