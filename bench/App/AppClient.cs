@@ -25,10 +25,15 @@ internal sealed class AppClient : IAsyncDisposable
         return new AppClient(host);
     }
 
+    private static readonly TimeSpan DrainLimit = TimeSpan.FromMinutes(2);
+
     /// <summary>Completes when the silo has nothing left to flush, which would run beside the turns.</summary>
+    /// <exception cref="OperationCanceledException">Rows are still not flushed after two minutes.</exception>
     public async Task DrainedAsync()
     {
-        while ((await Actors.Cluster.GetStatusAsync()).Silos.Any(silo => silo.WriteBehind.UnflushedRows > 0)) await Task.Delay(50);
+        using var limit = new CancellationTokenSource(DrainLimit);
+        while ((await Actors.Cluster.GetStatusAsync(limit.Token)).Silos.Any(silo => silo.WriteBehind.UnflushedRows > 0))
+            await Task.Delay(50, limit.Token);
     }
 
     /// <summary>How long the oldest row has waited for the flush.</summary>

@@ -27,7 +27,7 @@ internal sealed class AppCluster : IAsyncDisposable
     /// <summary>The database of the silo.</summary>
     public string Database => _database;
 
-    /// <summary>What the load generator itself takes for a call, measured once by the app before all turns; null without an app.</summary>
+    /// <summary>The cost of the load generator per call, measured once by the app before all turns; null without an app.</summary>
     public AppTurn? EmptyLoop { get; private set; }
 
     /// <summary>The silo or the floor's: the CPU time it has used so far.</summary>

@@ -2,14 +2,14 @@ using System.Text.Json.Serialization;
 
 namespace Actors.Bench.App;
 
-/// <summary>What a process of a case is told, one JSON object per line of its input.</summary>
+/// <summary>A command to a process of a case: one JSON object per line of its input.</summary>
 /// <param name="Verb">What to do.</param>
 /// <param name="Work">The work, as named in <see cref="AppWorks"/>.</param>
 /// <param name="Callers">Concurrent callers of a turn.</param>
 /// <param name="Duration">The duration of a turn.</param>
 internal sealed record AppCommand(AppVerb Verb, string Work = "", int Callers = 0, TimeSpan Duration = default);
 
-/// <summary>What a process does on a command.</summary>
+/// <summary>The kinds of commands.</summary>
 internal enum AppVerb
 {
     Prepare,

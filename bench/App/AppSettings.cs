@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Actors.Bench.App;
 
 /// <summary>
-/// What the processes of a case have in common. The app finds cluster and servers in its environment, as a customer's app does.
+/// The settings that the processes of a case share. The app finds cluster and servers in its environment, as a customer's app does.
 /// </summary>
 /// <param name="Redis">The connection string of Redis.</param>
 /// <param name="Name">The cluster, the service, and the prefix of all keys.</param>

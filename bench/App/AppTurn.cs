@@ -12,7 +12,7 @@ namespace Actors.Bench.App;
 internal sealed record AppTurn(
     long Count, long Unexpected, TimeSpan Elapsed, TimeSpan Cpu, long Bytes, TimeSpan P50, TimeSpan P99, string? Doubt = null);
 
-/// <summary>What a turn costs away from the process that measures.</summary>
+/// <summary>The cost of a turn in the processes of the app and the silo.</summary>
 /// <param name="Cpu">CPU time of the app.</param>
 /// <param name="Bytes">Bytes the app allocated.</param>
 /// <param name="SiloCpu">CPU time of the silo; null if no silo takes part.</param>

@@ -1,6 +1,6 @@
 namespace Actors.Bench.App;
 
-/// <summary>What the callers in the app's process do: ours, a peer, or the floor.</summary>
+/// <summary>The work of the callers in the app's process: a call to Actors, to a peer, or to the floor.</summary>
 internal abstract class AppWork : IAsyncDisposable
 {
     /// <summary>Prepares the turns; not measured.</summary>
