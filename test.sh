@@ -26,6 +26,8 @@ unstable=()
 # More failures than this in one project are no accident.
 most_repeated=5
 temporary=$(mktemp -d "${TMPDIR:-/tmp}/actors-test.XXXXXX")
+# Tests start the published programs as another user too.
+chmod 755 "$temporary"
 log=$temporary/log
 
 finish() {
