@@ -12,9 +12,17 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
     // A person is waiting; a longer delay is not normal start-up.
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
 
-    public async Task<ICluster> ConnectAsync(ClusterTarget target, CancellationToken cancellationToken)
+    // Orleans' services take as long to list as the command line takes to read, so both happen at once.
+    private readonly Task<ServiceCollection> _orleans = Task.Run(() =>
     {
         var services = new ServiceCollection();
+        services.AddActorsClient(options => options.ConnectTimeout = ConnectTimeout);
+        return services;
+    });
+
+    public async Task<ICluster> ConnectAsync(ClusterTarget target, CancellationToken cancellationToken)
+    {
+        var services = await _orleans;
         services.AddSingleton(ConfigurationOf(target));
         services.AddLogging(logging =>
         {
@@ -22,32 +30,25 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
             if (target.IsVerbose)
                 logging.AddProvider(new TerminalLoggerProvider(terminal));
         });
-        services.AddActorsClient(options =>
+        services.Configure<ActorsClientOptions>(options =>
         {
-            options.ConnectTimeout = ConnectTimeout;
             options.SearchDirectory = target.Directory;
             options.Redis = target.Redis ?? options.Redis;
             if (target.Gateways.Length > 0) options.Gateways = target.Gateways;
         });
 
+        // Not disposed: the process ends with the command. A cluster that was reached is told.
         var provider = services.BuildServiceProvider();
-        try
-        {
-            // Redis answers while Orleans' client is built. The client asks again, so a failure here is reported there.
-            var gateways = provider.GetRequiredService<GatewayFinder>();
-            gateways.Prefetch();
-            var started = provider.GetServices<IHostedService>().ToArray();
-            foreach (var service in started)
-                await service.StartAsync(cancellationToken);
-            if (gateways.RedisProblem is { } problem)
-                terminal.Note($"warning: {Text.Printable(problem)}; connected through gateways from another source");
-            return new OrleansCluster(provider, started);
-        }
-        catch
-        {
-            await provider.DisposeAsync();
-            throw;
-        }
+
+        // Redis answers while Orleans' client is built. The client asks again, so a failure here is reported there.
+        var gateways = provider.GetRequiredService<GatewayFinder>();
+        gateways.Prefetch();
+        var started = provider.GetServices<IHostedService>().ToArray();
+        foreach (var service in started)
+            await service.StartAsync(cancellationToken);
+        if (gateways.RedisProblem is { } problem)
+            terminal.Note($"warning: {Text.Printable(problem)}; connected through gateways from another source");
+        return new OrleansCluster(provider.GetRequiredService<ActorsClient>(), started);
     }
 
     /// <summary>The environment. Its Redis is ignored if the command line alone selects the cluster.</summary>
@@ -61,22 +62,21 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
             .Build()
         : target.Configuration;
 
-    private sealed class OrleansCluster(ServiceProvider provider, IHostedService[] started) : ICluster
+    private sealed class OrleansCluster(ActorsClient client, IHostedService[] started) : ICluster
     {
         private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(2);
 
-        private readonly ActorsClient _client = provider.GetRequiredService<ActorsClient>();
+        public IUserGrain User(string id) => client.User(id);
 
-        public IUserGrain User(string id) => _client.User(id);
+        public IRateLimiterGrain Limiter(string id) => client.RateLimiter(id);
 
-        public IRateLimiterGrain Limiter(string client) => _client.RateLimiter(client);
+        public IClusterGrain Status => client.Cluster;
 
-        public IClusterGrain Status => _client.Cluster;
+        public IWriteBehindGrain WriteBehind => client.WriteBehind;
 
-        public IWriteBehindGrain WriteBehind => _client.WriteBehind;
+        public IRedisBreakerGrain Breaker(string silo) => client.RedisBreaker(silo);
 
-        public IRedisBreakerGrain Breaker(string silo) => _client.RedisBreaker(silo);
-
+        /// <summary>Closes the connections, which the silos would log as broken otherwise.</summary>
         public async ValueTask DisposeAsync()
         {
             using var timeout = new CancellationTokenSource(StopTimeout);
@@ -84,7 +84,6 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
             {
                 foreach (var service in started.Reverse())
                     await service.StopAsync(timeout.Token);
-                await provider.DisposeAsync();
             }
             catch (Exception)
             {
