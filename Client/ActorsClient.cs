@@ -10,6 +10,9 @@ namespace Actors;
 /// <param name="cluster">The Orleans client, or any other source of grain references (in a silo, in a test).</param>
 public sealed class ActorsClient(IGrainFactory cluster)
 {
+    private readonly GrainReferences<IUserGrain> _users = new(cluster, "user");
+    private readonly GrainReferences<IRateLimiterGrain> _limiters = new(cluster, "rate-limiter");
+
     // Created on first use; if several threads create one, the first is kept.
     private RateLimitCalls? _rateLimitCalls;
 
@@ -20,7 +23,7 @@ public sealed class ActorsClient(IGrainFactory cluster)
     public IUserGrain User(string id)
     {
         UserLimits.ValidateId(id);
-        return Grain<IUserGrain>("user", id);
+        return _users.Get(id, IsConnected);
     }
 
     /// <summary>Returns the limiter of the client with this id. Makes no call.</summary>
@@ -30,7 +33,7 @@ public sealed class ActorsClient(IGrainFactory cluster)
     public IRateLimiterGrain RateLimiter(string clientId)
     {
         RateLimits.ValidateId(clientId);
-        return Grain<IRateLimiterGrain>("rate-limiter", clientId);
+        return _limiters.Get(clientId, IsConnected);
     }
 
     /// <summary>Coalesces the calls of all limiters in this process.</summary>
@@ -59,5 +62,7 @@ public sealed class ActorsClient(IGrainFactory cluster)
     // Orleans maps interfaces to grain types only once it is connected.
     private T Grain<T>(string type, string key)
         where T : IGrainWithStringKey =>
-        Connection is { IsOpen: false } ? cluster.GetGrain<T>(GrainId.Create(type, key)) : cluster.GetGrain<T>(key);
+        IsConnected ? cluster.GetGrain<T>(key) : cluster.GetGrain<T>(GrainId.Create(type, key));
+
+    private bool IsConnected => Connection is not { IsOpen: false };
 }

@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Runtime.ExceptionServices;
+using Microsoft.Extensions.ObjectPool;
 using Microsoft.Extensions.Options;
 
 namespace Actors;
@@ -9,12 +11,14 @@ namespace Actors;
 /// the actors themselves are not retried. A call to the actors that still fails throws <see cref="ClusterUnreachableException"/>
 /// instead of an error of Orleans.
 /// </summary>
-internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCalls lost, TimeProvider? time = null) : IOutgoingGrainCallFilter
+internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCalls lost) : IOutgoingGrainCallFilter
 {
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
 
     private readonly ActorsClientOptions _options = options.Value;
-    private readonly TimeProvider _time = time ?? TimeProvider.System;
+
+    // Thread-safe. Nearly all attempts end long before their limit, so few of these are ever cancelled.
+    private readonly DefaultObjectPool<CancellationTokenSource> _limits = new(new ReusableLimit(), maximumRetained: 1_024);
 
     public async Task Invoke(IOutgoingGrainCallContext context)
     {
@@ -27,12 +31,12 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
         if (_options.AssignRequestIds) RetryClassifier.AssignRequestId(context);
         var isRepeatable = RetryClassifier.IsRepeatable(context);
         var cancellation = context.Request.GetCancellationToken();
-        var began = _time.GetTimestamp();
+        var began = Stopwatch.GetTimestamp();
         var mayHaveTakenEffect = false;
         for (var attempt = 1; ; attempt++)
         {
-            var pause = PauseAfter(attempt);
-            var tried = _time.GetTimestamp();
+            var tried = Stopwatch.GetTimestamp();
+            var pause = TimeSpan.Zero;
             Exception failed;
             try
             {
@@ -50,8 +54,8 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
                 throw Unreachable(error);
             }
 
-            await Task.Delay(pause, _time, cancellation);
-            RetryClassifier.Waited(context, _time.GetElapsedTime(tried));
+            await Task.Delay(pause, cancellation);
+            RetryClassifier.Waited(context, Stopwatch.GetElapsedTime(tried));
 
             // The pause took longer than planned, and no time is left for another attempt.
             if (Left() <= TimeSpan.Zero)
@@ -60,11 +64,14 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
                 ExceptionDispatchInfo.Throw(failed);
             }
 
-            bool MayRepeat(Exception error) =>
-                (RetryClassifier.WasNotBegun(error) || (isRepeatable && RetryClassifier.MayHaveBegun(error)))
+            bool MayRepeat(Exception error)
+            {
+                pause = PauseAfter(attempt);
+                return (RetryClassifier.WasNotBegun(error) || (isRepeatable && RetryClassifier.MayHaveBegun(error)))
 
-                // A stopping silo takes its time, which is not an error, so its answer does not count as an attempt.
-                && (error is LimiterMovedException or SiloEvictedException || attempt < _options.MaxAttempts) && Left() > pause;
+                    // A stopping silo takes its time, which is not an error, so its answer does not count as an attempt.
+                    && (error is LimiterMovedException or SiloEvictedException || attempt < _options.MaxAttempts) && Left() > pause;
+            }
         }
 
         ClusterUnreachableException Unreachable(Exception error)
@@ -77,7 +84,7 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
             };
         }
 
-        TimeSpan Left() => _options.ResponseTimeout - _time.GetElapsedTime(began);
+        TimeSpan Left() => _options.ResponseTimeout - Stopwatch.GetElapsedTime(began);
     }
 
     /// <summary>Makes one attempt, and abandons it if the silo that executes it is presumed dead.</summary>
@@ -85,19 +92,27 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
     /// <param name="left">The time left for the whole call, if the attempt may be abandoned earlier and retried.</param>
     /// <param name="cancellation">The caller's token.</param>
     /// <exception cref="TimeoutException">There was no answer in time, or there will be none.</exception>
-    private async Task TryAsync(IOutgoingGrainCallContext context, TimeSpan? left, CancellationToken cancellation)
+    private Task TryAsync(IOutgoingGrainCallContext context, TimeSpan? left, CancellationToken cancellation)
     {
         // The duration of the app's own grain calls is unknown, and other calls may wait on purpose.
-        if (!RetryClassifier.IsSoonAnswered(context))
-        {
-            await (left is { } longest ? TryForAsync(context, longest, CancellationToken.None, cancellation) : context.Invoke());
-            return;
-        }
+        if (!RetryClassifier.IsSoonAnswered(context)) return left is { } limit ? TryForAsync(context, limit, era: null, cancellation) : context.Invoke();
+        return left is { } longest ? TryForAsync(context, longest, lost.Enter(), cancellation) : TryOnceAsync(context, lost.Enter());
+    }
 
-        var era = lost.Enter();
+    // The call is not retried, so it may be abandoned while it runs.
+    private static async Task TryOnceAsync(IOutgoingGrainCallContext context, LostCalls.Era era)
+    {
         try
         {
-            await (left is { } longest ? TryForAsync(context, longest, era.Lost, cancellation) : TryOnceAsync(context, era.Lost));
+            var call = context.Invoke();
+            if (!call.IsCompleted) await call.WaitAsync(era.Lost).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!call.IsCompleted)
+            {
+                call.Ignore();
+                throw Lost(context);
+            }
+
+            await call;
         }
         finally
         {
@@ -105,44 +120,38 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
         }
     }
 
-    // The call is not retried, so it may be abandoned while it runs.
-    private static async Task TryOnceAsync(IOutgoingGrainCallContext context, CancellationToken isLost)
-    {
-        var call = context.Invoke();
-        if (!call.IsCompleted) await call.WaitAsync(isLost).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!call.IsCompleted)
-        {
-            call.Ignore();
-            throw Lost(context);
-        }
-
-        await call;
-    }
-
     // Orleans itself must end the call, because a call in flight cannot be made again.
-    private async Task TryForAsync(IOutgoingGrainCallContext context, TimeSpan left, CancellationToken isLost, CancellationToken cancellation)
+    private async Task TryForAsync(IOutgoingGrainCallContext context, TimeSpan left, LostCalls.Era? era, CancellationToken cancellation)
     {
         var most = left < _options.AttemptTimeout ? left : _options.AttemptTimeout;
-        using var limit = new CancellationTokenSource(most, _time);
-        using var any = CancellationTokenSource.CreateLinkedTokenSource(cancellation, isLost, limit.Token);
-        SetToken(any.Token);
+        var limit = _limits.Get();
+        limit.CancelAfter(most);
+        var lostWith = era?.Lost.UnsafeRegister(Cancel, limit) ?? default;
+        var cancelledWith = cancellation.UnsafeRegister(Cancel, limit);
+        SetToken(limit.Token);
         try
         {
             await context.Invoke();
         }
-        catch (OperationCanceledException) when (any.IsCancellationRequested && !cancellation.IsCancellationRequested)
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellation.IsCancellationRequested)
         {
-            throw isLost.IsCancellationRequested
+            throw era?.Lost.IsCancellationRequested is true
                 ? Lost(context)
                 : new TimeoutException($"{context.MethodName} of {context.TargetId} was not answered within {most}.");
         }
         finally
         {
             SetToken(cancellation);
+            cancelledWith.Dispose();
+            lostWith.Dispose();
+            _limits.Return(limit);
+            era?.Leave();
         }
 
         // By convention the token is the last argument. It is local and not sent.
         void SetToken(CancellationToken token) => context.Request.SetArgument(context.Request.GetArgumentCount() - 1, token);
+
+        static void Cancel(object? source) => ((CancellationTokenSource)source!).Cancel();
     }
 
     private static TimeoutException Lost(IOutgoingGrainCallContext context) => new(
@@ -155,5 +164,12 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
 
         // Jitter, so that calls that failed together do not retry together.
         return pause * (0.5 + Random.Shared.NextDouble());
+    }
+
+    private sealed class ReusableLimit : PooledObjectPolicy<CancellationTokenSource>
+    {
+        public override CancellationTokenSource Create() => new();
+
+        public override bool Return(CancellationTokenSource obj) => obj.TryReset();
     }
 }
