@@ -53,8 +53,7 @@ internal sealed class AcquireCoalescer(
             }
         }
 
-        // Off the caller's scheduler. Failures are handled inside: every call it takes is settled.
-        if (isFirst) _ = Task.Run(() => CallAsync(isSilent: false));
+        if (isFirst) Call();
         if (isSilent) acquisition.LeaveUndecided();
 
         // The caller's own load is the cause, so it must not be allowed past its limits.
@@ -82,6 +81,12 @@ internal sealed class AcquireCoalescer(
         _ = Task.Run(() => CallAsync(isSilent: true));
     }
 
+    // Not on a scheduler of the caller, whose turns others wait for. Failures are handled inside: every call it takes is settled.
+    private void Call() =>
+        _ = SynchronizationContext.Current is null && TaskScheduler.Current == TaskScheduler.Default
+            ? CallAsync(isSilent: false)
+            : Task.Run(() => CallAsync(isSilent: false));
+
     private async Task CallAsync(bool isSilent)
     {
         if (isSilent) await RecoverAsync(RateLimits.DefaultPolicy).ConfigureAwait(false);
@@ -100,7 +105,7 @@ internal sealed class AcquireCoalescer(
             }
 
             // Callers just answered may call again at once; let them join the next batch, not the one after.
-            await Task.Yield();
+            if (batch.Count > 1) await Task.Yield();
         }
 
         retired(this);
@@ -143,7 +148,7 @@ internal sealed class AcquireCoalescer(
             var requests = batch.ConvertAll(acquisition => acquisition.Request).ToArray();
             var left = callTimeout - time.GetElapsedTime(since, began);
             call = acquire(requests);
-            var decisions = await call.WithinAsync(left, time).ConfigureAwait(false);
+            var decisions = await call.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time).ConfigureAwait(false);
             outage.Answered();
             fallbacks.Learn(decisions[0]);
             RateLimitClientInstruments.Answered(batch.Count, time.GetElapsedTime(began));

@@ -102,6 +102,13 @@ internal sealed partial class RateLimiterGrain(
 
     public async Task<RateLimitDecision[]> AcquireManyAsync(RateLimitRequest[] requests, CancellationToken cancellationToken)
     {
+        // A client app sends the calls of one policy together.
+        if (AreOfOneKind(requests))
+        {
+            var limiter = await LimiterAsync(requests[0]);
+            return await limiter.AcquireAsync(requests.Length, requests[0].Permits, null, TimeSpan.Zero, cancellationToken);
+        }
+
         var limiters = await LimitersAsync(requests);
         if (Array.Exists(requests, request => request.RequestId is not null))
         {
@@ -253,15 +260,25 @@ internal sealed partial class RateLimiterGrain(
         var limiters = new Dictionary<string, Limiter>();
         foreach (var request in requests)
         {
-            RateLimits.Validate(request);
-            if (request.MaxWait > TimeSpan.Zero)
-                throw new InvalidRateLimitException($"MaxWait is {request.MaxWait} in a call of several requests; it must be {TimeSpan.Zero}.");
-            if (!limiters.TryGetValue(request.Policy, out var limiter))
-                limiters[request.Policy] = limiter = await LimiterAsync(request.Policy);
-            limiter.Check(request.Permits);
+            limiters[request.Policy] = await LimiterAsync(request);
         }
 
         return limiters;
+    }
+
+    private static bool AreOfOneKind(RateLimitRequest[]? requests) =>
+        requests is [{ RequestId: null } first, ..] && requests.Length <= RateLimits.MaxBatch
+        && (requests.Length == 1 || Array.TrueForAll(requests, request => request == first));
+
+    /// <summary>The limiter of one request among several, which is valid.</summary>
+    private async ValueTask<Limiter> LimiterAsync(RateLimitRequest request)
+    {
+        RateLimits.Validate(request);
+        if (request.MaxWait > TimeSpan.Zero)
+            throw new InvalidRateLimitException($"MaxWait is {request.MaxWait} in a call of several requests; it must be {TimeSpan.Zero}.");
+        var limiter = await LimiterAsync(request.Policy);
+        limiter.Check(request.Permits);
+        return limiter;
     }
 
     /// <exception cref="SiloEvictedException">

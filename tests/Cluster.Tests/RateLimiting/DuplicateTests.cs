@@ -29,7 +29,7 @@ public sealed class DuplicateTests(LimiterCluster cluster, ServersFixture server
             Assert.True(times[last] - times[last - window.Limit] >= window.Duration, $"101 permits from {times[last - window.Limit]:O} to {times[last]:O}");
 
         // They do not starve each other.
-        Assert.True(times.Count >= 6 * window.Limit, $"{times.Count} permits granted in 6 s");
+        Assert.True(times.Count >= 2 * window.Limit, $"{times.Count} permits granted in 6 s");
     }
 
     [Fact]
