@@ -69,13 +69,7 @@ internal static partial class SiloHost
             $"{WriteBehindOptions.Section}:{nameof(WriteBehindOptions.DrainTimeout)} must be at least {Margin.TotalSeconds} s less than"
             + $" {SiloSettings.Section}:{nameof(SiloSettings.StopTimeout)}, which is {settings.StopTimeout}, "
             + "because a stop takes more than the drain.");
-        builder.UseOrleans(silo =>
-        {
-            Configure(silo, settings, endpoints, storage);
-
-            // Traces pass through two more steps of each call, which nobody would see without a collector.
-            if (OtlpExport.IsWanted(builder.Configuration)) silo.AddActivityPropagation();
-        });
+        builder.UseOrleans(silo => Configure(silo, settings, endpoints, storage));
         builder.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(progress);
         builder.Services.AddSingleton(storage.Rows);
         if (storage.Clock is { } clock) builder.Services.AddSingleton<IReferenceClock>(clock);
@@ -139,6 +133,7 @@ internal static partial class SiloHost
         silo.UseRedisClustering(_ => { });
         silo.UseSelfHealingMembership(ConfigurationOptions.Parse(storage.Redis), storage.HostsRedis ? TimeSpan.Zero : null);
         silo.UseClusterClaim();
+        silo.AddActivityPropagation();
     }
 
     private static void AddMetrics(WebApplicationBuilder builder)

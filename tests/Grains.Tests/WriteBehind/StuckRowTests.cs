@@ -76,6 +76,7 @@ public sealed class StuckRowTests(PostgresFixture postgres, RedisFixture redis) 
         await CommitAsync(bench, "ok1");
         await CommitAsync(bench, "ok2");
         Assert.DoesNotContain(bad, row => row.IsCompleted);
+        await Eventually.IsTrueAsync(() => Task.FromResult(bench.Queue.Held.Rows == 8));
         Assert.Equal((8, 8, false), (bench.Queue.Held.Rows, bench.Queue.Backlog.Rows, bench.Queue.IsFailing));
         Assert.Contains("not this one (P0001); and it cannot be parked: ", bench.Queue.Held.Reason, StringComparison.Ordinal);
 
