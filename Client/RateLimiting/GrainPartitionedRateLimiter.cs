@@ -47,7 +47,8 @@ public sealed class GrainPartitionedRateLimiter<TResource>(
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         var (clientId, policy, permits) = target(resource);
         RateLimits.ValidateId(clientId);
-        var request = _one with { Policy = policy ?? _one.Policy, Permits = checked(permits * permitCount), MaxWait = maxWait };
+        var isOne = permits == 1 && permitCount == 1 && maxWait == _one.MaxWait && (policy is null || policy == _one.Policy);
+        var request = isOne ? _one : _one with { Policy = policy ?? _one.Policy, Permits = checked(permits * permitCount), MaxWait = maxWait };
         return _leases.AcquireAsync(clientId, request, cancellationToken);
     }
 }
