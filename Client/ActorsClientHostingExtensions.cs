@@ -6,6 +6,7 @@ using Microsoft.Extensions.Options;
 using Orleans.Clustering.Redis;
 using Orleans.Configuration;
 using Orleans.Messaging;
+using Orleans.Serialization.Codecs;
 
 namespace Actors;
 
@@ -97,6 +98,9 @@ public static class ActorsClientHostingExtensions
         client.AddActivityPropagation();
         client.Services.AddSingleton(provider => new LostCalls(
             cancellation => provider.GetRequiredService<IClusterClient>().GetGrain<IClusterGrain>("cluster").GetDeathsAsync(cancellation), TimeProvider.System));
+        // Orleans would make one by reflection for each reference to a limiter.
+        client.Services.AddSingleton<ArrayCopier<RateLimitRequest>>();
+        client.Services.AddSingleton<ArrayCopier<UnusedGrant>>();
         client.AddOutgoingGrainCallFilter<ConnectionGate>();
         client.AddOutgoingGrainCallFilter<RetryFilter>();
         // Read when the client is built: the host may still add to its configuration until then.

@@ -1,8 +1,8 @@
 namespace Actors;
 
 /// <summary>
-/// Makes references to the grains of one interface. Orleans looks up the interface by reflection for each reference, which costs
-/// more than sending the call; here only for the first one.
+/// Makes references to the grains of one interface. Orleans looks up the interface by reflection for each reference; here it does so
+/// only for the first one.
 /// </summary>
 /// <param name="cluster">Makes the references.</param>
 /// <param name="type">The type of the grains, used until the client is connected and Orleans knows it.</param>

@@ -123,14 +123,18 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
     // Orleans itself must end the call, because a call in flight cannot be made again.
     private async Task TryForAsync(IOutgoingGrainCallContext context, TimeSpan left, LostCalls.Era? era, CancellationToken cancellation)
     {
+        // No time may be left by now.
         var most = left < _options.AttemptTimeout ? left : _options.AttemptTimeout;
+        if (most < TimeSpan.Zero) most = TimeSpan.Zero;
+
         var limit = _limits.Get();
-        limit.CancelAfter(most);
-        var lostWith = era?.Lost.UnsafeRegister(Cancel, limit) ?? default;
-        var cancelledWith = cancellation.UnsafeRegister(Cancel, limit);
-        SetToken(limit.Token);
+        CancellationTokenRegistration lostWith = default, cancelledWith = default;
         try
         {
+            limit.CancelAfter(most);
+            lostWith = era?.Lost.UnsafeRegister(Cancel, limit) ?? default;
+            cancelledWith = cancellation.UnsafeRegister(Cancel, limit);
+            SetToken(limit.Token);
             await context.Invoke();
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellation.IsCancellationRequested)
@@ -142,6 +146,8 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
         finally
         {
             SetToken(cancellation);
+
+            // Afterwards nothing of this attempt can cancel the one that uses the source next.
             cancelledWith.Dispose();
             lostWith.Dispose();
             _limits.Return(limit);

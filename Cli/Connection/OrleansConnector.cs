@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Cli.Connection;
 
-/// <summary>Connects like every client app, but without a generic host, because a command must start quickly.</summary>
+/// <summary>Connects once, like every client app, but without a generic host, because a command must start quickly.</summary>
 internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
 {
     // A person is waiting; a longer delay is not normal start-up.

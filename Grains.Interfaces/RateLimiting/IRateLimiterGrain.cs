@@ -35,12 +35,12 @@ public interface IRateLimiterGrain : IGrainWithStringKey
     /// Makes several requests like <see cref="AcquireAsync"/> in one call, decided in order and independently. For callers that
     /// batch, as the client library does.
     /// </summary>
-    /// <param name="requests">1 to <see cref="RateLimits.MaxBatch"/> requests, of any policies; none may wait. Not copied: do not change the array during the call.</param>
+    /// <param name="requests">1 to <see cref="RateLimits.MaxBatch"/> requests, of any policies; none may wait.</param>
     /// <param name="cancellationToken">Cancels waiting for the answer; permits granted by then stay charged.</param>
     /// <returns>The decisions, in the order of the requests.</returns>
     /// <inheritdoc cref="AcquireAsync" path="/exception"/>
     [Alias("AcquireMany")]
-    Task<RateLimitDecision[]> AcquireManyAsync([Immutable] RateLimitRequest[] requests, CancellationToken cancellationToken = default);
+    Task<RateLimitDecision[]> AcquireManyAsync(RateLimitRequest[] requests, CancellationToken cancellationToken = default);
 
     /// <summary>Returns the decision that a call without a wait would get now. Charges nothing.</summary>
     [Alias("Peek")]
@@ -64,7 +64,7 @@ public interface IRateLimiterGrain : IGrainWithStringKey
     /// </summary>
     /// <param name="grants">
     /// 1 to <see cref="RateLimits.MaxBatch"/> grants to this client, each charged (not those of a policy in shadow mode); with
-    /// <see cref="UnusedGrant.CallId"/> also calls that may have been granted. Not copied: do not change the array during the call.
+    /// <see cref="UnusedGrant.CallId"/> also calls that may have been granted.
     /// </param>
     /// <param name="cancellationToken">Cancels waiting for the answer.</param>
     /// <returns>
@@ -74,7 +74,7 @@ public interface IRateLimiterGrain : IGrainWithStringKey
     /// <exception cref="InvalidRateLimitException">A value is outside of <see cref="RateLimits"/>, or the policy does not exist.</exception>
     /// <exception cref="StorageUnavailableException">Redis is unavailable, and the silo does not know this client's grants.</exception>
     [Alias("RefundUnused")]
-    Task<int> RefundUnusedAsync([Immutable] UnusedGrant[] grants, CancellationToken cancellationToken = default);
+    Task<int> RefundUnusedAsync(UnusedGrant[] grants, CancellationToken cancellationToken = default);
 
     /// <summary>Empties the windows of a policy: all its permits are free again. Request ids are still remembered.</summary>
     /// <exception cref="StorageUnavailableException">Redis is unavailable; nothing was changed.</exception>

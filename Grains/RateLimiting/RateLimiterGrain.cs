@@ -105,7 +105,9 @@ internal sealed partial class RateLimiterGrain(
         // A client app sends the calls of one policy together.
         if (AreOfOneKind(requests))
         {
-            var limiter = await LimiterAsync(requests[0]);
+            ValidateOneOfMany(requests[0]);
+            var limiter = await LimiterAsync(requests[0].Policy);
+            limiter.Check(requests[0].Permits);
             return await limiter.AcquireAsync(requests.Length, requests[0].Permits, null, TimeSpan.Zero, cancellationToken);
         }
 
@@ -260,26 +262,25 @@ internal sealed partial class RateLimiterGrain(
         var limiters = new Dictionary<string, Limiter>();
         foreach (var request in requests)
         {
-            limiters[request.Policy] = await LimiterAsync(request);
+            ValidateOneOfMany(request);
+            if (!limiters.TryGetValue(request.Policy, out var limiter))
+                limiters[request.Policy] = limiter = await LimiterAsync(request.Policy);
+            limiter.Check(request.Permits);
         }
 
         return limiters;
     }
 
-    private static bool AreOfOneKind(RateLimitRequest[]? requests) =>
-        requests is [{ RequestId: null } first, ..] && requests.Length <= RateLimits.MaxBatch
-        && (requests.Length == 1 || Array.TrueForAll(requests, request => request == first));
-
-    /// <summary>The limiter of one request among several, which is valid.</summary>
-    private async ValueTask<Limiter> LimiterAsync(RateLimitRequest request)
+    private static void ValidateOneOfMany(RateLimitRequest request)
     {
         RateLimits.Validate(request);
         if (request.MaxWait > TimeSpan.Zero)
             throw new InvalidRateLimitException($"MaxWait is {request.MaxWait} in a call of several requests; it must be {TimeSpan.Zero}.");
-        var limiter = await LimiterAsync(request.Policy);
-        limiter.Check(request.Permits);
-        return limiter;
     }
+
+    private static bool AreOfOneKind(RateLimitRequest[]? requests) =>
+        requests is [{ RequestId: null } first, ..] && requests.Length <= RateLimits.MaxBatch
+        && (requests.Length == 1 || Array.TrueForAll(requests, request => request == first));
 
     /// <exception cref="SiloEvictedException">
     /// The cluster declared this silo dead, so its copies of the log and the policy may be stale.

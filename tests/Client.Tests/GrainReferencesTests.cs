@@ -20,6 +20,7 @@ public sealed class GrainReferencesTests
             var user = client.User(id);
             Assert.Equal(cluster.Client.GetGrain<IUserGrain>(id), user);
             Assert.Equal(id, user.GetPrimaryKeyString());
+            Assert.Equal(cluster.Client.GetGrain<IRateLimiterGrain>(id), client.RateLimiter(id));
             await user.UpdateAsync(new());
             Assert.Equal(["Update "], CountingUser.CallsOf(id));
         }

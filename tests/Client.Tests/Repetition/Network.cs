@@ -25,6 +25,13 @@ internal sealed class Network : IOutgoingGrainCallFilter
         await Task.Delay(Timeout.Infinite, call.Request.GetCancellationToken());
     });
 
+    /// <summary>The next attempt is sent late, unless it is cancelled before.</summary>
+    public Network Delays(TimeSpan by) => Then(async call =>
+    {
+        await Task.Delay(by, call.Request.GetCancellationToken());
+        await call.Invoke();
+    });
+
     public Task Invoke(IOutgoingGrainCallContext context) =>
         context.Grain is IUserGrain && _next.TryDequeue(out var next) ? next(context) : context.Invoke();
 

@@ -83,6 +83,22 @@ public sealed class RetryFilterTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Limit_of_an_attempt_that_ended_does_not_end_a_later_one()
+    {
+        var user = await UserAsync(options => options.AttemptTimeout = TimeSpan.FromSeconds(6));
+
+        // Answered at once; its limit, used again, would have ended the slow call after 3 s. So would its caller, who cancels late.
+        using var former = new CancellationTokenSource();
+        await user.GetAsync(former.Token);
+        await Task.Delay(TimeSpan.FromSeconds(3));
+        _network.Delays(TimeSpan.FromSeconds(4));
+        var slow = user.GetAsync();
+        await former.CancelAsync();
+        await slow;
+        Assert.Equal(["Get", "Get"], CountingUser.CallsOf(_id));
+    }
+
+    [Fact]
     public async Task Call_fails_at_its_timeout_or_when_the_caller_cancels()
     {
         foreach (var _ in Enumerable.Range(0, 50)) _network.NeverAnswers();

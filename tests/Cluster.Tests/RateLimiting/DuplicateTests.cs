@@ -28,7 +28,7 @@ public sealed class DuplicateTests(LimiterCluster cluster, ServersFixture server
         for (var last = window.Limit; last < times.Count; last++)
             Assert.True(times[last] - times[last - window.Limit] >= window.Duration, $"101 permits from {times[last - window.Limit]:O} to {times[last]:O}");
 
-        // They do not starve each other.
+        // They do not starve each other; how many they get depends on the machine.
         Assert.True(times.Count >= 2 * window.Limit, $"{times.Count} permits granted in 6 s");
     }
 
