@@ -9,7 +9,8 @@ namespace Actors;
 internal sealed class GrainReferences<T>(IGrainFactory cluster, string type)
     where T : IGrainWithStringKey
 {
-    // What Orleans found for the first reference. Any thread may set it; all find the same.
+    // The first reference, which carries the grain type and the interface that Orleans looked up. Any thread may set it: all threads
+    // get the same two.
     private volatile GrainReference? _first;
 
     /// <summary>Returns the grain with this key.</summary>

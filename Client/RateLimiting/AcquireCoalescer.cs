@@ -148,6 +148,8 @@ internal sealed class AcquireCoalescer(
             var requests = batch.ConvertAll(acquisition => acquisition.Request).ToArray();
             var left = callTimeout - time.GetElapsedTime(since, began);
             call = acquire(requests);
+
+            // A call that is not answered in time is awaited by TakeBackAsync, so its failure is seen.
             var decisions = await call.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time).ConfigureAwait(false);
             outage.Answered();
             fallbacks.Learn(decisions[0]);
