@@ -40,7 +40,7 @@ internal static class BreakerCommand
         watch.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            using var cluster = await context.ConnectAsync(parsed, cancellationToken);
             var show = Show(context, cluster, parsed.IsJson(), watch.IsGiven(parsed), BreakerJson.Of,
                 (status, now, terminal) => BreakerTable.Write(status, parsed.GetValue(transitions), now, terminal));
             return await watch.RunAsync(context, parsed, show, cancellationToken);
@@ -56,7 +56,7 @@ internal static class BreakerCommand
         watch.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            using var cluster = await context.ConnectAsync(parsed, cancellationToken);
             var show = Show(context, cluster, parsed.IsJson(), watch.IsGiven(parsed), HealthJson.Of,
                 HealthTable.Write);
             return await watch.RunAsync(context, parsed, show, cancellationToken);
@@ -101,7 +101,7 @@ internal static class BreakerCommand
         CancellationToken cancellationToken)
     {
         silos.Check(parsed);
-        await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+        using var cluster = await context.ConnectAsync(parsed, cancellationToken);
         var chosen = silos.Of(await cluster.Status.GetStatusAsync(cancellationToken), parsed);
         var steered = await Steering.RunAsync(cluster, chosen, steer, cancellationToken);
         var lines = steered.Where(one => one.IsDone).Select(one => Steering.Describe(one, steer)).ToArray();

@@ -19,7 +19,7 @@ internal static class ClusterCommand
         watch.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            using var cluster = await context.ConnectAsync(parsed, cancellationToken);
             return await watch.RunAsync(context, parsed, ShowAsync, cancellationToken);
 
             async Task ShowAsync(CancellationToken token)

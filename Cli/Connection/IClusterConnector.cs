@@ -17,7 +17,7 @@ internal interface IClusterConnector
 }
 
 /// <summary>A connection to a cluster.</summary>
-internal interface ICluster : IAsyncDisposable
+internal interface ICluster : IDisposable
 {
     /// <exception cref="InvalidUserException">The id violates <see cref="UserLimits"/>.</exception>
     IUserGrain User(string id);

@@ -3,22 +3,33 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Orleans.Configuration;
 
 namespace Actors.Cli.Connection;
 
 /// <summary>Connects once, like every client app, but without a generic host, because a command must start quickly.</summary>
-internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
+internal sealed class OrleansConnector : IClusterConnector
 {
     // A person is waiting; a longer delay is not normal start-up.
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
 
+    private readonly Terminal _terminal;
+
     // Orleans' services take as long to list as the command line takes to read, so both happen at once.
-    private readonly Task<ServiceCollection> _orleans = Task.Run(() =>
+    private readonly Task<ServiceCollection> _orleans;
+    private readonly OpenConnections _connections = new();
+
+    public OrleansConnector(Terminal terminal)
     {
-        var services = new ServiceCollection();
-        services.AddActorsClient(options => options.ConnectTimeout = ConnectTimeout);
-        return services;
-    });
+        _terminal = terminal;
+        _orleans = Task.Run(() =>
+        {
+            var services = new ServiceCollection();
+            services.AddActorsClient(options => options.ConnectTimeout = ConnectTimeout);
+            services.Configure<ClientConnectionOptions>(options => options.ConfigureConnection(_connections.Observe));
+            return services;
+        });
+    }
 
     public async Task<ICluster> ConnectAsync(ClusterTarget target, CancellationToken cancellationToken)
     {
@@ -28,7 +39,7 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
         {
             logging.SetMinimumLevel(LogLevel.Warning);
             if (target.IsVerbose)
-                logging.AddProvider(new TerminalLoggerProvider(terminal));
+                logging.AddProvider(new TerminalLoggerProvider(_terminal));
         });
         services.Configure<ActorsClientOptions>(options =>
         {
@@ -37,18 +48,17 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
             if (target.Gateways.Length > 0) options.Gateways = target.Gateways;
         });
 
-        // Not disposed: the process ends with the command. A cluster that was reached is told.
+        // Neither stopped nor disposed: the process ends with the command. The connections are closed.
         var provider = services.BuildServiceProvider();
 
         // Redis answers while Orleans' client is built. The client asks again, so a failure here is reported there.
         var gateways = provider.GetRequiredService<GatewayFinder>();
         gateways.Prefetch();
-        var started = provider.GetServices<IHostedService>().ToArray();
-        foreach (var service in started)
+        foreach (var service in provider.GetServices<IHostedService>())
             await service.StartAsync(cancellationToken);
         if (gateways.RedisProblem is { } problem)
-            terminal.Note($"warning: {Text.Printable(problem)}; connected through gateways from another source");
-        return new OrleansCluster(provider.GetRequiredService<ActorsClient>(), started);
+            _terminal.Note($"warning: {Text.Printable(problem)}; connected through gateways from another source");
+        return new OrleansCluster(provider.GetRequiredService<ActorsClient>(), _connections);
     }
 
     /// <summary>The environment. Its Redis is ignored if the command line alone selects the cluster.</summary>
@@ -62,10 +72,8 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
             .Build()
         : target.Configuration;
 
-    private sealed class OrleansCluster(ActorsClient client, IHostedService[] started) : ICluster
+    private sealed class OrleansCluster(ActorsClient client, OpenConnections connections) : ICluster
     {
-        private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(2);
-
         public IUserGrain User(string id) => client.User(id);
 
         public IRateLimiterGrain Limiter(string id) => client.RateLimiter(id);
@@ -76,19 +84,6 @@ internal sealed class OrleansConnector(Terminal terminal) : IClusterConnector
 
         public IRedisBreakerGrain Breaker(string silo) => client.RedisBreaker(silo);
 
-        /// <summary>Closes the connections, which the silos would log as broken otherwise.</summary>
-        public async ValueTask DisposeAsync()
-        {
-            using var timeout = new CancellationTokenSource(StopTimeout);
-            try
-            {
-                foreach (var service in started.Reverse())
-                    await service.StopAsync(timeout.Token);
-            }
-            catch (Exception)
-            {
-                // The work is done and reported; a failure to disconnect does not matter.
-            }
-        }
+        public void Dispose() => connections.Close();
     }
 }

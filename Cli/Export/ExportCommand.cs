@@ -70,7 +70,7 @@ internal static class ExportCommand
         await using var target = ExportTarget.Open(request.File, request.Overwrites, context.OpenOutput);
         if (!request.IsAsIs)
         {
-            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            using var cluster = await context.ConnectAsync(parsed, cancellationToken);
             var wait = new FlushWait(cluster, context.Time);
             await using var waiting = new Progress(context.Terminal, context.Time, wait.Describe);
             await wait.RunAsync(cancellationToken);

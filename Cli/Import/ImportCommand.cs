@@ -77,7 +77,7 @@ internal static class ImportCommand
         if (state.Line > 0)
             context.Terminal.Note($"resuming after {unit} {Text.Of(state.Line)}");
 
-        await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+        using var cluster = await context.ConnectAsync(parsed, cancellationToken);
         var importer = new Importer(cluster, file.Fingerprint, request.Durability, request.Concurrency, context.Time);
         var lines = new ContiguousLines(state.Done);
         try

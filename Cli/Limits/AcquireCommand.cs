@@ -30,7 +30,7 @@ internal static class AcquireCommand
                 MaxWait = parsed.GetValue(wait),
             };
             RateLimits.Validate(request);
-            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            using var cluster = await context.ConnectAsync(parsed, cancellationToken);
             var limiter = cluster.Limiter(name);
             if (parsed.GetValue(count) is > 1 and var calls)
                 return await ManyAsync(context, parsed, new(name, limiter, request, calls), cancellationToken);

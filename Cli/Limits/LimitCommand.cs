@@ -39,7 +39,7 @@ internal static class LimitCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var name = Checked(parsed.GetRequiredValue(client));
-            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            using var cluster = await context.ConnectAsync(parsed, cancellationToken);
             var decision = await cluster.Limiter(name).PeekAsync(
                 parsed.GetRequiredValue(policy), parsed.GetValue(permits), cancellationToken);
             if (parsed.IsJson())
@@ -58,7 +58,7 @@ internal static class LimitCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var (name, of) = (Checked(parsed.GetRequiredValue(client)), parsed.GetRequiredValue(policy));
-            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            using var cluster = await context.ConnectAsync(parsed, cancellationToken);
             await cluster.Limiter(name).ResetAsync(of, cancellationToken);
             if (parsed.IsJson())
                 context.Terminal.WriteJson(new { Client = name, Policy = of, Reset = true });
@@ -78,7 +78,7 @@ internal static class LimitCommand
         {
             var (name, request) = (Checked(parsed.GetRequiredValue(client)), parsed.GetRequiredValue(requestId));
             RateLimits.ValidateRequestId(request);
-            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            using var cluster = await context.ConnectAsync(parsed, cancellationToken);
             var freed = await cluster.Limiter(name).RefundAsync(request, cancellationToken);
             if (parsed.IsJson())
                 context.Terminal.WriteJson(new { Client = name, RequestId = request, Freed = freed });
@@ -101,7 +101,7 @@ internal static class LimitCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var (name, of) = (Checked(parsed.GetRequiredValue(client)), parsed.GetRequiredValue(policy));
-            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            using var cluster = await context.ConnectAsync(parsed, cancellationToken);
             var limiter = cluster.Limiter(name);
             var shown = await limiter.GetPolicyAsync(of, cancellationToken);
             var now = FreeNow(shown, await limiter.PeekAsync(of, cancellationToken: cancellationToken));

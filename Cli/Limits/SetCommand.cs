@@ -21,7 +21,7 @@ internal static class SetCommand
         {
             var (name, of) = (LimitCommand.Checked(parsed.GetRequiredValue(client)), parsed.GetRequiredValue(policy));
             var changed = options.Read(parsed, of);
-            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            using var cluster = await context.ConnectAsync(parsed, cancellationToken);
             var limiter = cluster.Limiter(name);
             if (changed is null)
             {

@@ -33,7 +33,7 @@ internal static class LimitLoadCommand
     private static async Task<int> RunAsync(CommandContext context, ParseResult parsed, Options options, CancellationToken cancellationToken)
     {
         var plan = options.Read(parsed);
-        await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+        using var cluster = await context.ConnectAsync(parsed, cancellationToken);
         plan = await CheckedAsync(cluster, plan, cancellationToken);
         await using var ledger = options.Ledger(parsed) is { } file ? new LedgerWriter<GrantEntry>(file) : null;
         await using var timeline = options.Timeline(parsed) is { } timelineFile

@@ -92,7 +92,7 @@ internal static class LoadCommand
         CommandContext context, ParseResult parsed, TimeSpan duration, WriteLoadPlan plan, string? file,
         string? timelineFile, CancellationToken cancellationToken)
     {
-        await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+        using var cluster = await context.ConnectAsync(parsed, cancellationToken);
         await using var ledger = file is null ? null : new LedgerWriter<LedgerEntry>(file);
         await using var timeline = timelineFile is null ? null : new LoadTimeline(timelineFile, LoadOutcomes.Durabilities, context.Time);
         var meter = new LoadMeter(context.Time, timeline);
@@ -125,7 +125,7 @@ internal static class LoadCommand
         CommandContext context, ParseResult parsed, TimeSpan duration, Func<ICluster, LoadMeter, ReadLoad> create,
         string? timelineFile, CancellationToken cancellationToken)
     {
-        await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+        using var cluster = await context.ConnectAsync(parsed, cancellationToken);
         await using var timeline = timelineFile is null ? null : new LoadTimeline(timelineFile, outcomes: null, context.Time);
         var meter = new LoadMeter(context.Time, timeline);
         var load = create(cluster, meter);

@@ -24,7 +24,7 @@ internal static class UserCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var name = Checked(parsed.GetRequiredValue(id));
-            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            using var cluster = await context.ConnectAsync(parsed, cancellationToken);
             var user = await cluster.User(name).GetAsync(cancellationToken);
             if (parsed.IsJson())
                 context.Terminal.WriteJson(user);
@@ -73,7 +73,7 @@ internal static class UserCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var name = Checked(parsed.GetRequiredValue(id));
-            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            using var cluster = await context.ConnectAsync(parsed, cancellationToken);
             await cluster.User(name).FlushAsync(cancellationToken);
             if (parsed.IsJson())
                 context.Terminal.WriteJson(new { Id = name, Flushed = true });
@@ -89,7 +89,7 @@ internal static class UserCommand
         CancellationToken cancellationToken)
     {
         Checked(id);
-        await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+        using var cluster = await context.ConnectAsync(parsed, cancellationToken);
         var receipt = await write(cluster.User(id));
         if (parsed.IsJson())
             context.Terminal.WriteJson(new { Id = id, receipt.Version, receipt.Durability });

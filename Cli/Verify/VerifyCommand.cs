@@ -50,7 +50,7 @@ internal static class VerifyCommand
         if (ledger.IsCutOff)
             context.Terminal.Note("the last line of the ledger is truncated and skipped");
 
-        await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+        using var cluster = await context.ConnectAsync(parsed, cancellationToken);
         var verification = new Verification(ledger, cluster, database, concurrency, context.Time);
         IReadOnlyList<Finding> findings;
         await using (new Progress(context.Terminal, context.Time, verification.Describe))

@@ -23,7 +23,7 @@ internal static class ParkedCommand
         };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+            using var cluster = await context.ConnectAsync(parsed, cancellationToken);
             var (rows, total) = await ReadAsync(cluster, parsed.GetValue(limit), cancellationToken);
             if (parsed.IsJson())
                 context.Terminal.WriteJson(new { Total = total, Rows = rows });

@@ -34,7 +34,7 @@ internal static class ReplayCommand
         if (!isAll && ids.Length == 0)
             throw new UsageException("no rows given; use ID… or --all");
 
-        await using var cluster = await context.ConnectAsync(parsed, cancellationToken);
+        using var cluster = await context.ConnectAsync(parsed, cancellationToken);
         var (sum, of) = (new ReplayResult(), (long)ids.Length);
         await using (new Progress(context.Terminal, context.Time, () => Describe(sum, of)))
         {

@@ -76,7 +76,10 @@ internal sealed class FakeCluster : ICluster, IClusterConnector
         return Task.FromResult<ICluster>(this);
     }
 
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    public void Dispose()
+    {
+        // Nothing is held.
+    }
 
     private sealed class FakeStatus(FakeCluster cluster) : IClusterGrain
     {
