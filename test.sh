@@ -6,9 +6,8 @@
 #   ./test.sh Grains Embedded  only tests/Grains.Tests and tests/Embedded.Tests: builds and installs only what they need
 #   ./test.sh --quick          only tests that need no server: installs nothing, takes less than three minutes
 #
-# Fault.Tests takes half of the time and mostly waits, so when everything is run, it runs beside the others.
-# A test that failed runs once more, alone, after all others. If it passes then, it counts as passed and is listed as unstable:
-# a race in the test or in the product, to be mended.
+# A test that failed runs once more, alone. If it passes then, it counts as passed and is listed as unstable: a race in the
+# test or in the product, to be mended.
 # The format is checked when everything is run. A step other than a test that fails (the build, the format, a test project
 # that crashes) counts as one failed.
 # Written for bash 3.2 too, which is what macOS has.
@@ -29,8 +28,7 @@ most_repeated=5
 temporary=$(mktemp -d "${TMPDIR:-/tmp}/actors-test.XXXXXX")
 # Tests start the published programs as another user too.
 chmod 755 "$temporary"
-# The project that runs beside the others: the process group of its tests, while they run.
-beside=""
+log=$temporary/log
 
 finish() {
   rm -rf "$temporary"
@@ -59,12 +57,7 @@ step() {
   echo "== $* ($((SECONDS / 60)) min $((SECONDS % 60)) s)"
 }
 
-interrupted() {
-  [ -z "$beside" ] || kill -TERM -- "-$beside" 2>/dev/null
-  problem "interrupted"
-  finish
-}
-trap interrupted INT TERM
+trap 'problem "interrupted"; finish' INT TERM
 
 # --- What is to be run ----------------------------------------------------------------------------------------------
 
@@ -283,103 +276,68 @@ fi
 
 # The number behind a word in the summary that dotnet test ends with, or nothing.
 counted() {
-  awk -v word="$2:" '/^Test run summary:/ { found = 1 } found && $1 == word { print $2; exit }' "$temporary/$1.log"
+  awk -v word="$1:" '/^Test run summary:/ { found = 1 } found && $1 == word { print $2; exit }' "$log"
 }
 
-# The names of the tests of a project that failed, one to a line: "failed NAME (1s 234ms)".
+# The names of the tests that failed, one to a line: "failed NAME (1s 234ms)".
 failed_tests() {
-  sed -n -E 's/^failed (.*[^ ]) \(([0-9]+[a-z]+ ?)+\)$/\1/p' "$temporary/$1.log"
+  sed -n -E 's/^failed (.*[^ ]) \(([0-9]+[a-z]+ ?)+\)$/\1/p' "$log"
 }
 
 # Runs the tests of a project, or those that the further arguments select.
 test_project() {
   local name=$1
   shift
-  dotnet test --project "tests/$name.Tests" -c "$configuration" --no-build --no-ansi --no-progress --timeout "$limit" "$@" 2>&1
+  dotnet test --project "tests/$name" -c "$configuration" --no-build --no-ansi --no-progress --timeout "$limit" "$@" 2>&1 | tee "$log"
+  return "${PIPESTATUS[0]}"
 }
 
-# The same in the foreground; keeps the output and the exit code.
 run() {
-  local name=$1
-  step "$name.Tests"
-  test_project "$name" ${filter[@]+"${filter[@]}"} | tee "$temporary/$name.log"
-  codes[$2]=${PIPESTATUS[0]}
-}
+  local name=$1.Tests
+  step "$name"
+  test_project "$name" ${filter[@]+"${filter[@]}"}
+  local code=$?
 
-# Counts the tests of a project that has run. Those to be repeated are left in $temporary/NAME.failed.
-count() {
-  local name=$1 code=$2 ok bad left
-  ok=$(counted "$name" succeeded) bad=$(counted "$name" failed) left=$(counted "$name" skipped)
+  local ok bad left failure failures=()
+  ok=$(counted succeeded) bad=$(counted failed) left=$(counted skipped)
   passed=$((passed + ${ok:-0}))
   skipped=$((skipped + ${left:-0}))
   if [ "${bad:-0}" -gt 0 ]; then
-    failed_tests "$name" >"$temporary/$name.failed"
+    while IFS= read -r failure; do
+      failures+=("$failure")
+    done < <(failed_tests)
     # 2: nothing but failed tests.
-    if [ "$code" -eq 2 ] && [ "$bad" -le "$most_repeated" ] && [ "$(wc -l <"$temporary/$name.failed")" -eq "$bad" ]; then
+    if [ "$code" -eq 2 ] && [ ${#failures[@]} -eq "$bad" ] && repeated "$name" "${failures[@]}"; then
+      passed=$((passed + bad))
+      unstable+=("${failures[@]}")
       return
     fi
-    blame "$name" "$bad"
+    # Here again, since often only the end of a log is seen.
+    problem "$name: $bad of its tests" "$bad"
+    for failure in ${failures[@]+"${failures[@]}"}; do
+      problems+=("  $failure")
+    done
   elif [ "$code" -ne 0 ]; then
     # Crashed, ran out of time, or held no test.
-    problem "$name.Tests ended with exit code $code"
+    problem "$name ended with exit code $code"
   fi
 }
 
-# Counts the failed tests of a project, and lists them at the end, since often only the end of a log is seen.
-blame() {
-  local name=$1 failure
-  problem "$name.Tests: $2 of its tests" "$2"
-  while IFS= read -r failure; do
-    problems+=("  $failure")
-  done <"$temporary/$name.failed"
-  rm "$temporary/$name.failed"
-}
-
-# Runs the failed tests of a project once more.
-repeat() {
-  local name=$1 failure failures=() methods=()
-  while IFS= read -r failure; do
-    failures+=("$failure")
+# Runs the failed tests of a project once more; succeeds if all of them pass.
+repeated() {
+  local name=$1 failure methods=()
+  shift
+  [ $# -le "$most_repeated" ] || return 1
+  for failure in "$@"; do
     # All cases of a theory: the arguments cannot be selected.
     methods+=(--filter-method "${failure%%(*}")
-  done <"$temporary/$name.failed"
-  step "$name.Tests: once more"
-  if test_project "$name" "${methods[@]}"; then
-    passed=$((passed + ${#failures[@]}))
-    unstable+=("${failures[@]}")
-  else
-    blame "$name" "${#failures[@]}"
-  fi
+  done
+  step "$name: once more"
+  test_project "$name" "${methods[@]}"
 }
 
-if $is_all; then
-  step "Fault.Tests, beside the others; its output follows theirs"
-  # In a process group of its own, so that it can be ended as a whole.
-  set -m
-  test_project Fault >"$temporary/Fault.log" &
-  beside=$!
-  set +m
-fi
-
-codes=()
-for i in "${!projects[@]}"; do
-  [ -n "$beside" ] && [ "${projects[i]}" = Fault ] && continue
-  run "${projects[i]}" "$i"
-done
-
-if [ -n "$beside" ]; then
-  step "Waiting for Fault.Tests"
-  wait "$beside"
-  fault=$?
-  beside=""
-  cat "$temporary/Fault.log"
-fi
-
-for i in "${!projects[@]}"; do
-  count "${projects[i]}" "${codes[i]:-${fault:-0}}"
-done
 for name in "${projects[@]}"; do
-  [ -e "$temporary/$name.failed" ] && repeat "$name"
+  run "$name"
 done
 
 finish
