@@ -1,3 +1,4 @@
+using Actors.Calls;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -60,11 +61,7 @@ public static class ActorsClientHostingExtensions
             options.ValidateOnStart();
             services.Configure<LoggerFilterOptions>(QuietOrleans);
             services.AddSingleton<IValidateOptions<ActorsClientOptions>, ActorsClientOptionsValidator>();
-            services.AddSingleton(provider => new ActorsClient(provider.GetRequiredService<IClusterClient>())
-            {
-                Logger = provider.GetService<ILogger<ActorsClient>>(),
-                Connection = provider.GetService<ClusterConnection>(),
-            });
+            services.AddSingleton(NewClient);
             services.AddSingleton(provider => ClusterLocation.Find(
                 provider.GetRequiredService<IOptions<ActorsClientOptions>>().Value, provider.GetService<IConfiguration>()));
         }
@@ -87,6 +84,15 @@ public static class ActorsClientHostingExtensions
         // The binder ignores a list in one value, as environment variables have it.
         if (section[nameof(client.Gateways)] is { Length: > 0 } gateways)
             client.Gateways = gateways.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+    }
+
+    private static ActorsClient NewClient(IServiceProvider provider)
+    {
+        var cluster = provider.GetRequiredService<IClusterClient>();
+        var (logger, connection) = (provider.GetService<ILogger<ActorsClient>>(), provider.GetService<ClusterConnection>());
+        return CoalescingRuntime.Create(provider) is { } runtime
+            ? new(cluster, runtime, provider) { Logger = logger, Connection = connection }
+            : new(cluster) { Logger = logger, Connection = connection };
     }
 
     private static void Configure(IClientBuilder client)

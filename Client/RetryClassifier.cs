@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Orleans.Runtime.Messaging;
 using Orleans.Serialization;
+using Orleans.Serialization.Invocation;
 
 namespace Actors;
 
@@ -13,14 +14,12 @@ internal static class RetryClassifier
     /// request id; a retry with an expected version would conflict with its own first attempt. The same holds for acquisitions; one
     /// that may wait takes longer than an attempt. Refunding unused grants twice would free the permits of others.
     /// </summary>
-    public static bool IsRepeatable(IOutgoingGrainCallContext call) => call.Grain switch
+    public static bool IsRepeatable(IInvokable call) => ActorOf(call) switch
     {
-        IUserGrain => !IsWrite(call) || OptionsOf(call)?.RequestId is not null,
-        IClusterGrain or IRedisBreakerGrain => true,
-        IRateLimiterGrain when call.MethodName == nameof(IRateLimiterGrain.RefundUnusedAsync) => false,
-        IRateLimiterGrain => !IsAcquire(call) || RequestOf(call) is { RequestId: not null, MaxWait.Ticks: 0 },
-
-        // Nothing is known about the app's own grains.
+        Actor.User => !IsWrite(call) || OptionsOf(call)?.RequestId is not null,
+        Actor.Cluster or Actor.RedisBreaker => true,
+        Actor.RateLimiter when call.GetMethodName() == nameof(IRateLimiterGrain.RefundUnusedAsync) => false,
+        Actor.RateLimiter => !IsAcquire(call) || RequestOf(call) is { RequestId: not null, MaxWait.Ticks: 0 },
         _ => false,
     };
 
@@ -43,23 +42,31 @@ internal static class RetryClassifier
     public static bool MayHaveBegun(Exception error) => error is SiloUnavailableException or TimeoutException;
 
     /// <summary>True for calls to the actors; for its own grains, the app expects the errors of Orleans.</summary>
-    public static bool IsOurs(IOutgoingGrainCallContext call) =>
-        call.Grain is IUserGrain or IRateLimiterGrain or IClusterGrain or IRedisBreakerGrain or IWriteBehindGrain;
+    public static bool IsOurs(IInvokable call) => ActorOf(call) != Actor.None;
 
     /// <summary>True if an actor answers the call within seconds, so a longer silence indicates a problem.</summary>
-    public static bool IsSoonAnswered(IOutgoingGrainCallContext call) => call.Grain switch
+    public static bool IsSoonAnswered(IInvokable call) => ActorOf(call) switch
     {
         // A commit may take as long as the database's timeouts allow.
-        IUserGrain => call.MethodName is not (nameof(IUserGrain.FlushAsync) or nameof(IUserGrain.WaitForAsync))
+        Actor.User => call.GetMethodName() is not (nameof(IUserGrain.FlushAsync) or nameof(IUserGrain.WaitForAsync))
             && !(IsWrite(call) && OptionsOf(call)?.Durability == Durability.Database),
-        IClusterGrain or IRedisBreakerGrain => true,
-        IRateLimiterGrain => !IsAcquire(call) || RequestOf(call) is { MaxWait.Ticks: 0 },
+        Actor.Cluster or Actor.RedisBreaker => true,
+
+        // Many requests in one call must not wait.
+        Actor.RateLimiter => !IsAcquire(call) || RequestOf(call) is null or { MaxWait.Ticks: 0 },
         _ => false,
     };
 
+    /// <summary>True if the call may travel in a message with others: a user or limiter answers it soon, and need not be told if it is cancelled.</summary>
+    public static bool IsCoalescable(IInvokable call) =>
+        ActorOf(call) is Actor.User or Actor.RateLimiter && IsSoonAnswered(call) && !(IsAcquire(call) && RequestOf(call) is { CallId: not null });
+
     /// <summary>True for the call that <see cref="LostCalls"/> makes itself.</summary>
-    public static bool AsksForLostCalls(IOutgoingGrainCallContext call) =>
-        call.Grain is IClusterGrain && call.MethodName == nameof(IClusterGrain.GetDeathsAsync);
+    public static bool AsksForLostCalls(IInvokable call) =>
+        ActorOf(call) == Actor.Cluster && call.GetMethodName() == nameof(IClusterGrain.GetDeathsAsync);
+
+    /// <summary>True for a message that carries calls, each of which is retried by itself.</summary>
+    public static bool CarriesCalls(IInvokable call) => call.GetInterfaceType() == typeof(ICallService);
 
     /// <summary>True if no actor has answered: the call or its answer did not arrive.</summary>
     public static bool IsFailureOnTheWay(Exception error) => error is
@@ -69,19 +76,19 @@ internal static class RetryClassifier
         or InvalidOperationException or SerializerException;
 
     /// <summary>Assigns a request id to a write that has none.</summary>
-    public static void AssignRequestId(IOutgoingGrainCallContext call)
+    public static void AssignRequestId(IInvokable call)
     {
-        if (call.Grain is not IUserGrain || !IsWrite(call)) return;
+        if (ActorOf(call) != Actor.User || !IsWrite(call)) return;
         var options = OptionsOf(call) ?? WriteOptions.Default;
         if (options.RequestId is null)
-            call.Request.SetArgument(OptionsIndex(call), options with { RequestId = Guid.NewGuid().ToString("N") });
+            call.SetArgument(OptionsIndex(call), options with { RequestId = Guid.NewGuid().ToString("N") });
     }
 
     /// <summary>Subtracts the time already waited from a call's maximum wait, so that the next attempt waits for the rest.</summary>
-    public static void Waited(IOutgoingGrainCallContext call, TimeSpan waited)
+    public static void Waited(IInvokable call, TimeSpan waited)
     {
-        if (call.Grain is not IRateLimiterGrain || !IsAcquire(call) || RequestOf(call) is not { MaxWait.Ticks: > 0 } request) return;
-        call.Request.SetArgument(0, request with { MaxWait = request.MaxWait > waited ? request.MaxWait - waited : TimeSpan.Zero });
+        if (ActorOf(call) != Actor.RateLimiter || !IsAcquire(call) || RequestOf(call) is not { MaxWait.Ticks: > 0 } request) return;
+        call.SetArgument(0, request with { MaxWait = request.MaxWait > waited ? request.MaxWait - waited : TimeSpan.Zero });
     }
 
     // Messages of Orleans' placement, which runs before anything is sent. With any other message the call is not retried.
@@ -89,18 +96,40 @@ internal static class RetryClassifier
         (message.StartsWith("Silo '", StringComparison.Ordinal) && message.EndsWith("' is shutting down.", StringComparison.Ordinal))
         || message.EndsWith("because there are no compatible silos.", StringComparison.Ordinal);
 
-    private static bool IsWrite(IOutgoingGrainCallContext call) =>
-        call.MethodName is nameof(IUserGrain.UpdateAsync) or nameof(IUserGrain.DeleteAsync);
+    // None for the app's own grains, about which nothing is known.
+    private static Actor ActorOf(IInvokable call)
+    {
+        var type = call.GetInterfaceType();
+        return type == typeof(IUserGrain) ? Actor.User
+            : type == typeof(IRateLimiterGrain) ? Actor.RateLimiter
+            : type == typeof(IClusterGrain) ? Actor.Cluster
+            : type == typeof(IRedisBreakerGrain) ? Actor.RedisBreaker
+            : type == typeof(IWriteBehindGrain) ? Actor.WriteBehind
+            : Actor.None;
+    }
 
-    private static bool IsAcquire(IOutgoingGrainCallContext call) =>
-        call.MethodName is nameof(IRateLimiterGrain.AcquireAsync) or nameof(IRateLimiterGrain.AcquireManyAsync);
+    private static bool IsWrite(IInvokable call) =>
+        call.GetMethodName() is nameof(IUserGrain.UpdateAsync) or nameof(IUserGrain.DeleteAsync);
+
+    private static bool IsAcquire(IInvokable call) =>
+        call.GetMethodName() is nameof(IRateLimiterGrain.AcquireAsync) or nameof(IRateLimiterGrain.AcquireManyAsync);
 
     // Null for a call with many requests.
-    private static RateLimitRequest? RequestOf(IOutgoingGrainCallContext call) => call.Request.GetArgument(0) as RateLimitRequest;
+    private static RateLimitRequest? RequestOf(IInvokable call) => call.GetArgument(0) as RateLimitRequest;
 
-    private static WriteOptions? OptionsOf(IOutgoingGrainCallContext call) =>
-        (WriteOptions?)call.Request.GetArgument(OptionsIndex(call));
+    private static WriteOptions? OptionsOf(IInvokable call) =>
+        (WriteOptions?)call.GetArgument(OptionsIndex(call));
 
     // The index before the cancellation token, which is the last argument.
-    private static int OptionsIndex(IOutgoingGrainCallContext call) => call.Request.GetArgumentCount() - 2;
+    private static int OptionsIndex(IInvokable call) => call.GetArgumentCount() - 2;
+
+    private enum Actor
+    {
+        None,
+        User,
+        RateLimiter,
+        Cluster,
+        RedisBreaker,
+        WriteBehind,
+    }
 }

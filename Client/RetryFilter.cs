@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
+using Actors.Calls;
 using Microsoft.Extensions.ObjectPool;
 using Microsoft.Extensions.Options;
 
@@ -22,16 +23,17 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
 
     public async Task Invoke(IOutgoingGrainCallContext context)
     {
-        if (RetryClassifier.AsksForLostCalls(context))
+        if (RetryClassifier.AsksForLostCalls(context.Request) || RetryClassifier.CarriesCalls(context.Request))
         {
             await context.Invoke();
             return;
         }
 
-        if (_options.AssignRequestIds) RetryClassifier.AssignRequestId(context);
-        var isRepeatable = RetryClassifier.IsRepeatable(context);
+        if (_options.AssignRequestIds) RetryClassifier.AssignRequestId(context.Request);
+        var isRepeatable = RetryClassifier.IsRepeatable(context.Request);
         var cancellation = context.Request.GetCancellationToken();
-        var began = Stopwatch.GetTimestamp();
+        var first = FirstAttempt.Take();
+        var began = first?.Began ?? Stopwatch.GetTimestamp();
         var mayHaveTakenEffect = false;
         for (var attempt = 1; ; attempt++)
         {
@@ -40,6 +42,7 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
             Exception failed;
             try
             {
+                if (first is not null && attempt == 1) ExceptionDispatchInfo.Throw(first.Error);
                 await TryAsync(context, isRepeatable && context.Request.IsCancellable ? Left() : null, cancellation);
                 return;
             }
@@ -49,18 +52,18 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
                 mayHaveTakenEffect |= !RetryClassifier.WasNotBegun(error);
                 failed = error;
             }
-            catch (Exception error) when (RetryClassifier.IsOurs(context) && RetryClassifier.IsFailureOnTheWay(error))
+            catch (Exception error) when (RetryClassifier.IsOurs(context.Request) && RetryClassifier.IsFailureOnTheWay(error))
             {
                 throw Unreachable(error);
             }
 
             await Task.Delay(pause, cancellation);
-            RetryClassifier.Waited(context, Stopwatch.GetElapsedTime(tried));
+            RetryClassifier.Waited(context.Request, Stopwatch.GetElapsedTime(tried));
 
             // The pause took longer than planned, and no time is left for another attempt.
             if (Left() <= TimeSpan.Zero)
             {
-                if (RetryClassifier.IsOurs(context) && RetryClassifier.IsFailureOnTheWay(failed)) throw Unreachable(failed);
+                if (RetryClassifier.IsOurs(context.Request) && RetryClassifier.IsFailureOnTheWay(failed)) throw Unreachable(failed);
                 ExceptionDispatchInfo.Throw(failed);
             }
 
@@ -95,7 +98,7 @@ internal sealed class RetryFilter(IOptions<ActorsClientOptions> options, LostCal
     private Task TryAsync(IOutgoingGrainCallContext context, TimeSpan? left, CancellationToken cancellation)
     {
         // The duration of the app's own grain calls is unknown, and other calls may wait on purpose.
-        if (!RetryClassifier.IsSoonAnswered(context)) return left is { } limit ? TryForAsync(context, limit, era: null, cancellation) : context.Invoke();
+        if (!RetryClassifier.IsSoonAnswered(context.Request)) return left is { } limit ? TryForAsync(context, limit, era: null, cancellation) : context.Invoke();
         return left is { } longest ? TryForAsync(context, longest, lost.Enter(), cancellation) : TryOnceAsync(context, lost.Enter());
     }
 

@@ -12,6 +12,15 @@ public static class ActorsTelemetry
     /// <summary>The name of the other clock.</summary>
     public const string ClockTag = "clock";
 
+    /// <summary>
+    /// Counter, {call}: calls that came together with others in a message of a client app; <see cref="WayTag"/>: turn (the grain was
+    /// active on this silo), forwarded (Orleans took the call to its grain, here or on another silo).
+    /// </summary>
+    public const string Calls = "actors.calls";
+
+    /// <summary>How a call reached its grain.</summary>
+    public const string WayTag = "way";
+
     /// <summary>Counter, {write}: acknowledged writes; <see cref="DurabilityTag"/>: memory, journal, database.</summary>
     public const string Writes = "actors.writes";
 

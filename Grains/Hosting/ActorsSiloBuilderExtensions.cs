@@ -33,7 +33,12 @@ public static class ActorsSiloBuilderExtensions
         // A logger that throws, for instance because its disk is full, must not end a background loop.
         services.AddSingleton(typeof(ILogger<>), typeof(SafeLogger<>));
         services.AddSingleton<IActivationWorkingSetObserver, HeldCalls>();
-        silo.AddIncomingGrainCallFilter<ErrorBoundary>();
+        services.AddSingleton<ErrorBoundary>();
+        services.AddSingleton<IIncomingGrainCallFilter>(provider => provider.GetRequiredService<ErrorBoundary>());
+        services.AddSingleton<CallTargets>();
+        services.AddSingleton<CallCounters>();
+        services.AddSingleton<CallDispatcher>();
+        silo.AddGrainService<CallService>();
         services.AddSingleton<BackgroundLoops>();
         services.AddOptions<WriteBehindOptions>()
             .BindConfiguration(WriteBehindOptions.Section, Strict).ValidateRanges(WriteBehindOptions.Section).ValidateOnStart();

@@ -3,6 +3,7 @@ using Actors.Redis;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
 using Orleans.Persistence.Redis;
+using Orleans.Serialization.Invocation;
 using StackExchange.Redis;
 
 namespace Actors.Hosting;
@@ -18,6 +19,12 @@ internal sealed partial class ErrorBoundary(ILogger<ErrorBoundary> logger) : IIn
         var call = context.Invoke();
         return call.IsCompletedSuccessfully || !IsOurs(context.Grain) ? call : GuardAsync(call, context);
     }
+
+    /// <summary>The answer to a call that did not pass the filter, with an error of the contract.</summary>
+    public Response ToContract(Response answer, IInvokable request, GrainId grain) =>
+        answer.Exception is { } error and not ActorsException && !IsCancelled(error, request)
+            ? Response.FromException(ToContract(error, request.GetMethodName(), grain))
+            : answer;
 
     /// <summary>Converts an error into one for the caller of <paramref name="call"/>.</summary>
     /// <param name="error">The error of the grain.</param>
@@ -61,20 +68,25 @@ internal sealed partial class ErrorBoundary(ILogger<ErrorBoundary> logger) : IIn
             // Nothing below uses the grain's state.
             await call.ConfigureAwait(false);
         }
-        catch (Exception error) when (error is not ActorsException && !IsCancelled(error, context))
+        catch (Exception error) when (error is not ActorsException && !IsCancelled(error, context.Request))
         {
-            var name = $"{context.MethodName} of {context.TargetId}";
-            var typed = ToContract(error, name, IsRead(context.MethodName));
-            if (typed is UnexpectedErrorException) LogUnexpected(logger, name, error);
-            throw typed;
+            throw ToContract(error, context.MethodName, context.TargetId);
         }
+    }
+
+    private ActorsException ToContract(Exception error, string method, GrainId grain)
+    {
+        var call = $"{method} of {grain}";
+        var typed = ToContract(error, call, IsRead(method));
+        if (typed is UnexpectedErrorException) LogUnexpected(logger, call, error);
+        return typed;
     }
 
     private static bool IsOurs(object grain) =>
         grain is IUserGrain or IRateLimiterGrain or IClusterGrain or IRedisBreakerGrain or IWriteBehindGrain;
 
-    private static bool IsCancelled(Exception error, IIncomingGrainCallContext context) =>
-        error is OperationCanceledException && context.Request.GetCancellationToken().IsCancellationRequested;
+    private static bool IsCancelled(Exception error, IInvokable request) =>
+        error is OperationCanceledException && request.GetCancellationToken().IsCancellationRequested;
 
     private static bool IsRead(string method) =>
         method.StartsWith("Get", StringComparison.Ordinal) || method.StartsWith("Peek", StringComparison.Ordinal);

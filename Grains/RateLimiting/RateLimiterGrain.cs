@@ -23,10 +23,11 @@ namespace Actors.RateLimiting;
 internal sealed partial class RateLimiterGrain(
     ConfiguredPolicies configured, [FromKeyedServices(OwnPolicies.Storage)] IGrainStorage storage, RedisGateway redis, RedisGrantLogStore logs,
     LimiterRoom room, HandoffStore handoffs, MembershipLease lease, LimiterCounters counters, IOptions<RateLimitOptions> options,
-    TimeProvider time, ILogger<RateLimiterGrain> logger)
+    CallTargets targets, TimeProvider time, ILogger<RateLimiterGrain> logger)
     : Grain, IRateLimiterGrain, ILimiterHeir, ILimiterHost, IGrainMigrationParticipant, IHoldsCalls, IDisposable
 {
     private const string Migrated = "handoff";
+    private const ConfigureAwaitOptions WhateverHappens = ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing;
 
     private static readonly TimeSpan LongestStay = TimeSpan.FromHours(1);
 
@@ -37,6 +38,7 @@ internal sealed partial class RateLimiterGrain(
     private NamedRequests _named = null!;
     private LeavableCalls _leavable = null!;
     private Inheritance _inheritance = null!;
+    private CallTarget? _calls;
 
     // Null before activation; set before the first call and then only read, by any thread.
     private volatile TaskScheduler? _turns;
@@ -62,6 +64,10 @@ internal sealed partial class RateLimiterGrain(
         // no call arrives.
         await _inheritance.ClaimAsync(_inherited);
         _inherited = null;
+
+        // Orleans may have given this activation up meanwhile.
+        cancellationToken.ThrowIfCancellationRequested();
+        _calls = targets.Open(GrainContext);
     }
 
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
@@ -70,6 +76,7 @@ internal sealed partial class RateLimiterGrain(
         if (_turns is null) return;
         try
         {
+            if (_calls is not null) await _calls.CloseAsync().WaitAsync(cancellationToken).ConfigureAwait(WhateverHappens);
             await _limiters.CloseAsync().WaitAsync(cancellationToken);
         }
         finally
@@ -81,6 +88,8 @@ internal sealed partial class RateLimiterGrain(
     /// <summary>The activation has ended, possibly before it was valid.</summary>
     public void Dispose()
     {
+        _ = _calls?.CloseAsync();
+
         // Otherwise the grain was never activated.
         if (_turns is not null) _resident.Leave();
     }
@@ -200,6 +209,7 @@ internal sealed partial class RateLimiterGrain(
 
     void IHoldsCalls.ReleaseHeldCalls()
     {
+        _ = _calls?.CloseAsync();
         if (_turns is { } turns) _ = Task.Factory.StartNew(_limiters.Leave, CancellationToken.None, TaskCreationOptions.None, turns);
     }
 

@@ -18,7 +18,8 @@ namespace Actors.Users;
 [Reentrant]
 [GrainType("user")]
 internal sealed class UserGrain(
-    WriteBehindTable table, ActiveUsers users, MembershipLease lease, ReadCounters reads, ClusterClock clock, ILogger<UserGrain> logger)
+    WriteBehindTable table, ActiveUsers users, MembershipLease lease, ReadCounters reads, ClusterClock clock, CallTargets targets,
+    ILogger<UserGrain> logger)
     : Grain, IUserGrain, IHoldsCalls, IDisposable
 {
     // The limit on how long calls may wait once the deactivation begins.
@@ -29,6 +30,7 @@ internal sealed class UserGrain(
     private UserLoader _loader = null!;
     private UserAcknowledger _acknowledger = null!;
     private UserWriter _writer = null!;
+    private CallTarget? _calls;
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
@@ -36,6 +38,7 @@ internal sealed class UserGrain(
         _loader = new UserLoader(this.GetPrimaryKeyString(), table, users, _account, _departure, lease, reads, logger);
         _acknowledger = new UserAcknowledger(_loader, table, _account, _departure, logger);
         _writer = new UserWriter(_loader, _acknowledger, table, users, _account, _departure, clock);
+        _calls = targets.Open(GrainContext);
         return Task.CompletedTask;
     }
 
@@ -84,7 +87,11 @@ internal sealed class UserGrain(
         throw UserErrors.Contested(_loader.Id);
     }
 
-    void IHoldsCalls.ReleaseHeldCalls() => _departure.Begin();
+    void IHoldsCalls.ReleaseHeldCalls()
+    {
+        _ = _calls?.CloseAsync();
+        _departure.Begin();
+    }
 
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
@@ -92,7 +99,8 @@ internal sealed class UserGrain(
             ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing;
 
         // Never activated.
-        if (_loader is null) return;
+        if (_calls is null) return;
+        await _calls.CloseAsync().WaitAsync(cancellationToken).ConfigureAwait(IgnoreFailure);
 
         // Writes acknowledged in memory may still be in flight to the journal.
         await _loader.Writing.WaitAsync(cancellationToken).ConfigureAwait(IgnoreFailure);
@@ -102,6 +110,7 @@ internal sealed class UserGrain(
     /// <summary>Runs at the end of the activation, with or without <see cref="OnDeactivateAsync"/>.</summary>
     public void Dispose()
     {
+        _ = _calls?.CloseAsync();
         _account?.Dispose();
         _departure.Dispose();
     }

@@ -56,7 +56,7 @@ public sealed class TestCluster : IAsyncDisposable
                 options.ConnectionString = redis.ConnectionString;
                 options.KeyPrefix = prefix;
             });
-            silo.Services.AddSingleton(Options.Create(breaker ?? Patience.Breaker));
+            silo.Services.AddSingleton(Options.Create(breaker ?? Contracts.Patience.Breaker));
             if (configure is not null) silo.Services.Configure(configure);
             if (limits is not null) silo.Services.Configure(limits);
             services?.Invoke(silo.Services);
@@ -107,7 +107,7 @@ public sealed class TestCluster : IAsyncDisposable
 
     /// <summary>A separate connection to the journal's Redis.</summary>
     public RedisGateway OpenRedis() => new(
-        new RedisOptions { ConnectionString = _redis.ConnectionString, KeyPrefix = KeyPrefix }, Patience.Breaker);
+        new RedisOptions { ConnectionString = _redis.ConnectionString, KeyPrefix = KeyPrefix }, Contracts.Patience.Breaker);
 
     // For silos that do not exist; each numbers its own appends.
     private static int _strangers;

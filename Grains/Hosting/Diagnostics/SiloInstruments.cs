@@ -20,7 +20,7 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
     public SiloInstruments(
         IMeterFactory meters, WriteBehindTable table, JournalSize journal, ReadCounters reads, ActiveUsers users,
         RedisGateway redis, LimiterCounters limiters, IOptions<RateLimitOptions> limits, ClockWatch clocks,
-        IEnumerable<SelfHealingMembershipTable> membership)
+        CallCounters calls, IEnumerable<SelfHealingMembershipTable> membership)
     {
         _meter = meters.Create(ActorsTelemetry.MeterName);
         WriteBehindInstruments.AddTo(_meter, table, journal);
@@ -28,6 +28,10 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
             ActorsTelemetry.CacheLookups,
             () => Lookups("memory", reads.Memory).Concat(Lookups("redis", reads.Redis)).Concat(Lookups("database", reads.Database)),
             "{lookup}", "Lookups of users by layer and result.");
+        _meter.CreateObservableCounter(
+            ActorsTelemetry.Calls,
+            () => new Measurement<long>[] { new(calls.Turns, Tag(ActorsTelemetry.WayTag, "turn")), new(calls.Forwarded, Tag(ActorsTelemetry.WayTag, "forwarded")) },
+            "{call}", "Calls that came in messages of client apps.");
         UserInstruments.AddTo(_meter, users);
         RedisInstruments.AddTo(_meter, redis);
         LimiterInstruments.AddTo(_meter, limiters, limits.Value);

@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Reflection;
+using Actors.Calls;
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.Runtime.Messaging;
 using Orleans.TestingHost;
@@ -71,6 +73,32 @@ public sealed class RetryFilterTests : IAsyncLifetime
         await user.WaitForAsync(1, Durability.Journal);
         await user.UpdateAsync(new(), new() { RequestId = "a" });
         Assert.Equal(["Get", "Get", "Flush", "Flush", "WaitFor", "WaitFor", "Update a"], CountingUser.CallsOf(_id));
+    }
+
+    [Fact]
+    public async Task Call_whose_message_failed_is_retried_by_the_same_rules()
+    {
+        var user = await UserAsync(options => (options.MaxAttempts, options.ResponseTimeout) = (2, TimeSpan.FromSeconds(20)));
+        FailedFirst(new TimeoutException());
+        await user.GetAsync();
+
+        FailedFirst(new TimeoutException());
+        var unreachable = await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.UpdateAsync(new()));
+        Assert.True(unreachable.MayHaveTakenEffect);
+
+        FailedFirst(Error(typeof(ConnectionFailedException), "refused"));
+        await user.UpdateAsync(new());
+
+        // The next call has no earlier attempt.
+        await user.DeleteAsync();
+        Assert.Equal(["Get", "Update ", "Delete "], CountingUser.CallsOf(_id));
+
+        // No time is left for another attempt.
+        new FirstAttempt(Stopwatch.GetTimestamp() - (30 * Stopwatch.Frequency), new TimeoutException()).HandOver();
+        await Assert.ThrowsAsync<ClusterUnreachableException>(() => user.GetAsync());
+        Assert.Equal(3, CountingUser.CallsOf(_id).Count);
+
+        static void FailedFirst(Exception error) => new FirstAttempt(Stopwatch.GetTimestamp(), error).HandOver();
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Collections;
 using System.Globalization;
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.Serialization;
+using Orleans.Serialization.Invocation;
 
 namespace Actors.Grains.Tests.Contract;
 
@@ -71,6 +72,9 @@ public sealed class SerializationTests : IDisposable
         new InvalidRateLimitException("what is wrong"),
         new LimiterMovedException("why"),
         new SiloEvictedException("why"),
+        new CallMessage(7, [GrainId.Create("user", "a")], []),
+        new CallAnswers([null, Response.Completed]),
+        new LateAnswer(7, 3, Response.Completed),
         new UnusedGrant("p", 2, DateTimeOffset.UnixEpoch.AddSeconds(3)) { CallId = Guid.NewGuid() },
     ];
 

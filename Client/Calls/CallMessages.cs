@@ -1,0 +1,220 @@
+using System.Diagnostics;
+
+namespace Actors.Calls;
+
+/// <summary>
+/// The messages to one silo. A call goes at once while fewer than <see cref="MaxMessages"/> messages await their answers. Otherwise it
+/// waits until one is answered, or is older than <see cref="Patience"/>, and then goes with all calls that arrived meanwhile.
+/// </summary>
+/// <param name="service">The call service of the silo.</param>
+/// <param name="late">Receives answers that come after those of their message.</param>
+/// <param name="lost">Tells if a silo died meanwhile.</param>
+/// <param name="options">The limits of a call.</param>
+internal sealed class CallMessages(ICallService service, LateAnswers late, LostCalls lost, ActorsClientOptions options)
+{
+    private const int MaxMessages = 3;
+    private const int MaxCalls = 256;
+
+    /// <summary>Above this, calls are left to Orleans, which holds them as before.</summary>
+    private const int MaxWaiting = 16_384;
+
+    /// <summary>A message that is not answered within this time holds up no others: it may be lost.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
+
+    // Guards the fields below; held for a few accesses, or to copy the calls of one message.
+    private readonly Lock _gate = new();
+    private readonly Queue<CoalescedCall> _waiting = new();
+    private int _awaited;
+    private bool _isAsking;
+    private long _askAgainAt;
+    private TimeSpan _pause = FirstPause;
+
+    // True while the silo is known to take messages. Set under the lock, read by any thread.
+    private volatile bool _isAccepting;
+
+    /// <summary>Adds a call, which is always settled in the end.</summary>
+    /// <returns>False if the call must be left to Orleans.</returns>
+    public bool TryAdd(CoalescedCall call)
+    {
+        if (!_isAccepting)
+        {
+            AskWhetherAccepting();
+            return false;
+        }
+
+        lock (_gate)
+        {
+            if (!_isAccepting || _waiting.Count >= MaxWaiting) return false;
+            _waiting.Enqueue(call);
+            if (_awaited == MaxMessages) return true;
+            _awaited++;
+        }
+
+        // Neither the caller's context nor its scheduler may flow into messages that carry the calls of others.
+        if (SynchronizationContext.Current is not null || TaskScheduler.Current != TaskScheduler.Default || ExecutionContext.IsFlowSuppressed())
+            ThreadPool.UnsafeQueueUserWorkItem(static messages => _ = messages.SendAsync(), this, preferLocal: true);
+        else
+            using (ExecutionContext.SuppressFlow()) _ = SendAsync();
+        return true;
+    }
+
+    /// <summary>Sends a message without calls, in the background: an older silo does not know messages, and answers them with odd errors.</summary>
+    private void AskWhetherAccepting()
+    {
+        lock (_gate)
+        {
+            if (_isAsking || Stopwatch.GetTimestamp() < _askAgainAt) return;
+            _isAsking = true;
+        }
+
+        _ = Task.Run(AskAsync);
+
+        async Task AskAsync()
+        {
+            var asking = InvokeAsync(new(0, [], []));
+            await ((Task)asking).WaitAsync(options.AttemptTimeout).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            lock (_gate)
+            {
+                _isAsking = false;
+                if (asking.IsCompletedSuccessfully) (_isAccepting, _pause) = (true, FirstPause);
+                else Pause();
+            }
+
+            asking.Ignore();
+        }
+    }
+
+    // Handles its failures: they are those of the calls.
+    private async Task SendAsync()
+    {
+        while (Take() is { Length: > 0 } calls)
+        {
+            var message = Send(calls);
+            _ = EndAsync(message);
+            await ((Task)message.Delivered).WaitAsync(Patience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>The calls of the next message; none, and one message less awaited, if no call is waiting.</summary>
+    private CoalescedCall[] Take()
+    {
+        lock (_gate)
+        {
+            var calls = new List<CoalescedCall>(Math.Min(_waiting.Count, MaxCalls));
+            while (calls.Count < MaxCalls && _waiting.TryDequeue(out var call))
+            {
+                // Nothing of a call that was cancelled meanwhile is executed.
+                if (call.IsSettled) call.Drop();
+                else calls.Add(call);
+            }
+
+            if (calls.Count == 0) _awaited--;
+            return [.. calls];
+        }
+    }
+
+    private SentMessage Send(CoalescedCall[] calls)
+    {
+        var number = late.Expect(calls);
+        return new(number, calls, lost.Enter(), DeliverAsync(number, calls));
+    }
+
+    /// <summary>Sends the calls, and passes on the answers.</summary>
+    /// <returns>False if some answers come later.</returns>
+    private async Task<bool> DeliverAsync(long number, CoalescedCall[] calls)
+    {
+        try
+        {
+            CoalescingInstruments.Sent(calls);
+            var message = new CallMessage(number, Array.ConvertAll(calls, call => call.Grain), Array.ConvertAll(calls, call => call.Request));
+            var answers = (await InvokeAsync(message).ConfigureAwait(false)).Answers;
+            var isWhole = true;
+            for (var i = 0; i < calls.Length; i++)
+            {
+                if (answers[i] is { } answer) calls[i].Answer(answer);
+                else isWhole = false;
+            }
+
+            return isWhole;
+        }
+        catch (Exception error)
+        {
+            Close();
+            var failed = RetryClassifier.IsFailureOnTheWay(error) ? error : new SiloUnavailableException("A message of several calls failed.", error);
+            foreach (var call in calls) call.Fail(failed);
+            return true;
+        }
+    }
+
+    // A failure to send is the failure of the answer.
+    private async Task<CallAnswers> InvokeAsync(CallMessage message) => await service.InvokeAsync(message, late.Reference).ConfigureAwait(false);
+
+    /// <summary>Fails the calls that are not answered in time, counted from the oldest. Handles its failures.</summary>
+    private async Task EndAsync(SentMessage message)
+    {
+        var (number, calls, era, delivered) = message;
+        await WaitAsync(delivered, options.AttemptTimeout).ConfigureAwait(false);
+        if (!delivered.IsCompletedSuccessfully || !await delivered.ConfigureAwait(false))
+        {
+            var all = Task.WhenAll(Array.ConvertAll(calls, call => call.Settled));
+            await WaitAsync(all, Left(options.AttemptTimeout)).ConfigureAwait(false);
+            if (!all.IsCompleted && !era.Lost.IsCancellationRequested)
+            {
+                foreach (var call in calls)
+                {
+                    if (RetryClassifier.IsRepeatable(call.Request)) call.Fail(NotAnswered(options.AttemptTimeout));
+                }
+
+                await WaitAsync(all, Left(options.ResponseTimeout)).ConfigureAwait(false);
+            }
+
+            var failed = era.Lost.IsCancellationRequested ? Lost() : NotAnswered(options.ResponseTimeout);
+            foreach (var call in calls) call.Fail(failed);
+            all.Ignore();
+        }
+
+        late.Forget(number);
+        era.Leave();
+
+        // The first call is the oldest.
+        TimeSpan Left(TimeSpan limit) => limit - Stopwatch.GetElapsedTime(calls[0].Began);
+
+        async Task WaitAsync(Task task, TimeSpan limit)
+        {
+            if (!task.IsCompleted && limit > TimeSpan.Zero)
+                await task.WaitAsync(limit, era.Lost).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>Takes no more calls until the silo has answered again, and leaves those that wait to Orleans.</summary>
+    private void Close()
+    {
+        CoalescedCall[] unsent;
+        lock (_gate)
+        {
+            unsent = [.. _waiting];
+            _waiting.Clear();
+            if (!_isAccepting) return;
+            _isAccepting = false;
+            Pause();
+        }
+
+        foreach (var call in unsent) call.SendAlone();
+    }
+
+    // Under the lock.
+    private void Pause()
+    {
+        _askAgainAt = Stopwatch.GetTimestamp() + (long)(_pause.TotalSeconds * Stopwatch.Frequency);
+        _pause = _pause * 2 < LongestPause ? _pause * 2 : LongestPause;
+    }
+
+    private static TimeoutException Lost() => new("A silo was declared dead while the call was in flight, and no answer has arrived since.");
+
+    private static TimeoutException NotAnswered(TimeSpan limit) => new($"The call was not answered within {limit}.");
+
+    private sealed record SentMessage(long Number, CoalescedCall[] Calls, LostCalls.Era Era, Task<bool> Delivered);
+}

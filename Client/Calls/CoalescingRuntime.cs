@@ -1,0 +1,82 @@
+using System.Diagnostics;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+using Orleans.CodeGeneration;
+using Orleans.Serialization.Invocation;
+
+namespace Actors.Calls;
+
+/// <summary>
+/// Makes the calls of the references that <see cref="ActorsClient"/> returns. Short calls to users and limiters travel together; all
+/// others are left to Orleans.
+/// </summary>
+/// <param name="orleans">Makes all other calls.</param>
+/// <param name="route">Finds the silo.</param>
+/// <param name="assignRequestIds">See <see cref="ActorsClientOptions.AssignRequestIds"/>.</param>
+/// <param name="few">Calls go alone while no more than this number is in flight.</param>
+internal sealed class CoalescingRuntime(
+    IGrainReferenceRuntime orleans, CallRoute route, bool assignRequestIds, int few = CoalescingRuntime.Few) : IGrainReferenceRuntime
+{
+    /// <summary>With fewer calls in flight, messages would carry so few that they cost more than they save, and make calls wait.</summary>
+    private const int Few = 64;
+
+    // What Orleans returns if the context is empty.
+    private static readonly IEnumerable<KeyValuePair<string, object>> NoEntries = Enumerable.Empty<KeyValuePair<string, object>>();
+
+    private readonly CallsInFlight _inFlight = new();
+
+    /// <summary>
+    /// Null if calls must not travel together: it is switched off, or the app has filters of its own, which calls would not pass.
+    /// </summary>
+    public static CoalescingRuntime? Create(IServiceProvider services)
+    {
+        var options = services.GetRequiredService<IOptions<ActorsClientOptions>>().Value;
+        var isFiltered = services.GetServices<IOutgoingGrainCallFilter>().Any(filter =>
+            filter is not (ConnectionGate or RetryFilter) && filter.GetType().Name != "ActivityPropagationOutgoingGrainCallFilter");
+        if (!options.CoalesceCalls || isFiltered) return null;
+        var (connection, gateways) = (services.GetRequiredService<ClusterConnection>(), services.GetRequiredService<GatewayFinder>());
+        var route = new CallRoute(
+            () => connection.IsOpen ? gateways.Only : null,
+            services.GetRequiredService<IClusterClient>(), services.GetRequiredService<LostCalls>(), options);
+        return new(services.GetRequiredService<IGrainReferenceRuntime>(), route, options.AssignRequestIds);
+    }
+
+    public ValueTask<T?> InvokeMethodAsync<T>(GrainReference reference, IInvokable request, InvokeMethodOptions options)
+    {
+        if (!MayTravelTogether(request)) return orleans.InvokeMethodAsync<T>(reference, request, options);
+        var cancellation = request.GetCancellationToken();
+        if (cancellation.IsCancellationRequested) return ValueTask.FromCanceled<T?>(cancellation);
+        if (_inFlight.Enter() <= few || route.Find() is not { } messages) return AloneAsync<T>(reference, request, options);
+
+        if (assignRequestIds) RetryClassifier.AssignRequestId(request);
+        var call = new CoalescedCall<T>(orleans, reference, request, options, _inFlight);
+        if (cancellation.CanBeCanceled) call.EndWith(cancellation);
+        if (messages.TryAdd(call)) return new(call.Result);
+        call.Forget();
+        return AloneAsync<T>(reference, request, options);
+    }
+
+    public ValueTask InvokeMethodAsync(GrainReference reference, IInvokable request, InvokeMethodOptions options) =>
+        orleans.InvokeMethodAsync(reference, request, options);
+
+    public void InvokeMethod(GrainReference reference, IInvokable request, InvokeMethodOptions options) =>
+        orleans.InvokeMethod(reference, request, options);
+
+    public object Cast(IAddressable grain, Type interfaceType) => orleans.Cast(grain, interfaceType);
+
+    private async ValueTask<T?> AloneAsync<T>(GrainReference reference, IInvokable request, InvokeMethodOptions options)
+    {
+        try
+        {
+            return await orleans.InvokeMethodAsync<T>(reference, request, options).ConfigureAwait(false);
+        }
+        finally
+        {
+            _inFlight.Leave();
+        }
+    }
+
+    // A call that is recorded by tracing, or carries something for the silo, needs the headers of a message of its own.
+    private static bool MayTravelTogether(IInvokable request) =>
+        RetryClassifier.IsCoalescable(request) && Activity.Current is not { Recorded: true } && ReferenceEquals(RequestContext.Entries, NoEntries);
+}

@@ -1,0 +1,21 @@
+namespace Actors;
+
+/// <summary>
+/// The names of the metrics of calls that travel together (OpenTelemetry). Stable: dashboards and alerts depend on them.
+/// </summary>
+public static class CoalescingTelemetry
+{
+    /// <summary>The meter of all instruments below.</summary>
+    public const string MeterName = RateLimitClientTelemetry.MeterName;
+
+    /// <summary>Histogram, {call}: calls per message to a silo; its count is the number of messages.</summary>
+    public const string MessageCalls = "actors.client.message_calls";
+
+    /// <summary>Histogram, s: how long the first call of a message waited for it to be sent.</summary>
+    public const string MessageWait = "actors.client.message_wait";
+
+    /// <summary>
+    /// Counter, {call}: calls whose message failed, or whose answer did not arrive in time. Each was made again alone, or reported.
+    /// </summary>
+    public const string FailedCalls = "actors.client.message_failed_calls";
+}

@@ -1,0 +1,96 @@
+using Actors.Core;
+using Orleans.Serialization.Invocation;
+
+namespace Actors.Hosting;
+
+/// <summary>
+/// Hands each call of a message to its grain. If the grain is active on this silo, the call runs as a turn of its activation, without
+/// a message of Orleans. Otherwise Orleans brings it, and activates the grain or finds it on another silo.
+/// </summary>
+internal sealed class CallDispatcher(
+    CallTargets targets, ErrorBoundary errors, IGrainFactory grains, CallCounters counters, IEnumerable<IIncomingGrainCallFilter> filters)
+{
+    /// <summary>The longest wait for slow calls before the answers so far are returned.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(5);
+
+    // A turn passes no filter. The dashboard counts messages only, and calls that are traced come by themselves.
+    private readonly bool _isFiltered = filters.Any(filter =>
+        filter is not ErrorBoundary && filter.GetType().Name != "ActivityPropagationIncomingGrainCallFilter"
+        && filter.GetType().Namespace?.StartsWith("Orleans.Dashboard", StringComparison.Ordinal) is not true);
+
+    /// <summary>Begins the calls, and returns the answers that come soon.</summary>
+    public async Task<CallAnswers> RunAsync(CallMessage message, ICallObserver late)
+    {
+        var answers = new PendingAnswers(message, late);
+        for (var i = 0; i < message.Targets.Length; i++) Begin(new(answers, i, message.Targets[i], message.Requests[i]));
+        if (!answers.All.IsCompleted) await Task.WhenAny(answers.All, Task.Delay(Patience));
+        return answers.Take();
+    }
+
+    private void Begin(Call call)
+    {
+        if (!_isFiltered && targets.Find(call.Grain) is { } target && target.TryEnter())
+        {
+            counters.CountTurn();
+            _ = Task.Factory.StartNew(RunTurn, (this, call, target), CancellationToken.None, TaskCreationOptions.DenyChildAttach, target.Turns);
+        }
+        else
+        {
+            counters.CountForwarded();
+            _ = ForwardAsync(call);
+        }
+
+        static void RunTurn(object? state)
+        {
+            var (dispatcher, call, target) = ((CallDispatcher, Call, CallTarget))state!;
+            _ = dispatcher.RunAsync(call, target);
+        }
+    }
+
+    // Never fails: errors become answers.
+    private async Task RunAsync(Call call, CallTarget target)
+    {
+        try
+        {
+            call.Request.SetTarget(target.Context);
+            var answer = await call.Request.Invoke().ConfigureAwait(false);
+            call.Answers.Add(call.Index, errors.ToContract(answer, call.Request, call.Grain));
+        }
+        catch (Exception error)
+        {
+            call.Answers.Add(call.Index, Response.FromException(error));
+        }
+        finally
+        {
+            target.Leave();
+        }
+    }
+
+    private async Task ForwardAsync(Call call)
+    {
+        try
+        {
+            // A request whose target is a reference makes a call of Orleans.
+            call.Request.SetTarget(new Reference(ReferenceTo(call)));
+            call.Answers.Add(call.Index, await call.Request.Invoke().ConfigureAwait(false));
+        }
+        catch (Exception error)
+        {
+            call.Answers.Add(call.Index, Response.FromException(error));
+        }
+    }
+
+    private object ReferenceTo(Call call) => call.Request.GetInterfaceType() == typeof(IUserGrain)
+        ? grains.GetGrain<IUserGrain>(call.Grain)
+        : grains.GetGrain<IRateLimiterGrain>(call.Grain);
+
+    private sealed record Call(PendingAnswers Answers, int Index, GrainId Grain, IInvokable Request);
+
+    /// <summary>Makes requests call their grain through Orleans.</summary>
+    private sealed class Reference(object grain) : ITargetHolder
+    {
+        public object? GetTarget() => grain;
+
+        public object? GetComponent(Type componentType) => null;
+    }
+}

@@ -1,0 +1,16 @@
+using Microsoft.Extensions.Logging;
+using Orleans.Concurrency;
+
+namespace Actors.Hosting;
+
+/// <summary>Takes the messages of client apps. Has no state of its own.</summary>
+[Reentrant]
+internal sealed class CallService(GrainId id, Silo silo, ILoggerFactory loggers, CallDispatcher dispatcher)
+    : GrainService(id, silo, loggers), ICallService
+{
+    public Task<CallAnswers> InvokeAsync(CallMessage message, ICallObserver late)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(message.Requests.Length, message.Targets.Length);
+        return dispatcher.RunAsync(message, late);
+    }
+}

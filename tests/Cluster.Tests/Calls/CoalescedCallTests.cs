@@ -1,0 +1,188 @@
+using Actors.Calls;
+using Actors.Core;
+using Actors.Hosting;
+using Actors.Users;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+
+namespace Actors.Cluster.Tests.Calls;
+
+/// <summary>Calls of one process that travel together in messages: each behaves as if it travelled alone.</summary>
+public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<ServersFixture>
+{
+    [Fact]
+    public async Task Each_call_of_a_message_succeeds_or_fails_by_itself()
+    {
+        await using var cluster = await TestCluster.StartAsync(servers, silos: 1);
+        var app = new App(cluster);
+        var users = Enumerable.Range(0, 96).Select(number => app.Client.User($"user-{number}")).ToList();
+        await Task.WhenAll(users.Select(user => user.UpdateAsync(new() { DisplayName = "there" })));
+
+        // A user that is not in memory cannot be loaded while its table is locked.
+        await using var database = NpgsqlDataSource.Create(cluster.Database);
+        await using var connection = await database.OpenConnectionAsync();
+        await using var locking = await connection.BeginTransactionAsync();
+        await using (var command = new NpgsqlCommand("LOCK TABLE users IN ACCESS EXCLUSIVE MODE", connection, locking))
+            await command.ExecuteNonQueryAsync();
+
+        var before = app.Counters.Turns;
+        using var cancelled = new CancellationTokenSource();
+        var slow = app.Client.User("slow").GetAsync();
+        var left = app.Client.User("left").GetAsync(cancelled.Token);
+        var poisonous = users[0].UpdateAsync(new() { DisplayName = new('x', 100_000) });
+        var unknown = app.Client.RateLimiter("client").AcquireAsync(new() { Policy = "unknown" });
+        var reads = users.Select(user => user.GetAsync()).ToList();
+        Assert.All(await Task.WhenAll(reads).WaitAsync(TimeSpan.FromSeconds(30)), user => Assert.Equal("there", user!.DisplayName));
+        await Assert.ThrowsAsync<InvalidUserException>(() => poisonous);
+        await Assert.ThrowsAsync<InvalidRateLimitException>(() => unknown);
+        Assert.False(left.IsCompleted);
+        await cancelled.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
+        Assert.False(slow.IsCompleted);
+        await locking.RollbackAsync();
+        Assert.Null(await slow.WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.InRange(app.Counters.Turns - before, 90, 100);
+    }
+
+    [Fact]
+    public async Task Awaited_writes_are_visible_to_later_calls_of_the_caller()
+    {
+        await using var cluster = await TestCluster.StartAsync(servers, silos: 1);
+        var app = new App(cluster);
+        await Task.WhenAll(Enumerable.Range(0, 100).Select(async caller =>
+        {
+            // Several callers to a user.
+            var user = app.Client.User($"awaited-{caller % 10}");
+            var last = 0L;
+            for (var number = 1; number <= 20; number++)
+            {
+                var written = (await user.UpdateAsync(new() { Increment = new() { [$"{caller}"] = 1 } })).Version;
+                Assert.True(written > last, $"{written} after {last}");
+                last = written;
+                var read = (await user.GetAsync())!;
+                Assert.True(read.Version >= last && read.Counters[$"{caller}"] == number, $"version {read.Version} after {last}");
+            }
+        }));
+        Assert.True(app.Counters.Turns > app.Counters.Forwarded, $"{app.Counters.Turns} turns, {app.Counters.Forwarded} forwarded");
+    }
+
+    [Fact]
+    public async Task Calls_survive_the_deactivation_of_their_users()
+    {
+        await using var cluster = await TestCluster.StartAsync(servers, silos: 1);
+        var app = new App(cluster);
+        var active = app.Services.GetRequiredService<ActiveUsers>();
+        var targets = app.Services.GetRequiredService<CallTargets>();
+        var users = Enumerable.Range(0, 10).Select(number => app.Client.User($"leaving-{number}")).ToList();
+        var (rounds, leavings) = (0, 0);
+        for (var until = DateTime.UtcNow.AddSeconds(60); leavings < 100 && DateTime.UtcNow < until;)
+        {
+            rounds++;
+            var writes = users.Select(user => user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })).ToList();
+            if (targets.Find(users[rounds % 10].GetGrainId()) is { } target)
+            {
+                target.Context.Deactivate(new(DeactivationReasonCode.ApplicationRequested, "a test"));
+                leavings++;
+            }
+
+            await Task.WhenAll(writes);
+        }
+
+        foreach (var user in users) Assert.Equal(rounds, (await user.GetAsync())!.Counters["n"]);
+        Assert.Equal(100, leavings);
+        Assert.True(app.Counters.Turns > rounds, $"{app.Counters.Turns} turns");
+        Assert.True(active.Count > 0);
+    }
+
+    [Fact]
+    public async Task Calls_are_made_by_themselves_if_the_silo_does_not_know_messages()
+    {
+        await using var cluster = await TestCluster.StartAsync(servers, silos: 1);
+        var app = new App(cluster, "Actors.Unknown");
+        await Task.WhenAll(Enumerable.Range(0, 50).Select(number => app.Client.User($"alone-{number}").UpdateAsync(new() { DisplayName = "there" })));
+        Assert.Equal("there", (await app.Client.User("alone-7").GetAsync())!.DisplayName);
+        Assert.Equal((0, 0), (app.Counters.Turns, app.Counters.Forwarded));
+    }
+
+    [Fact]
+    public async Task Few_calls_go_alone_however_they_end()
+    {
+        await using var cluster = await TestCluster.StartAsync(servers, silos: 1);
+        var app = new App(cluster, few: 8);
+        var users = Enumerable.Range(0, 8).Select(number => app.Client.User($"few-{number}")).ToList();
+        for (var round = 0; round < 50; round++)
+        {
+            using var cancelled = new CancellationTokenSource();
+            var calls = users.Select((user, number) => number switch
+            {
+                0 => user.GetAsync(new CancellationToken(canceled: true)),
+                1 => user.GetAsync(cancelled.Token),
+                2 => user.UpdateAsync(new() { DisplayName = new('x', 100_000) }),
+                _ => (Task)user.UpdateAsync(new() { DisplayName = "there" }),
+            }).ToList();
+            await cancelled.CancelAsync();
+            await EndedAsync(calls);
+        }
+
+        Assert.Equal((0, 0), (app.Counters.Turns, app.Counters.Forwarded));
+
+        // Many of them travel together, and afterwards none counts as in flight.
+        var until = DateTime.UtcNow.AddSeconds(30);
+        while (app.Counters.Turns == 0 && DateTime.UtcNow < until)
+        {
+            using var cancelled = new CancellationTokenSource();
+            var calls = Enumerable.Range(0, 200).Select(number => users[number % 8].GetAsync(cancelled.Token)).ToList();
+            await cancelled.CancelAsync();
+            await EndedAsync(calls);
+            await Task.Delay(100);
+        }
+
+        var many = app.Counters.Turns + app.Counters.Forwarded;
+        Assert.True(many > 0);
+        for (var round = 0; round < 50; round++) await Task.WhenAll(users.Select(user => user.GetAsync()));
+        Assert.Equal(many, app.Counters.Turns + app.Counters.Forwarded);
+    }
+
+    [Fact]
+    public async Task Many_calls_have_a_result_each()
+    {
+        await using var cluster = await TestCluster.StartAsync(servers, silos: 1);
+        var app = new App(cluster);
+        var ids = Enumerable.Range(0, 3_000).Select(number => $"many-{number}").Append(" ").ToList();
+        var written = await app.Client.UpdateManyAsync([.. ids.Select(id => (id, new UserPatch { DisplayName = id }))]);
+        Assert.Equal(ids, written.Select(each => each.Id));
+        Assert.All(written.SkipLast(1), each => Assert.Equal(1, each.Value.Version));
+        Assert.IsType<InvalidUserException>(written[^1].Error);
+        Assert.Throws<InvalidUserException>(() => written[^1].Value);
+
+        var read = await app.Client.GetManyAsync(ids);
+        Assert.All(read.SkipLast(1), each => Assert.Equal(each.Id, each.Value!.DisplayName));
+        var decided = await app.Client.AcquireManyAsync([("a", new()), ("b", new() { Policy = "unknown" }), ("a", new())]);
+        Assert.True(decided[0].Value.IsAllowed && decided[2].Value.IsAllowed);
+        Assert.IsType<InvalidRateLimitException>(decided[1].Error);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => app.Client.GetManyAsync(ids, new CancellationToken(canceled: true)));
+    }
+
+    private static Task EndedAsync(IEnumerable<Task> calls) => Task.WhenAll(calls).ContinueWith(_ => { }, TaskScheduler.Default);
+
+    /// <summary>A client whose calls travel together, on the connection of the cluster's own client.</summary>
+    private sealed class App
+    {
+        public App(TestCluster cluster, string? service = null, int few = 0)
+        {
+            var client = cluster.Silos.Client;
+            var services = client.ServiceProvider;
+            Services = cluster.Silos.GetSiloServiceProvider(cluster.Silos.Silos[0].SiloAddress);
+            var lost = new LostCalls(_ => Task.FromResult<SiloDeath[]>([]), TimeProvider.System);
+            var gateway = cluster.Silos.Silos[0].GatewayAddress.Endpoint;
+            var route = new CallRoute(() => gateway, client, lost, new(), service is null ? null : (int)StableHash.ComputeHash(service));
+            Client = new(client, new CoalescingRuntime(services.GetRequiredService<IGrainReferenceRuntime>(), route, assignRequestIds: false, few), services);
+        }
+
+        public ActorsClient Client { get; }
+
+        public IServiceProvider Services { get; }
+
+        public CallCounters Counters => Services.GetRequiredService<CallCounters>();
+    }
+}
