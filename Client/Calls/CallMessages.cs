@@ -143,8 +143,12 @@ internal sealed class CallMessages(ICallService service, LateAnswers late, LostC
         catch (Exception error)
         {
             Close();
-            var failed = RetryClassifier.IsFailureOnTheWay(error) ? error : new SiloUnavailableException("A message of several calls failed.", error);
+
+            // Whatever the message failed of, for instance one call that cannot be written, each of its calls may be made again alone.
+            var failed = RetryClassifier.WasNotBegun(error) || RetryClassifier.MayHaveBegun(error)
+                ? error : new SiloUnavailableException("A message of several calls failed.", error);
             foreach (var call in calls) call.Fail(failed);
+            CoalescingInstruments.Failed(calls.Length);
             return true;
         }
     }
@@ -156,16 +160,17 @@ internal sealed class CallMessages(ICallService service, LateAnswers late, LostC
     private async Task EndAsync(SentMessage message)
     {
         var (number, calls, era, delivered) = message;
-        await WaitAsync(delivered, options.AttemptTimeout).ConfigureAwait(false);
+        var attempt = options.AttemptTimeout < options.ResponseTimeout ? options.AttemptTimeout : options.ResponseTimeout;
+        await WaitAsync(delivered, attempt).ConfigureAwait(false);
         if (!delivered.IsCompletedSuccessfully || !await delivered.ConfigureAwait(false))
         {
             var all = Task.WhenAll(Array.ConvertAll(calls, call => call.Settled));
-            await WaitAsync(all, Left(options.AttemptTimeout)).ConfigureAwait(false);
+            await WaitAsync(all, Left(attempt)).ConfigureAwait(false);
             if (!all.IsCompleted && !era.Lost.IsCancellationRequested)
             {
                 foreach (var call in calls)
                 {
-                    if (RetryClassifier.IsRepeatable(call.Request)) call.Fail(NotAnswered(options.AttemptTimeout));
+                    if (RetryClassifier.IsRepeatable(call.Request)) call.Fail(NotAnswered(attempt));
                 }
 
                 await WaitAsync(all, Left(options.ResponseTimeout)).ConfigureAwait(false);

@@ -70,16 +70,28 @@ internal sealed class CoalescedCall<T>(
     public override void Answer(Response answer)
     {
         if (!Decide()) return;
-        if (answer.Exception is not { } error) Settle(answer.GetResult<T>());
-        else if (RetryClassifier.WasNotBegun(error) || RetryClassifier.IsFailureOnTheWay(error)) _ = MakeAloneAsync(error);
-        else Settle(error);
+        if (answer.Exception is { } error)
+        {
+            if (RetryClassifier.WasNotBegun(error) || RetryClassifier.IsFailureOnTheWay(error)) _ = MakeAloneAsync(error);
+            else Settle(error);
+            return;
+        }
+
+        try
+        {
+            Settle(answer.GetResult<T>());
+        }
+        catch (InvalidCastException wrong)
+        {
+            // The answer of another version.
+            _ = MakeAloneAsync(new InvalidOperationException(wrong.Message, wrong));
+        }
     }
 
     public override void Fail(Exception error)
     {
         if (!Decide()) return;
         _ = MakeAloneAsync(error);
-        CoalescingInstruments.Failed();
     }
 
     public override void SendAlone()

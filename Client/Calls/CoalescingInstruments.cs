@@ -23,5 +23,5 @@ internal static class CoalescingInstruments
         if (MessageWait.Enabled) MessageWait.Record(Stopwatch.GetElapsedTime(calls[0].Began).TotalSeconds);
     }
 
-    public static void Failed() => FailedCalls.Add(1);
+    public static void Failed(int calls) => FailedCalls.Add(calls);
 }

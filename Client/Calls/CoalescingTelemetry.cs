@@ -14,8 +14,6 @@ public static class CoalescingTelemetry
     /// <summary>Histogram, s: how long the first call of a message waited for it to be sent.</summary>
     public const string MessageWait = "actors.client.message_wait";
 
-    /// <summary>
-    /// Counter, {call}: calls whose message failed, or whose answer did not arrive in time. Each was made again alone, or reported.
-    /// </summary>
+    /// <summary>Counter, {call}: calls whose message failed. Each was made again alone, or reported.</summary>
     public const string FailedCalls = "actors.client.message_failed_calls";
 }

@@ -14,6 +14,9 @@ internal sealed class Departure : IDisposable
     private CancellationTokenSource? _source;
     private int _hasBegun;
 
+    /// <summary>True once the activation is about to deactivate.</summary>
+    public bool HasBegun => Volatile.Read(ref _hasBegun) == 1;
+
     /// <summary>Starts the grace period because the activation is about to deactivate. Any thread may call it.</summary>
     public void Begin()
     {

@@ -40,6 +40,9 @@ internal sealed partial class RateLimiterGrain(
     private Inheritance _inheritance = null!;
     private CallTarget? _calls;
 
+    // Set by any thread when the activation is about to deactivate.
+    private volatile bool _isLeaving;
+
     // Null before activation; set before the first call and then only read, by any thread.
     private volatile TaskScheduler? _turns;
 
@@ -68,6 +71,10 @@ internal sealed partial class RateLimiterGrain(
         // Orleans may have given this activation up meanwhile.
         cancellationToken.ThrowIfCancellationRequested();
         _calls = targets.Open(GrainContext);
+
+        // Each side writes its own and then reads the other's, so at least one of them closes it.
+        Interlocked.MemoryBarrier();
+        if (_isLeaving) _ = _calls.CloseAsync();
     }
 
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
@@ -209,6 +216,8 @@ internal sealed partial class RateLimiterGrain(
 
     void IHoldsCalls.ReleaseHeldCalls()
     {
+        _isLeaving = true;
+        Interlocked.MemoryBarrier();
         _ = _calls?.CloseAsync();
         if (_turns is { } turns) _ = Task.Factory.StartNew(_limiters.Leave, CancellationToken.None, TaskCreationOptions.None, turns);
     }

@@ -39,6 +39,10 @@ internal sealed class UserGrain(
         _acknowledger = new UserAcknowledger(_loader, table, _account, _departure, logger);
         _writer = new UserWriter(_loader, _acknowledger, table, users, _account, _departure, clock);
         _calls = targets.Open(GrainContext);
+
+        // Each side writes its own and then reads the other's, so at least one of them closes it.
+        Interlocked.MemoryBarrier();
+        if (_departure.HasBegun) _ = _calls.CloseAsync();
         return Task.CompletedTask;
     }
 
@@ -89,8 +93,8 @@ internal sealed class UserGrain(
 
     void IHoldsCalls.ReleaseHeldCalls()
     {
-        _ = _calls?.CloseAsync();
         _departure.Begin();
+        _ = _calls?.CloseAsync();
     }
 
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Actors.Calls;
 using Actors.Client.Tests.Repetition;
+using Orleans.Serialization;
 using Orleans.Serialization.Invocation;
 
 namespace Actors.Client.Tests.Calls;
@@ -52,7 +53,7 @@ public sealed class CallMessagesTests : IDisposable
         _service.Failure = new InvalidOperationException("no such service");
         var call = Add(messages);
         await call.Settled.WaitAsync(TimeSpan.FromSeconds(30));
-        Assert.Equal("no such service", call.Outcome);
+        Assert.Equal("no such service", call.Error!.InnerException!.Message);
         Assert.False(messages.TryAdd(new TestCall(_made++)));
 
         _service.Failure = null;
@@ -90,6 +91,30 @@ public sealed class CallMessagesTests : IDisposable
         await Task.WhenAll(calls.Select(call => call.Settled)).WaitAsync(TimeSpan.FromSeconds(30));
         Assert.All(calls.Take(3), call => Assert.Equal("A message of several calls failed.", call.Outcome));
         Assert.All(calls.Skip(3), call => Assert.Equal("alone", call.Outcome));
+    }
+
+    [Fact]
+    public async Task Slow_call_ends_with_the_response_timeout_if_that_is_shorter()
+    {
+        (_options.AttemptTimeout, _options.ResponseTimeout) = (TimeSpan.FromMinutes(10), TimeSpan.FromMilliseconds(300));
+        var messages = await OpenAsync();
+        _service.LeavesOut = _ => true;
+        _service.AnswerAll();
+        var (read, write) = (Add(messages), Add(messages, nameof(IUserGrain.UpdateAsync)));
+        await Task.WhenAll(read.Settled, write.Settled).WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Contains("not answered within 00:00:00.3", write.Outcome, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(typeof(InvalidOperationException))]
+    [InlineData(typeof(SerializerException))]
+    public async Task Message_that_cannot_be_written_leaves_reads_to_be_made_again(Type type)
+    {
+        var messages = await OpenAsync();
+        _service.Failure = (Exception)Activator.CreateInstance(type, "one of its calls is not serializable")!;
+        var read = Add(messages);
+        await read.Settled.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.True(RetryClassifier.MayHaveBegun(read.Error!));
     }
 
     [Fact]
@@ -163,7 +188,13 @@ public sealed class CallMessagesTests : IDisposable
 
         public override void Answer(Response answer) => _outcome.TrySetResult("answer");
 
-        public override void Fail(Exception error) => _outcome.TrySetResult(error.Message);
+        public Exception? Error { get; private set; }
+
+        public override void Fail(Exception error)
+        {
+            Error = error;
+            _outcome.TrySetResult(error.Message);
+        }
 
         public override void SendAlone() => _outcome.TrySetResult("alone");
 
