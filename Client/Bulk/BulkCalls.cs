@@ -29,6 +29,7 @@ internal static class BulkCalls
                 }
                 catch (Exception error)
                 {
+                    // Not swallowed: the caller finds it in the result of its item.
                     results[i] = new(idOf(items[i]), error);
                 }
             }

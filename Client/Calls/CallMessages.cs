@@ -70,6 +70,7 @@ internal sealed class CallMessages(ICallService service, LateAnswers late, LostC
             _isAsking = true;
         }
 
+        // Off the caller's thread. Handles its failure: the silo takes no messages then.
         _ = Task.Run(AskAsync);
 
         async Task AskAsync()
@@ -153,7 +154,7 @@ internal sealed class CallMessages(ICallService service, LateAnswers late, LostC
         }
     }
 
-    // A failure to send is the failure of the answer.
+    // Asynchronous, so that a failure to send is a failure of the answer too.
     private async Task<CallAnswers> InvokeAsync(CallMessage message) => await service.InvokeAsync(message, late.Reference).ConfigureAwait(false);
 
     /// <summary>Fails the calls that are not answered in time, counted from the oldest. Handles its failures.</summary>

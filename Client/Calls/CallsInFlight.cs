@@ -6,6 +6,9 @@ internal sealed class CallsInFlight
     // Interlocked.
     private int _calls;
 
+    /// <summary>The number of calls.</summary>
+    public int Count => Volatile.Read(ref _calls);
+
     /// <summary>Begins a call, and returns how many there are now.</summary>
     public int Enter() => Interlocked.Increment(ref _calls);
 

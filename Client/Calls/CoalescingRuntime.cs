@@ -20,10 +20,13 @@ internal sealed class CoalescingRuntime(
     /// <summary>With fewer calls in flight, messages would carry so few that they cost more than they save, and make calls wait.</summary>
     private const int Few = 64;
 
-    // What Orleans returns if the context is empty.
+    // RequestContext.Entries returns this object while the context is empty.
     private static readonly IEnumerable<KeyValuePair<string, object>> NoEntries = Enumerable.Empty<KeyValuePair<string, object>>();
 
     private readonly CallsInFlight _inFlight = new();
+
+    /// <summary>The number of short calls that await their results, and of cancelled ones that are not answered yet.</summary>
+    public int InFlight => _inFlight.Count;
 
     /// <summary>
     /// Null if calls must not travel together: it is switched off, or the app has filters of its own, which calls would not pass.

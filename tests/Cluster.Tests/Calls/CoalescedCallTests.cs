@@ -1,5 +1,6 @@
 using Actors.Calls;
 using Actors.Core;
+using Actors.Fixtures;
 using Actors.Hosting;
 using Actors.Users;
 using Microsoft.Extensions.DependencyInjection;
@@ -75,8 +76,10 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
         var targets = app.Services.GetRequiredService<CallTargets>();
         var users = Enumerable.Range(0, 10).Select(number => app.Client.User($"leaving-{number}")).ToList();
         var (rounds, leavings) = (0, 0);
-        for (var until = DateTime.UtcNow.AddSeconds(60); leavings < 100 && DateTime.UtcNow < until;)
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (leavings < 100)
         {
+            limit.Token.ThrowIfCancellationRequested();
             rounds++;
             var writes = users.Select(user => user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })).ToList();
             if (targets.Find(users[rounds % 10].GetGrainId()) is { } target)
@@ -89,7 +92,6 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
         }
 
         foreach (var user in users) Assert.Equal(rounds, (await user.GetAsync())!.Counters["n"]);
-        Assert.Equal(100, leavings);
         Assert.True(app.Counters.Turns > rounds, $"{app.Counters.Turns} turns");
         Assert.True(active.Count > 0);
     }
@@ -127,18 +129,18 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
         Assert.Equal((0, 0), (app.Counters.Turns, app.Counters.Forwarded));
 
         // Many of them travel together, and afterwards none counts as in flight.
-        var until = DateTime.UtcNow.AddSeconds(30);
-        while (app.Counters.Turns == 0 && DateTime.UtcNow < until)
+        await Eventually.IsTrueAsync(async () =>
         {
             using var cancelled = new CancellationTokenSource();
             var calls = Enumerable.Range(0, 200).Select(number => users[number % 8].GetAsync(cancelled.Token)).ToList();
             await cancelled.CancelAsync();
             await EndedAsync(calls);
-            await Task.Delay(100);
-        }
+            return app.Counters.Turns > 0;
+        });
 
+        // Cancelled calls that were sent count until they are answered.
+        await Eventually.IsTrueAsync(() => Task.FromResult(app.Runtime.InFlight == 0));
         var many = app.Counters.Turns + app.Counters.Forwarded;
-        Assert.True(many > 0);
         for (var round = 0; round < 50; round++) await Task.WhenAll(users.Select(user => user.GetAsync()));
         Assert.Equal(many, app.Counters.Turns + app.Counters.Forwarded);
     }
@@ -176,10 +178,13 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
             var lost = new LostCalls(_ => Task.FromResult<SiloDeath[]>([]), TimeProvider.System);
             var gateway = cluster.Silos.Silos[0].GatewayAddress.Endpoint;
             var route = new CallRoute(() => gateway, client, lost, new(), service is null ? null : (int)StableHash.ComputeHash(service));
-            Client = new(client, new CoalescingRuntime(services.GetRequiredService<IGrainReferenceRuntime>(), route, assignRequestIds: false, few), services);
+            Runtime = new(services.GetRequiredService<IGrainReferenceRuntime>(), route, assignRequestIds: false, few);
+            Client = new(client, Runtime, services);
         }
 
         public ActorsClient Client { get; }
+
+        internal CoalescingRuntime Runtime { get; }
 
         public IServiceProvider Services { get; }
 
