@@ -7,6 +7,7 @@ using Actors.Bench;
 using Actors.Bench.App;
 using Actors.Bench.App.Http;
 using Actors.Bench.Growth;
+using Actors.Bench.Scale;
 using Spectre.Console;
 
 // The processes that cases from an app start besides; not for users.
@@ -45,7 +46,11 @@ var details = new Option<bool>("--details") { Description = "Also print the cost
 var alone = new Option<bool>("--alone") { Description = "Skip the peers and print the details of ours, for a profiler." };
 var growth = new Option<bool>("--growth")
 {
-    Description = "Instead of cases, measure how the cost of unflushed users grows with their number, and of limited clients with their limits.",
+    Description = "Instead of cases, measure how the cost of unflushed users grows with their number, of limited clients with their limits, and of an app with the ids it has called.",
+};
+var scale = new Option<bool>("--scale")
+{
+    Description = "Instead of cases, measure an app with one, two and three silos, and while a fourth joins.",
 };
 var rounds = Number("--rounds", "Number of rounds; the median counts. Default: 5.", 1, 100);
 var seconds = Number("--seconds", "Seconds per turn. Default: 5.", 1, 600);
@@ -53,7 +58,7 @@ var callers = Number("--callers", "Concurrent callers. Default: 512.", 1, 100_00
 
 var command = new RootCommand("Measures Actors and its peers side by side.")
 {
-    cases, list, growth, json, quick, details, alone, rounds, seconds, callers,
+    cases, list, growth, scale, json, quick, details, alone, rounds, seconds, callers,
 };
 command.SetAction(async (parsed, cancellationToken) =>
 {
@@ -69,14 +74,27 @@ command.SetAction(async (parsed, cancellationToken) =>
     {
         IReadOnlyList<GrowthStep> steps;
         IReadOnlyList<LimitGrowthStep> limits;
+        IReadOnlyList<AppGrowthStep> apps;
         using (var progress = new ProgressLine())
         {
             limits = await LimitGrowth.RunAsync(progress, cancellationToken);
             steps = parsed.GetValue(quick) ? [] : await Growth.RunAsync(progress, cancellationToken);
+            apps = parsed.GetValue(quick) ? [] : await AppGrowth.RunAsync(progress, cancellationToken);
         }
 
         if (steps.Count > 0) Report.Print(AnsiConsole.Console, steps);
+        if (apps.Count > 0) Report.Print(AnsiConsole.Console, apps);
         Report.Print(AnsiConsole.Console, limits);
+        return 0;
+    }
+
+    if (parsed.GetValue(scale))
+    {
+        IReadOnlyList<ScaleStep> steps;
+        IReadOnlyList<JoinStep> join;
+        using (var progress = new ProgressLine()) (steps, join) = await Scale.RunAsync(progress, cancellationToken);
+        AnsiConsole.Console.WriteLine(Machine.Describe());
+        Report.Print(AnsiConsole.Console, steps, join);
         return 0;
     }
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Actors.Bench.Growth;
+using Actors.Bench.Scale;
 using Spectre.Console;
 
 namespace Actors.Bench;
@@ -140,6 +141,30 @@ internal static class Report
 
         console.Write(table);
     }
+
+    public static void Print(IAnsiConsole console, IReadOnlyList<AppGrowthStep> steps)
+    {
+        var table = Table("calls", "different ids", "memory of the app, MB");
+        foreach (var step in steps)
+            table.AddRow(new Text(step.Work), Right(step.Ids.ToString("N0", CultureInfo.InvariantCulture)), Right(Number(step.Bytes / 1e6)));
+        console.Write(table);
+    }
+
+    public static void Print(IAnsiConsole console, IReadOnlyList<ScaleStep> steps, IReadOnlyList<JoinStep> join)
+    {
+        var table = Table("silos", "calls", "per second", "forwarded, %");
+        foreach (var step in steps)
+            table.AddRow(Right(Number(step.Silos)), new Text(step.Work), Right(Number(step.PerSecond)), Right(Percent(step.Forwarded)));
+        console.Write(table);
+
+        console.WriteLine("Reads while a silo joins:");
+        table = Table("seconds since it was ready", "per second", "forwarded, %");
+        foreach (var step in join)
+            table.AddRow(Right(Number(step.Since.TotalSeconds)), Right(Number(step.PerSecond)), Right(Percent(step.Forwarded)));
+        console.Write(table);
+    }
+
+    private static string Percent(double share) => (100 * share).ToString("0.00", CultureInfo.InvariantCulture);
 
     private static IEnumerable<(BenchCase Case, BenchPeer Peer, Medians Ours, Medians Theirs)> Comparisons(
         IEnumerable<CaseResult> results) => results.SelectMany(result =>

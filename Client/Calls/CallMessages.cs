@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Orleans.Serialization.Invocation;
 
 namespace Actors.Calls;
 
@@ -10,7 +11,9 @@ namespace Actors.Calls;
 /// <param name="late">Receives answers that come after those of their message.</param>
 /// <param name="lost">Tells if a silo died meanwhile.</param>
 /// <param name="options">The limits of a call.</param>
-internal sealed class CallMessages(ICallService service, LateAnswers late, LostCalls lost, ActorsClientOptions options)
+/// <param name="learn">Receives what the silo tells of the silos.</param>
+internal sealed class CallMessages(
+    ICallService service, LateAnswers late, LostCalls lost, ActorsClientOptions options, Action<HomeSilos> learn)
 {
     private const int MaxMessages = 3;
     private const int MaxCalls = 256;
@@ -35,13 +38,19 @@ internal sealed class CallMessages(ICallService service, LateAnswers late, LostC
     // True while the silo is known to take messages. Set under the lock, read by any thread.
     private volatile bool _isAccepting;
 
+    // Replaced by any answer, read by any thread.
+    private volatile HomeSilos? _homes;
+
+    /// <summary>What the silo told last of itself and the others; null if nothing yet.</summary>
+    public HomeSilos? Homes => _homes;
+
     /// <summary>Adds a call, which is always settled in the end.</summary>
     /// <returns>False if the call must be left to Orleans.</returns>
     public bool TryAdd(CoalescedCall call)
     {
         if (!_isAccepting)
         {
-            AskWhetherAccepting();
+            Ask();
             return false;
         }
 
@@ -61,8 +70,11 @@ internal sealed class CallMessages(ICallService service, LateAnswers late, LostC
         return true;
     }
 
-    /// <summary>Sends a message without calls, in the background: an older silo does not know messages, and answers them with odd errors.</summary>
-    private void AskWhetherAccepting()
+    /// <summary>
+    /// Sends a message without calls, in the background and not too often: an older silo does not know messages, and answers them with odd
+    /// errors. The answer also tells who the silo is.
+    /// </summary>
+    public void Ask()
     {
         lock (_gate)
         {
@@ -75,13 +87,13 @@ internal sealed class CallMessages(ICallService service, LateAnswers late, LostC
 
         async Task AskAsync()
         {
-            var asking = InvokeAsync(new(0, [], []));
+            var asking = InvokeAsync(0, [], []);
             await ((Task)asking).WaitAsync(options.AttemptTimeout).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             lock (_gate)
             {
                 _isAsking = false;
-                if (asking.IsCompletedSuccessfully) (_isAccepting, _pause) = (true, FirstPause);
-                else Pause();
+                _isAccepting |= asking.IsCompletedSuccessfully;
+                Pause(asking.IsCompletedSuccessfully ? FirstPause : _pause);
             }
 
             asking.Ignore();
@@ -130,8 +142,8 @@ internal sealed class CallMessages(ICallService service, LateAnswers late, LostC
         try
         {
             CoalescingInstruments.Sent(calls);
-            var message = new CallMessage(number, Array.ConvertAll(calls, call => call.Grain), Array.ConvertAll(calls, call => call.Request));
-            var answers = (await InvokeAsync(message).ConfigureAwait(false)).Answers;
+            var grains = Array.ConvertAll(calls, call => call.Grain);
+            var answers = await InvokeAsync(number, grains, Array.ConvertAll(calls, call => call.Request)).ConfigureAwait(false);
             var isWhole = true;
             for (var i = 0; i < calls.Length; i++)
             {
@@ -155,7 +167,18 @@ internal sealed class CallMessages(ICallService service, LateAnswers late, LostC
     }
 
     // Asynchronous, so that a failure to send is a failure of the answer too.
-    private async Task<CallAnswers> InvokeAsync(CallMessage message) => await service.InvokeAsync(message, late.Reference).ConfigureAwait(false);
+    private async Task<Response?[]> InvokeAsync(long number, GrainId[] grains, IInvokable[] requests)
+    {
+        var answers = await service.InvokeAsync(new(number, grains, requests, _homes?.Version ?? 0), late.Reference).ConfigureAwait(false);
+        if (answers.Forwarded > 0) CoalescingInstruments.Forwarded(answers.Forwarded);
+        if (answers.Homes is { } homes)
+        {
+            _homes = homes;
+            learn(homes);
+        }
+
+        return answers.Answers;
+    }
 
     /// <summary>Fails the calls that are not answered in time, counted from the oldest. Handles its failures.</summary>
     private async Task EndAsync(SentMessage message)
@@ -205,17 +228,17 @@ internal sealed class CallMessages(ICallService service, LateAnswers late, LostC
             _waiting.Clear();
             if (!_isAccepting) return;
             _isAccepting = false;
-            Pause();
+            Pause(FirstPause);
         }
 
         foreach (var call in unsent) call.SendAlone();
     }
 
     // Under the lock.
-    private void Pause()
+    private void Pause(TimeSpan pause)
     {
-        _askAgainAt = Stopwatch.GetTimestamp() + (long)(_pause.TotalSeconds * Stopwatch.Frequency);
-        _pause = _pause * 2 < LongestPause ? _pause * 2 : LongestPause;
+        _askAgainAt = Stopwatch.GetTimestamp() + (long)(pause.TotalSeconds * Stopwatch.Frequency);
+        _pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
     }
 
     private static TimeoutException Lost() => new("A silo was declared dead while the call was in flight, and no answer has arrived since.");

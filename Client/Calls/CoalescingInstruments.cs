@@ -14,6 +14,9 @@ internal static class CoalescingInstruments
     private static readonly Histogram<double> MessageWait =
         Meter.CreateHistogram<double>(CoalescingTelemetry.MessageWait, "s", "How long the first call of a message waited for it to be sent.");
 
+    private static readonly Counter<long> ForwardedCalls =
+        Meter.CreateCounter<long>(CoalescingTelemetry.ForwardedCalls, "{call}", "Calls of a message that went on to another silo.");
+
     private static readonly Counter<long> FailedCalls =
         Meter.CreateCounter<long>(CoalescingTelemetry.FailedCalls, "{call}", "Calls of a message that failed on its way.");
 
@@ -22,6 +25,8 @@ internal static class CoalescingInstruments
         MessageCalls.Record(calls.Length);
         if (MessageWait.Enabled) MessageWait.Record(Stopwatch.GetElapsedTime(calls[0].Began).TotalSeconds);
     }
+
+    public static void Forwarded(int calls) => ForwardedCalls.Add(calls);
 
     public static void Failed(int calls) => FailedCalls.Add(calls);
 }

@@ -13,7 +13,7 @@ namespace Actors.Calls;
 /// <param name="orleans">Makes all other calls.</param>
 /// <param name="route">Finds the silo.</param>
 /// <param name="assignRequestIds">See <see cref="ActorsClientOptions.AssignRequestIds"/>.</param>
-/// <param name="few">Calls go alone while no more than this number is in flight.</param>
+/// <param name="few">Calls go alone while no more than this number per silo is in flight.</param>
 internal sealed class CoalescingRuntime(
     IGrainReferenceRuntime orleans, CallRoute route, bool assignRequestIds, int few = CoalescingRuntime.Few) : IGrainReferenceRuntime
 {
@@ -37,10 +37,9 @@ internal sealed class CoalescingRuntime(
         var isFiltered = services.GetServices<IOutgoingGrainCallFilter>().Any(filter =>
             filter is not (ConnectionGate or RetryFilter) && filter.GetType().Name != "ActivityPropagationOutgoingGrainCallFilter");
         if (!options.CoalesceCalls || isFiltered) return null;
-        var (connection, gateways) = (services.GetRequiredService<ClusterConnection>(), services.GetRequiredService<GatewayFinder>());
+        var connection = services.GetRequiredService<ClusterConnection>();
         var route = new CallRoute(
-            () => connection.IsOpen ? gateways.Only : null,
-            services.GetRequiredService<IClusterClient>(), services.GetRequiredService<LostCalls>(), options);
+            () => connection.IsOpen, services.GetRequiredService<IClusterClient>(), services.GetRequiredService<LostCalls>(), options);
         return new(services.GetRequiredService<IGrainReferenceRuntime>(), route, options.AssignRequestIds);
     }
 
@@ -49,7 +48,8 @@ internal sealed class CoalescingRuntime(
         if (!MayTravelTogether(request)) return orleans.InvokeMethodAsync<T>(reference, request, options);
         var cancellation = request.GetCancellationToken();
         if (cancellation.IsCancellationRequested) return ValueTask.FromCanceled<T?>(cancellation);
-        if (_inFlight.Enter() <= few || route.Find() is not { } messages) return AloneAsync<T>(reference, request, options);
+        if (_inFlight.Enter() <= few * route.Silos || route.Find(reference.GrainId) is not { } messages)
+            return AloneAsync<T>(reference, request, options);
 
         if (assignRequestIds) RetryClassifier.AssignRequestId(request);
         var call = new CoalescedCall<T>(orleans, reference, request, options, _inFlight);

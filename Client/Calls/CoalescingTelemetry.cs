@@ -14,6 +14,9 @@ public static class CoalescingTelemetry
     /// <summary>Histogram, s: how long the first call of a message waited for it to be sent.</summary>
     public const string MessageWait = "actors.client.message_wait";
 
+    /// <summary>Counter, {call}: calls that a silo sent on to another, where their grain was.</summary>
+    public const string ForwardedCalls = "actors.client.message_forwarded_calls";
+
     /// <summary>Counter, {call}: calls whose message failed. Each was made again alone, or reported.</summary>
     public const string FailedCalls = "actors.client.message_failed_calls";
 }

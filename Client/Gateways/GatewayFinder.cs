@@ -34,7 +34,6 @@ internal sealed partial class GatewayFinder(
     private volatile IReadOnlyList<IPEndPoint>? _lastListed;
     private volatile IReadOnlyList<string> _unanswered = [];
     private volatile string? _redisProblem;
-    private volatile IPEndPoint? _only;
 
     /// <summary>True if there is a Redis, but it does not list the gateways in use.</summary>
     public bool IsWithoutRedis => _redisProblem is not null;
@@ -44,9 +43,6 @@ internal sealed partial class GatewayFinder(
 
     /// <summary>The gateways that were tried instead of Redis' list and did not answer; empty if one answered.</summary>
     public IReadOnlyList<string> Unanswered => _unanswered;
-
-    /// <summary>The gateway in use if there is exactly one; else null.</summary>
-    public IPEndPoint? Only => _only;
 
     /// <inheritdoc/>
     public TimeSpan MaxStaleness => Refresh;
@@ -148,11 +144,7 @@ internal sealed partial class GatewayFinder(
         return [.. resolved.SelectMany(endpoints => endpoints).Distinct()];
     }
 
-    private List<Uri> Uris(IReadOnlyList<IPEndPoint> gateways)
-    {
-        _only = gateways.Count == 1 ? gateways[0] : null;
-        return [.. gateways.Select(gateway => gateway.ToGatewayUri())];
-    }
+    private static List<Uri> Uris(IEnumerable<IPEndPoint> gateways) => [.. gateways.Select(gateway => gateway.ToGatewayUri())];
 
     [LoggerMessage(EventId = 7011, Level = LogLevel.Warning,
         Message = "{Reason}; using {Count} other known gateways until Redis lists the silos again")]

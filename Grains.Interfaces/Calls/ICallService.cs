@@ -1,15 +1,14 @@
 using Orleans.Concurrency;
 using Orleans.Serialization.Invocation;
-using Orleans.Services;
 
 namespace Actors;
 
 /// <summary>
-/// Makes the calls that a client app sends in one message. One per silo. A message is transport and not a transaction: each call
-/// succeeds or fails by itself, and is answered by itself.
+/// Makes the calls that a client app sends in one message, on the silo that receives it. A message is transport and not a transaction:
+/// each call succeeds or fails by itself, and is answered by itself.
 /// </summary>
 [Alias("Actors.ICallService")]
-internal interface ICallService : IGrainService
+internal interface ICallService : IGrainWithStringKey
 {
     /// <summary>Begins all calls, and returns when all are answered, or soon if one takes long.</summary>
     /// <param name="message">The calls.</param>
@@ -31,13 +30,18 @@ internal interface ICallObserver : IGrainObserver
 /// <param name="Number">Identifies the message among those of its client.</param>
 /// <param name="Targets">The grains.</param>
 /// <param name="Requests">The requests, as Orleans' proxies make them.</param>
+/// <param name="Homes">The <see cref="HomeSilos.Version"/> that the client has from this silo; 0 if none.</param>
 [GenerateSerializer, Immutable, Alias("Actors.CallMessage")]
-internal sealed record CallMessage([property: Id(0)] long Number, [property: Id(1)] GrainId[] Targets, [property: Id(2)] IInvokable[] Requests);
+internal sealed record CallMessage(
+    [property: Id(0)] long Number, [property: Id(1)] GrainId[] Targets, [property: Id(2)] IInvokable[] Requests, [property: Id(3)] long Homes);
 
 /// <summary>The answers to a message.</summary>
 /// <param name="Answers">By the index of the call; null if it is not answered yet.</param>
+/// <param name="Forwarded">How many of the calls went on to another silo.</param>
+/// <param name="Homes">The silos, if the client has another version.</param>
 [GenerateSerializer, Immutable, Alias("Actors.CallAnswers")]
-internal sealed record CallAnswers([property: Id(0)] Response?[] Answers);
+internal sealed record CallAnswers(
+    [property: Id(0)] Response?[] Answers, [property: Id(1)] int Forwarded, [property: Id(2)] HomeSilos? Homes);
 
 /// <summary>The answer to one call of a message.</summary>
 /// <param name="Message">The message's number.</param>

@@ -21,6 +21,9 @@ internal sealed class CallTargets
     /// <summary>The activation of a grain, if it is on this silo and takes calls.</summary>
     public CallTarget? Find(GrainId grain) => _targets.GetValueOrDefault(grain);
 
+    /// <summary>All such activations.</summary>
+    public IEnumerable<CallTarget> All => _targets.Select(target => target.Value);
+
     internal void Remove(CallTarget target) => _targets.TryRemove(new(target.Context.GrainId, target));
 }
 

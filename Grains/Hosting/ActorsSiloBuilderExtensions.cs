@@ -13,6 +13,7 @@ using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 using Orleans.Persistence;
 using Orleans.Runtime.GrainDirectory;
+using Orleans.Runtime.Placement;
 
 namespace Actors.Hosting;
 
@@ -38,7 +39,10 @@ public static class ActorsSiloBuilderExtensions
         services.AddSingleton<CallTargets>();
         services.AddSingleton<CallCounters>();
         services.AddSingleton<CallDispatcher>();
-        silo.AddGrainService<CallService>();
+        services.AddPlacementDirector<HomePlacement, HomePlacement.Director>();
+        services.AddSingleton<IPlacementStrategyResolver, HomePlacement.Resolver>();
+        services.AddSingleton<HomeView>();
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, HomeMoves>();
         services.AddSingleton<BackgroundLoops>();
         services.AddOptions<WriteBehindOptions>()
             .BindConfiguration(WriteBehindOptions.Section, Strict).ValidateRanges(WriteBehindOptions.Section).ValidateOnStart();

@@ -4,7 +4,7 @@ using Actors.Fixtures;
 namespace Actors.Bench.App;
 
 /// <summary>
-/// The processes of a case that is measured from an app: one silo as operators run it, and, for cases that do not bring their own app,
+/// The processes of a case that is measured from an app: a silo as operators run it (or more, see <see cref="AddSiloAsync"/>), and, for cases that do not bring their own app,
 /// the app and the floor's silo. All talk over TCP on loopback. Contenders prepare one after the other, so no two start the same process.
 /// </summary>
 internal sealed class AppCluster : IAsyncDisposable
@@ -15,8 +15,7 @@ internal sealed class AppCluster : IAsyncDisposable
 
     private readonly TemporaryDirectory _directory = new("bench");
     private readonly string _database;
-    private SiloProcess? _silo;
-    private Process? _siloProcess;
+    private readonly List<(SiloProcess Silo, Process Process)> _silos = [];
     private AppProcess? _floor;
     private AppProcess? _app;
 
@@ -35,8 +34,14 @@ internal sealed class AppCluster : IAsyncDisposable
     {
         if (silo == AppSilo.None) return TimeSpan.Zero;
         if (silo == AppSilo.Floor) return _floor!.Cpu;
-        _siloProcess!.Refresh();
-        return _siloProcess.TotalProcessorTime;
+        var all = TimeSpan.Zero;
+        foreach (var (_, process) in _silos)
+        {
+            process.Refresh();
+            all += process.TotalProcessorTime;
+        }
+
+        return all;
     }
 
     public static async Task<AppCluster> StartAsync(BenchServers servers)
@@ -45,7 +50,7 @@ internal sealed class AppCluster : IAsyncDisposable
         var cluster = new AppCluster(settings, await servers.CreateDatabaseAsync());
         try
         {
-            await cluster.StartSiloAsync();
+            await cluster.AddSiloAsync();
             return cluster;
         }
         catch
@@ -53,6 +58,26 @@ internal sealed class AppCluster : IAsyncDisposable
             await cluster.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>The silos.</summary>
+    public IReadOnlyList<SiloProcess> Silos => [.. _silos.Select(each => each.Silo)];
+
+    /// <summary>Starts one more silo; returns when it is ready.</summary>
+    public async Task AddSiloAsync()
+    {
+        var environment = new Dictionary<string, string>
+        {
+            ["ConnectionStrings__redis"] = Settings.Redis,
+            ["ConnectionStrings__postgres"] = _database,
+        };
+        string[] arguments =
+        [
+            "--Actors:ClusterId", Settings.Name, "--Actors:ServiceId", Settings.Name,
+            .. AppLimit.All.SelectMany(limit => BenchSilo.Policy(limit.Policy, limit.Window)).SelectMany(setting => (string[])[$"--{setting.Key}", setting.Value!]),
+        ];
+        var silo = await SiloProcess.StartAsync(_directory.Path, environment, arguments);
+        _silos.Add((silo, Process.GetProcessById(silo.ProcessId)));
     }
 
     /// <summary>The app's process, and with it the floor's.</summary>
@@ -66,27 +91,14 @@ internal sealed class AppCluster : IAsyncDisposable
     {
         if (_app is not null) await _app.DisposeAsync();
         if (_floor is not null) await _floor.DisposeAsync();
-        _siloProcess?.Dispose();
-
-        // Killed: everything it has is thrown away, and a stop would write it first.
-        _silo?.Dispose();
-        _directory.Dispose();
-    }
-
-    private async Task StartSiloAsync()
-    {
-        var environment = new Dictionary<string, string>
+        foreach (var (silo, process) in _silos)
         {
-            ["ConnectionStrings__redis"] = Settings.Redis,
-            ["ConnectionStrings__postgres"] = _database,
-        };
-        string[] arguments =
-        [
-            "--Actors:ClusterId", Settings.Name, "--Actors:ServiceId", Settings.Name,
-            .. AppLimit.All.SelectMany(limit => BenchSilo.Policy(limit.Policy, limit.Window)).SelectMany(setting => (string[])[$"--{setting.Key}", setting.Value!]),
-        ];
-        _silo = await SiloProcess.StartAsync(_directory.Path, environment, arguments);
-        _siloProcess = Process.GetProcessById(_silo.ProcessId);
+            // Killed: everything it has is thrown away, and a stop would write it first.
+            process.Dispose();
+            silo.Dispose();
+        }
+
+        _directory.Dispose();
     }
 
     private async Task StartFloorAsync() => _floor = await AppProcess.StartAsync(Settings, FloorVerb);

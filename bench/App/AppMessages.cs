@@ -18,11 +18,14 @@ internal enum AppVerb
 
     /// <summary>Tells the bytes allocated so far.</summary>
     Bytes,
+
+    /// <summary>Tells the bytes in use after a collection.</summary>
+    Heap,
 }
 
 /// <summary>The answer, one JSON object per line of the output; the first one, without content, tells that the process is ready.</summary>
 /// <param name="Turn">The measured turn.</param>
-/// <param name="Bytes">The bytes allocated so far.</param>
+/// <param name="Bytes">The bytes allocated so far, or in use.</param>
 /// <param name="Error">Why the command failed.</param>
 internal sealed record AppReply(AppTurn? Turn = null, long Bytes = 0, string? Error = null);
 

@@ -24,6 +24,8 @@ internal static class AppWorker
                     case AppVerb.Verify:
                         await works[command.Work].VerifyAsync();
                         return new();
+                    case AppVerb.Heap:
+                        return new(Bytes: GC.GetTotalMemory(forceFullCollection: true));
                     default:
                         throw new InvalidOperationException($"The app has no verb {command.Verb}.");
                 }

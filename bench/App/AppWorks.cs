@@ -11,6 +11,8 @@ internal static class AppWorks
     public const string HashReads = "hash-reads";
     public const string Writes = "writes";
     public const string Upserts = "upserts";
+    public const string NewUsers = "new-users";
+    public const string NewClients = "new-clients";
 
     private const string OurLimits = "limits-";
     private const string RedisLimits = "redis-limits-";
@@ -30,6 +32,8 @@ internal static class AppWorks
         HashReads => new HashReads(settings),
         Writes => new UserWrites(),
         Upserts => new Upserts(settings),
+        NewUsers => new NewUsers(),
+        NewClients => new NewClients(),
         _ => AppLimit.All.Select(limit =>
             name == Ours(limit) ? new ClusterLimits(limit)
             : name == ByRedisRateLimiting(limit) ? new RedisLimits(settings, limit)

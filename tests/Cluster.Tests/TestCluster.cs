@@ -11,6 +11,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Npgsql;
+using Orleans.Configuration;
 using Orleans.Core.Internal;
 using Orleans.TestingHost;
 using StackExchange.Redis;
@@ -61,6 +62,9 @@ public sealed class TestCluster : IAsyncDisposable
             if (limits is not null) silo.Services.Configure(limits);
             services?.Invoke(silo.Services);
         });
+
+        // A minute by default; a silo that joins is soon found.
+        builder.ConfigureClient(client => client.Configure<GatewayOptions>(gateways => gateways.GatewayListRefreshPeriod = TimeSpan.FromSeconds(2)));
         var cluster = builder.Build();
         await cluster.DeployAsync();
         return new TestCluster(redis, cluster, database, prefix);

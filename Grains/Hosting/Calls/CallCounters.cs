@@ -4,15 +4,21 @@ namespace Actors.Hosting;
 internal sealed class CallCounters
 {
     private long _turns;
+    private long _messages;
     private long _forwarded;
 
     /// <summary>Calls that ran as turns of an activation on this silo.</summary>
     public long Turns => Volatile.Read(ref _turns);
 
-    /// <summary>Calls that were forwarded by Orleans: their grain was not active here, or needed a message.</summary>
+    /// <summary>Calls that Orleans brought to their grain on this silo: it had to be activated, or needed a message.</summary>
+    public long Messages => Volatile.Read(ref _messages);
+
+    /// <summary>Calls that went on to another silo.</summary>
     public long Forwarded => Volatile.Read(ref _forwarded);
 
     public void CountTurn() => Interlocked.Increment(ref _turns);
+
+    public void CountMessage() => Interlocked.Increment(ref _messages);
 
     public void CountForwarded() => Interlocked.Increment(ref _forwarded);
 }

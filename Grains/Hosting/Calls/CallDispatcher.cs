@@ -8,7 +8,8 @@ namespace Actors.Hosting;
 /// a message of Orleans. Otherwise Orleans brings it, and activates the grain or finds it on another silo.
 /// </summary>
 internal sealed class CallDispatcher(
-    CallTargets targets, ErrorBoundary errors, IGrainFactory grains, CallCounters counters, IEnumerable<IIncomingGrainCallFilter> filters)
+    CallTargets targets, HomeView homes, ErrorBoundary errors, IGrainFactory grains, CallCounters counters,
+    IEnumerable<IIncomingGrainCallFilter> filters)
 {
     /// <summary>The longest wait for slow calls before the answers so far are returned.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(5);
@@ -24,7 +25,7 @@ internal sealed class CallDispatcher(
         var answers = new PendingAnswers(message, late);
         for (var i = 0; i < message.Targets.Length; i++) Begin(new(answers, i, message.Targets[i], message.Requests[i]));
         if (!answers.All.IsCompleted) await Task.WhenAny(answers.All, Task.Delay(Patience));
-        return answers.Take();
+        return answers.Take(homes.Current);
     }
 
     private void Begin(Call call)
@@ -36,7 +37,6 @@ internal sealed class CallDispatcher(
         }
         else
         {
-            counters.CountForwarded();
             _ = ForwardAsync(call);
         }
 
@@ -72,12 +72,28 @@ internal sealed class CallDispatcher(
         {
             // A request whose target is a reference makes a call of Orleans.
             call.Request.SetTarget(new Reference(ReferenceTo(call)));
-            call.Answers.Add(call.Index, await call.Request.Invoke().ConfigureAwait(false));
+            var answer = await call.Request.Invoke().ConfigureAwait(false);
+            Count(call);
+            call.Answers.Add(call.Index, answer);
         }
         catch (Exception error)
         {
+            Count(call);
             call.Answers.Add(call.Index, Response.FromException(error));
         }
+    }
+
+    // A grain that is not here after the call was on another silo.
+    private void Count(Call call)
+    {
+        if (targets.Find(call.Grain) is not null)
+        {
+            counters.CountMessage();
+            return;
+        }
+
+        counters.CountForwarded();
+        call.Answers.CountForwarded();
     }
 
     private object ReferenceTo(Call call) => call.Request.GetInterfaceType() == typeof(IUserGrain)

@@ -11,6 +11,9 @@ internal sealed class PendingAnswers(CallMessage message, ICallObserver late)
     private readonly Response?[] _answers = new Response?[message.Requests.Length];
     private readonly TaskCompletionSource _all = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    // Interlocked.
+    private int _forwarded;
+
     // Guards the fields below and the array until it is taken; held for a few accesses.
     private readonly Lock _gate = new();
     private int _missing = message.Requests.Length;
@@ -41,11 +44,15 @@ internal sealed class PendingAnswers(CallMessage message, ICallObserver late)
         ThreadPool.UnsafeQueueUserWorkItem(static pending => pending.SendLate(), this, preferLocal: true);
     }
 
+    /// <summary>Counts a call that went on to another silo. Those of late answers are not reported.</summary>
+    public void CountForwarded() => Interlocked.Increment(ref _forwarded);
+
     /// <summary>The answers there are. To be called once.</summary>
-    public CallAnswers Take()
+    /// <param name="homes">What the client should know of the silos.</param>
+    public CallAnswers Take(HomeSilos homes)
     {
         lock (_gate) _isTaken = true;
-        return new(_answers);
+        return new(_answers, Volatile.Read(ref _forwarded), message.Homes == homes.Version ? null : homes);
     }
 
     private void SendLate()

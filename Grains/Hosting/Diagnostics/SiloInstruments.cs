@@ -30,7 +30,12 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
             "{lookup}", "Lookups of users by layer and result.");
         _meter.CreateObservableCounter(
             ActorsTelemetry.Calls,
-            () => new Measurement<long>[] { new(calls.Turns, Tag(ActorsTelemetry.WayTag, "turn")), new(calls.Forwarded, Tag(ActorsTelemetry.WayTag, "forwarded")) },
+            () => new Measurement<long>[]
+            {
+                new(calls.Turns, Tag(ActorsTelemetry.WayTag, "turn")),
+                new(calls.Messages, Tag(ActorsTelemetry.WayTag, "message")),
+                new(calls.Forwarded, Tag(ActorsTelemetry.WayTag, "forwarded")),
+            },
             "{call}", "Calls that came in messages of client apps.");
         UserInstruments.AddTo(_meter, users);
         RedisInstruments.AddTo(_meter, redis);

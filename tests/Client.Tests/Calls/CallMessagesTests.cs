@@ -64,7 +64,7 @@ public sealed class CallMessagesTests : IDisposable
     public async Task Silo_that_does_not_know_messages_is_sent_no_calls()
     {
         _service.Failure = new TypeLoadException("unknown type");
-        var messages = new CallMessages(_service, _late, _lost, _options);
+        var messages = new CallMessages(_service, _late, _lost, _options, _ => { });
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
 
         // It is asked again after a pause.
@@ -154,7 +154,7 @@ public sealed class CallMessagesTests : IDisposable
     /// <summary>Messages to a silo that is known to take them.</summary>
     private async Task<CallMessages> OpenAsync()
     {
-        var messages = new CallMessages(_service, _late, _lost, _options);
+        var messages = new CallMessages(_service, _late, _lost, _options, _ => { });
         await OpenAsync(messages);
         return messages;
     }
@@ -227,10 +227,10 @@ public sealed class CallMessagesTests : IDisposable
         {
             Received++;
             if (Failure is not null) throw Failure;
-            if (message.Requests.Length == 0) return new([]);
+            if (message.Requests.Length == 0) return new([], 0, null);
             _sizes.Enqueue(message.Requests.Length);
             await _answers.Task;
-            return new([.. message.Requests.Select(_ => LeavesOut(message.Number) ? null : Response.Completed)]);
+            return new([.. message.Requests.Select(_ => LeavesOut(message.Number) ? null : Response.Completed)], 0, null);
         }
     }
 }

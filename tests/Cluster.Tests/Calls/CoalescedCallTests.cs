@@ -5,6 +5,7 @@ using Actors.Hosting;
 using Actors.Users;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
+using Orleans.Runtime.Placement;
 
 namespace Actors.Cluster.Tests.Calls;
 
@@ -26,7 +27,7 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
         await using (var command = new NpgsqlCommand("LOCK TABLE users IN ACCESS EXCLUSIVE MODE", connection, locking))
             await command.ExecuteNonQueryAsync();
 
-        var before = app.Counters.Turns;
+        var before = app.Turns;
         using var cancelled = new CancellationTokenSource();
         var slow = app.Client.User("slow").GetAsync();
         var left = app.Client.User("left").GetAsync(cancelled.Token);
@@ -42,7 +43,7 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
         Assert.False(slow.IsCompleted);
         await locking.RollbackAsync();
         Assert.Null(await slow.WaitAsync(TimeSpan.FromSeconds(30)));
-        Assert.InRange(app.Counters.Turns - before, 90, 100);
+        Assert.InRange(app.Turns - before, 90, 100);
     }
 
     [Fact]
@@ -64,7 +65,7 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
                 Assert.True(read.Version >= last && read.Counters[$"{caller}"] == number, $"version {read.Version} after {last}");
             }
         }));
-        Assert.True(app.Counters.Turns > app.Counters.Forwarded, $"{app.Counters.Turns} turns, {app.Counters.Forwarded} forwarded");
+        Assert.True(app.Turns > app.Others, $"{app.Turns} turns, {app.Others} others");
     }
 
     [Fact]
@@ -72,8 +73,9 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
     {
         await using var cluster = await TestCluster.StartAsync(servers, silos: 1);
         var app = new App(cluster);
-        var active = app.Services.GetRequiredService<ActiveUsers>();
-        var targets = app.Services.GetRequiredService<CallTargets>();
+        var silo = cluster.Silos.GetSiloServiceProvider(cluster.Silos.Silos[0].SiloAddress);
+        var active = silo.GetRequiredService<ActiveUsers>();
+        var targets = silo.GetRequiredService<CallTargets>();
         var users = Enumerable.Range(0, 10).Select(number => app.Client.User($"leaving-{number}")).ToList();
         var (rounds, leavings) = (0, 0);
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
@@ -92,7 +94,7 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
         }
 
         foreach (var user in users) Assert.Equal(rounds, (await user.GetAsync())!.Counters["n"]);
-        Assert.True(app.Counters.Turns > rounds, $"{app.Counters.Turns} turns");
+        Assert.True(app.Turns > rounds, $"{app.Turns} turns");
         Assert.True(active.Count > 0);
     }
 
@@ -100,10 +102,10 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
     public async Task Calls_are_made_by_themselves_if_the_silo_does_not_know_messages()
     {
         await using var cluster = await TestCluster.StartAsync(servers, silos: 1);
-        var app = new App(cluster, "Actors.Unknown");
+        var app = new App(cluster, "unknown-service");
         await Task.WhenAll(Enumerable.Range(0, 50).Select(number => app.Client.User($"alone-{number}").UpdateAsync(new() { DisplayName = "there" })));
         Assert.Equal("there", (await app.Client.User("alone-7").GetAsync())!.DisplayName);
-        Assert.Equal((0, 0), (app.Counters.Turns, app.Counters.Forwarded));
+        Assert.Equal((0, 0), (app.Turns, app.Others));
     }
 
     [Fact]
@@ -126,7 +128,7 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
             await EndedAsync(calls);
         }
 
-        Assert.Equal((0, 0), (app.Counters.Turns, app.Counters.Forwarded));
+        Assert.Equal((0, 0), (app.Turns, app.Others));
 
         // Many of them travel together, and afterwards none counts as in flight.
         await Eventually.IsTrueAsync(async () =>
@@ -135,14 +137,14 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
             var calls = Enumerable.Range(0, 200).Select(number => users[number % 8].GetAsync(cancelled.Token)).ToList();
             await cancelled.CancelAsync();
             await EndedAsync(calls);
-            return app.Counters.Turns > 0;
+            return app.Turns > 0;
         });
 
         // Cancelled calls that were sent count until they are answered.
         await Eventually.IsTrueAsync(() => Task.FromResult(app.Runtime.InFlight == 0));
-        var many = app.Counters.Turns + app.Counters.Forwarded;
+        var many = app.Turns + app.Others;
         for (var round = 0; round < 50; round++) await Task.WhenAll(users.Select(user => user.GetAsync()));
-        Assert.Equal(many, app.Counters.Turns + app.Counters.Forwarded);
+        Assert.Equal(many, app.Turns + app.Others);
     }
 
     [Fact]
@@ -165,19 +167,62 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => app.Client.GetManyAsync(ids, new CancellationToken(canceled: true)));
     }
 
+    [Fact]
+    public async Task Calls_find_the_home_of_their_user_and_follow_it_to_a_silo_that_joins()
+    {
+        await using var cluster = await TestCluster.StartAsync(servers, silos: 3);
+        var app = new App(cluster);
+        var users = Enumerable.Range(0, 80).Select(number => app.Client.User($"home-{number}")).ToList();
+        await Task.WhenAll(users.Select(user => user.UpdateAsync(new() { DisplayName = "there" })));
+        await Eventually.IsTrueAsync(AllAreTurnsAsync);
+        Assert.All(app.Silos, silo => Assert.True(silo.GetRequiredService<CallCounters>().Turns > 0));
+
+        await cluster.Silos.StartAdditionalSiloAsync();
+        Assert.All(await Task.WhenAll(users.Select(user => user.GetAsync())), user => Assert.Equal("there", user!.DisplayName));
+        await Eventually.IsTrueAsync(async () => await AllAreTurnsAsync() && app.Silos[3].GetRequiredService<CallTargets>().All.Any());
+
+        async Task<bool> AllAreTurnsAsync()
+        {
+            var (turns, others) = (app.Turns, app.Others);
+            await Task.WhenAll(users.Select(user => user.GetAsync()));
+            return app.Turns == turns + users.Count && app.Others == others;
+        }
+    }
+
+    [Fact]
+    public async Task Silo_forwards_calls_to_grains_that_are_elsewhere()
+    {
+        await using var cluster = await TestCluster.StartAsync(servers, silos: 2);
+        var app = new App(cluster);
+        var users = Enumerable.Range(0, 50).Select(number => app.Client.User($"elsewhere-{number}")).ToList();
+        foreach (var user in users)
+        {
+            RequestContext.Set(IPlacementDirector.PlacementHintKey, cluster.Silos.Silos[1].SiloAddress);
+            await cluster.User(user.GetPrimaryKeyString()).UpdateAsync(new() { DisplayName = "there" });
+            RequestContext.Clear();
+        }
+
+        await Eventually.IsTrueAsync(async () =>
+        {
+            Assert.All(await Task.WhenAll(users.Select(user => user.GetAsync())), user => Assert.Equal("there", user!.DisplayName));
+            return app.Forwarded > 0;
+        });
+    }
+
     private static Task EndedAsync(IEnumerable<Task> calls) => Task.WhenAll(calls).ContinueWith(_ => { }, TaskScheduler.Default);
 
     /// <summary>A client whose calls travel together, on the connection of the cluster's own client.</summary>
     private sealed class App
     {
+        private readonly TestCluster _cluster;
+
         public App(TestCluster cluster, string? service = null, int few = 0)
         {
+            _cluster = cluster;
             var client = cluster.Silos.Client;
             var services = client.ServiceProvider;
-            Services = cluster.Silos.GetSiloServiceProvider(cluster.Silos.Silos[0].SiloAddress);
             var lost = new LostCalls(_ => Task.FromResult<SiloDeath[]>([]), TimeProvider.System);
-            var gateway = cluster.Silos.Silos[0].GatewayAddress.Endpoint;
-            var route = new CallRoute(() => gateway, client, lost, new(), service is null ? null : (int)StableHash.ComputeHash(service));
+            var route = service is null ? new CallRoute(() => true, client, lost, new()) : new(() => true, client, lost, new(), service);
             Runtime = new(services.GetRequiredService<IGrainReferenceRuntime>(), route, assignRequestIds: false, few);
             Client = new(client, Runtime, services);
         }
@@ -186,8 +231,14 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
 
         internal CoalescingRuntime Runtime { get; }
 
-        public IServiceProvider Services { get; }
+        public List<IServiceProvider> Silos => [.. _cluster.Silos.Silos.Select(silo => _cluster.Silos.GetSiloServiceProvider(silo.SiloAddress))];
 
-        public CallCounters Counters => Services.GetRequiredService<CallCounters>();
+        public long Turns => Counters.Sum(silo => silo.Turns);
+
+        public long Forwarded => Counters.Sum(silo => silo.Forwarded);
+
+        public long Others => Forwarded + Counters.Sum(silo => silo.Messages);
+
+        private IEnumerable<CallCounters> Counters => Silos.Select(silo => silo.GetRequiredService<CallCounters>());
     }
 }

@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Globalization;
+using System.Net;
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.Serialization;
 using Orleans.Serialization.Invocation;
@@ -72,8 +73,9 @@ public sealed class SerializationTests : IDisposable
         new InvalidRateLimitException("what is wrong"),
         new LimiterMovedException("why"),
         new SiloEvictedException("why"),
-        new CallMessage(7, [GrainId.Create("user", "a")], []),
-        new CallAnswers([null, Response.Completed]),
+        new CallMessage(7, [GrainId.Create("user", "a")], [], 9),
+        new CallAnswers([null, Response.Completed], 2, Homes),
+        Homes,
         new LateAnswer(7, 3, Response.Completed),
         new UnusedGrant("p", 2, DateTimeOffset.UnixEpoch.AddSeconds(3)) { CallId = Guid.NewGuid() },
     ];
@@ -82,6 +84,15 @@ public sealed class SerializationTests : IDisposable
         .AddSerializer(serializer => serializer.AddAssembly(typeof(User).Assembly)).BuildServiceProvider();
 
     public static TheoryData<string> Types => [.. WireType.All.Where(type => !type.Type.IsAbstract).Select(type => type.Type.FullName!)];
+
+    private static HomeSilos Homes
+    {
+        get
+        {
+            var silo = SiloAddress.New(IPAddress.Loopback, 11_111, 3);
+            return new(9, silo, [silo]);
+        }
+    }
 
     private static ParkedRow Parked => new()
     {

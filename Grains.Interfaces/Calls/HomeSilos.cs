@@ -1,0 +1,39 @@
+namespace Actors;
+
+/// <summary>The silos among which each user and limiter has its home, as one of them knows them.</summary>
+/// <param name="Version">Differs whenever anything else differs; never 0.</param>
+/// <param name="Self">The silo that answers.</param>
+/// <param name="Active">The active silos that run these grains.</param>
+[GenerateSerializer, Immutable, Alias("Actors.HomeSilos")]
+internal sealed record HomeSilos([property: Id(0)] long Version, [property: Id(1)] SiloAddress Self, [property: Id(2)] SiloAddress[] Active)
+{
+    /// <summary>
+    /// The index of the home of <paramref name="grain"/> among <paramref name="silos"/>, of which there is at least one: the silo whose hash
+    /// together with that of the grain is the highest. When a silo joins or leaves, only the grains whose home it is or was get another one.
+    /// </summary>
+    /// <remarks>
+    /// Highest random weight: D. Thaler and C. Ravishankar, "Using Name-Based Mappings to Increase Hit Rates", IEEE/ACM Transactions on
+    /// Networking 6(1), 1998.
+    /// </remarks>
+    public static int IndexOf(GrainId grain, ReadOnlySpan<SiloAddress> silos)
+    {
+        if (silos.Length == 1) return 0;
+        var hash = (ulong)grain.GetUniformHashCode() << 32;
+        var (home, highest) = (0, 0UL);
+        for (var i = 0; i < silos.Length; i++)
+        {
+            var weight = Mix(hash | (uint)silos[i].GetConsistentHashCode());
+            if (weight >= highest) (home, highest) = (i, weight);
+        }
+
+        return home;
+    }
+
+    // The finalizer of SplitMix64: G. Steele, D. Lea and C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
+    private static ulong Mix(ulong value)
+    {
+        value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9;
+        value = (value ^ (value >> 27)) * 0x94D049BB133111EB;
+        return value ^ (value >> 31);
+    }
+}

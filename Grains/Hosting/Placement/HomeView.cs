@@ -1,0 +1,40 @@
+using System.IO.Hashing;
+using System.Runtime.InteropServices;
+using Orleans.Metadata;
+
+namespace Actors.Hosting;
+
+/// <summary>The silos among which each user and limiter has its home, as this silo knows them.</summary>
+internal sealed class HomeView(IClusterManifestProvider manifests, ILocalSiloDetails local)
+{
+    // Replaced as a whole. Two threads may both do so; they get the same.
+    private volatile View? _view;
+
+    /// <summary>The silos now.</summary>
+    public HomeSilos Current
+    {
+        get
+        {
+            // Orleans replaces the manifest when a silo joins or leaves.
+            var manifest = manifests.Current;
+            if (_view is not { } view || !ReferenceEquals(view.Manifest, manifest)) _view = view = new(manifest, See(manifest));
+            return view.Silos;
+        }
+    }
+
+    /// <summary>Whether <paramref name="grain"/> has its home on another silo.</summary>
+    public bool IsElsewhere(GrainId grain)
+    {
+        var silos = Current;
+        return silos.Active.Length > 0 && !silos.Active[HomeSilos.IndexOf(grain, silos.Active)].Equals(silos.Self);
+    }
+
+    private HomeSilos See(ClusterManifest manifest)
+    {
+        var active = manifest.Silos.Where(silo => silo.Value.Grains.ContainsKey(HomePlacement.User)).Select(silo => silo.Key).Order().ToArray();
+        var codes = active.Prepend(local.SiloAddress).Select(silo => silo.GetConsistentHashCode()).ToArray();
+        return new((long)(XxHash3.HashToUInt64(MemoryMarshal.AsBytes(codes.AsSpan())) | 1), local.SiloAddress, active);
+    }
+
+    private sealed record View(ClusterManifest Manifest, HomeSilos Silos);
+}
