@@ -44,10 +44,12 @@ json.Validators.Add(result =>
 var quick = new Option<bool>("--quick") { Description = "One short round and fewer rows: a smoke test, not a measurement." };
 var details = new Option<bool>("--details") { Description = "Also print the cost of a write, row or call: allocations and CPU time." };
 var alone = new Option<bool>("--alone") { Description = "Skip the peers and print the details of ours, for a profiler." };
-var growth = new Option<bool>("--growth")
+var growth = new Option<string?>("--growth")
 {
-    Description = "Instead of cases, measure how the cost of unflushed users grows with their number, of limited clients with their limits, and of an app with the ids it has called.",
+    Description = "Instead of cases, measure how cost grows: of unflushed users with their number (users), of limited clients with their limits (limits), of an app with the ids it has called (app); all if none is named.",
+    Arity = ArgumentArity.ZeroOrOne,
 };
+growth.AcceptOnlyFromAmong("users", "limits", "app");
 var scale = new Option<bool>("--scale")
 {
     Description = "Instead of cases, measure an app with one, two and three silos, and while a fourth joins.",
@@ -70,21 +72,13 @@ command.SetAction(async (parsed, cancellationToken) =>
         return 0;
     }
 
-    if (parsed.GetValue(growth))
+    if (parsed.GetResult(growth) is not null)
     {
-        IReadOnlyList<GrowthStep> steps;
-        IReadOnlyList<LimitGrowthStep> limits;
-        IReadOnlyList<AppGrowthStep> apps;
-        using (var progress = new ProgressLine())
-        {
-            limits = await LimitGrowth.RunAsync(progress, cancellationToken);
-            steps = parsed.GetValue(quick) ? [] : await Growth.RunAsync(progress, cancellationToken);
-            apps = parsed.GetValue(quick) ? [] : await AppGrowth.RunAsync(progress, cancellationToken);
-        }
-
-        if (steps.Count > 0) Report.Print(AnsiConsole.Console, steps);
-        if (apps.Count > 0) Report.Print(AnsiConsole.Console, apps);
-        Report.Print(AnsiConsole.Console, limits);
+        var only = parsed.GetValue(growth);
+        using var progress = new ProgressLine();
+        if (only is null or "app") Report.Print(AnsiConsole.Console, await AppGrowth.RunAsync(progress, cancellationToken));
+        if (only is null or "users") Report.Print(AnsiConsole.Console, await Growth.RunAsync(progress, cancellationToken));
+        if (only is null or "limits") Report.Print(AnsiConsole.Console, await LimitGrowth.RunAsync(progress, cancellationToken));
         return 0;
     }
 

@@ -152,15 +152,15 @@ internal static class Report
 
     public static void Print(IAnsiConsole console, IReadOnlyList<ScaleStep> steps, IReadOnlyList<JoinStep> join)
     {
-        var table = Table("silos", "calls", "per second", "forwarded, %");
+        var table = Table("silos", "calls", "per second", "together, %", "forwarded, %");
         foreach (var step in steps)
-            table.AddRow(Right(Number(step.Silos)), new Text(step.Work), Right(Number(step.PerSecond)), Right(Percent(step.Forwarded)));
+            table.AddRow(Right(Number(step.Silos)), new Text(step.Work), Right(Number(step.PerSecond)), Right(Percent(step.Together)), Right(Percent(step.Forwarded)));
         console.Write(table);
 
         console.WriteLine("Reads while a silo joins:");
-        table = Table("seconds since it was ready", "per second", "forwarded, %");
+        table = Table("seconds since it was ready", "per second", "together, %", "forwarded, %");
         foreach (var step in join)
-            table.AddRow(Right(Number(step.Since.TotalSeconds)), Right(Number(step.PerSecond)), Right(Percent(step.Forwarded)));
+            table.AddRow(Right(Number(step.Since.TotalSeconds)), Right(Number(step.PerSecond)), Right(Percent(step.Together)), Right(Percent(step.Forwarded)));
         console.Write(table);
     }
 

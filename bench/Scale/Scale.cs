@@ -7,20 +7,22 @@ namespace Actors.Bench.Scale;
 /// <param name="Silos">The number of silos.</param>
 /// <param name="Work">The work, as named in <see cref="AppWorks"/>.</param>
 /// <param name="PerSecond">Calls per second.</param>
-/// <param name="Forwarded">The share of calls that went to another silo than that of their grain.</param>
-internal sealed record ScaleStep(int Silos, string Work, double PerSecond, double Forwarded);
+/// <param name="Together">The share of calls that travelled with others; the rest went alone.</param>
+/// <param name="Forwarded">The share of those that went to another silo than that of their grain.</param>
+internal sealed record ScaleStep(int Silos, string Work, double PerSecond, double Together, double Forwarded);
 
 /// <summary>Reads while a silo joins.</summary>
 /// <param name="Since">The time since it was ready, at the end of the turn.</param>
 /// <param name="PerSecond">Reads per second.</param>
-/// <param name="Forwarded">The share of reads that went to another silo than that of their user.</param>
-internal sealed record JoinStep(TimeSpan Since, double PerSecond, double Forwarded);
+/// <param name="Together">The share of reads that travelled with others; the rest went alone.</param>
+/// <param name="Forwarded">The share of those that went to another silo than that of their user.</param>
+internal sealed record JoinStep(TimeSpan Since, double PerSecond, double Together, double Forwarded);
 
 /// <summary>Measures what an app gets from one, two and three silos, and how its calls find their grains after a fourth has joined.</summary>
 internal static class Scale
 {
     private const int MostSilos = 3;
-    private const int CallersAtOnce = 256;
+    private const int CallersAtOnce = 1_024;
 
     /// <summary>With less than this share of forwarded calls, the grains are considered to be at home.</summary>
     private const double AtRest = 0.001;
@@ -47,8 +49,8 @@ internal static class Scale
             foreach (var work in Works)
             {
                 progress.Tell($"scale: {silos} silos, {work}");
-                var (rate, forwarded) = await MeasureAsync(work);
-                steps.Add(new(silos, work, rate, forwarded));
+                var (rate, together, forwarded) = await MeasureAsync(work);
+                steps.Add(new(silos, work, rate, together, forwarded));
             }
         }
 
@@ -63,8 +65,8 @@ internal static class Scale
 
         async Task<JoinStep> ReadAsync(TimeSpan since)
         {
-            var (rate, forwarded) = await MeasureAsync(AppWorks.Reads);
-            return new(since, rate, forwarded);
+            var (rate, together, forwarded) = await MeasureAsync(AppWorks.Reads);
+            return new(since, rate, together, forwarded);
         }
 
         async Task RestAsync(string work)
@@ -77,13 +79,14 @@ internal static class Scale
             }
         }
 
-        async Task<(double PerSecond, double Forwarded)> MeasureAsync(string work)
+        async Task<(double PerSecond, double Together, double Forwarded)> MeasureAsync(string work)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var before = await CallsAsync(cluster);
             var turn = (await app.AskAsync(new(AppVerb.Run, work, CallersAtOnce, Turn))).Turn!;
             var after = await CallsAsync(cluster);
-            return (turn.Count / turn.Elapsed.TotalSeconds, (after.Forwarded - before.Forwarded) / Math.Max(1, after.All - before.All));
+            var together = after.All - before.All;
+            return (turn.Count / turn.Elapsed.TotalSeconds, together / turn.Count, (after.Forwarded - before.Forwarded) / Math.Max(1, together));
         }
     }
 
