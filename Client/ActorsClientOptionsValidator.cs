@@ -15,6 +15,7 @@ internal sealed class ActorsClientOptionsValidator : IValidateOptions<ActorsClie
         Check(nameof(options.MaxAttempts), options.MaxAttempts, 1, 100);
         Check(nameof(options.FirstPause), options.FirstPause, Millisecond, TimeSpan.FromMinutes(1));
         Check(nameof(options.AttemptTimeout), options.AttemptTimeout, 100 * Millisecond, TimeSpan.FromHours(1));
+        Check(nameof(options.CoalesceAbove), options.CoalesceAbove, 0, 1_000_000);
         for (var index = 0; index < options.Gateways.Length; index++)
         {
             var gateway = options.Gateways[index];

@@ -12,14 +12,9 @@ namespace Actors.Calls;
 /// </summary>
 /// <param name="orleans">Makes all other calls.</param>
 /// <param name="route">Finds the silo.</param>
-/// <param name="assignRequestIds">See <see cref="ActorsClientOptions.AssignRequestIds"/>.</param>
-/// <param name="few">Calls go alone while no more than this number per silo is in flight.</param>
-internal sealed class CoalescingRuntime(
-    IGrainReferenceRuntime orleans, CallRoute route, bool assignRequestIds, int few = CoalescingRuntime.Few) : IGrainReferenceRuntime
+/// <param name="clientOptions">When calls travel together, and whether writes get request ids.</param>
+internal sealed class CoalescingRuntime(IGrainReferenceRuntime orleans, CallRoute route, ActorsClientOptions clientOptions) : IGrainReferenceRuntime
 {
-    /// <summary>With fewer calls in flight, messages would carry so few that they cost more than they save, and make calls wait.</summary>
-    private const int Few = 64;
-
     // RequestContext.Entries returns this object while the context is empty.
     private static readonly IEnumerable<KeyValuePair<string, object>> NoEntries = Enumerable.Empty<KeyValuePair<string, object>>();
 
@@ -40,7 +35,7 @@ internal sealed class CoalescingRuntime(
         var connection = services.GetRequiredService<ClusterConnection>();
         var route = new CallRoute(
             () => connection.IsOpen, services.GetRequiredService<IClusterClient>(), services.GetRequiredService<LostCalls>(), options);
-        return new(services.GetRequiredService<IGrainReferenceRuntime>(), route, options.AssignRequestIds);
+        return new(services.GetRequiredService<IGrainReferenceRuntime>(), route, options);
     }
 
     public ValueTask<T?> InvokeMethodAsync<T>(GrainReference reference, IInvokable request, InvokeMethodOptions options)
@@ -48,10 +43,10 @@ internal sealed class CoalescingRuntime(
         if (!MayTravelTogether(request)) return orleans.InvokeMethodAsync<T>(reference, request, options);
         var cancellation = request.GetCancellationToken();
         if (cancellation.IsCancellationRequested) return ValueTask.FromCanceled<T?>(cancellation);
-        if (_inFlight.Enter() <= few * route.Silos || route.Find(reference.GrainId) is not { } messages)
+        if (_inFlight.Enter() <= (long)clientOptions.CoalesceAbove * route.Silos || route.Find(reference.GrainId) is not { } messages)
             return AloneAsync<T>(reference, request, options);
 
-        if (assignRequestIds) RetryClassifier.AssignRequestId(request);
+        if (clientOptions.AssignRequestIds) RetryClassifier.AssignRequestId(request);
         var call = new CoalescedCall<T>(orleans, reference, request, options, _inFlight);
         if (cancellation.CanBeCanceled) call.EndWith(cancellation);
         if (messages.TryAdd(call)) return new(call.Result);

@@ -34,6 +34,10 @@ public sealed record LoadOptions(string Name)
     /// </summary>
     public TimeSpan ResponseTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>An environment in which all calls that may travel together do so; otherwise, only those above 64 for each silo.</summary>
+    public static IReadOnlyDictionary<string, string> Together { get; } =
+        new Dictionary<string, string> { ["Actors__Client__CoalesceAbove"] = "0" };
+
     /// <summary>Environment variables of the process in addition to those of the deployment.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 

@@ -223,7 +223,7 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
             var services = client.ServiceProvider;
             var lost = new LostCalls(_ => Task.FromResult<SiloDeath[]>([]), TimeProvider.System);
             var route = service is null ? new CallRoute(() => true, client, lost, new()) : new(() => true, client, lost, new(), service);
-            Runtime = new(services.GetRequiredService<IGrainReferenceRuntime>(), route, assignRequestIds: false, few);
+            Runtime = new(services.GetRequiredService<IGrainReferenceRuntime>(), route, new() { CoalesceAbove = few });
             Client = new(client, Runtime, services);
         }
 

@@ -24,8 +24,8 @@ internal sealed class LimitLoads : IDisposable
 
     private LimitLoads(LoadSet loads, LimitPlan plan) => (_loads, _plan) = (loads, plan);
 
-    /// <summary>The environments of two identical processes.</summary>
-    public static IReadOnlyDictionary<string, string>[] TwoProcesses { get; } = [new Dictionary<string, string>(), new Dictionary<string, string>()];
+    /// <summary>The environments of two processes: the calls of the first travel together, those of the second alone.</summary>
+    public static IReadOnlyDictionary<string, string>[] TwoProcesses { get; } = [LoadOptions.Together, new Dictionary<string, string>()];
 
     public IReadOnlyList<LoadRun> Loads => _loads.Loads;
 

@@ -61,6 +61,7 @@ public sealed class LoadSet : IDisposable
         Concurrency = 24,
         Rate = options.Rate,
         ResponseTimeout = ResponseTimeout,
+        Environment = LoadOptions.Together,
     };
 
     private static LoadOptions OfDatabase(TrialOptions options) =>
