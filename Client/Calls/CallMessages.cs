@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Orleans.Runtime.Messaging;
 using Orleans.Serialization.Invocation;
 
 namespace Actors.Calls;
@@ -8,12 +9,13 @@ namespace Actors.Calls;
 /// waits until one is answered, or is older than <see cref="Patience"/>, and then goes with all calls that arrived meanwhile.
 /// </summary>
 /// <param name="service">The call service of the silo.</param>
+/// <param name="isLive">Whether the service may be called now.</param>
 /// <param name="late">Receives answers that come after those of their message.</param>
 /// <param name="lost">Tells if a silo died meanwhile.</param>
 /// <param name="options">The limits of a call.</param>
-/// <param name="learn">Receives what the silo tells of the silos.</param>
+/// <param name="update">Receives what the silo answers about the silos.</param>
 internal sealed class CallMessages(
-    ICallService service, LateAnswers late, LostCalls lost, ActorsClientOptions options, Action<HomeSilos> learn)
+    ICallService service, Func<bool> isLive, LateAnswers late, LostCalls lost, ActorsClientOptions options, Action<CallMessages, HomeSilos> update)
 {
     private const int MaxMessages = 3;
     private const int MaxCalls = 256;
@@ -31,18 +33,18 @@ internal sealed class CallMessages(
     private readonly Lock _gate = new();
     private readonly Queue<CoalescedCall> _waiting = new();
     private int _awaited;
-    private bool _isAsking;
-    private long _askAgainAt;
+    private bool _isProbing;
+    private long _probeAgainAt;
     private TimeSpan _pause = FirstPause;
 
     // True while the silo is known to take messages. Set under the lock, read by any thread.
     private volatile bool _isAccepting;
 
-    // Replaced by any answer, read by any thread.
+    // Set by the route, under its lock; read by any thread.
     private volatile HomeSilos? _homes;
 
-    /// <summary>What the silo told last of itself and the others; null if nothing yet.</summary>
-    public HomeSilos? Homes => _homes;
+    /// <summary>What the silo answered last about itself and the others; null if nothing yet.</summary>
+    public HomeSilos? Homes { get => _homes; set => _homes = value; }
 
     /// <summary>Adds a call, which is always settled in the end.</summary>
     /// <returns>False if the call must be left to Orleans.</returns>
@@ -50,7 +52,7 @@ internal sealed class CallMessages(
     {
         if (!_isAccepting)
         {
-            Ask();
+            Probe();
             return false;
         }
 
@@ -72,31 +74,35 @@ internal sealed class CallMessages(
 
     /// <summary>
     /// Sends a message without calls, in the background and not too often: an older silo does not know messages, and answers them with odd
-    /// errors. The answer also tells who the silo is.
+    /// errors. The answer also tells which silo it is.
     /// </summary>
-    public void Ask()
+    public void Probe()
     {
+        if (Stopwatch.GetTimestamp() < Volatile.Read(ref _probeAgainAt)) return;
         lock (_gate)
         {
-            if (_isAsking || Stopwatch.GetTimestamp() < _askAgainAt) return;
-            _isAsking = true;
+            if (_isProbing || Stopwatch.GetTimestamp() < _probeAgainAt) return;
+            _isProbing = true;
         }
 
         // Off the caller's thread. Handles its failure: the silo takes no messages then.
-        _ = Task.Run(AskAsync);
+        _ = Task.Run(ProbeAsync);
 
-        async Task AskAsync()
+        async Task ProbeAsync()
         {
-            var asking = InvokeAsync(0, [], []);
-            await ((Task)asking).WaitAsync(options.AttemptTimeout).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            var known = _homes;
+            var probing = InvokeAsync(0, [], []);
+            await ((Task)probing).WaitAsync(options.AttemptTimeout).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             lock (_gate)
             {
-                _isAsking = false;
-                _isAccepting |= asking.IsCompletedSuccessfully;
-                Pause(asking.IsCompletedSuccessfully ? FirstPause : _pause);
+                _isProbing = false;
+                _isAccepting |= probing.IsCompletedSuccessfully;
+
+                // It is probed again and again if it is no home of grains.
+                Pause(ReferenceEquals(known, _homes) ? _pause : FirstPause);
             }
 
-            asking.Ignore();
+            probing.Ignore();
         }
     }
 
@@ -169,14 +175,10 @@ internal sealed class CallMessages(
     // Asynchronous, so that a failure to send is a failure of the answer too.
     private async Task<Response?[]> InvokeAsync(long number, GrainId[] grains, IInvokable[] requests)
     {
+        if (!isLive()) throw new ConnectionFailedException("The silo of these calls is not connected.");
         var answers = await service.InvokeAsync(new(number, grains, requests, _homes?.Version ?? 0), late.Reference).ConfigureAwait(false);
         if (answers.Forwarded > 0) CoalescingInstruments.Forwarded(answers.Forwarded);
-        if (answers.Homes is { } homes)
-        {
-            _homes = homes;
-            learn(homes);
-        }
-
+        if (answers.Homes is { } homes) update(this, homes);
         return answers.Answers;
     }
 
@@ -237,7 +239,7 @@ internal sealed class CallMessages(
     // Under the lock.
     private void Pause(TimeSpan pause)
     {
-        _askAgainAt = Stopwatch.GetTimestamp() + (long)(pause.TotalSeconds * Stopwatch.Frequency);
+        _probeAgainAt = Stopwatch.GetTimestamp() + (long)(pause.TotalSeconds * Stopwatch.Frequency);
         _pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
     }
 

@@ -32,9 +32,10 @@ internal sealed class CoalescingRuntime(IGrainReferenceRuntime orleans, CallRout
         var isFiltered = services.GetServices<IOutgoingGrainCallFilter>().Any(filter =>
             filter is not (ConnectionGate or RetryFilter) && filter.GetType().Name != "ActivityPropagationOutgoingGrainCallFilter");
         if (!options.CoalesceCalls || isFiltered) return null;
-        var connection = services.GetRequiredService<ClusterConnection>();
+        var (connection, gateways) = (services.GetRequiredService<ClusterConnection>(), services.GetRequiredService<GatewayFinder>());
         var route = new CallRoute(
-            () => connection.IsOpen, services.GetRequiredService<IClusterClient>(), services.GetRequiredService<LostCalls>(), options);
+            () => connection.IsOpen ? gateways.InUse : [], LiveGateways.Of(services), services.GetRequiredService<IClusterClient>(),
+            services.GetRequiredService<LostCalls>(), options);
         return new(services.GetRequiredService<IGrainReferenceRuntime>(), route, options);
     }
 

@@ -34,6 +34,7 @@ internal sealed partial class GatewayFinder(
     private volatile IReadOnlyList<IPEndPoint>? _lastListed;
     private volatile IReadOnlyList<string> _unanswered = [];
     private volatile string? _redisProblem;
+    private volatile IReadOnlyList<IPEndPoint> _inUse = [];
 
     /// <summary>True if there is a Redis, but it does not list the gateways in use.</summary>
     public bool IsWithoutRedis => _redisProblem is not null;
@@ -43,6 +44,9 @@ internal sealed partial class GatewayFinder(
 
     /// <summary>The gateways that were tried instead of Redis' list and did not answer; empty if one answered.</summary>
     public IReadOnlyList<string> Unanswered => _unanswered;
+
+    /// <summary>The gateways found last; the same object until they change.</summary>
+    public IReadOnlyList<IPEndPoint> InUse => _inUse;
 
     /// <inheritdoc/>
     public TimeSpan MaxStaleness => Refresh;
@@ -144,7 +148,11 @@ internal sealed partial class GatewayFinder(
         return [.. resolved.SelectMany(endpoints => endpoints).Distinct()];
     }
 
-    private static List<Uri> Uris(IEnumerable<IPEndPoint> gateways) => [.. gateways.Select(gateway => gateway.ToGatewayUri())];
+    private List<Uri> Uris(IReadOnlyList<IPEndPoint> gateways)
+    {
+        if (!gateways.ToHashSet().SetEquals(_inUse)) _inUse = gateways;
+        return [.. gateways.Select(gateway => gateway.ToGatewayUri())];
+    }
 
     [LoggerMessage(EventId = 7011, Level = LogLevel.Warning,
         Message = "{Reason}; using {Count} other known gateways until Redis lists the silos again")]

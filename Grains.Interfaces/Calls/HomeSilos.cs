@@ -1,15 +1,19 @@
 namespace Actors;
 
-/// <summary>The silos among which each user and limiter has its home, as one of them knows them.</summary>
-/// <param name="Version">Differs whenever anything else differs; never 0.</param>
+/// <summary>The silos that run users and limiters; each of these grains has its home on one of them.</summary>
+/// <param name="Version">A hash of the rest; never 0.</param>
 /// <param name="Self">The silo that answers.</param>
-/// <param name="Active">The active silos that run these grains.</param>
+/// <param name="Active">The active silos, as far as that silo knows.</param>
+/// <param name="Membership">The version of the cluster's membership.</param>
 [GenerateSerializer, Immutable, Alias("Actors.HomeSilos")]
-internal sealed record HomeSilos([property: Id(0)] long Version, [property: Id(1)] SiloAddress Self, [property: Id(2)] SiloAddress[] Active)
+internal sealed record HomeSilos(
+    [property: Id(0)] long Version, [property: Id(1)] SiloAddress Self, [property: Id(2)] SiloAddress[] Active,
+    [property: Id(3)] long Membership)
 {
     /// <summary>
     /// The index of the home of <paramref name="grain"/> among <paramref name="silos"/>, of which there is at least one: the silo whose hash
-    /// together with that of the grain is the highest. When a silo joins or leaves, only the grains whose home it is or was get another one.
+    /// together with that of the grain is the highest. When a silo joins, it becomes the home of some grains; when it leaves, its grains
+    /// get other homes. All others keep theirs.
     /// </summary>
     /// <remarks>
     /// Highest random weight: D. Thaler and C. Ravishankar, "Using Name-Based Mappings to Increase Hit Rates", IEEE/ACM Transactions on

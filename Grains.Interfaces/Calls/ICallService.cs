@@ -1,5 +1,6 @@
 using Orleans.Concurrency;
 using Orleans.Serialization.Invocation;
+using Orleans.Services;
 
 namespace Actors;
 
@@ -8,7 +9,7 @@ namespace Actors;
 /// each call succeeds or fails by itself, and is answered by itself.
 /// </summary>
 [Alias("Actors.ICallService")]
-internal interface ICallService : IGrainWithStringKey
+internal interface ICallService : IGrainService
 {
     /// <summary>Begins all calls, and returns when all are answered, or soon if one takes long.</summary>
     /// <param name="message">The calls.</param>

@@ -21,8 +21,8 @@ internal sealed class CallTargets
     /// <summary>The activation of a grain, if it is on this silo and takes calls.</summary>
     public CallTarget? Find(GrainId grain) => _targets.GetValueOrDefault(grain);
 
-    /// <summary>All such activations.</summary>
-    public IEnumerable<CallTarget> All => _targets.Select(target => target.Value);
+    /// <summary>The grains of all such activations.</summary>
+    public IEnumerable<GrainId> All => _targets.Select(target => target.Key);
 
     internal void Remove(CallTarget target) => _targets.TryRemove(new(target.Context.GrainId, target));
 }
@@ -64,9 +64,21 @@ internal sealed class CallTarget(CallTargets targets, IGrainContext context, Tas
             return false;
         }
 
-        if (Interlocked.Increment(ref _calls) > 0) return true;
-        Leave();
-        return false;
+        return TryCount();
+    }
+
+    /// <summary>Asks the activation to move to its home, unless something waits in it.</summary>
+    public void AskToMove()
+    {
+        // Entered like a call, since the turns of an ended activation run nothing.
+        if (context.GrainInstance is IMovable grain && TryCount())
+            _ = Task.Factory.StartNew(Ask, grain, CancellationToken.None, TaskCreationOptions.DenyChildAttach, turns);
+
+        void Ask(object? moving)
+        {
+            ((IMovable)moving!).MoveIfIdle();
+            Leave();
+        }
     }
 
     /// <summary>Ends a call.</summary>
@@ -83,5 +95,12 @@ internal sealed class CallTarget(CallTargets targets, IGrainContext context, Tas
         targets.Remove(this);
         if (Interlocked.Add(ref _calls, Closed) == Closed) drained.TrySetResult();
         return drained.Task;
+    }
+
+    private bool TryCount()
+    {
+        if (Interlocked.Increment(ref _calls) > 0) return true;
+        Leave();
+        return false;
     }
 }

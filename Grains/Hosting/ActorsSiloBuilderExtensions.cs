@@ -39,6 +39,7 @@ public static class ActorsSiloBuilderExtensions
         services.AddSingleton<CallTargets>();
         services.AddSingleton<CallCounters>();
         services.AddSingleton<CallDispatcher>();
+        silo.AddGrainService<CallService>();
         services.AddPlacementDirector<HomePlacement, HomePlacement.Director>();
         services.AddSingleton<IPlacementStrategyResolver, HomePlacement.Resolver>();
         services.AddSingleton<HomeView>();

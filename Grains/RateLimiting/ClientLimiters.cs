@@ -27,6 +27,9 @@ internal sealed class ClientLimiters(
     /// <summary>True if none does anything, holds a call, or has grants that Redis lacks.</summary>
     public bool AreIdle => _limiters.Values.All(limiter => limiter.IsIdle);
 
+    /// <summary>True if none holds a call or has grants that Redis lacks.</summary>
+    public bool HoldNothing => _limiters.Values.All(limiter => limiter.HoldsNothing);
+
     /// <exception cref="InvalidRateLimitException">There is no such policy.</exception>
     /// <exception cref="StorageUnavailableException">Only the client may have such a policy, and its own are not known.</exception>
     public Limiter Get(string policy)

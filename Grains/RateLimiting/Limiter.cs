@@ -51,7 +51,10 @@ internal sealed class Limiter
     public bool IsUnsynced => _log.IsUnsynced;
 
     /// <summary>True if it does nothing, holds no call, and Redis has all its grants.</summary>
-    public bool IsIdle => !_queue.IsWorking && _line.Count == 0 && !IsUnsynced;
+    public bool IsIdle => !_queue.IsWorking && HoldsNothing;
+
+    /// <summary>True if it holds no call, and Redis has all its grants.</summary>
+    public bool HoldsNothing => _line.Count == 0 && !IsUnsynced;
 
     /// <summary>The policy. It may change at any time; earlier grants count in the new windows.</summary>
     public RateLimitPolicy Policy

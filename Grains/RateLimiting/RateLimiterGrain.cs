@@ -24,7 +24,7 @@ internal sealed partial class RateLimiterGrain(
     ConfiguredPolicies configured, [FromKeyedServices(OwnPolicies.Storage)] IGrainStorage storage, RedisGateway redis, RedisGrantLogStore logs,
     LimiterRoom room, HandoffStore handoffs, MembershipLease lease, LimiterCounters counters, IOptions<RateLimitOptions> options,
     CallTargets targets, TimeProvider time, ILogger<RateLimiterGrain> logger)
-    : Grain, IRateLimiterGrain, ILimiterHeir, ILimiterHost, IGrainMigrationParticipant, IHoldsCalls, IDisposable
+    : Grain, IRateLimiterGrain, ILimiterHeir, ILimiterHost, IGrainMigrationParticipant, IHoldsCalls, IMovable, IDisposable
 {
     private const string Migrated = "handoff";
     private const ConfigureAwaitOptions WhateverHappens = ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing;
@@ -234,6 +234,11 @@ internal sealed partial class RateLimiterGrain(
             if (_limiters.IsEmpty || (logs.IsReachable && _named.IsIdle && _limiters.AreIdle)) DeactivateOnIdle();
             else _resident.Stay();
         }
+    }
+
+    void IMovable.MoveIfIdle()
+    {
+        if (logs.IsReachable && _named.IsIdle && _limiters.HoldNothing) MigrateOnIdle();
     }
 
     void ILimiterHost.AddBytes(long more) => _resident.AddBytes(more);

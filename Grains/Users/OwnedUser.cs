@@ -43,6 +43,9 @@ internal sealed class OwnedUser
     /// <summary>The last version known to be in the journal.</summary>
     public long Journaled { get; private set; }
 
+    /// <summary>True if the journal or the database has all acknowledged writes.</summary>
+    public bool IsJournaled => Acknowledged.Version <= Journaled;
+
     /// <summary>The last write in flight: completes once it is acknowledged or its caller no longer waits.</summary>
     public Task Writing { get; set; } = Task.CompletedTask;
 

@@ -20,7 +20,7 @@ namespace Actors.Users;
 internal sealed class UserGrain(
     WriteBehindTable table, ActiveUsers users, MembershipLease lease, ReadCounters reads, ClusterClock clock, CallTargets targets,
     ILogger<UserGrain> logger)
-    : Grain, IUserGrain, IHoldsCalls, IDisposable
+    : Grain, IUserGrain, IHoldsCalls, IMovable, IDisposable
 {
     // The limit on how long calls may wait once the deactivation begins.
     private readonly Departure _departure = new();
@@ -89,6 +89,11 @@ internal sealed class UserGrain(
         }
 
         throw UserErrors.Contested(_loader.Id);
+    }
+
+    void IMovable.MoveIfIdle()
+    {
+        if (_account is { IsPinned: false } && _loader.Current is null or { IsJournaled: true }) MigrateOnIdle();
     }
 
     void IHoldsCalls.ReleaseHeldCalls()

@@ -12,7 +12,7 @@ internal sealed partial class UserRelease(WriteBehindTable table, ILogger logger
         // Commit writes that bypassed the journal and remove older cached copies; otherwise the next owner would miss them. Do the
         // same for all writes while the next owner may be a silo that cannot read the journal. If this fails, keep the ownership:
         // an owner that takes over a key that was not released reads the database.
-        var isJournalEnough = user.Acknowledged.Version <= user.Journaled && !table.IsAnyOtherCutOff;
+        var isJournalEnough = user.IsJournaled && !table.IsAnyOtherCutOff;
 
         // At shutdown there may be thousands of these; one log line then counts the rows that remain in the queue.
         var level = reason.ReasonCode == DeactivationReasonCode.ShuttingDown ? LogLevel.Debug : LogLevel.Warning;

@@ -54,6 +54,9 @@ internal sealed partial class WriteBehindTable : IDisposable
 
     public WriteBehindCounters Counters { get; }
 
+    /// <summary>True if any silo would find every row: all reach the journal, and the database takes rows, as far as this silo knows.</summary>
+    public bool IsReachableFromAll => IsJournaling && !IsAnyOtherCutOff && !_queue.IsFailing;
+
     /// <inheritdoc cref="FlushQueue.Backlog"/>
     public (int Rows, long Bytes, TimeSpan Oldest) Backlog => _queue.Backlog;
 

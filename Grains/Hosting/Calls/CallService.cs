@@ -1,12 +1,12 @@
+using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
 
 namespace Actors.Hosting;
 
-/// <summary>Takes the messages of one client app that arrive at this silo. Has no state of its own.</summary>
-[StatelessWorker(1), Reentrant]
-[GrainType("call-service")]
-[CollectionAgeLimit(Minutes = 2)]
-internal sealed class CallService(CallDispatcher dispatcher) : Grain, ICallService
+/// <summary>Takes the messages of client apps. Has no state of its own.</summary>
+[Reentrant]
+internal sealed class CallService(GrainId id, Silo silo, ILoggerFactory loggers, CallDispatcher dispatcher)
+    : GrainService(id, silo, loggers), ICallService
 {
     public Task<CallAnswers> InvokeAsync(CallMessage message, ICallObserver late)
     {

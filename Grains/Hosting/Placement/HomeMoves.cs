@@ -1,28 +1,26 @@
 using Actors.Core;
 using Actors.Membership;
 using Actors.Redis;
+using Actors.WriteBehind;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.Hosting;
 
 /// <summary>
-/// Moves users and limiters to their home silo after silos have joined or left, so that a new silo takes its share and apps again know
+/// Moves users and limiters to their home silo after silos have joined or left, so that a new silo takes its share and apps know again
 /// where each grain is. A grain that is elsewhere works all the same, so moves take their time.
 /// </summary>
 internal sealed partial class HomeMoves(
-    CallTargets targets, HomeView homes, RedisGateway redis, MembershipLease lease, BackgroundLoops loops, TimeProvider clock,
-    ILogger<HomeMoves> logger) : ILifecycleParticipant<ISiloLifecycle>, IDisposable
+    CallTargets targets, HomeView homes, WriteBehindTable table, RedisGateway redis, MembershipLease lease, BackgroundLoops loops,
+    TimeProvider clock, ILogger<HomeMoves> logger) : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
-    /// <summary>The silos must have been the same for this time: in a rolling update, one joins or leaves every few seconds.</summary>
-    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(10);
+    /// <summary>Nothing moves unless the silos have been the same for this time. In a rolling update they change more often.</summary>
+    private static readonly TimeSpan Stability = TimeSpan.FromSeconds(10);
 
-    private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(100);
+    /// <summary>At most 1,000 grains a second leave this silo: each costs Redis a release, and its next call a load.</summary>
+    private const int AtOnce = 100;
 
-    /// <summary>All moves take about 30 s: a call that arrives during the move of its grain waits for some milliseconds.</summary>
-    private const int Steps = 300;
-
-    /// <summary>At most 2,000 a second: each move costs Redis and the new home a load.</summary>
-    private const int MostPerStep = 200;
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
     private readonly BackgroundLoop _loop = new("Moving users and limiters to their home silo", loops, clock, logger);
     private readonly CancellationTokenSource _stop = new();
@@ -36,7 +34,7 @@ internal sealed partial class HomeMoves(
         ServiceLifecycleStage.Active,
         _ =>
         {
-            _running = Task.Run(() => _loop.RunAsync(LookAsync, _stop.Token), CancellationToken.None);
+            _running = Task.Run(() => _loop.RunAsync(MoveAsync, _stop.Token), CancellationToken.None);
             return Task.CompletedTask;
         },
         async _ =>
@@ -48,29 +46,29 @@ internal sealed partial class HomeMoves(
     // Also runs after a failed start without a stop. The loop may still use the source, which holds nothing that must be freed.
     public void Dispose() => _stop.Cancel();
 
-    // During an outage of Redis the grains hold what the next activation could not read.
-    private bool MayMove => redis.IsClosed(RedisRole.Journal) && redis.IsClosed(RedisRole.Limits) && lease.IsValid;
+    // Otherwise the grains may have state that their next activation would not find.
+    private bool MayMove => table.IsReachableFromAll && redis.IsClosed(RedisRole.Limits) && lease.IsValid;
 
-    private async Task<bool> LookAsync(CancellationToken stop)
+    private async Task<bool> MoveAsync(CancellationToken stop)
     {
         var version = homes.Current.Version;
-        await Task.Delay(LookEvery, clock, stop);
+        await Task.Delay(Stability, clock, stop);
         if (homes.Current.Version != version || !MayMove) return true;
 
-        var grains = targets.All.Where(target => homes.IsElsewhere(target.Context.GrainId)).ToArray();
+        var grains = targets.All.Where(homes.IsElsewhere).ToArray();
         if (grains.Length == 0) return true;
         LogMoving(logger, grains.Length);
-        foreach (var step in grains.Chunk(Math.Min((grains.Length / Steps) + 1, MostPerStep)))
+        foreach (var moving in grains.Chunk(AtOnce))
         {
-            foreach (var grain in step) grain.Context.Migrate(null, CancellationToken.None);
-            await Task.Delay(Step, clock, stop);
+            foreach (var grain in moving) targets.Find(grain)?.AskToMove();
+            await Task.Delay(Pause, clock, stop);
             if (homes.Current.Version != version || !MayMove) break;
         }
 
         return true;
     }
 
-    [LoggerMessage(EventId = 2102, Level = LogLevel.Information, Message =
-        "{Count} users and limiters of this silo have their home on another one since silos joined or left; moving them there")]
+    [LoggerMessage(EventId = 2102, Level = LogLevel.Debug, Message =
+        "{Count} users and limiters of this silo have their home on another one; moving them there")]
     private static partial void LogMoving(ILogger logger, int count);
 }

@@ -7,7 +7,7 @@ namespace Actors.Hosting;
 /// <summary>Places users and limiters on their home silo (<see cref="HomeSilos"/>).</summary>
 internal sealed class HomePlacement : PlacementStrategy
 {
-    /// <summary>The type of the users.</summary>
+    /// <summary>The grain type of users.</summary>
     public static readonly GrainType User = GrainType.Create("user");
 
     private static readonly GrainType RateLimiter = GrainType.Create("rate-limiter");

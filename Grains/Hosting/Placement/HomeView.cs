@@ -32,8 +32,9 @@ internal sealed class HomeView(IClusterManifestProvider manifests, ILocalSiloDet
     private HomeSilos See(ClusterManifest manifest)
     {
         var active = manifest.Silos.Where(silo => silo.Value.Grains.ContainsKey(HomePlacement.User)).Select(silo => silo.Key).Order().ToArray();
-        var codes = active.Prepend(local.SiloAddress).Select(silo => silo.GetConsistentHashCode()).ToArray();
-        return new((long)(XxHash3.HashToUInt64(MemoryMarshal.AsBytes(codes.AsSpan())) | 1), local.SiloAddress, active);
+        var membership = manifest.Version.Major;
+        long[] all = [membership, local.SiloAddress.GetConsistentHashCode(), .. active.Select(silo => (long)silo.GetConsistentHashCode())];
+        return new((long)(XxHash3.HashToUInt64(MemoryMarshal.AsBytes(all.AsSpan())) | 1), local.SiloAddress, active, membership);
     }
 
     private sealed record View(ClusterManifest Manifest, HomeSilos Silos);

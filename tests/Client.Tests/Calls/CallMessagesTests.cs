@@ -13,6 +13,7 @@ public sealed class CallMessagesTests : IDisposable
     private readonly LateAnswers _late = new(observer => observer);
     private readonly LostCalls _lost = new(_ => Task.FromResult<SiloDeath[]>([]), TimeProvider.System);
     private readonly ActorsClientOptions _options = new();
+    private bool _isLive = true;
     private int _made;
 
     public void Dispose() => _lost.Dispose();
@@ -64,7 +65,7 @@ public sealed class CallMessagesTests : IDisposable
     public async Task Silo_that_does_not_know_messages_is_sent_no_calls()
     {
         _service.Failure = new TypeLoadException("unknown type");
-        var messages = new CallMessages(_service, _late, _lost, _options, _ => { });
+        var messages = new CallMessages(_service, () => _isLive, _late, _lost, _options, (_, _) => { });
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
 
         // It is asked again after a pause.
@@ -82,6 +83,17 @@ public sealed class CallMessagesTests : IDisposable
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         while (_service.Sizes.Length < 4) await Task.Delay(10, limit.Token);
         Assert.All(calls, call => Assert.False(call.Settled.IsCompleted));
+    }
+
+    [Fact]
+    public async Task Calls_to_a_gateway_that_is_not_connected_may_be_made_again()
+    {
+        var messages = await OpenAsync();
+        _isLive = false;
+        var call = Add(messages, nameof(IUserGrain.UpdateAsync));
+        await call.Settled.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.True(RetryClassifier.WasNotBegun(call.Error!));
+        Assert.Empty(_service.Sizes);
     }
 
     [Fact]
@@ -154,7 +166,7 @@ public sealed class CallMessagesTests : IDisposable
     /// <summary>Messages to a silo that is known to take them.</summary>
     private async Task<CallMessages> OpenAsync()
     {
-        var messages = new CallMessages(_service, _late, _lost, _options, _ => { });
+        var messages = new CallMessages(_service, () => _isLive, _late, _lost, _options, (_, _) => { });
         await OpenAsync(messages);
         return messages;
     }

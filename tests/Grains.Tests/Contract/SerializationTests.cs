@@ -90,7 +90,7 @@ public sealed class SerializationTests : IDisposable
         get
         {
             var silo = SiloAddress.New(IPAddress.Loopback, 11_111, 3);
-            return new(9, silo, [silo]);
+            return new(9, silo, [silo], 3);
         }
     }
 
