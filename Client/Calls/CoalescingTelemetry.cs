@@ -14,7 +14,7 @@ public static class CoalescingTelemetry
     /// <summary>Histogram, s: how long the first call of a message waited for it to be sent.</summary>
     public const string MessageWait = "actors.client.message_wait";
 
-    /// <summary>Counter, {call}: calls that a silo sent on to another, where their grain was.</summary>
+    /// <summary>Counter, {call}: calls that a silo sent on to another, where their grain was; without those that took over 5 ms.</summary>
     public const string ForwardedCalls = "actors.client.message_forwarded_calls";
 
     /// <summary>Counter, {call}: calls whose message failed. Each was made again alone, or reported.</summary>

@@ -10,7 +10,10 @@ internal sealed class CallCounters
     /// <summary>Calls that ran as turns of an activation on this silo.</summary>
     public long Turns => Volatile.Read(ref _turns);
 
-    /// <summary>Calls that Orleans brought to their grain on this silo: it had to be activated, or needed a message.</summary>
+    /// <summary>
+    /// Calls that Orleans brought to their grain on this silo: the first of an activation, and one in 20 s, by which Orleans sees that the
+    /// grain is in use.
+    /// </summary>
     public long Messages => Volatile.Read(ref _messages);
 
     /// <summary>Calls that went on to another silo.</summary>

@@ -83,7 +83,7 @@ internal sealed class CallDispatcher(
         }
     }
 
-    // A grain that is not here after the call was on another silo.
+    // If the grain is not active here after the call, the call was made on another silo, or the activation has ended meanwhile.
     private void Count(Call call)
     {
         if (targets.Find(call.Grain) is not null)
