@@ -37,11 +37,14 @@ internal sealed class CallMessages(
     private long _probeAgainAt;
     private TimeSpan _pause = FirstPause;
 
-    // True while the silo is known to take messages. Set under the lock, read by any thread.
+    // Set under the lock, read by any thread.
     private volatile bool _isAccepting;
 
     // Set by the route, under its lock; read by any thread.
     private volatile HomeSilos? _homes;
+
+    /// <summary>True while the silo is known to take messages.</summary>
+    public bool IsAccepting => _isAccepting;
 
     /// <summary>What the silo answered last about itself and the others; null if nothing yet.</summary>
     public HomeSilos? Homes { get => _homes; set => _homes = value; }
@@ -145,6 +148,13 @@ internal sealed class CallMessages(
     /// <returns>False if some answers come later.</returns>
     private async Task<bool> DeliverAsync(long number, CoalescedCall[] calls)
     {
+        if (!isLive())
+        {
+            Close();
+            foreach (var call in calls) call.SendAlone();
+            return true;
+        }
+
         try
         {
             CoalescingInstruments.Sent(calls);

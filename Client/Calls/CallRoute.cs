@@ -36,9 +36,9 @@ internal sealed class CallRoute(
     {
         var (map, current) = (_map, gateways());
         if (!ReferenceEquals(map.Gateways, current)) map = Use(current);
-        if (map.HomeOf(grain) is { } home) return home;
-        map.ProbeUnknown();
-        return null;
+        var home = map.HomeOf(grain);
+        if (home is not { IsAccepting: true }) map.ProbeUnknown();
+        return home;
     }
 
     private Map Use(IReadOnlyList<IPEndPoint> current)
@@ -61,18 +61,36 @@ internal sealed class CallRoute(
     {
         lock (_gate)
         {
-            // Answers may overtake each other.
+            // The gateway may have been dropped, and answers may overtake each other.
+            var (map, view) = (_map, _map.View);
+            if (!map.Silos.Exists(each => each.Messages == silo)) return;
             if (silo.Homes is { } earlier && earlier.Self.Equals(homes.Self) && earlier.Membership > homes.Membership) return;
             silo.Homes = homes;
-            _map = new(_map.Gateways, _map.Silos, Newer(_map.View, homes));
+
+            // A message for a gateway that has just been lost is answered by another silo; that one's own gateway answers again.
+            Forget(each => homes.Self.Equals(each.Homes?.Self));
+
+            // At the same version, a silo may not know yet what a new one runs.
+            var isNewer = view is null || homes.Membership > view.Membership
+                || (homes.Membership == view.Membership && homes.Active.Length >= view.Active.Length);
+            if (!isNewer && homes.Membership < view!.Membership && !view.Active.Contains(homes.Self))
+            {
+                // The silo is about to stop, or the membership table was made anew: the others tell which.
+                isNewer = true;
+                Forget(_ => true);
+            }
+
+            _map = new(map.Gateways, map.Silos, isNewer ? homes : view);
+
+            void Forget(Predicate<CallMessages> matches)
+            {
+                foreach (var each in map.Silos)
+                {
+                    if (each.Messages != silo && matches(each.Messages)) each.Messages.Homes = null;
+                }
+            }
         }
     }
-
-    // At the same version, a silo may not know yet what a new one runs. A silo that the older view lacks is proof enough against it: the
-    // membership table may have been made anew.
-    private static HomeSilos Newer(HomeSilos? view, HomeSilos other) =>
-        view is null || !view.Active.Contains(other.Self) || other.Membership > view.Membership
-        || (other.Membership == view.Membership && other.Active.Length >= view.Active.Length) ? other : view;
 
     private sealed record Silo(IPEndPoint Gateway, CallMessages Messages);
 

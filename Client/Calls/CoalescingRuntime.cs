@@ -24,17 +24,18 @@ internal sealed class CoalescingRuntime(IGrainReferenceRuntime orleans, CallRout
     public int InFlight => _inFlight.Count;
 
     /// <summary>
-    /// Null if calls must not travel together: it is switched off, or the app has filters of its own, which calls would not pass.
+    /// Null if calls must not travel together: it is switched off, the app has filters of its own, which calls would not pass, or this
+    /// version of Orleans does not tell which gateways it uses.
     /// </summary>
     public static CoalescingRuntime? Create(IServiceProvider services)
     {
         var options = services.GetRequiredService<IOptions<ActorsClientOptions>>().Value;
         var isFiltered = services.GetServices<IOutgoingGrainCallFilter>().Any(filter =>
             filter is not (ConnectionGate or RetryFilter) && filter.GetType().Name != "ActivityPropagationOutgoingGrainCallFilter");
-        if (!options.CoalesceCalls || isFiltered) return null;
+        if (!options.CoalesceCalls || isFiltered || LiveGateways.Of(services) is not { } isLive) return null;
         var (connection, gateways) = (services.GetRequiredService<ClusterConnection>(), services.GetRequiredService<GatewayFinder>());
         var route = new CallRoute(
-            () => connection.IsOpen ? gateways.InUse : [], LiveGateways.Of(services), services.GetRequiredService<IClusterClient>(),
+            () => connection.IsOpen ? gateways.Silos : [], isLive, services.GetRequiredService<IClusterClient>(),
             services.GetRequiredService<LostCalls>(), options);
         return new(services.GetRequiredService<IGrainReferenceRuntime>(), route, options);
     }

@@ -34,7 +34,7 @@ internal sealed partial class GatewayFinder(
     private volatile IReadOnlyList<IPEndPoint>? _lastListed;
     private volatile IReadOnlyList<string> _unanswered = [];
     private volatile string? _redisProblem;
-    private volatile IReadOnlyList<IPEndPoint> _inUse = [];
+    private volatile IReadOnlyList<IPEndPoint> _silos = [];
 
     /// <summary>True if there is a Redis, but it does not list the gateways in use.</summary>
     public bool IsWithoutRedis => _redisProblem is not null;
@@ -45,8 +45,11 @@ internal sealed partial class GatewayFinder(
     /// <summary>The gateways that were tried instead of Redis' list and did not answer; empty if one answered.</summary>
     public IReadOnlyList<string> Unanswered => _unanswered;
 
-    /// <summary>The gateways found last; the same object until they change.</summary>
-    public IReadOnlyList<IPEndPoint> InUse => _inUse;
+    /// <summary>
+    /// The gateways of single silos: those that Redis lists, since another may be a load balancer; without Redis, those in use. The same
+    /// object until they change.
+    /// </summary>
+    public IReadOnlyList<IPEndPoint> Silos => _silos;
 
     /// <inheritdoc/>
     public TimeSpan MaxStaleness => Refresh;
@@ -73,7 +76,7 @@ internal sealed partial class GatewayFinder(
         {
             ToldByRedis(listed);
             var unlisted = given.Except(listed);
-            return Uris([.. listed, .. await GatewayProbe.AcceptingAsync(unlisted)]);
+            return Uris([.. listed, .. await GatewayProbe.AcceptingAsync(unlisted)], silos: listed);
         }
 
         var others = given.Union(known).ToArray();
@@ -92,7 +95,7 @@ internal sealed partial class GatewayFinder(
             _redisProblem = RedisFailure.Explain(error, location) ?? error.Message;
             if (isNew) LogWithoutRedis(logger, _redisProblem, accepting.Count);
         }
-        return Uris(accepting);
+        return Uris(accepting, silos: accepting);
     }
 
     private void ToldByRedis(IReadOnlyList<IPEndPoint> listed)
@@ -148,9 +151,9 @@ internal sealed partial class GatewayFinder(
         return [.. resolved.SelectMany(endpoints => endpoints).Distinct()];
     }
 
-    private List<Uri> Uris(IReadOnlyList<IPEndPoint> gateways)
+    private List<Uri> Uris(IReadOnlyList<IPEndPoint> gateways, IReadOnlyList<IPEndPoint> silos)
     {
-        if (!gateways.ToHashSet().SetEquals(_inUse)) _inUse = gateways;
+        if (!silos.ToHashSet().SetEquals(_silos)) _silos = silos;
         return [.. gateways.Select(gateway => gateway.ToGatewayUri())];
     }
 

@@ -12,15 +12,12 @@ internal static class LiveGateways
     private const string Method = "IsGatewayAvailable";
 
     /// <summary>
-    /// Whether a gateway, with generation 0, is in use. Orleans has no public way to ask; if its internals change, no gateway counts as
-    /// used, and all calls go alone.
+    /// Whether a gateway, with generation 0, is in use. Orleans has no public way to ask; null if its internals have changed.
     /// </summary>
-    public static Func<SiloAddress, bool> Of(IServiceProvider services)
+    public static Func<SiloAddress, bool>? Of(IServiceProvider services)
     {
         var type = typeof(GatewayOptions).Assembly.GetType(Type);
         var method = type?.GetMethod(Method, [typeof(SiloAddress)]);
-        return method is not null && services.GetService(type!) is { } gateways
-            ? method.CreateDelegate<Func<SiloAddress, bool>>(gateways)
-            : _ => false;
+        return method is not null && services.GetService(type!) is { } gateways ? method.CreateDelegate<Func<SiloAddress, bool>>(gateways) : null;
     }
 }

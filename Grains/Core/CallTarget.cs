@@ -76,8 +76,14 @@ internal sealed class CallTarget(CallTargets targets, IGrainContext context, Tas
 
         void Ask(object? moving)
         {
-            ((IMovable)moving!).MoveIfIdle();
-            Leave();
+            try
+            {
+                ((IMovable)moving!).MoveIfIdle();
+            }
+            finally
+            {
+                Leave();
+            }
         }
     }
 

@@ -30,6 +30,9 @@ internal sealed class Limiter
     private readonly LimiterMemory _memory;
     private readonly ExclusiveQueue _queue;
 
+    // The calls that may wait and are not decided yet, in the line or on their way to it.
+    private int _waiting;
+
     public Limiter(
         string client, RateLimitPolicy policy, RedisGrantLogStore logs, LimiterCounters counters, RateLimitOptions options, ILimiterHost host)
     {
@@ -54,7 +57,7 @@ internal sealed class Limiter
     public bool IsIdle => !_queue.IsWorking && HoldsNothing;
 
     /// <summary>True if it holds no call, and Redis has all its grants.</summary>
-    public bool HoldsNothing => _line.Count == 0 && !IsUnsynced;
+    public bool HoldsNothing => _waiting == 0 && _line.Count == 0 && !IsUnsynced;
 
     /// <summary>The policy. It may change at any time; earlier grants count in the new windows.</summary>
     public RateLimitPolicy Policy
@@ -243,20 +246,28 @@ internal sealed class Limiter
 
     private async Task<RateLimitDecision[]> WaitAsync(Ticket ticket, CancellationToken cancellationToken)
     {
-        // Runs in a turn of the grain; the calls behind this one move up.
-        var grain = TaskScheduler.Current;
-        await using var givenUp = cancellationToken.UnsafeRegister((_, token) => Run(() => ticket.GiveUp(token)), null);
-        await using var stopping = _logs.Stopping.UnsafeRegister(_ => Run(() => { }), null);
-        return await ticket.Decided;
+        _waiting++;
+        try
+        {
+            // Runs in a turn of the grain; the calls behind this one move up.
+            var grain = TaskScheduler.Current;
+            await using var givenUp = cancellationToken.UnsafeRegister((_, token) => Run(() => ticket.GiveUp(token)), null);
+            await using var stopping = _logs.Stopping.UnsafeRegister(_ => Run(() => { }), null);
+            return await ticket.Decided;
 
-        void Run(Action first) => _ = Task.Factory.StartNew(
-            () =>
-            {
-                first();
-                _queue.Work();
-            },
-            CancellationToken.None,
-            TaskCreationOptions.None,
-            grain);
+            void Run(Action first) => _ = Task.Factory.StartNew(
+                () =>
+                {
+                    first();
+                    _queue.Work();
+                },
+                CancellationToken.None,
+                TaskCreationOptions.None,
+                grain);
+        }
+        finally
+        {
+            _waiting--;
+        }
     }
 }

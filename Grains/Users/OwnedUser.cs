@@ -8,6 +8,9 @@ namespace Actors.Users;
 /// </summary>
 internal sealed class OwnedUser
 {
+    // The version that was loaded.
+    private readonly long _loaded;
+
     // The version up to which the journal has answered, and the number of writes that wait for its answer and, if it refuses them,
     // are repeated.
     private long _answered;
@@ -19,7 +22,7 @@ internal sealed class OwnedUser
         IsPossiblyStale = opened.IsPossiblyStale;
         Writable = opened.Writable;
         Accepted = Acknowledged = opened.Row is { } row ? UserDocument.FromRow(row) : UserState.None;
-        _answered = Accepted.Version;
+        _loaded = _answered = Accepted.Version;
     }
 
     /// <summary>The ownership.</summary>
@@ -43,8 +46,11 @@ internal sealed class OwnedUser
     /// <summary>The last version known to be in the journal.</summary>
     public long Journaled { get; private set; }
 
-    /// <summary>True if the journal or the database has all acknowledged writes.</summary>
+    /// <summary>True if the journal is known to have, or have had, all acknowledged writes.</summary>
     public bool IsJournaled => Acknowledged.Version <= Journaled;
+
+    /// <summary>True if all acknowledged writes are in the journal or were there to be loaded.</summary>
+    public bool IsStored => Acknowledged.Version <= Math.Max(Journaled, _loaded);
 
     /// <summary>The last write in flight: completes once it is acknowledged or its caller no longer waits.</summary>
     public Task Writing { get; set; } = Task.CompletedTask;

@@ -93,7 +93,7 @@ internal sealed class UserGrain(
 
     void IMovable.MoveIfIdle()
     {
-        if (_account is { IsPinned: false } && _loader.Current is null or { IsJournaled: true }) MigrateOnIdle();
+        if (_account is { IsPinned: false } && _loader.Current is null or { IsStored: true }) MigrateOnIdle();
     }
 
     void IHoldsCalls.ReleaseHeldCalls()

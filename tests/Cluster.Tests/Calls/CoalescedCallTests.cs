@@ -228,7 +228,7 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
             var services = client.ServiceProvider;
             var lost = new LostCalls(_ => Task.FromResult<SiloDeath[]>([]), TimeProvider.System);
             var route = new CallRoute(
-                () => _gateways, LiveGateways.Of(services), client, lost, new(), service is null ? null : (int)StableHash.ComputeHash(service));
+                () => _gateways, LiveGateways.Of(services)!, client, lost, new(), service is null ? null : (int)StableHash.ComputeHash(service));
             UseAllGateways();
             Runtime = new(services.GetRequiredService<IGrainReferenceRuntime>(), route, new() { CoalesceAbove = few });
             Client = new(client, Runtime, services);

@@ -40,6 +40,24 @@ public sealed class HomeMoveTests(ServersFixture servers) : IClassFixture<Server
     }
 
     [Fact]
+    public async Task User_that_is_only_read_moves()
+    {
+        await using var cluster = await TestCluster.StartAsync(servers);
+        var user = cluster.User(KeyAwayFrom(cluster, "user", silo: 1));
+        await OnSiloAsync(cluster, 1, () => user.UpdateAsync(new() { DisplayName = "first" }));
+        await user.FlushAsync();
+
+        // The next read activates the user where the silos remember it, and only loads it.
+        await TestCluster.DeactivateAsync(user);
+        await Eventually.IsTrueAsync(() => Task.FromResult(Target(cluster, 1, user) is null));
+        await OnSiloAsync(cluster, 1, () => user.GetAsync());
+        Assert.NotNull(Target(cluster, 1, user));
+
+        await MovesAsync(cluster, user, () => user.GetAsync());
+        Assert.Equal("first", (await user.GetAsync())!.DisplayName);
+    }
+
+    [Fact]
     public async Task Limiter_moves_once_no_call_waits_for_a_permit_and_forgets_no_grant()
     {
         await using var cluster = await TestCluster.StartAsync(servers);
