@@ -72,7 +72,7 @@ internal static class Scale
         async Task RestAsync(string work)
         {
             var began = TimeProvider.System.GetTimestamp();
-            while (await MeasureAsync(work) is var (_, together, forwarded) && (together < 0.9 || forwarded > AtRest))
+            while ((await MeasureAsync(work)).Forwarded > AtRest)
             {
                 if (TimeProvider.System.GetElapsedTime(began) > RestLimit)
                     throw new InvalidOperationException($"{work}: calls are still forwarded {RestLimit} after a silo has joined.");
