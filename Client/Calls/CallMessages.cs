@@ -46,7 +46,7 @@ internal sealed class CallMessages(
     /// <summary>True while the silo is known to take messages.</summary>
     public bool IsAccepting => _isAccepting;
 
-    /// <summary>What the silo answered last about itself and the others; null if nothing yet.</summary>
+    /// <summary>The latest list of silos that the silo has sent; null if none yet.</summary>
     public HomeSilos? Homes { get => _homes; set => _homes = value; }
 
     /// <summary>Adds a call, which is always settled in the end.</summary>

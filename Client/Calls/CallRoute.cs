@@ -94,7 +94,7 @@ internal sealed class CallRoute(
 
     private sealed record Silo(IPEndPoint Gateway, CallMessages Messages);
 
-    /// <summary>What the client knows.</summary>
+    /// <summary>The gateways, the silos, and which silo has which gateway.</summary>
     private sealed class Map
     {
         // By the index of the active silo; null if its gateway is not known.

@@ -70,7 +70,7 @@ internal sealed class CallTarget(CallTargets targets, IGrainContext context, Tas
     /// <summary>Asks the activation to move to its home, unless something waits in it.</summary>
     public void AskToMove()
     {
-        // Entered like a call, since the turns of an ended activation run nothing.
+        // Entered like a call, since the turns of an ended activation run nothing. If it fails, the grain stays and is asked again.
         if (context.GrainInstance is IMovable grain && TryCount())
             _ = Task.Factory.StartNew(Ask, grain, CancellationToken.None, TaskCreationOptions.DenyChildAttach, turns);
 

@@ -2,7 +2,7 @@ using Actors.Bench.App;
 
 namespace Actors.Bench.Growth;
 
-/// <summary>What an app keeps in memory after calls to many different users and limiters.</summary>
+/// <summary>The memory of an app after calls to many different users or limiters.</summary>
 /// <param name="Work">The calls, as named in <see cref="AppWorks"/>.</param>
 /// <param name="Ids">The number of different ids that were called.</param>
 /// <param name="Bytes">The bytes in use after a collection.</param>
