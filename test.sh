@@ -15,8 +15,8 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 export DOTNET_CLI_UI_LANGUAGE=en DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
-# The many silos of the tests live for seconds: to profile their code costs more than it gains.
-export DOTNET_TieredPGO=0
+# The many silos of the tests live for seconds: to profile their code, or to compile it once more, costs more than it gains.
+export DOTNET_TieredPGO=0 DOTNET_TC_CallCountingDelayMs=10000
 configuration=Release
 # Far more than it takes: for tests that hang.
 limit=30m
@@ -28,9 +28,14 @@ most_repeated=5
 temporary=$(mktemp -d "${TMPDIR:-/tmp}/actors-test.XXXXXX")
 # Tests start the published programs as another user too.
 chmod 755 "$temporary"
-log=$temporary/log
+# The process groups that run at the moment.
+lanes=()
 
 finish() {
+  local lane
+  for lane in ${lanes[@]+"${lanes[@]}"}; do
+    kill -TERM -- "-$lane" 2>/dev/null
+  done
   rm -rf "$temporary"
   if [ $((passed + failed)) -eq 0 ]; then
     problems+=("no test ran")
@@ -245,67 +250,118 @@ if ! dotnet build "$solution" -c "$configuration" -v quiet; then
   finish
 fi
 
-if $is_all; then
-  step "Checking the format"
-  # White space only: the build has run the analyzers and treats code style as errors.
-  if ! dotnet format whitespace Actors.sln --verify-no-changes --no-restore; then
-    problem "the format; mend it by: dotnet format Actors.sln"
-  fi
-fi
+# --- Tests ---------------------------------------------------------------------------------------------------------
 
 # Fault.Tests starts silos and command lines by the hundred; compiled ahead, each start takes less CPU.
+published=$temporary/published
+
 publish() {
-  local directory=$1 platform program
+  local platform program
   platform=$(dotnet --info | awk '$1 == "RID:" { print $2 }')
   for program in Silo Cli; do
-    dotnet publish "$program" -c "$configuration" -r "$platform" -o "$directory/$program" -v quiet || return 1
+    dotnet publish "$program" -c "$configuration" -r "$platform" -o "$published/$program" -v quiet || return 1
   done
 }
 
-if ! $quick && [[ " ${projects[*]} " == *" Fault "* ]]; then
-  step "Publishing the silo and the command line"
-  if publish "$temporary/published"; then
-    export ACTORS_PUBLISHED=$temporary/published
-  else
-    # The compiler is a package, which a feed may lack.
-    echo "They could not be published; the tests start them as they were built."
-  fi
-fi
-
-# --- Tests ---------------------------------------------------------------------------------------------------------
-
-# The number behind a word in the summary that dotnet test ends with, or nothing.
-counted() {
-  awk -v word="$1:" '/^Test run summary:/ { found = 1 } found && $1 == word { print $2; exit }' "$log"
-}
-
-# The names of the tests that failed, one to a line: "failed NAME (1s 234ms)".
-failed_tests() {
-  sed -n -E 's/^failed (.*[^ ]) \(([0-9]+[a-z]+ ?)+\)$/\1/p' "$log"
+# White space only: the build has run the analyzers and treats code style as errors.
+check_format() {
+  dotnet format whitespace Actors.sln --verify-no-changes --no-restore
 }
 
 # Runs the tests of a project, or those that the further arguments select.
 test_project() {
   local name=$1
   shift
-  dotnet test --project "tests/$name" -c "$configuration" --no-build --no-ansi --no-progress --timeout "$limit" "$@" 2>&1 | tee "$log"
-  return "${PIPESTATUS[0]}"
+  dotnet test --project "tests/$name.Tests" -c "$configuration" --no-build --no-ansi --no-progress --timeout "$limit" "$@"
 }
 
-run() {
-  local name=$1.Tests
-  step "$name"
-  test_project "$name" ${filter[@]+"${filter[@]}"}
-  local code=$?
+# A job is the check of the format, the publishing, or a test project. It leaves its output and its exit code.
+job() {
+  local name=$1
+  case $name in
+    check_format) step "Checking the format" ;;
+    publish) step "Publishing the silo and the command line" ;;
+    *) step "$name.Tests" ;;
+  esac
+  {
+    case $name in
+      check_format | publish) "$name" ;;
+      *) test_project "$name" ${filter[@]+"${filter[@]}"} ;;
+    esac 2>&1
+    echo $? >"$temporary/$name.code"
+    # Named, since another job may write at the same time.
+  } | tee "$temporary/$name.log" | sed "s/^/$name: /"
+}
 
-  local ok bad left failure failures=()
-  ok=$(counted succeeded) bad=$(counted failed) left=$(counted skipped)
+# Jobs that follow each other.
+lane() {
+  local name
+  for name in "$@"; do
+    job "$name"
+  done
+}
+
+# Most projects leave the processor idle half of the time, so two lanes of them share it. Fault.Tests uses all of it.
+is_fault=false first=() second=()
+for name in "${projects[@]}"; do
+  case $name in
+    Fault) is_fault=true ;;
+    Grains | Samples) first+=("$name") ;;
+    *) second+=("$name") ;;
+  esac
+done
+# No test needs the publishing before Fault.Tests.
+if ! $quick && $is_fault; then
+  first=(publish ${first[@]+"${first[@]}"})
+fi
+if $is_all; then
+  first=(check_format "${first[@]}")
+fi
+
+# Each lane in a process group of its own, which can be ended as a whole.
+set -m
+lane ${first[@]+"${first[@]}"} </dev/null &
+lanes+=($!)
+lane ${second[@]+"${second[@]}"} </dev/null &
+lanes+=($!)
+set +m
+wait "${lanes[@]}"
+lanes=()
+
+if $is_fault; then
+  if ! $quick && [ "$(cat "$temporary/publish.code")" -eq 0 ]; then
+    export ACTORS_PUBLISHED=$published
+  elif ! $quick; then
+    # The compiler is a package, which a feed may lack.
+    echo "The programs could not be published; the tests start them as they were built."
+  fi
+  lane Fault
+fi
+
+# --- Result --------------------------------------------------------------------------------------------------------
+
+# The number behind a word in the summary that dotnet test ends with, or nothing.
+counted() {
+  awk -v word="$2:" '/^Test run summary:/ { found = 1 } found && $1 == word { print $2; exit }' "$temporary/$1.log"
+}
+
+# The names of the tests that failed, one to a line: "failed NAME (1s 234ms)".
+failed_tests() {
+  sed -n -E 's/^failed (.*[^ ]) \(([0-9]+[a-z]+ ?)+\)$/\1/p' "$temporary/$1.log"
+}
+
+# Counts the tests of a project.
+count() {
+  local name=$1
+  local code ok bad left failure failures=()
+  code=$(cat "$temporary/$name.code")
+  ok=$(counted "$name" succeeded) bad=$(counted "$name" failed) left=$(counted "$name" skipped)
   passed=$((passed + ${ok:-0}))
   skipped=$((skipped + ${left:-0}))
   if [ "${bad:-0}" -gt 0 ]; then
     while IFS= read -r failure; do
       failures+=("$failure")
-    done < <(failed_tests)
+    done < <(failed_tests "$name")
     # 2: nothing but failed tests.
     if [ "$code" -eq 2 ] && [ ${#failures[@]} -eq "$bad" ] && repeated "$name" "${failures[@]}"; then
       passed=$((passed + bad))
@@ -313,13 +369,13 @@ run() {
       return
     fi
     # Here again, since often only the end of a log is seen.
-    problem "$name: $bad of its tests" "$bad"
+    problem "$name.Tests: $bad of its tests" "$bad"
     for failure in ${failures[@]+"${failures[@]}"}; do
       problems+=("  $failure")
     done
   elif [ "$code" -ne 0 ]; then
     # Crashed, ran out of time, or held no test.
-    problem "$name ended with exit code $code"
+    problem "$name.Tests ended with exit code $code"
   fi
 }
 
@@ -332,12 +388,15 @@ repeated() {
     # All cases of a theory: the arguments cannot be selected.
     methods+=(--filter-method "${failure%%(*}")
   done
-  step "$name: once more"
+  step "$name.Tests: once more"
   test_project "$name" "${methods[@]}"
 }
 
+if $is_all && [ "$(cat "$temporary/check_format.code")" -ne 0 ]; then
+  problem "the format; mend it by: dotnet format Actors.sln"
+fi
 for name in "${projects[@]}"; do
-  run "$name"
+  count "$name"
 done
 
 finish
