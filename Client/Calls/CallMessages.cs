@@ -159,15 +159,17 @@ internal sealed class CallMessages(
         {
             CoalescingInstruments.Sent(calls);
             var grains = Array.ConvertAll(calls, call => call.Grain);
-            var answers = await InvokeAsync(number, grains, Array.ConvertAll(calls, call => call.Request)).ConfigureAwait(false);
-            var isWhole = true;
+            var (answers, _, _, returned) = await InvokeAsync(number, grains, Array.ConvertAll(calls, call => call.Request))
+                .ConfigureAwait(false);
+            var missing = -(returned?.Length ?? 0);
             for (var i = 0; i < calls.Length; i++)
             {
                 if (answers[i] is { } answer) calls[i].Answer(answer);
-                else isWhole = false;
+                else missing++;
             }
 
-            return isWhole;
+            foreach (var index in returned ?? []) calls[index].SendAlone();
+            return missing == 0;
         }
         catch (Exception error)
         {
@@ -183,13 +185,14 @@ internal sealed class CallMessages(
     }
 
     // Asynchronous, so that a failure to send is a failure of the answer too.
-    private async Task<Response?[]> InvokeAsync(long number, GrainId[] grains, IInvokable[] requests)
+    private async Task<CallAnswers> InvokeAsync(long number, GrainId[] grains, IInvokable[] requests)
     {
         if (!isLive()) throw new ConnectionFailedException("The silo of these calls is not connected.");
-        var answers = await service.InvokeAsync(new(number, grains, requests, _homes?.Version ?? 0), late.Reference).ConfigureAwait(false);
+        var answers = await service.InvokeAsync(new(number, grains, requests, _homes?.Version ?? 0, Array.ConvertAll(requests, RetryClassifier.IsRepeatable)), late.Reference).ConfigureAwait(false);
         if (answers.Forwarded > 0) CoalescingInstruments.Forwarded(answers.Forwarded);
+        if (answers.Returned is { } returned) CoalescingInstruments.Returned(returned.Length);
         if (answers.Homes is { } homes) update(this, homes);
-        return answers.Answers;
+        return answers;
     }
 
     /// <summary>Fails the calls that are not answered in time, counted from the oldest. Handles its failures.</summary>

@@ -31,7 +31,7 @@ internal abstract class CoalescedCall(GrainId grain, IInvokable request)
     /// <summary>The message failed: makes the call again if that is allowed. Any thread may call it, and more than once.</summary>
     public abstract void Fail(Exception error);
 
-    /// <summary>Leaves the call, which was not sent, to Orleans.</summary>
+    /// <summary>Leaves the call, which was not sent or was returned by the silo, to Orleans.</summary>
     public abstract void SendAlone();
 
     /// <summary>Ends the call, which was cancelled before it was sent.</summary>

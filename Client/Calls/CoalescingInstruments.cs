@@ -17,6 +17,9 @@ internal static class CoalescingInstruments
     private static readonly Counter<long> ForwardedCalls =
         Meter.CreateCounter<long>(CoalescingTelemetry.ForwardedCalls, "{call}", "Calls of a message that went on to another silo.");
 
+    private static readonly Counter<long> ReturnedCalls =
+        Meter.CreateCounter<long>(CoalescingTelemetry.ReturnedCalls, "{call}", "Calls of a message that the silo returned, and that were made again alone.");
+
     private static readonly Counter<long> FailedCalls =
         Meter.CreateCounter<long>(CoalescingTelemetry.FailedCalls, "{call}", "Calls of a message that failed on its way.");
 
@@ -27,6 +30,8 @@ internal static class CoalescingInstruments
     }
 
     public static void Forwarded(int calls) => ForwardedCalls.Add(calls);
+
+    public static void Returned(int calls) => ReturnedCalls.Add(calls);
 
     public static void Failed(int calls) => FailedCalls.Add(calls);
 }

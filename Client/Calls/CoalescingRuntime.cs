@@ -42,9 +42,7 @@ internal sealed class CoalescingRuntime(IGrainReferenceRuntime orleans, CallRout
 
     public ValueTask<T?> InvokeMethodAsync<T>(GrainReference reference, IInvokable request, InvokeMethodOptions options)
     {
-        // With several silos, a call that is sent on may be lost with the second one.
-        if (!MayTravelTogether(request) || (route.Silos > 1 && !RetryClassifier.IsRepeatable(request)))
-            return orleans.InvokeMethodAsync<T>(reference, request, options);
+        if (!MayTravelTogether(request)) return orleans.InvokeMethodAsync<T>(reference, request, options);
         var cancellation = request.GetCancellationToken();
         if (cancellation.IsCancellationRequested) return ValueTask.FromCanceled<T?>(cancellation);
         if (_inFlight.Enter() <= (long)clientOptions.CoalesceAbove * route.Silos || route.Find(reference.GrainId) is not { } messages)

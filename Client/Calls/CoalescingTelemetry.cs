@@ -17,6 +17,12 @@ public static class CoalescingTelemetry
     /// <summary>Counter, {call}: calls that a silo sent on to another, where their grain was; without those that took over 5 ms.</summary>
     public const string ForwardedCalls = "actors.client.message_forwarded_calls";
 
+    /// <summary>
+    /// Counter, {call}: calls that must not be repeated and that a silo returned, since their grain was not active on it. Each was made by
+    /// itself.
+    /// </summary>
+    public const string ReturnedCalls = "actors.client.message_returned_calls";
+
     /// <summary>Counter, {call}: calls whose message failed. Each was made again alone, or reported.</summary>
     public const string FailedCalls = "actors.client.message_failed_calls";
 }

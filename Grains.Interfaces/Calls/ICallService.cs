@@ -32,17 +32,23 @@ internal interface ICallObserver : IGrainObserver
 /// <param name="Targets">The grains.</param>
 /// <param name="Requests">The requests, as Orleans' proxies make them.</param>
 /// <param name="Homes">The <see cref="HomeSilos.Version"/> that the client has from this silo; 0 if none.</param>
+/// <param name="AreRepeatable">Whether each call may be repeated. Null, from earlier clients: yes.</param>
 [GenerateSerializer, Immutable, Alias("Actors.CallMessage")]
 internal sealed record CallMessage(
-    [property: Id(0)] long Number, [property: Id(1)] GrainId[] Targets, [property: Id(2)] IInvokable[] Requests, [property: Id(3)] long Homes);
+    [property: Id(0)] long Number, [property: Id(1)] GrainId[] Targets, [property: Id(2)] IInvokable[] Requests, [property: Id(3)] long Homes,
+    [property: Id(4)] bool[]? AreRepeatable);
 
 /// <summary>The answers to a message.</summary>
-/// <param name="Answers">By the index of the call; null if it is not answered yet.</param>
+/// <param name="Answers">By the index of the call; null if it is not answered yet, or returned.</param>
 /// <param name="Forwarded">How many of the calls went on to another silo.</param>
 /// <param name="Homes">The silos, if the client has another version.</param>
+/// <param name="Returned">
+/// The indexes of the calls that the client must make itself, since the silo could not run them as turns. Only calls that must not be
+/// repeated are returned: one that is sent on may be lost with a silo that stops. Null if there are none.
+/// </param>
 [GenerateSerializer, Immutable, Alias("Actors.CallAnswers")]
 internal sealed record CallAnswers(
-    [property: Id(0)] Response?[] Answers, [property: Id(1)] int Forwarded, [property: Id(2)] HomeSilos? Homes);
+    [property: Id(0)] Response?[] Answers, [property: Id(1)] int Forwarded, [property: Id(2)] HomeSilos? Homes, [property: Id(3)] int[]? Returned);
 
 /// <summary>The answer to one call of a message.</summary>
 /// <param name="Message">The message's number.</param>

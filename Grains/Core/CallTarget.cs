@@ -54,24 +54,28 @@ internal sealed class CallTarget(CallTargets targets, IGrainContext context, Tas
     /// <summary>Runs the turns of the activation, one at a time and in order.</summary>
     public TaskScheduler Turns => turns;
 
-    /// <summary>Begins a call, unless the activation is about to end or needs a message; then Orleans must take the call to it.</summary>
-    public bool TryEnter()
+    /// <summary>True if the call that asks must be brought by Orleans, which then sees that the grain is in use.</summary>
+    public bool TakeMessage()
     {
         var now = Environment.TickCount64;
-        if (now - Volatile.Read(ref _lastMessage) > MessageEveryMilliseconds)
-        {
-            Volatile.Write(ref _lastMessage, now);
-            return false;
-        }
+        if (now - Volatile.Read(ref _lastMessage) <= MessageEveryMilliseconds) return false;
+        Volatile.Write(ref _lastMessage, now);
+        return true;
+    }
 
-        return TryCount();
+    /// <summary>Begins a call, unless the activation is about to end; then Orleans must take the call to it.</summary>
+    public bool TryEnter()
+    {
+        if (Interlocked.Increment(ref _calls) > 0) return true;
+        Leave();
+        return false;
     }
 
     /// <summary>Asks the activation to move to its home, unless something waits in it.</summary>
     public void AskToMove()
     {
         // Entered like a call, since the turns of an ended activation run nothing. If it fails, the grain stays and is asked again.
-        if (context.GrainInstance is IMovable grain && TryCount())
+        if (context.GrainInstance is IMovable grain && TryEnter())
             _ = Task.Factory.StartNew(Ask, grain, CancellationToken.None, TaskCreationOptions.DenyChildAttach, turns);
 
         void Ask(object? moving)
@@ -101,12 +105,5 @@ internal sealed class CallTarget(CallTargets targets, IGrainContext context, Tas
         targets.Remove(this);
         if (Interlocked.Add(ref _calls, Closed) == Closed) drained.TrySetResult();
         return drained.Task;
-    }
-
-    private bool TryCount()
-    {
-        if (Interlocked.Increment(ref _calls) > 0) return true;
-        Leave();
-        return false;
     }
 }

@@ -4,7 +4,7 @@ namespace Actors.Users;
 
 /// <summary>
 /// A user in memory under one ownership: its state, and how far its writes have got. Only turns of its grain access it, one at a
-/// time; other turns may run during any await.
+/// time; other turns may run during any await. Any thread may read <see cref="Published"/>.
 /// </summary>
 internal sealed class OwnedUser
 {
@@ -16,6 +16,9 @@ internal sealed class OwnedUser
     private long _answered;
     private int _unanswered;
 
+    // Written by turns, read by any thread.
+    private volatile User? _published;
+
     public OwnedUser(OpenedRow opened)
     {
         Owner = opened.Owner;
@@ -23,6 +26,7 @@ internal sealed class OwnedUser
         Writable = opened.Writable;
         Accepted = Acknowledged = opened.Row is { } row ? UserDocument.FromRow(row) : UserState.None;
         _loaded = _answered = Accepted.Version;
+        Publish();
     }
 
     /// <summary>The ownership.</summary>
@@ -42,6 +46,9 @@ internal sealed class OwnedUser
 
     /// <summary>The state with all acknowledged writes, which readers see.</summary>
     public UserState Acknowledged { get; private set; }
+
+    /// <summary>The user that readers see, if there is one and no turn is needed to answer a read. Any thread may read it.</summary>
+    public User? Published => _published;
 
     /// <summary>The last version known to be in the journal.</summary>
     public long Journaled { get; private set; }
@@ -80,6 +87,7 @@ internal sealed class OwnedUser
         if (!IsCurrent) return;
         if (next.Version > Acknowledged.Version) Acknowledged = next;
         if (isJournaled) Journaled = Math.Max(Journaled, next.Version);
+        Publish();
     }
 
     /// <summary>Ends the ownership: nothing more is acknowledged under it, and no further write under it bypasses the journal.</summary>
@@ -87,5 +95,9 @@ internal sealed class OwnedUser
     {
         IsCurrent = false;
         Owner.Lose();
+        Publish();
     }
+
+    // A user that was loaded without the journal is loaded again once the journal is back, which takes a turn.
+    private void Publish() => _published = IsCurrent && !IsPossiblyStale && !Owner.IsWithoutJournal ? Acknowledged.User : null;
 }

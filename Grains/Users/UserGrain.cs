@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Actors.Core;
 using Actors.Membership;
 using Actors.Redis;
@@ -13,7 +14,7 @@ namespace Actors.Users;
 /// </summary>
 /// <remarks>
 /// The grain is reentrant: only its turns access the fields and the parts they hold, one at a time, but other calls may run during
-/// any await. Check, apply and append must be atomic, so no await separates them.
+/// any await. Check, apply and append must be atomic, so no await separates them. Any thread may call <see cref="TryRead"/>.
 /// </remarks>
 [Reentrant]
 [GrainType("user")]
@@ -45,6 +46,9 @@ internal sealed class UserGrain(
         if (_departure.HasBegun) _ = _calls.CloseAsync();
         return Task.CompletedTask;
     }
+
+    /// <inheritdoc cref="UserLoader.TryRead"/>
+    public bool TryRead([NotNullWhen(true)] out User? user) => _loader.TryRead(out user);
 
     public async Task<User?> GetAsync(CancellationToken cancellationToken)
     {

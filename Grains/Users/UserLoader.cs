@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Actors.Core;
 using Actors.Membership;
 using Actors.WriteBehind;
@@ -7,7 +8,7 @@ namespace Actors.Users;
 
 /// <summary>
 /// Loads one user: claims its key and finds its state, and gives it up once the ownership is lost. Only turns of the user's grain
-/// access it, one at a time; other turns may run during any await.
+/// access it, one at a time; other turns may run during any await. Any thread may call <see cref="TryRead"/>.
 /// </summary>
 internal sealed partial class UserLoader(
     string id, WriteBehindTable table, ActiveUsers users, ActiveUser account, Departure departure, MembershipLease lease,
@@ -16,8 +17,8 @@ internal sealed partial class UserLoader(
     /// <summary>The maximum number of attempts of a call that loses its ownership to another activation.</summary>
     public const int MaxAttempts = 5;
 
-    // Null until loaded; not current once its ownership is lost.
-    private OwnedUser? _user;
+    // Null until loaded; not current once its ownership is lost. Written by turns, read by any thread.
+    private volatile OwnedUser? _user;
     private Task? _loading;
 
     /// <summary>The user's id.</summary>
@@ -46,6 +47,19 @@ internal sealed partial class UserLoader(
             await lease.EnsureNotEvictedAsync();
             if (user.IsCurrent) return user;
         }
+    }
+
+    /// <summary>
+    /// Reads the user without a turn, if it is in memory and its state may be read. Any thread may call it: it uses only what turns
+    /// publish. It sees each write that was acknowledged before.
+    /// </summary>
+    public bool TryRead([NotNullWhen(true)] out User? user)
+    {
+        user = _user?.Published;
+        if (user is null || !lease.IsValid) return false;
+        account.Use();
+        reads.Count(ReadLayer.Memory, isHit: true);
+        return true;
     }
 
     /// <summary>Like <see cref="LoadAsync"/>, but also waits until the state may be changed.</summary>

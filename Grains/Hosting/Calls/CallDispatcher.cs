@@ -1,11 +1,13 @@
 using Actors.Core;
+using Actors.Users;
 using Orleans.Serialization.Invocation;
 
 namespace Actors.Hosting;
 
 /// <summary>
 /// Hands each call of a message to its grain. If the grain is active on this silo, the call runs as a turn of its activation, without
-/// a message of Orleans. Otherwise Orleans brings it, and activates the grain or finds it on another silo.
+/// a message of Orleans; a read of a user may need no turn. Otherwise Orleans brings it, and activates the grain or finds it on another
+/// silo; a call that must not be repeated goes back to the client then.
 /// </summary>
 internal sealed class CallDispatcher(
     CallTargets targets, HomeView homes, ErrorBoundary errors, IGrainFactory grains, CallCounters counters,
@@ -23,21 +25,47 @@ internal sealed class CallDispatcher(
     public async Task<CallAnswers> RunAsync(CallMessage message, ICallObserver late)
     {
         var answers = new PendingAnswers(message, late);
-        for (var i = 0; i < message.Targets.Length; i++) Begin(new(answers, i, message.Targets[i], message.Requests[i]));
+        for (var i = 0; i < message.Targets.Length; i++)
+        {
+            var target = TargetOf(message.Targets[i]);
+            if (target is not null && IsRead(message.Requests[i]) && target.Context.GrainInstance is UserGrain grain && grain.TryRead(out var user))
+            {
+                counters.CountTurn();
+                answers.Add(i, Response.FromResult<User?>(user));
+            }
+            else
+            {
+                Begin(new(answers, i, message.Targets[i], message.Requests[i], message.AreRepeatable?[i] ?? true), target);
+            }
+        }
+
         if (!answers.All.IsCompleted) await Task.WhenAny(answers.All, Task.Delay(Patience));
         return answers.Take(homes.Current);
     }
 
-    private void Begin(Call call)
+    /// <summary>The activation of a grain, if the call may run as a turn of it.</summary>
+    private CallTarget? TargetOf(GrainId grain) =>
+        !_isFiltered && targets.Find(grain) is { } target && !target.TakeMessage() ? target : null;
+
+    private static bool IsRead(IInvokable request) =>
+        request.GetInterfaceType() == typeof(IUserGrain) && request.GetMethodName() == nameof(IUserGrain.GetAsync);
+
+    private void Begin(Call call, CallTarget? target)
     {
-        if (!_isFiltered && targets.Find(call.Grain) is { } target && target.TryEnter())
+        if (target?.TryEnter() is true)
         {
             counters.CountTurn();
             _ = Task.Factory.StartNew(RunTurn, (this, call, target), CancellationToken.None, TaskCreationOptions.DenyChildAttach, target.Turns);
         }
-        else
+        else if (call.IsRepeatable || homes.IsAlone)
         {
             _ = ForwardAsync(call);
+        }
+        else
+        {
+            // The grain may be on a silo that stops at this moment, which would lose a call of this silo, but not one of the client.
+            counters.CountReturned();
+            call.Answers.Return(call.Index);
         }
 
         static void RunTurn(object? state)
@@ -100,7 +128,7 @@ internal sealed class CallDispatcher(
         ? grains.GetGrain<IUserGrain>(call.Grain)
         : grains.GetGrain<IRateLimiterGrain>(call.Grain);
 
-    private sealed record Call(PendingAnswers Answers, int Index, GrainId Grain, IInvokable Request);
+    private sealed record Call(PendingAnswers Answers, int Index, GrainId Grain, IInvokable Request, bool IsRepeatable);
 
     /// <summary>Makes requests call their grain through Orleans.</summary>
     private sealed class Reference(object grain) : ITargetHolder

@@ -11,6 +11,7 @@ internal sealed class CallService(GrainId id, Silo silo, ILoggerFactory loggers,
     public Task<CallAnswers> InvokeAsync(CallMessage message, ICallObserver late)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(message.Requests.Length, message.Targets.Length);
+        if (message.AreRepeatable is { } repeatable) ArgumentOutOfRangeException.ThrowIfNotEqual(repeatable.Length, message.Targets.Length);
         return dispatcher.RunAsync(message, late);
     }
 }

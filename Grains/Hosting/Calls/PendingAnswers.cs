@@ -19,6 +19,7 @@ internal sealed class PendingAnswers(CallMessage message, ICallObserver late)
     private int _missing = message.Requests.Length;
     private bool _isTaken;
     private List<LateAnswer>? _late;
+    private List<int>? _returned;
 
     /// <summary>Completes when no answer is missing.</summary>
     public Task All => _all.Task;
@@ -44,6 +45,16 @@ internal sealed class PendingAnswers(CallMessage message, ICallObserver late)
         ThreadPool.UnsafeQueueUserWorkItem(static pending => pending.SendLate(), this, preferLocal: true);
     }
 
+    /// <summary>Returns a call to the client. To be called before <see cref="Take"/>.</summary>
+    public void Return(int index)
+    {
+        lock (_gate)
+        {
+            (_returned ??= []).Add(index);
+            if (--_missing == 0) _all.TrySetResult();
+        }
+    }
+
     /// <summary>Counts a call that went on to another silo. Those of late answers are not reported.</summary>
     public void CountForwarded() => Interlocked.Increment(ref _forwarded);
 
@@ -52,7 +63,7 @@ internal sealed class PendingAnswers(CallMessage message, ICallObserver late)
     public CallAnswers Take(HomeSilos homes)
     {
         lock (_gate) _isTaken = true;
-        return new(_answers, Volatile.Read(ref _forwarded), message.Homes == homes.Version ? null : homes);
+        return new(_answers, Volatile.Read(ref _forwarded), message.Homes == homes.Version ? null : homes, _returned?.ToArray());
     }
 
     private void SendLate()

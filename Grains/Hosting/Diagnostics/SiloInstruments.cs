@@ -35,6 +35,7 @@ internal sealed class SiloInstruments : ILifecycleParticipant<ISiloLifecycle>, I
                 new(calls.Turns, Tag(ActorsTelemetry.WayTag, "turn")),
                 new(calls.Messages, Tag(ActorsTelemetry.WayTag, "message")),
                 new(calls.Forwarded, Tag(ActorsTelemetry.WayTag, "forwarded")),
+                new(calls.Returned, Tag(ActorsTelemetry.WayTag, "returned")),
             },
             "{call}", "Calls that came in messages of client apps.");
         UserInstruments.AddTo(_meter, users);

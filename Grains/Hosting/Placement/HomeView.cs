@@ -5,7 +5,7 @@ using Orleans.Metadata;
 namespace Actors.Hosting;
 
 /// <summary>The silos among which each user and limiter has its home, as this silo knows them.</summary>
-internal sealed class HomeView(IClusterManifestProvider manifests, ILocalSiloDetails local)
+internal sealed class HomeView(IClusterManifestProvider manifests, IClusterMembershipService members, ILocalSiloDetails local)
 {
     // Replaced as a whole. Two threads may both do so; they get the same.
     private volatile View? _view;
@@ -21,6 +21,10 @@ internal sealed class HomeView(IClusterManifestProvider manifests, ILocalSiloDet
             return view.Silos;
         }
     }
+
+    /// <summary>Whether there is no other silo, not even one that starts or stops.</summary>
+    public bool IsAlone => members.CurrentSnapshot.Members.All(member =>
+        member.Value.Status == SiloStatus.Dead || member.Key.Equals(local.SiloAddress));
 
     /// <summary>Whether <paramref name="grain"/> has its home on another silo.</summary>
     public bool IsElsewhere(GrainId grain)

@@ -149,6 +149,17 @@ public sealed class CallMessagesTests : IDisposable
     }
 
     [Fact]
+    public async Task Calls_that_the_silo_returns_are_left_to_Orleans()
+    {
+        var messages = await OpenAsync();
+        _service.Returns = number => number == 2;
+        _service.AnswerAll();
+        var calls = Enumerable.Range(0, 3).Select(_ => Add(messages, nameof(IUserGrain.UpdateAsync))).ToList();
+        await Task.WhenAll(calls.Select(call => call.Settled)).WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Equal(["answer", "alone", "answer"], calls.Select(call => call.Outcome));
+    }
+
+    [Fact]
     public async Task Call_without_an_answer_fails_when_it_would_have_failed_alone()
     {
         (_options.AttemptTimeout, _options.ResponseTimeout) = (TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(5));
@@ -228,6 +239,9 @@ public sealed class CallMessagesTests : IDisposable
         /// <summary>The numbers of the messages that are answered without the answers of their calls.</summary>
         public Func<long, bool> LeavesOut { get; set; } = _ => false;
 
+        /// <summary>The numbers of the messages whose calls are returned.</summary>
+        public Func<long, bool> Returns { get; set; } = _ => false;
+
         /// <summary>The number of messages, with or without calls.</summary>
         public int Received { get; private set; }
 
@@ -239,10 +253,12 @@ public sealed class CallMessagesTests : IDisposable
         {
             Received++;
             if (Failure is not null) throw Failure;
-            if (message.Requests.Length == 0) return new([], 0, null);
+            if (message.Requests.Length == 0) return new([], 0, null, null);
             _sizes.Enqueue(message.Requests.Length);
             await _answers.Task;
-            return new([.. message.Requests.Select(_ => LeavesOut(message.Number) ? null : Response.Completed)], 0, null);
+            return Returns(message.Number)
+                ? new(new Response?[message.Requests.Length], 0, null, [.. Enumerable.Range(0, message.Requests.Length)])
+                : new([.. message.Requests.Select(_ => LeavesOut(message.Number) ? null : Response.Completed)], 0, null, null);
         }
     }
 }

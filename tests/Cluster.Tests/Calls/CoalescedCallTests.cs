@@ -70,6 +70,30 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
     }
 
     [Fact]
+    public async Task Read_of_a_user_in_memory_waits_for_no_turn()
+    {
+        await using var cluster = await TestCluster.StartAsync(servers, silos: 1);
+        var app = new App(cluster);
+        var user = app.Client.User("busy");
+        await user.UpdateAsync(new() { DisplayName = "there" });
+        await Eventually.IsTrueAsync(async () => await user.GetAsync() is not null && app.Turns > 0);
+
+        using var end = new ManualResetEventSlim();
+        var target = app.Silos[0].GetRequiredService<CallTargets>().Find(user.GetGrainId())!;
+        var turn = Task.Factory.StartNew(() => end.Wait(TimeSpan.FromMinutes(1)), CancellationToken.None, TaskCreationOptions.None, target.Turns);
+        try
+        {
+            Assert.Equal("there", (await user.GetAsync().WaitAsync(TimeSpan.FromSeconds(15)))!.DisplayName);
+            Assert.False(turn.IsCompleted);
+        }
+        finally
+        {
+            end.Set();
+            await turn;
+        }
+    }
+
+    [Fact]
     public async Task Calls_survive_the_deactivation_of_their_users()
     {
         await using var cluster = await TestCluster.StartAsync(servers, silos: 1);
@@ -194,7 +218,7 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
     }
 
     [Fact]
-    public async Task Silo_forwards_calls_to_grains_that_are_elsewhere()
+    public async Task Silo_forwards_or_returns_calls_to_grains_that_are_elsewhere()
     {
         await using var cluster = await TestCluster.StartAsync(servers, silos: 2);
         var app = new App(cluster);
@@ -211,6 +235,16 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
             Assert.All(await Task.WhenAll(users.Select(user => user.GetAsync())), user => Assert.Equal("there", user!.DisplayName));
             return app.Forwarded > 0;
         });
+
+        // A write that must not be repeated is returned, and is made once.
+        var forwarded = app.Forwarded;
+        await Task.WhenAll(users.Select(user => user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } })));
+        Assert.All(await Task.WhenAll(users.Select(user => user.GetAsync())), user => Assert.Equal(1, user!.Counters["n"]));
+        Assert.True(app.Returned > 0);
+        Assert.All(
+            await Task.WhenAll(users.Select(user => user.UpdateAsync(new() { Increment = new() { ["n"] = 1 } }, new() { RequestId = "once" }))),
+            receipt => Assert.Equal(3, receipt.Version));
+        Assert.True(app.Forwarded > forwarded);
     }
 
     private static Task EndedAsync(IEnumerable<Task> calls) => Task.WhenAll(calls).ContinueWith(_ => { }, TaskScheduler.Default);
@@ -244,7 +278,9 @@ public sealed class CoalescedCallTests(ServersFixture servers) : IClassFixture<S
 
         public long Forwarded => Counters.Sum(silo => silo.Forwarded);
 
-        public long Others => Forwarded + Counters.Sum(silo => silo.Messages);
+        public long Returned => Counters.Sum(silo => silo.Returned);
+
+        public long Others => Forwarded + Returned + Counters.Sum(silo => silo.Messages);
 
         public void UseAllGateways() => _gateways = [.. _cluster.Silos.Silos.Select(silo => silo.GatewayAddress.Endpoint)];
 

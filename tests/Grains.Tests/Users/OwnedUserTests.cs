@@ -1,4 +1,5 @@
 using Actors.Contracts;
+using Actors.Core;
 using Actors.Users;
 using Actors.WriteBehind;
 
@@ -68,5 +69,34 @@ public sealed class OwnedUserTests
         Assert.True(user.IsAnswered(2));
     }
 
-    private static OwnedUser Open() => new(new OpenedRow(new Ownership("id", 1), Row: null, IsPossiblyStale: false, Task.CompletedTask));
+    [Fact]
+    public void Reads_without_a_turn_see_what_is_acknowledged_while_the_ownership_lasts()
+    {
+        var user = Open();
+        Assert.Null(user.Published);
+        user.Accept(First);
+        Assert.Null(user.Published);
+
+        user.Acknowledge(First, isJournaled: true);
+        Assert.Same(First.User, user.Published);
+        user.Accept(Second);
+        Assert.Same(First.User, user.Published);
+        user.Acknowledge(Second, isJournaled: true);
+        Assert.Same(Second.User, user.Published);
+
+        user.End();
+        Assert.Null(user.Published);
+    }
+
+    [Fact]
+    public void Users_that_were_loaded_without_the_journal_are_read_in_turns_only()
+    {
+        var row = UserDocument.ToRow(new Ownership("id", 1), First);
+        Assert.NotNull(Open(row).Published);
+        Assert.Null(Open(row, Ownership.WithoutJournal("id")).Published);
+        Assert.Null(Open(row, isPossiblyStale: true).Published);
+    }
+
+    private static OwnedUser Open(Row? row = null, Ownership? owner = null, bool isPossiblyStale = false) =>
+        new(new OpenedRow(owner ?? new("id", 1), row, isPossiblyStale, Task.CompletedTask));
 }
