@@ -15,8 +15,9 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 export DOTNET_CLI_UI_LANGUAGE=en DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
-# The many silos of the tests live for seconds: to profile their code, or to compile it once more, costs more than it gains.
-export DOTNET_TieredPGO=0 DOTNET_TC_CallCountingDelayMs=10000
+# The many silos of the tests live for seconds: to profile their code, or to compile it once more, costs more than it gains. The delay
+# is hexadecimal: a minute.
+export DOTNET_TieredPGO=0 DOTNET_TC_CallCountingDelayMs=EA60
 configuration=Release
 # Far more than it takes: for tests that hang.
 limit=30m
@@ -35,6 +36,7 @@ finish() {
   local lane
   for lane in ${lanes[@]+"${lanes[@]}"}; do
     kill -TERM -- "-$lane" 2>/dev/null
+    wait "$lane" 2>/dev/null
   done
   rm -rf "$temporary"
   if [ $((passed + failed)) -eq 0 ]; then
@@ -62,7 +64,7 @@ step() {
   echo "== $* ($((SECONDS / 60)) min $((SECONDS % 60)) s)"
 }
 
-trap 'problem "interrupted"; finish' INT TERM
+trap 'problem "interrupted"; finish' INT TERM HUP
 
 # --- What is to be run ----------------------------------------------------------------------------------------------
 
@@ -90,7 +92,7 @@ for argument in "$@"; do
   name=${name##*/}
   name=${name%.Tests}
   if [ -d "tests/$name.Tests" ]; then
-    projects+=("$name")
+    [[ " ${projects[*]-} " == *" $name "* ]] || projects+=("$name")
   else
     problem "there is no test project $argument"
   fi
@@ -290,7 +292,7 @@ job() {
     esac 2>&1
     echo $? >"$temporary/$name.code"
     # Named, since another job may write at the same time.
-  } | tee "$temporary/$name.log" | sed "s/^/$name: /"
+  } | tee "$temporary/$name.log" | while IFS= read -r line || [ -n "$line" ]; do printf '%s: %s\n' "$name" "$line"; done
 }
 
 # Jobs that follow each other.
@@ -301,12 +303,22 @@ lane() {
   done
 }
 
-# Most projects leave the processor idle half of the time, so two lanes of them share it. Fault.Tests uses all of it.
-is_fault=false first=() second=()
+# The exit code of a job; "none" if it did not end.
+code_of() {
+  cat "$temporary/$1.code" 2>/dev/null || echo none
+}
+
+# Most projects leave the processor idle half of the time, so two lanes of them share it. Fault.Tests uses all of it, and Samples.Tests
+# depends on response times.
+is_fault=false first=() second=() last=()
 for name in "${projects[@]}"; do
   case $name in
-    Fault) is_fault=true ;;
-    Grains | Samples) first+=("$name") ;;
+    Fault)
+      is_fault=true
+      last+=("$name")
+      ;;
+    Samples) last+=("$name") ;;
+    Grains) first+=("$name") ;;
     *) second+=("$name") ;;
   esac
 done
@@ -328,15 +340,15 @@ set +m
 wait "${lanes[@]}"
 lanes=()
 
-if $is_fault; then
-  if ! $quick && [ "$(cat "$temporary/publish.code")" -eq 0 ]; then
+if ! $quick && $is_fault; then
+  if [ "$(code_of publish)" = 0 ]; then
     export ACTORS_PUBLISHED=$published
-  elif ! $quick; then
+  else
     # The compiler is a package, which a feed may lack.
     echo "The programs could not be published; the tests start them as they were built."
   fi
-  lane Fault
 fi
+lane ${last[@]+"${last[@]}"}
 
 # --- Result --------------------------------------------------------------------------------------------------------
 
@@ -354,7 +366,7 @@ failed_tests() {
 count() {
   local name=$1
   local code ok bad left failure failures=()
-  code=$(cat "$temporary/$name.code")
+  code=$(code_of "$name")
   ok=$(counted "$name" succeeded) bad=$(counted "$name" failed) left=$(counted "$name" skipped)
   passed=$((passed + ${ok:-0}))
   skipped=$((skipped + ${left:-0}))
@@ -363,7 +375,7 @@ count() {
       failures+=("$failure")
     done < <(failed_tests "$name")
     # 2: nothing but failed tests.
-    if [ "$code" -eq 2 ] && [ ${#failures[@]} -eq "$bad" ] && repeated "$name" "${failures[@]}"; then
+    if [ "$code" = 2 ] && [ ${#failures[@]} -eq "$bad" ] && repeated "$name" "${failures[@]}"; then
       passed=$((passed + bad))
       unstable+=("${failures[@]}")
       return
@@ -373,8 +385,8 @@ count() {
     for failure in ${failures[@]+"${failures[@]}"}; do
       problems+=("  $failure")
     done
-  elif [ "$code" -ne 0 ]; then
-    # Crashed, ran out of time, or held no test.
+  elif [ "$code" != 0 ] || [ -z "$ok" ]; then
+    # Crashed, ran out of time, held no test, or did not run.
     problem "$name.Tests ended with exit code $code"
   fi
 }
@@ -392,7 +404,7 @@ repeated() {
   test_project "$name" "${methods[@]}"
 }
 
-if $is_all && [ "$(cat "$temporary/check_format.code")" -ne 0 ]; then
+if $is_all && [ "$(code_of check_format)" != 0 ]; then
   problem "the format; mend it by: dotnet format Actors.sln"
 fi
 for name in "${projects[@]}"; do

@@ -26,6 +26,9 @@ internal sealed class CallMessages(
     /// <summary>A message that is not answered within this time holds up no others: it may be lost.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>For this time after most of the calls that must not be repeated came back from the silo, such calls go alone.</summary>
+    private static readonly TimeSpan AfterReturns = TimeSpan.FromSeconds(1);
+
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
 
@@ -39,6 +42,9 @@ internal sealed class CallMessages(
 
     // Set under the lock, read by any thread.
     private volatile bool _isAccepting;
+
+    // A timestamp, written and read by any thread. A lost write costs a message.
+    private long _returnsUntil;
 
     // Set by the route, under its lock; read by any thread.
     private volatile HomeSilos? _homes;
@@ -59,6 +65,7 @@ internal sealed class CallMessages(
             return false;
         }
 
+        if (!call.IsRepeatable && Stopwatch.GetTimestamp() < Volatile.Read(ref _returnsUntil)) return false;
         lock (_gate)
         {
             if (!_isAccepting || _waiting.Count >= MaxWaiting) return false;
@@ -94,7 +101,7 @@ internal sealed class CallMessages(
         async Task ProbeAsync()
         {
             var known = _homes;
-            var probing = InvokeAsync(0, [], []);
+            var probing = InvokeAsync(0, [], [], []);
             await ((Task)probing).WaitAsync(options.AttemptTimeout).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             lock (_gate)
             {
@@ -159,8 +166,9 @@ internal sealed class CallMessages(
         {
             CoalescingInstruments.Sent(calls);
             var grains = Array.ConvertAll(calls, call => call.Grain);
-            var (answers, _, _, returned) = await InvokeAsync(number, grains, Array.ConvertAll(calls, call => call.Request))
-                .ConfigureAwait(false);
+            var requests = Array.ConvertAll(calls, call => call.Request);
+            var repeatable = Array.ConvertAll(calls, call => call.IsRepeatable);
+            var (answers, _, _, returned) = await InvokeAsync(number, grains, requests, repeatable).ConfigureAwait(false);
             var missing = -(returned?.Length ?? 0);
             for (var i = 0; i < calls.Length; i++)
             {
@@ -168,7 +176,7 @@ internal sealed class CallMessages(
                 else missing++;
             }
 
-            foreach (var index in returned ?? []) calls[index].SendAlone();
+            if (returned is not null) MakeAlone(calls, returned);
             return missing == 0;
         }
         catch (Exception error)
@@ -184,11 +192,20 @@ internal sealed class CallMessages(
         }
     }
 
+    private void MakeAlone(CoalescedCall[] calls, int[] returned)
+    {
+        // Most grains of such calls are new, or the silo has filters of its own: then each would be sent twice.
+        if (2 * returned.Length > calls.Count(call => !call.IsRepeatable))
+            Volatile.Write(ref _returnsUntil, Stopwatch.GetTimestamp() + (long)(AfterReturns.TotalSeconds * Stopwatch.Frequency));
+        foreach (var index in returned) calls[index].SendAlone();
+    }
+
     // Asynchronous, so that a failure to send is a failure of the answer too.
-    private async Task<CallAnswers> InvokeAsync(long number, GrainId[] grains, IInvokable[] requests)
+    private async Task<CallAnswers> InvokeAsync(long number, GrainId[] grains, IInvokable[] requests, bool[] repeatable)
     {
         if (!isLive()) throw new ConnectionFailedException("The silo of these calls is not connected.");
-        var answers = await service.InvokeAsync(new(number, grains, requests, _homes?.Version ?? 0, Array.ConvertAll(requests, RetryClassifier.IsRepeatable)), late.Reference).ConfigureAwait(false);
+        var message = new CallMessage(number, grains, requests, _homes?.Version ?? 0, repeatable);
+        var answers = await service.InvokeAsync(message, late.Reference).ConfigureAwait(false);
         if (answers.Forwarded > 0) CoalescingInstruments.Forwarded(answers.Forwarded);
         if (answers.Returned is { } returned) CoalescingInstruments.Returned(returned.Length);
         if (answers.Homes is { } homes) update(this, homes);
@@ -209,7 +226,7 @@ internal sealed class CallMessages(
             {
                 foreach (var call in calls)
                 {
-                    if (RetryClassifier.IsRepeatable(call.Request)) call.Fail(NotAnswered(attempt));
+                    if (call.IsRepeatable) call.Fail(NotAnswered(attempt));
                 }
 
                 await WaitAsync(all, Left(options.ResponseTimeout)).ConfigureAwait(false);

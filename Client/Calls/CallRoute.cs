@@ -5,7 +5,7 @@ namespace Actors.Calls;
 
 /// <summary>
 /// Finds the silo to which a call is sent in a message: the home of its grain. Each silo tells in its answers which one it is and which
-/// others there are. What the client knows may be outdated; then the silo forwards the call.
+/// others there are. What the client knows may be outdated; then the silo forwards the call or returns it.
 /// </summary>
 /// <param name="gateways">Returns the gateways; the same object until they change.</param>
 /// <param name="isLive">Whether a gateway may be addressed (<see cref="LiveGateways"/>).</param>

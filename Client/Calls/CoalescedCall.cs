@@ -16,6 +16,9 @@ internal abstract class CoalescedCall(GrainId grain, IInvokable request)
     /// <summary>The request, as Orleans' proxy made it.</summary>
     public IInvokable Request => request;
 
+    /// <summary>Whether the call may be repeated. Does not change while it waits.</summary>
+    public bool IsRepeatable { get; } = RetryClassifier.IsRepeatable(request);
+
     /// <summary>When the call was made, by <see cref="Stopwatch"/>.</summary>
     public long Began { get; } = Stopwatch.GetTimestamp();
 

@@ -18,8 +18,8 @@ public static class CoalescingTelemetry
     public const string ForwardedCalls = "actors.client.message_forwarded_calls";
 
     /// <summary>
-    /// Counter, {call}: calls that must not be repeated and that a silo returned, since their grain was not active on it. Each was made by
-    /// itself.
+    /// Counter, {call}: calls that must not be repeated and that a silo returned, since it could not run them as turns: mostly the first
+    /// call of a grain. Each was made by itself.
     /// </summary>
     public const string ReturnedCalls = "actors.client.message_returned_calls";
 

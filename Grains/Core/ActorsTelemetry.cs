@@ -14,8 +14,8 @@ public static class ActorsTelemetry
 
     /// <summary>
     /// Counter, {call}: calls that came together with others in a message of a client app; <see cref="WayTag"/>: turn (the grain was
-    /// active on this silo; a read of a user may need no turn), message (Orleans brought the call to its grain on this silo), forwarded (to another silo), returned (to the
-    /// app, which makes the call by itself).
+    /// active on this silo; a read of a user may need no turn), message (Orleans brought the call to its grain on this silo), forwarded
+    /// (to another silo), returned (to the app, which makes the call by itself).
     /// </summary>
     public const string Calls = "actors.calls";
 

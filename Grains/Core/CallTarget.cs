@@ -31,7 +31,7 @@ internal sealed class CallTargets
 internal sealed class CallTarget(CallTargets targets, IGrainContext context, TaskScheduler turns)
 {
     /// <summary>
-    /// Orleans counts only messages as activity, so one call in this time is forwarded as a message. Far less than the age at which
+    /// Orleans counts only messages as activity, so one call in this time is left to Orleans. Far less than the age at which
     /// Orleans collects an idle activation.
     /// </summary>
     private const long MessageEveryMilliseconds = 20_000;

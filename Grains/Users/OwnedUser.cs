@@ -48,7 +48,7 @@ internal sealed class OwnedUser
     public UserState Acknowledged { get; private set; }
 
     /// <summary>The user that readers see, if there is one and no turn is needed to answer a read. Any thread may read it.</summary>
-    public User? Published => _published;
+    public User? Published => Owner.IsLost ? null : _published;
 
     /// <summary>The last version known to be in the journal.</summary>
     public long Journaled { get; private set; }

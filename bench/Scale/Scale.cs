@@ -8,7 +8,7 @@ namespace Actors.Bench.Scale;
 /// <param name="Work">The work, as named in <see cref="AppWorks"/>.</param>
 /// <param name="PerSecond">Calls per second.</param>
 /// <param name="Together">The share of calls that travelled with others; the rest went alone.</param>
-/// <param name="Forwarded">The share of those that went to another silo than that of their grain.</param>
+/// <param name="Forwarded">The share of those that the silo sent on to another, or returned.</param>
 internal sealed record ScaleStep(int Silos, string Work, double PerSecond, double Together, double Forwarded);
 
 /// <summary>Reads while a silo joins.</summary>
@@ -24,8 +24,11 @@ internal static class Scale
     private const int MostSilos = 3;
     private const int CallersAtOnce = 1_024;
 
-    /// <summary>With less than this share of forwarded calls, the grains are considered to be at home.</summary>
-    private const double AtRest = 0.001;
+    /// <summary>
+    /// With less than this share of forwarded or returned calls, the grains are considered to be at home. A write or permit of each is
+    /// returned once in 20 s.
+    /// </summary>
+    private const double AtRest = 0.03;
 
     private static readonly TimeSpan Turn = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan RestLimit = TimeSpan.FromMinutes(3);
@@ -98,11 +101,10 @@ internal static class Scale
         {
             foreach (var line in (await silo.GetAsync("/metrics")).Split('\n').Where(line => line.StartsWith("actors_calls_total{", StringComparison.Ordinal)))
             {
-                // The app has made those by themselves.
-                if (line.Contains("way=\"returned\"", StringComparison.Ordinal)) continue;
                 var value = double.Parse(line[(line.LastIndexOf('}') + 1)..].Trim().Split(' ')[0], CultureInfo.InvariantCulture);
                 all += value;
-                if (line.Contains("way=\"forwarded\"", StringComparison.Ordinal)) forwarded += value;
+                if (line.Contains("way=\"forwarded\"", StringComparison.Ordinal) || line.Contains("way=\"returned\"", StringComparison.Ordinal))
+                    forwarded += value;
             }
         }
 

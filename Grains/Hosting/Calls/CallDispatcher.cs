@@ -43,7 +43,7 @@ internal sealed class CallDispatcher(
         return answers.Take(homes.Current);
     }
 
-    /// <summary>The activation of a grain, if the call may run as a turn of it.</summary>
+    /// <summary>The activation of a grain, unless Orleans must bring it the call. To be asked once for a call.</summary>
     private CallTarget? TargetOf(GrainId grain) =>
         !_isFiltered && targets.Find(grain) is { } target && !target.TakeMessage() ? target : null;
 
@@ -63,7 +63,8 @@ internal sealed class CallDispatcher(
         }
         else
         {
-            // The grain may be on a silo that stops at this moment, which would lose a call of this silo, but not one of the client.
+            // The grain may be on a silo that stops at this moment. This silo would not learn whether the call had begun there; the client,
+            // which calls through a gateway, is told that it was rejected.
             counters.CountReturned();
             call.Answers.Return(call.Index);
         }

@@ -12,6 +12,7 @@ internal sealed class CallService(GrainId id, Silo silo, ILoggerFactory loggers,
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(message.Requests.Length, message.Targets.Length);
         if (message.AreRepeatable is { } repeatable) ArgumentOutOfRangeException.ThrowIfNotEqual(repeatable.Length, message.Targets.Length);
+        if (Array.IndexOf(message.Requests, null) is >= 0 and var missing) throw new ArgumentException($"Call {missing} of the message has no request.");
         return dispatcher.RunAsync(message, late);
     }
 }

@@ -112,7 +112,7 @@ public sealed class CallMessagesTests : IDisposable
     {
         (_options.AttemptTimeout, _options.ResponseTimeout) = (TimeSpan.FromMinutes(10), TimeSpan.FromMilliseconds(300));
         var messages = await OpenAsync();
-        _service.LeavesOut = _ => true;
+        _service.LeavesOut = (_, _) => true;
         _service.AnswerAll();
         var (read, write) = (Add(messages), Add(messages, nameof(IUserGrain.UpdateAsync)));
         await Task.WhenAll(read.Settled, write.Settled).WaitAsync(TimeSpan.FromSeconds(30));
@@ -135,7 +135,7 @@ public sealed class CallMessagesTests : IDisposable
     public async Task Answers_that_come_later_reach_their_calls_and_hold_up_no_others()
     {
         var messages = await OpenAsync();
-        _service.LeavesOut = number => number <= 3;
+        _service.LeavesOut = (number, _) => number <= 3;
         var slow = Enumerable.Range(0, 3).Select(_ => Add(messages)).ToList();
         _service.AnswerAll();
         var quick = Add(messages);
@@ -152,11 +152,35 @@ public sealed class CallMessagesTests : IDisposable
     public async Task Calls_that_the_silo_returns_are_left_to_Orleans()
     {
         var messages = await OpenAsync();
-        _service.Returns = number => number == 2;
+
+        // In the fourth message: one answered, one returned, one late, one answered.
+        _service.Returns = (number, call) => number == 4 && call == 1;
+        _service.LeavesOut = (number, call) => number == 4 && call == 2;
+        var calls = Enumerable.Range(0, 7).Select(_ => Add(messages, nameof(IUserGrain.UpdateAsync))).ToList();
         _service.AnswerAll();
-        var calls = Enumerable.Range(0, 3).Select(_ => Add(messages, nameof(IUserGrain.UpdateAsync))).ToList();
-        await Task.WhenAll(calls.Select(call => call.Settled)).WaitAsync(TimeSpan.FromSeconds(30));
-        Assert.Equal(["answer", "alone", "answer"], calls.Select(call => call.Outcome));
+        await Task.WhenAll(calls.Where((_, number) => number != 5).Select(call => call.Settled)).WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Equal(["answer", "answer", "answer", "answer", "alone", "answer"], calls.Where((_, number) => number != 5).Select(call => call.Outcome));
+        Assert.False(calls[5].Settled.IsCompleted);
+        await _late.AnswerAsync([new(4, 2, Response.FromResult("late"))]);
+        Assert.Equal("answer", calls[5].Outcome);
+    }
+
+    [Fact]
+    public async Task Calls_that_must_not_be_repeated_go_alone_while_most_of_them_are_returned()
+    {
+        var messages = await OpenAsync();
+        _service.Returns = (_, _) => true;
+        _service.AnswerAll();
+        var returned = Add(messages, nameof(IUserGrain.UpdateAsync));
+        await returned.Settled.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Equal("alone", returned.Outcome);
+        Assert.False(messages.TryAdd(new TestCall(_made++, nameof(IUserGrain.UpdateAsync))));
+
+        // Others are not concerned, and the silo is tried again.
+        _service.Returns = (_, _) => false;
+        await Add(messages).Settled.WaitAsync(TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (!messages.TryAdd(new TestCall(_made++, nameof(IUserGrain.UpdateAsync)))) await Task.Delay(10, limit.Token);
     }
 
     [Fact]
@@ -164,7 +188,7 @@ public sealed class CallMessagesTests : IDisposable
     {
         (_options.AttemptTimeout, _options.ResponseTimeout) = (TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(5));
         var messages = await OpenAsync();
-        _service.LeavesOut = _ => true;
+        _service.LeavesOut = (_, _) => true;
         _service.AnswerAll();
         var (read, write) = (Add(messages), Add(messages, nameof(IUserGrain.UpdateAsync)));
         await read.Settled.WaitAsync(TimeSpan.FromSeconds(30));
@@ -236,11 +260,11 @@ public sealed class CallMessagesTests : IDisposable
 
         public Exception? Failure { get; set; }
 
-        /// <summary>The numbers of the messages that are answered without the answers of their calls.</summary>
-        public Func<long, bool> LeavesOut { get; set; } = _ => false;
+        /// <summary>Whether a message is answered without the answer of a call.</summary>
+        public Func<long, int, bool> LeavesOut { get; set; } = (_, _) => false;
 
-        /// <summary>The numbers of the messages whose calls are returned.</summary>
-        public Func<long, bool> Returns { get; set; } = _ => false;
+        /// <summary>Whether a call of a message is returned.</summary>
+        public Func<long, int, bool> Returns { get; set; } = (_, _) => false;
 
         /// <summary>The number of messages, with or without calls.</summary>
         public int Received { get; private set; }
@@ -256,9 +280,10 @@ public sealed class CallMessagesTests : IDisposable
             if (message.Requests.Length == 0) return new([], 0, null, null);
             _sizes.Enqueue(message.Requests.Length);
             await _answers.Task;
-            return Returns(message.Number)
-                ? new(new Response?[message.Requests.Length], 0, null, [.. Enumerable.Range(0, message.Requests.Length)])
-                : new([.. message.Requests.Select(_ => LeavesOut(message.Number) ? null : Response.Completed)], 0, null, null);
+            var calls = Enumerable.Range(0, message.Requests.Length).ToList();
+            return new(
+                [.. calls.Select(call => LeavesOut(message.Number, call) || Returns(message.Number, call) ? null : Response.Completed)], 0, null,
+                [.. calls.Where(call => Returns(message.Number, call))]);
         }
     }
 }

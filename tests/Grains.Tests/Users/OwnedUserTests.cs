@@ -84,6 +84,9 @@ public sealed class OwnedUserTests
         user.Acknowledge(Second, isJournaled: true);
         Assert.Same(Second.User, user.Published);
 
+        // As the journal does when it refuses a row, before the turn that ends the ownership.
+        user.Owner.Lose();
+        Assert.Null(user.Published);
         user.End();
         Assert.Null(user.Published);
     }
