@@ -24,11 +24,8 @@ internal static class Scale
     private const int MostSilos = 3;
     private const int CallersAtOnce = 1_024;
 
-    /// <summary>
-    /// With less than this share of forwarded or returned calls, the grains are considered to be at home. A write or permit of each is
-    /// returned once in 20 s.
-    /// </summary>
-    private const double AtRest = 0.03;
+    /// <summary>With less than this share of forwarded or returned calls, the grains are considered to be at home.</summary>
+    private const double AtRest = 0.01;
 
     private static readonly TimeSpan Turn = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan RestLimit = TimeSpan.FromMinutes(3);
@@ -75,10 +72,10 @@ internal static class Scale
         async Task RestAsync(string work)
         {
             var began = TimeProvider.System.GetTimestamp();
-            while ((await MeasureAsync(work)).Forwarded > AtRest)
+            while ((await MeasureAsync(work)).Forwarded is var share && share > AtRest)
             {
                 if (TimeProvider.System.GetElapsedTime(began) > RestLimit)
-                    throw new InvalidOperationException($"{work}: calls are still forwarded {RestLimit} after a silo has joined.");
+                    throw new InvalidOperationException($"{work}: {share:P1} of the calls are still forwarded or returned {RestLimit} after a silo has joined.");
             }
         }
 

@@ -27,15 +27,18 @@ internal sealed class CallDispatcher(
         var answers = new PendingAnswers(message, late);
         for (var i = 0; i < message.Targets.Length; i++)
         {
-            var target = TargetOf(message.Targets[i]);
-            if (target is not null && IsRead(message.Requests[i]) && target.Context.GrainInstance is UserGrain grain && grain.TryRead(out var user))
+            var target = _isFiltered ? null : targets.Find(message.Targets[i]);
+
+            // Orleans must see that the grain is in use, unless the silo stops, which could lose a call that Orleans brings.
+            var isMessage = target is not null && !homes.IsStopping && target.TakeMessage();
+            if (target is not null && !isMessage && IsRead(message.Requests[i]) && target.Context.GrainInstance is UserGrain grain && grain.TryRead(out var user))
             {
                 counters.CountTurn();
                 answers.Add(i, Response.FromResult<User?>(user));
             }
             else
             {
-                Begin(new(answers, i, message.Targets[i], message.Requests[i], message.AreRepeatable?[i] ?? true), target);
+                Begin(new(answers, i, message.Targets[i], message.Requests[i], message.AreRepeatable?[i] ?? true), target, isMessage);
             }
         }
 
@@ -43,21 +46,17 @@ internal sealed class CallDispatcher(
         return answers.Take(homes.Current);
     }
 
-    /// <summary>The activation of a grain, unless Orleans must bring it the call. To be asked once for a call.</summary>
-    private CallTarget? TargetOf(GrainId grain) =>
-        !_isFiltered && targets.Find(grain) is { } target && !target.TakeMessage() ? target : null;
-
     private static bool IsRead(IInvokable request) =>
         request.GetInterfaceType() == typeof(IUserGrain) && request.GetMethodName() == nameof(IUserGrain.GetAsync);
 
-    private void Begin(Call call, CallTarget? target)
+    private void Begin(Call call, CallTarget? target, bool isMessage)
     {
-        if (target?.TryEnter() is true)
+        if (!isMessage && target?.TryEnter() is true)
         {
             counters.CountTurn();
             _ = Task.Factory.StartNew(RunTurn, (this, call, target), CancellationToken.None, TaskCreationOptions.DenyChildAttach, target.Turns);
         }
-        else if (call.IsRepeatable || homes.IsAlone)
+        else if (isMessage || call.IsRepeatable || homes.IsAlone)
         {
             _ = ForwardAsync(call);
         }

@@ -5,7 +5,8 @@ using Orleans.Metadata;
 namespace Actors.Hosting;
 
 /// <summary>The silos among which each user and limiter has its home, as this silo knows them.</summary>
-internal sealed class HomeView(IClusterManifestProvider manifests, IClusterMembershipService members, ILocalSiloDetails local)
+internal sealed class HomeView(
+    IClusterManifestProvider manifests, IClusterMembershipService members, ISiloStatusOracle statuses, ILocalSiloDetails local)
 {
     // Replaced as a whole. Two threads may both do so; they get the same.
     private volatile View? _view;
@@ -25,6 +26,9 @@ internal sealed class HomeView(IClusterManifestProvider manifests, IClusterMembe
     /// <summary>Whether there is no other silo, not even one that starts or stops.</summary>
     public bool IsAlone => members.CurrentSnapshot.Members.All(member =>
         member.Value.Status == SiloStatus.Dead || member.Key.Equals(local.SiloAddress));
+
+    /// <summary>Whether this silo is about to stop.</summary>
+    public bool IsStopping => statuses.CurrentStatus.IsTerminating();
 
     /// <summary>Whether <paramref name="grain"/> has its home on another silo.</summary>
     public bool IsElsewhere(GrainId grain)
