@@ -348,7 +348,12 @@ if ! $quick && $is_fault; then
     echo "The programs could not be published; the tests start them as they were built."
   fi
 fi
-lane ${last[@]+"${last[@]}"}
+set -m
+lane ${last[@]+"${last[@]}"} </dev/null &
+lanes=($!)
+set +m
+wait "${lanes[@]}"
+lanes=()
 
 # --- Result --------------------------------------------------------------------------------------------------------
 

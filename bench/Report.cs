@@ -152,7 +152,7 @@ internal static class Report
 
     public static void Print(IAnsiConsole console, IReadOnlyList<ScaleStep> steps, IReadOnlyList<JoinStep> join)
     {
-        var table = Table("silos", "calls", "per second", "together, %", "forwarded, %");
+        var table = Table("silos", "calls", "per second", "together, %", "sent on, %");
         foreach (var step in steps)
             table.AddRow(Right(Number(step.Silos)), new Text(step.Work), Right(Number(step.PerSecond)), Right(Percent(step.Together)), Right(Percent(step.Forwarded)));
         console.Write(table);

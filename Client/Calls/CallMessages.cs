@@ -26,8 +26,11 @@ internal sealed class CallMessages(
     /// <summary>A message that is not answered within this time holds up no others: it may be lost.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>For this time after most of the calls that must not be repeated came back from the silo, such calls go alone.</summary>
+    /// <summary>How long calls that must not be repeated go alone after the silo returned most of those in a message.</summary>
     private static readonly TimeSpan AfterReturns = TimeSpan.FromSeconds(1);
+
+    /// <summary>Fewer returned calls say little, and cost little.</summary>
+    private const int FewReturns = 4;
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
@@ -43,7 +46,7 @@ internal sealed class CallMessages(
     // Set under the lock, read by any thread.
     private volatile bool _isAccepting;
 
-    // A timestamp, written and read by any thread. A lost write costs a message.
+    // A timestamp. Any thread reads and writes it; the last write counts.
     private long _returnsUntil;
 
     // Set by the route, under its lock; read by any thread.
@@ -195,7 +198,7 @@ internal sealed class CallMessages(
     private void MakeAlone(CoalescedCall[] calls, int[] returned)
     {
         // Most grains of such calls are new, or the silo has filters of its own: then each would be sent twice.
-        if (2 * returned.Length > calls.Count(call => !call.IsRepeatable))
+        if (returned.Length >= FewReturns && 2 * returned.Length > calls.Count(call => !call.IsRepeatable))
             Volatile.Write(ref _returnsUntil, Stopwatch.GetTimestamp() + (long)(AfterReturns.TotalSeconds * Stopwatch.Frequency));
         foreach (var index in returned) calls[index].SendAlone();
     }

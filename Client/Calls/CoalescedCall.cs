@@ -5,8 +5,8 @@ using Orleans.Serialization.Invocation;
 namespace Actors.Calls;
 
 /// <summary>
-/// A call that travels in a message with others. It is settled once: by its answer, by its caller's token, or by Orleans if the message
-/// failed.
+/// A call that travels in a message with others. It is settled once: by its answer, by its caller's token, or by Orleans, if the
+/// message failed or the silo returned the call.
 /// </summary>
 internal abstract class CoalescedCall(GrainId grain, IInvokable request)
 {

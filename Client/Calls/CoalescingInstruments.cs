@@ -18,7 +18,7 @@ internal static class CoalescingInstruments
         Meter.CreateCounter<long>(CoalescingTelemetry.ForwardedCalls, "{call}", "Calls of a message that went on to another silo.");
 
     private static readonly Counter<long> ReturnedCalls =
-        Meter.CreateCounter<long>(CoalescingTelemetry.ReturnedCalls, "{call}", "Calls of a message that the silo returned, and that were made again alone.");
+        Meter.CreateCounter<long>(CoalescingTelemetry.ReturnedCalls, "{call}", "Calls of a message that the silo returned, and that the app made alone.");
 
     private static readonly Counter<long> FailedCalls =
         Meter.CreateCounter<long>(CoalescingTelemetry.FailedCalls, "{call}", "Calls of a message that failed on its way.");

@@ -14,8 +14,8 @@ internal sealed class ActiveUser : IDisposable
 
     private readonly ActiveUsers _users;
 
-    // Written by turns of the grain only, the second also by reads on any thread. The eviction loop may read stale values: then a user
-    // stays for another round, or is evicted although a call has just arrived, which its next activation answers.
+    // Written by turns of the grain; _wasUsed also by reads without a turn, and by the eviction loop. That loop may read stale values:
+    // then a user stays for another round, or is evicted although a call has just arrived, which its next activation answers.
     private int _pins;
     private bool _wasUsed = true;
     private long _bytes = Overhead;

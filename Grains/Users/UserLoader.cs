@@ -51,7 +51,7 @@ internal sealed partial class UserLoader(
 
     /// <summary>
     /// Reads the user without a turn, if it is in memory and its state may be read. Any thread may call it: it uses only what turns
-    /// publish. It sees each write that was acknowledged before.
+    /// publish. It sees each write that was acknowledged before the call.
     /// </summary>
     public bool TryRead([NotNullWhen(true)] out User? user)
     {
