@@ -171,6 +171,7 @@ internal sealed class CallMessages(
             var grains = Array.ConvertAll(calls, call => call.Grain);
             var requests = Array.ConvertAll(calls, call => call.Request);
             var repeatable = Array.ConvertAll(calls, call => call.IsRepeatable);
+            // A message carries calls of many callers: it resumes in the context of none.
             var (answers, _, _, returned) = await InvokeAsync(number, grains, requests, repeatable).ConfigureAwait(false);
             var missing = -(returned?.Length ?? 0);
             for (var i = 0; i < calls.Length; i++)
